@@ -1,0 +1,1 @@
+"""Weft: the API layer between devices and business."""

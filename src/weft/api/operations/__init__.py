@@ -1,0 +1,1 @@
+"""The operations, one module per noun; each module ends in its table."""

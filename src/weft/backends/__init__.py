@@ -1,0 +1,1 @@
+"""Ports made real, one folder per backend; the only place where drivers are imported."""

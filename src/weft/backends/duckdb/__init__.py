@@ -1,0 +1,1 @@
+"""History in one DuckDB file: columns, compressed, asked in SQL."""

@@ -1,0 +1,1 @@
+"""Towards business systems: the outbox and one module per system."""

@@ -1,0 +1,124 @@
+"""Alarms, the actions they ask for and the work orders that come of them."""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+from weft.model.ids import ActionId, AlarmId, DeviceId, RuleId, TenantId, WorkOrderId
+
+
+class Severity(StrEnum):
+    """How bad, from the rule's author."""
+
+    INFO = "info"
+    WARNING = "warning"
+    MAJOR = "major"
+    CRITICAL = "critical"
+
+
+class AlarmState(StrEnum):
+    """An alarm is acknowledged by a person and cleared by the rule (or by a person)."""
+
+    ACTIVE = "active"
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+
+
+class Evidence(Struct, frozen=True):
+    """One sample that made the condition true, with its place in the journal."""
+
+    position: int
+    at: int
+    values: dict[str, Any]
+
+
+class Alarm(Struct, frozen=True):
+    """A condition on one device, raised until cleared; exactly one per episode.
+
+    `alarm_id` is derived from (tenant, rule, version, device, episode), so the same episode
+    seen twice, as after a crash, is the same alarm. `episode` is the journal position of
+    the sample with which the condition became true.
+    """
+
+    alarm_id: AlarmId
+    tenant: TenantId
+    rule_id: RuleId
+    rule_version: int
+    device_id: DeviceId
+    episode: int
+    severity: Severity
+    state: AlarmState
+    message: str
+    raised_at: int
+    evidence: tuple[Evidence, ...] = ()
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    cleared_at: int | None = None
+    cleared_by: str | None = None  # "rule", or the principal who did
+    clearing_position: int | None = None
+    version: int = 1
+
+
+class Action(Struct, frozen=True):
+    """One effect that a rule asks for; its id is derived, so asking twice changes nothing."""
+
+    action_id: ActionId
+    tenant: TenantId
+    connector: str  # name of the configured connector
+    kind: str  # "webhook", "work_order"
+    alarm_id: AlarmId
+    parameters: dict[str, Any]
+    created_at: int
+
+
+class OutboxState(StrEnum):
+    """Where an action stands on its way to the far side."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"  # gave up; can be redriven
+
+
+class OutboxEntry(Struct, frozen=True):
+    """An action on its way, kept until the connector has the far side's answer."""
+
+    action: Action
+    state: OutboxState
+    attempts: int = 0
+    next_attempt_at: int = 0
+    last_error: str = ""
+    delivered_at: int | None = None
+    remote_id: str | None = None
+    version: int = 1
+
+
+class WorkOrderState(StrEnum):
+    """Our view of the far side's task."""
+
+    REQUESTED = "requested"  # in the outbox
+    OPEN = "open"
+    IN_PROGRESS = "in_progress"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # the outbox gave up; see its entry
+
+
+class WorkOrder(Struct, frozen=True):
+    """The business's copy of a fault, in a business system."""
+
+    work_order_id: WorkOrderId  # equals the action's id
+    tenant: TenantId
+    alarm_id: AlarmId
+    device_id: DeviceId
+    connector: str
+    title: str
+    state: WorkOrderState
+    created_at: int
+    remote_id: str | None = None
+    remote_state: str = ""
+    remote_url: str | None = None
+    polled_at: int | None = None
+    closed_at: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    version: int = 1

@@ -1,0 +1,81 @@
+"""Devices and their types: who is out there, and what each has agreed to say."""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+from weft.errors import Conflict
+from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
+
+
+class Lifecycle(StrEnum):
+    """The state of a device's admission (PR-6)."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    DECOMMISSIONED = "decommissioned"
+
+
+# Only these moves exist; decommissioned is the end.
+MOVES: dict[Lifecycle, frozenset[Lifecycle]] = {
+    Lifecycle.PENDING: frozenset({Lifecycle.ACTIVE, Lifecycle.REVOKED, Lifecycle.DECOMMISSIONED}),
+    Lifecycle.ACTIVE: frozenset({Lifecycle.SUSPENDED, Lifecycle.REVOKED, Lifecycle.DECOMMISSIONED}),
+    Lifecycle.SUSPENDED: frozenset({Lifecycle.ACTIVE, Lifecycle.REVOKED, Lifecycle.DECOMMISSIONED}),
+    Lifecycle.REVOKED: frozenset({Lifecycle.DECOMMISSIONED}),
+    Lifecycle.DECOMMISSIONED: frozenset(),
+}
+
+
+def require_move(old: Lifecycle, new: Lifecycle) -> None:
+    """Raise `Conflict` unless a device may go from `old` to `new`."""
+    if new not in MOVES[old]:
+        allowed = ", ".join(sorted(MOVES[old])) or "nothing"
+        raise Conflict(
+            f"A device that is {old} cannot become {new}.", remedy=f"It can become: {allowed}."
+        )
+
+
+class Device(Struct, frozen=True):
+    """A unit with its own identity and credential."""
+
+    tenant: TenantId
+    device_id: DeviceId
+    uid: DeviceUid
+    type_name: TypeName | None
+    lifecycle: Lifecycle
+    created_at: int
+    label: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)  # facts that operators keep
+    version: int = 1
+
+
+class Field(Struct, frozen=True, omit_defaults=True):
+    """One declared value (W3C WoT Thing Model data schema, the part that we read)."""
+
+    type: str  # number, integer, boolean, string, object, array
+    unit: str = ""  # UCUM
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: tuple[Any, ...] = ()
+    max_length: int | None = None
+    description: str = ""
+    required: bool = False
+    read_only: bool = False
+
+
+class DeviceType(Struct, frozen=True):
+    """The model that devices follow, at one version."""
+
+    tenant: TenantId
+    name: TypeName
+    version: int
+    title: str
+    telemetry: dict[str, Field]
+    properties: dict[str, Field]
+    commands: dict[str, dict[str, Field]]  # name -> input fields
+    events: dict[str, dict[str, Field]]  # name -> data fields
+    document: dict[str, Any]  # the Thing Model as its owner wrote it
+    created_at: int

@@ -1,0 +1,1 @@
+"""What exists: tenants, device types and devices."""

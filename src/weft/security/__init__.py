@@ -1,0 +1,1 @@
+"""Who is it, may it, and what was done: authentication, policy, certificates, secrets, audit."""

@@ -1,0 +1,1 @@
+"""Protocols as pure machines: bytes in, events out; no I/O, no clock."""
