@@ -1,1 +1,1 @@
-"""Publish and subscribe within a tenant: who gets which message, and what is kept for those away."""
+"""Publish and subscribe within a tenant: who gets which message, what is kept."""

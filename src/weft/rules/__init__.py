@@ -1,1 +1,1 @@
-"""Automation: conditions over messages, alarms that rise once per episode, the actions they ask for."""
+"""Automation: conditions over messages, alarms once per episode, actions."""
