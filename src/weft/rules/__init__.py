@@ -1,1 +1,1 @@
-"""Automation: conditions over messages, alarms once per episode, actions."""
+"""Rules: conditions over what devices say, the alarms they raise and the actions they ask for."""

@@ -1,0 +1,42 @@
+"""The kinds of records that rules and connectors share: alarms, the outbox and work orders.
+
+They stand apart from the services, so that a connector can read the outbox without
+knowing how a rule came to fill it. Every index is text; a moment in an index has 20
+digits, so that text order is time order.
+"""
+
+from collections.abc import Mapping
+
+from weft.model.alarm import Alarm, OutboxEntry, WorkOrder
+from weft.ports import Kind
+
+
+def _alarm_index(alarm: Alarm) -> Mapping[str, str]:
+    return {
+        "state": alarm.state,
+        "severity": alarm.severity,
+        "device": alarm.device_id,
+        "rule": alarm.rule_id,
+    }
+
+
+def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
+    return {
+        "state": entry.state,
+        "due": f"{entry.state}:{entry.next_attempt_at:020d}",
+        "alarm": entry.action.alarm_id,
+    }
+
+
+def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
+    return {"state": order.state, "alarm": order.alarm_id, "device": order.device_id}
+
+
+# key = alarm_id
+ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index)
+# key = action_id
+OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
+# key = work_order_id, which is the action's id
+WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index)
+
+__all__ = ["ALARMS", "OUTBOX", "WORK_ORDERS"]
