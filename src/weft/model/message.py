@@ -41,6 +41,7 @@ class Route(Struct, array_like=True, eq=False):
     type_name: str = ""  # empty for a device without a type
     type_version: int = 0
     name: str = ""  # of the event, or the command's request id
+    principal_uid: str = ""  # never used again after a delete: who owns a retained message
 
 
 class PublishProperties(Struct, array_like=True, frozen=True):
