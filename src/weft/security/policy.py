@@ -1,0 +1,209 @@
+"""Policy: the one decision on who may do what, whatever the protocol (AU-2).
+
+Deny by default: a principal that the policy was not told of, or that was suspended,
+revoked or disabled, may do nothing. The decision sees the principal, the action, the
+target and what is in memory here; it reads no clock, disk or network. `version` grows
+with every change of any right, so whatever was looked up before is known to be stale.
+"""
+
+from collections.abc import Callable, Iterable
+
+from weft.errors import Forbidden
+from weft.model.ids import TenantId
+from weft.model.principal import Principal, PrincipalKind
+from weft.ports import Deciding, Decision
+from weft.security.actions import (
+    ACTIONS,
+    TOPIC_ACTIONS,
+    Role,
+    actions_of_roles,
+    actions_of_scopes,
+)
+from weft.security.filters import Direction, Grant, TopicRights
+
+CACHE_MAX = 65_536  # decisions; about 20 MB when full
+OWNERS_MAX = 8  # a rule made by a rule acts for that one's owner; a circle ends
+
+# What a device may do below `devices/{its own id}/` (AZ-7).
+_DEVICE_TOPICS = TopicRights(
+    (
+        Grant(Direction.PUBLISH, "telemetry"),
+        Grant(Direction.PUBLISH, "properties/reported"),
+        Grant(Direction.PUBLISH, "events/+"),
+        Grant(Direction.PUBLISH, "commands/+/result"),
+        Grant(Direction.SUBSCRIBE, "properties/desired"),
+        Grant(Direction.SUBSCRIBE, "commands/#"),
+    )
+)
+_NO_TOPICS = TopicRights(())
+_READ_TOPICS = TopicRights((Grant(Direction.SUBSCRIBE, "#"),))
+_ALL_TOPICS = TopicRights((Grant(Direction.BOTH, "#"),))
+
+# A scope opens the device topics that carry the same data.
+_SCOPE_GRANTS: dict[str, tuple[Grant, ...]] = {
+    "telemetry:read": (Grant(Direction.SUBSCRIBE, "devices/+/telemetry"),),
+    "telemetry:write": (Grant(Direction.PUBLISH, "devices/+/telemetry"),),
+    "twins:read": (Grant(Direction.SUBSCRIBE, "devices/+/properties/#"),),
+}
+
+
+class _Rights:
+    """What one principal may do, compiled."""
+
+    __slots__ = ("actions", "tenant", "topics")
+
+    def __init__(self, tenant: TenantId, actions: frozenset[str], topics: TopicRights) -> None:
+        self.tenant = tenant
+        self.actions = actions
+        self.topics = topics
+
+
+_OWN_ACTIONS = frozenset(name for name, action in ACTIONS.items() if action.own_device)
+
+
+class Policy:
+    """Rights of every known principal, in memory; a `Deciding`."""
+
+    def __init__(self) -> None:
+        self._version = 1
+        self._devices: dict[str, TenantId] = {}  # uid of each active device
+        self._rights: dict[str, _Rights] = {}  # uid of each enabled user and key
+        self._owners: dict[str, Principal] = {}  # uid of each rule
+        self._cache: dict[tuple[Principal, str, str], Decision] = {}
+        self._watchers: list[Callable[[int], None]] = []
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of any right."""
+        return self._version
+
+    def watch(self, watcher: Callable[[int], None]) -> None:
+        """Call `watcher` with the new version after every change (AZ-4)."""
+        self._watchers.append(watcher)
+
+    # --- what it is told ---
+
+    def set_device(self, tenant: TenantId, uid: str, *, active: bool) -> None:
+        """Take note of a device's lifecycle: only an active device may do anything."""
+        if active:
+            if self._devices.get(uid) == tenant:
+                return
+            self._devices[uid] = tenant
+        elif self._devices.pop(uid, None) is None:
+            return
+        self._changed()
+
+    def set_devices(self, devices: Iterable[tuple[TenantId, str]]) -> None:
+        """Take note of many active devices at once (at start)."""
+        self._devices.update((uid, tenant) for tenant, uid in devices)
+        self._changed()
+
+    def set_user(self, tenant: TenantId, uid: str, roles: frozenset[Role]) -> None:
+        """Take note of an enabled user's roles."""
+        topics = _NO_TOPICS
+        if Role.TENANT_ADMIN in roles:
+            topics = _ALL_TOPICS
+        elif roles & {Role.OPERATOR, Role.VIEWER}:
+            topics = _READ_TOPICS
+        self._rights[uid] = _Rights(tenant, actions_of_roles(roles), topics)
+        self._changed()
+
+    def set_key(
+        self, tenant: TenantId, uid: str, scopes: frozenset[str], grants: tuple[Grant, ...]
+    ) -> None:
+        """Take note of a service key's scopes and topic grants."""
+        implied = [grant for scope in scopes for grant in _SCOPE_GRANTS.get(scope, ())]
+        topics = TopicRights([*implied, *grants])
+        self._rights[uid] = _Rights(tenant, actions_of_scopes(scopes), topics)
+        self._changed()
+
+    def set_rule(self, uid: str, owner: Principal) -> None:
+        """Take note of whose rights a rule acts with (AZ-5)."""
+        self._owners[uid] = owner
+        self._changed()
+
+    def forget(self, uid: str) -> None:
+        """Drop all rights of a principal that was disabled, revoked or deleted."""
+        self._devices.pop(uid, None)
+        self._rights.pop(uid, None)
+        self._owners.pop(uid, None)
+        self._changed()
+
+    def bump(self) -> None:
+        """Make all that was looked up before stale, as after revoking one credential of many."""
+        self._changed()
+
+    def _changed(self) -> None:
+        self._version += 1
+        self._cache.clear()
+        for watcher in self._watchers:
+            watcher(self._version)
+
+    # --- what it answers ---
+
+    def decide(self, principal: Principal, action: str, target: str) -> Decision:
+        """Decide on a target in the principal's own tenant."""
+        key = (principal, action, target)
+        decision = self._cache.get(key)
+        if decision is None:
+            allowed, reason = self._judge(principal, action, target)
+            decision = Decision(allowed, reason, self._version)
+            if len(self._cache) >= CACHE_MAX:
+                self._cache.clear()
+            self._cache[key] = decision
+        return decision
+
+    def explain(self, principal: Principal, action: str, target: str) -> Decision:
+        """Decide afresh, past the cache, with the reason for a person to read."""
+        allowed, reason = self._judge(principal, action, target)
+        may = "may" if allowed else "may not"
+        return Decision(allowed, f"{principal} {may} {action} {target}: {reason}.", self._version)
+
+    def _judge(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
+        for _ in range(OWNERS_MAX):
+            if principal.kind is not PrincipalKind.RULE:
+                break
+            owner = self._owners.get(principal.uid)
+            if owner is None or owner.tenant != principal.tenant:
+                return False, "the rule has no owner who may act"
+            principal = owner
+        if action not in ACTIONS:
+            return False, "no such action is declared"
+        if principal.kind is PrincipalKind.SYSTEM:
+            return True, "it is Weft itself"
+        if principal.kind is PrincipalKind.DEVICE:
+            return self._judge_device(principal, action, target)
+        return self._judge_holder(principal, action, target)
+
+    def _judge_device(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
+        if self._devices.get(principal.uid) != principal.tenant:
+            return False, "the device is not active"
+        if action in TOPIC_ACTIONS:
+            if not target.startswith("topic:"):
+                return False, "the target is no topic"
+            return _DEVICE_TOPICS.decide(action, target[6:], f"devices/{principal.id}/")
+        if action in _OWN_ACTIONS and target == f"device:{principal.id}":
+            return True, "it is the device's own"
+        return False, "a device may only act on itself"
+
+    def _judge_holder(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
+        rights = self._rights.get(principal.uid)
+        if rights is None or rights.tenant != principal.tenant:
+            return False, f"the {principal.kind} is not enabled"
+        if action in TOPIC_ACTIONS:
+            if not target.startswith("topic:"):
+                return False, "the target is no topic"
+            return rights.topics.decide(action, target[6:])
+        if action in rights.actions:
+            return True, "a role or scope allows it"
+        return False, "no role or scope allows it"
+
+
+def require(policy: Deciding, principal: Principal, action: str, target: str) -> None:
+    """Raise `Forbidden` unless the policy allows it."""
+    decision = policy.decide(principal, action, target)
+    if not decision.allowed:
+        raise Forbidden(
+            f"{principal} may not {action} {target}: {decision.reason}.",
+            remedy="Ask an administrator of your tenant for a role, scope or grant that allows it.",
+        )
