@@ -1,0 +1,316 @@
+"""Devices: who is out there, under which name, and whether it may speak.
+
+A device is named by its owner and told apart by a uid that is never used again: a
+namesake of a deleted device is another device (ID-1). Its lifecycle makes only the moves
+that are listed, each on record (PR-6). Whoever keeps something of a device is told when
+it is deleted, once more after a crash if need be, so that nothing of it stays behind.
+"""
+
+import builtins
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from weft.errors import NotFound, QuotaExceeded, TooLarge
+from weft.model.device import Device, Lifecycle, require_move
+from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName, new_id, require_name
+from weft.model.principal import Principal
+from weft.ports import Clock, Reader, Records, Writer
+from weft.registry.attributes import merged, require_attributes
+from weft.registry.changes import Listeners
+from weft.registry.kinds import DEVICES, TOMBSTONES, TYPES, Tombstone
+from weft.registry.tenants import quotas_of
+from weft.security.audit import Audit
+
+LABEL_MAX_CHARACTERS: Final = 256
+_PAGE: Final = 500
+
+
+class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
+    """What its owner says of a device; without a name it is named by a UUIDv7."""
+
+    device_id: str | None = None
+    type_name: str | None = None
+    label: str = ""
+    attributes: dict[str, Any] = {}
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+
+
+class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be changed of a device; an attribute of None is removed (RFC 7396)."""
+
+    label: str | UnsetType = UNSET
+    attributes: dict[str, Any] | UnsetType = UNSET
+    type_name: str | UnsetType | None = UNSET
+
+
+class DeviceChange(Struct, frozen=True):
+    """A device before and after: `old` None when made, `new` None when deleted."""
+
+    old: Device | None
+    new: Device | None
+
+    @property
+    def device(self) -> Device:
+        """The device as it is, or as it last was."""
+        device = self.new or self.old
+        assert device is not None
+        return device
+
+
+class Devices:
+    """The devices of all tenants, kept in memory as well: the gate asks without waiting."""
+
+    def __init__(self, records: Records, audit: Audit, clock: Clock) -> None:
+        self._records = records
+        self._audit = audit
+        self._clock = clock
+        self._cache: dict[tuple[TenantId, str], Device] = {}
+        self._listeners: Listeners[DeviceChange] = Listeners()
+        self._in_delete: builtins.list[Callable[[Writer, Device], None]] = []
+        self._after_delete: builtins.list[Callable[[Device], Awaitable[None]]] = []
+
+    def on_change(self, callback: Callable[[DeviceChange], None]) -> None:
+        """Call `callback` on the loop after each change of a device is on disk."""
+        self._listeners.add(callback)
+
+    def in_delete(self, forget: Callable[[Writer, Device], None]) -> None:
+        """Call `forget` in the transaction of each delete: for what is kept in records."""
+        self._in_delete.append(forget)
+
+    def after_delete(self, forget: Callable[[Device], Awaitable[None]]) -> None:
+        """Await `forget` after each delete, and at start if it did not finish before."""
+        self._after_delete.append(forget)
+
+    async def load(self) -> None:
+        """Read all devices; call once, before the first message."""
+        found = await self._records.read(_all_devices)
+        self._cache = {(device.tenant, device.device_id): device for device in found}
+
+    async def finish_deletes(self) -> None:
+        """Tell of deletes that a crash interrupted; call at start, when all hooks are in."""
+        for device in await self._records.read(_unforgotten):
+            await self._forget(device)
+
+    def find(self, tenant: TenantId, device_id: str) -> Device | None:
+        """Return a device, or None."""
+        return self._cache.get((tenant, device_id))
+
+    def get(self, tenant: TenantId, device_id: str) -> Device:
+        """Return a device, or raise `NotFound`."""
+        found = self._cache.get((tenant, device_id))
+        if found is None:
+            raise _not_found(device_id)
+        return found
+
+    async def list(
+        self,
+        tenant: TenantId,
+        *,
+        type_name: str | None = None,
+        lifecycle: Lifecycle | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> builtins.list[Device]:
+        """Return devices in the order of their ids, those behind `after`.
+
+        `type_name=""` asks for those without a type.
+        """
+        where = None if lifecycle is None else ("lifecycle", lifecycle.value)
+        if type_name is not None:
+            where = ("type", type_name)
+
+        def work(reader: Reader) -> builtins.list[Device]:
+            found: builtins.list[Device] = []
+            cursor = after
+            while len(found) < limit:
+                page = reader.list(DEVICES, tenant, where=where, after=cursor, limit=_PAGE)
+                found += [
+                    record.value for record in page if lifecycle in {None, record.value.lifecycle}
+                ]
+                if len(page) < _PAGE:
+                    break
+                cursor = page[-1].key
+            return found[:limit]
+
+        return await self._records.read(work)
+
+    async def create(self, actor: Principal, new: NewDevice) -> Device:
+        """Make a device in the actor's tenant; raise `AlreadyExists` for a name that is taken."""
+        tenant = actor.tenant
+        name = new_id() if new.device_id is None else require_name(new.device_id, "device id")
+        device = Device(
+            tenant=tenant,
+            device_id=DeviceId(name),
+            uid=DeviceUid(new_id()),
+            type_name=None if new.type_name is None else TypeName(new.type_name),
+            lifecycle=new.lifecycle,
+            created_at=self._clock.now(),
+            label=_require_label(new.label),
+            attributes=require_attributes(new.attributes),
+        )
+
+        def work(writer: Writer) -> None:
+            allowed = quotas_of(writer, tenant).devices
+            if writer.count(DEVICES, tenant) >= allowed:
+                raise QuotaExceeded(
+                    f"The tenant has {allowed} devices, as many as its quota allows.",
+                    remedy="Delete devices that are out of use, or raise the quota.",
+                )
+            _require_type(writer, tenant, device.type_name)
+            writer.insert(DEVICES, tenant, name, device)
+            detail = {"uid": device.uid, "type": device.type_name}
+            self._audit.entry(writer, actor, "device.create", f"device:{name}", detail=detail)
+
+        await self._records.write(work)
+        self._changed(None, device)
+        return device
+
+    async def patch(
+        self, actor: Principal, device_id: str, patch: DevicePatch, *, version: int | None = None
+    ) -> Device:
+        """Change label, attributes or type; raise `StaleVersion` unless at `version`."""
+
+        def change(writer: Writer, old: Device) -> Device:
+            new = old
+            if patch.label is not UNSET:
+                new = replace(new, label=_require_label(patch.label))
+            if patch.attributes is not UNSET:
+                attributes = require_attributes(merged(old.attributes, patch.attributes))
+                new = replace(new, attributes=attributes)
+            if patch.type_name is not UNSET:
+                _require_type(writer, old.tenant, patch.type_name)
+                new = replace(new, type_name=patch.type_name)
+            return new
+
+        names = [name for name in patch.__struct_fields__ if getattr(patch, name) is not UNSET]
+        return await self._change(
+            actor, device_id, change, version=version, entry=("device.update", {"changed": names})
+        )
+
+    async def move(
+        self, actor: Principal, device_id: str, to: Lifecycle, *, version: int | None = None
+    ) -> Device:
+        """Take a device to another state of its lifecycle, by a listed move only (PR-6)."""
+
+        def change(_writer: Writer, old: Device) -> Device:
+            require_move(old.lifecycle, to)
+            return replace(old, lifecycle=to)
+
+        return await self._change(
+            actor, device_id, change, version=version, entry=("device.move", {"to": to.value})
+        )
+
+    async def delete(self, actor: Principal, device_id: str, *, version: int | None = None) -> None:
+        """Delete a device and have all that is kept of it forgotten; its uid never returns."""
+        tenant = actor.tenant
+        deleted_at = self._clock.now()
+
+        def work(writer: Writer) -> Device:
+            device = _get(writer, tenant, device_id)
+            writer.delete(DEVICES, tenant, device_id, version=version)
+            writer.insert(TOMBSTONES, tenant, device.uid, Tombstone(device.uid, deleted_at, device))
+            for forget in self._in_delete:
+                forget(writer, device)
+            self._audit.entry(
+                writer, actor, "device.delete", f"device:{device_id}", detail={"uid": device.uid}
+            )
+            return device
+
+        device = await self._records.write(work)
+        self._changed(device, None)
+        await self._forget(device)
+
+    async def _change(
+        self,
+        actor: Principal,
+        device_id: str,
+        change: Callable[[Writer, Device], Device],
+        *,
+        version: int | None,
+        entry: tuple[str, dict[str, Any]],
+    ) -> Device:
+        """Write one change of one device with its audit entry, and tell of it."""
+        tenant = actor.tenant
+        action, detail = entry
+
+        def work(writer: Writer) -> tuple[Device, Device]:
+            old = _get(writer, tenant, device_id)
+            # Refuse a stale caller before its change is judged against what it has not seen.
+            expected = old.version if version is None else version
+            new = change(writer, old) if expected == old.version else old
+            new = replace(new, version=expected + 1)
+            writer.put(DEVICES, tenant, device_id, new, version=expected)
+            self._audit.entry(
+                writer, actor, action, f"device:{device_id}", detail={"uid": old.uid, **detail}
+            )
+            return old, new
+
+        old, new = await self._records.write(work)
+        self._changed(old, new)
+        return new
+
+    def _changed(self, old: Device | None, new: Device | None) -> None:
+        change = DeviceChange(old, new)
+        key = (change.device.tenant, change.device.device_id)
+        if new is None:
+            self._cache.pop(key, None)
+        else:
+            self._cache[key] = new
+        self._listeners.tell(change)
+
+    async def _forget(self, device: Device) -> None:
+        for forget in self._after_delete:
+            await forget(device)
+
+        def work(writer: Writer) -> None:
+            held = writer.get(TOMBSTONES, device.tenant, device.uid).value
+            writer.put(TOMBSTONES, device.tenant, device.uid, replace(held, device=None))
+
+        await self._records.write(work)
+
+
+def _not_found(device_id: str) -> NotFound:
+    return NotFound(f"There is no device {device_id!r}.", remedy="See weft device list.")
+
+
+def _get(reader: Reader, tenant: TenantId, device_id: str) -> Device:
+    record = reader.find(DEVICES, tenant, device_id)
+    if record is None:
+        raise _not_found(device_id)
+    return record.value
+
+
+def _require_label(label: str) -> str:
+    if len(label) > LABEL_MAX_CHARACTERS:
+        raise TooLarge(
+            f"The label has {len(label)} characters; at most {LABEL_MAX_CHARACTERS} fit.",
+            remedy="Keep long text in an attribute.",
+        )
+    return label
+
+
+def _require_type(reader: Reader, tenant: TenantId, name: str | None) -> None:
+    if name is not None and reader.find(TYPES, tenant, name) is None:
+        raise NotFound(
+            f"There is no device type {name!r}.",
+            remedy="Save it first (weft type save), or make the device without a type.",
+        )
+
+
+def _all_devices(reader: Reader) -> builtins.list[Device]:
+    found: builtins.list[Device] = []
+    for tenant in reader.tenants(DEVICES):
+        found += [record.value for record in reader.list(DEVICES, tenant, limit=10_000_000)]
+    return found
+
+
+def _unforgotten(reader: Reader) -> builtins.list[Device]:
+    return [
+        record.value.device
+        for tenant in reader.tenants(TOMBSTONES)
+        for record in reader.list(TOMBSTONES, tenant, where=("forgotten", "no"), limit=1_000_000)
+        if record.value.device is not None
+    ]

@@ -1,0 +1,179 @@
+"""Thing Models: from the document its owner wrote to the device type that is checked.
+
+Two forms give the same type. A W3C WoT Thing Model has properties, actions and events;
+of its properties those with `weft:role: telemetry`, or read-only and observable ones, are
+telemetry. The short form says telemetry, properties, commands and events, each with its
+fields. Every error names the place in the document and what to write there.
+"""
+
+import re
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from weft.errors import Invalid
+from weft.model.device import DeviceType, Field
+from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, require_name
+from weft.registry.fields import fits, read_field, require_known, require_mapping
+
+_ABOUT: Final = frozenset(
+    {
+        "@context", "@type", "id", "name", "title", "titles", "description", "descriptions",
+        "version", "links", "support", "created", "modified", "base", "tm:optional", "forms",
+        "security", "securityDefinitions", "profile", "schemaDefinitions", "uriVariables",
+    }
+)  # fmt: skip
+_SHORT: Final = frozenset({"telemetry", "properties", "commands", "events"})
+_WOT: Final = frozenset({"properties", "actions", "events"})
+_ACTION: Final = frozenset(
+    {
+        "input", "output", "safe", "idempotent", "synchronous", "title", "titles", "description",
+        "descriptions", "forms", "uriVariables", "@type",
+    }
+)  # fmt: skip
+_EVENT: Final = frozenset(
+    {
+        "data", "subscription", "dataResponse", "cancellation", "title", "titles", "description",
+        "descriptions", "forms", "uriVariables", "@type",
+    }
+)  # fmt: skip
+_ROLES: Final = ("telemetry", "property")
+FIELDS_MAX: Final = 512
+
+# A key is named in conditions (`temperature > 80`), in queries and in file headers.
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+Fields = dict[str, Field]
+
+
+def read_type(
+    tenant: TenantId, name: str, document: dict[str, Any], *, version: int, at: int
+) -> DeviceType:
+    """Return the device type that a document declares, or raise `Invalid` with the place."""
+    is_wot = not document.keys().isdisjoint({"@context", "@type", "actions"})
+    sections = _WOT if is_wot else _SHORT
+    _require_one_form(document, is_wot=is_wot)
+    require_known(document, _ABOUT | sections, "the document")
+    telemetry, properties = _read_properties(document, is_wot=is_wot)
+    telemetry |= _read_fields(document.get("telemetry"), "telemetry")
+    title = document.get("title", name)
+    if not isinstance(title, str):
+        raise Invalid("title is not a text.", remedy="Put it in quotes.")
+    read_all = _read_affordances if is_wot else _read_short
+    return DeviceType(
+        tenant=tenant,
+        name=TypeName(require_name(name, "type name")),
+        version=version,
+        title=title,
+        telemetry=telemetry,
+        properties=properties,
+        commands=read_all(document, "actions" if is_wot else "commands"),
+        events=read_all(document, "events"),
+        document=document,
+        created_at=at,
+    )
+
+
+def _require_one_form(document: dict[str, Any], *, is_wot: bool) -> None:
+    if not is_wot:
+        return
+    for word in ("telemetry", "commands"):
+        if word in document:
+            raise Invalid(
+                f"{word} stands in a W3C Thing Model (it has @context, @type or actions).",
+                remedy="Leave those three out to use the short form, or write telemetry as "
+                'properties with "weft:role": "telemetry", and commands as actions.',
+            )
+
+
+def _read_properties(document: dict[str, Any], *, is_wot: bool) -> tuple[Fields, Fields]:
+    """Tell telemetry from properties."""
+    schemas = require_mapping(document.get("properties"), "properties")
+    fields = _read_fields(schemas, "properties")
+    telemetry: Fields = {}
+    properties: Fields = {}
+    for key, field in fields.items():
+        schema = schemas[key]
+        observed = is_wot and schema.get("observable") is True and field.read_only
+        role = schema.get("weft:role", "telemetry" if observed else "property")
+        if role not in _ROLES:
+            raise Invalid(
+                f"properties.{key}.weft:role is {role!r}.", remedy=f"Write {' or '.join(_ROLES)}."
+            )
+        if role == "telemetry":
+            # Telemetry is read-only by nature; both forms give the same field.
+            telemetry[key] = replace(field, read_only=False)
+        else:
+            properties[key] = field
+    return telemetry, properties
+
+
+def _read_fields(section: Any, path: str, required: frozenset[str] = frozenset()) -> Fields:
+    schemas = require_mapping(section, path)
+    if len(schemas) > FIELDS_MAX:
+        raise Invalid(
+            f"{path} has {len(schemas)} fields; at most {FIELDS_MAX} fit.",
+            remedy="Split the device into several, or send rare values as events.",
+        )
+    return {
+        _require_key(key, path): read_field(schema, f"{path}.{key}", required=key in required)
+        for key, schema in schemas.items()
+    }
+
+
+def _require_key(key: str, path: str) -> str:
+    if len(key) > NAME_MAX_CHARACTERS or not _KEY.fullmatch(key):
+        raise Invalid(
+            f"{path} has the key {key!r}, which conditions and queries cannot name.",
+            remedy="Start with a letter or _; go on with letters, digits and _ . - (at most "
+            f"{NAME_MAX_CHARACTERS}).",
+        )
+    return key
+
+
+def _read_short(document: dict[str, Any], section: str) -> dict[str, Fields]:
+    """Read commands or events that are fields by name; texts beside them are notes."""
+    entries = require_mapping(document.get(section), section)
+    read: dict[str, Fields] = {}
+    for name, entry in entries.items():
+        path = f"{section}.{require_name(name, f'name below {section}')}"
+        words = require_mapping(entry, path)
+        notes = {word for word in ("title", "description") if isinstance(words.get(word), str)}
+        read[name] = _read_fields(
+            {key: schema for key, schema in words.items() if key not in notes}, path
+        )
+    return read
+
+
+def _read_affordances(document: dict[str, Any], section: str) -> dict[str, Fields]:
+    """Read W3C actions (their input) or events (their data)."""
+    word, known = ("input", _ACTION) if section == "actions" else ("data", _EVENT)
+    entries = require_mapping(document.get(section), section)
+    read: dict[str, Fields] = {}
+    for name, entry in entries.items():
+        path = f"{section}.{require_name(name, f'name below {section}')}"
+        words = require_mapping(entry, path)
+        require_known(words, known, path)
+        read[name] = _read_schema(words.get(word), f"{path}.{word}")
+    return read
+
+
+def _read_schema(schema: Any, path: str) -> Fields:
+    """Read an action's input: the fields of an object, or one field named `value`."""
+    words = require_mapping(schema, path)
+    if not words:
+        return {}
+    if words.get("type") != "object":
+        return {"value": read_field(words, path, required=True)}
+    require_known(words, {"type", "properties", "required", "title", "description"}, path)
+    required = words.get("required", [])
+    if not isinstance(required, list) or not all(fits(name, "string") for name in required):
+        raise Invalid(f"{path}.required is no list of names.", remedy="Write required: [rpm]")
+    fields = _read_fields(words.get("properties"), f"{path}.properties", frozenset(required))
+    for name in required:
+        if name not in fields:
+            raise Invalid(
+                f"{path}.required names {name!r}, which {path}.properties does not declare.",
+                remedy="Declare it there, or take it from the list.",
+            )
+    return fields
