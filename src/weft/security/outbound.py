@@ -1,0 +1,419 @@
+"""The one door out: every HTTP request that Weft makes goes through `OutboundClient`.
+
+What it promises (SS-1, SS-2, SS-3): only listed schemes and ports; a name is resolved once,
+each of its addresses is checked, and the connection goes to exactly the one that was
+checked; no redirect, proxy, cookie or environment variable changes where it goes; ten
+seconds and one mebibyte after inflation are the end of it; an answer that nests deeper than
+any business document is refused. No foreign exception leaves: callers see `ConnectorError`,
+and no word of the far side's answer stands in it.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_address
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import httpcore2
+import httpx2
+import msgspec
+from msgspec import Struct
+
+from weft.errors import ConfigurationError, ConnectorError, Invalid
+from weft.security.addresses import (
+    Address,
+    Network,
+    literal_of,
+    permitted,
+    read_networks,
+    unwrap,
+    within,
+)
+
+T = TypeVar("T")
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_INLINE_BYTES = 16 * 1024  # a depth scan of this much takes under a millisecond
+_RETRY_AFTER_MAX_S = 3_600.0  # a far side that says "next year" is asked again in an hour
+
+
+class OutboundSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[outbound]`: where Weft may connect to, and how much it reads from there."""
+
+    allow: tuple[str, ...] = ()  # CIDRs of on-premise systems; nothing private by default
+    schemes: tuple[str, ...] = ("https",)  # http is always fine to an allowed loopback address
+    ports: tuple[int, ...] = (443, 8443)  # of public addresses; any port of an allowed one
+    ca_file: str = ""  # the company's own CA, beside the public ones
+    timeout_s: float = 10.0
+    max_body_bytes: int = 1024 * 1024  # after inflation
+    max_depth: int = 32  # JSON nesting; business answers have about five
+    max_connections: int = 32
+
+
+class Answer(Struct, frozen=True):
+    """What the far side said: untrusted until it has been decoded into a declared type."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+    def require_success(self, what: str) -> "Answer":
+        """Return self for 2xx, else raise a `ConnectorError` that says whether to try again.
+
+        401 and 403 are tried again: the key is wrong, not the request, and once the key is
+        repaired nothing needs to be redriven.
+        """
+        if 200 <= self.status < 300:
+            return self
+        again = self.status in {401, 403, 408, 425, 429} or self.status >= 500
+        raise ConnectorError(
+            f"{what}: the far side answered {self.status}.",
+            permanent=not again,
+            retry_after_s=_retry_after_s(self.headers.get("retry-after", "")) if again else None,
+            remedy=_REMEDIES.get(self.status, ""),
+        )
+
+    def decode(self, type_: type[T], what: str) -> T:
+        """Decode the body as JSON of a declared type; anything else is refused."""
+        if "json" not in self.headers.get("content-type", ""):
+            raise ConnectorError(f"{what}: the answer is not JSON.", remedy=_CHECK_URL)
+        try:
+            return msgspec.json.decode(self.body, type=type_)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ConnectorError(
+                f"{what}: the answer is not as this interface declares it.", remedy=_CHECK_URL
+            ) from error
+
+
+_CHECK_URL = "Check the connector's address and the version of the system behind it."
+_REMEDIES = {
+    401: "Renew the connector's key.",
+    403: "Give the connector's key the rights it needs in the far system.",
+    404: _CHECK_URL,
+}
+
+
+def url_of(base: str, *segments: str, query: Mapping[str, str] | None = None) -> str:
+    """Join a base URL and path segments; each is percent-encoded, so none breaks out (SS-3)."""
+    path = "/".join(quote(segment, safe="") for segment in segments)
+    return f"{base.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")
+
+
+class OutboundClient:
+    """Sends requests to where the settings allow; share one, close it at the end."""
+
+    def __init__(self, settings: OutboundSettings, *, resolve: Resolve | None = None) -> None:
+        self.settings = settings
+        self._resolve = resolve or _resolve
+        self._allowed = read_networks(settings.allow, "[outbound] allow")
+        self._tls = _tls_context(settings.ca_file)
+        unknown = set(settings.schemes) - {"https", "http"}
+        if unknown:
+            raise ConfigurationError(
+                f"[outbound] schemes: {', '.join(sorted(unknown))} is unknown.",
+                remedy='Write ["https"], or ["https", "http"] for an on-premise system.',
+            )
+        self._pools = {scheme: self._pool(scheme) for scheme in ("https", "http")}
+
+    def allowing(self, cidrs: Iterable[str]) -> "OutboundClient":
+        """Return a client of its own that may also reach these networks."""
+        more = tuple(cidrs)
+        settings = msgspec.structs.replace(self.settings, allow=self.settings.allow + more)
+        return OutboundClient(settings, resolve=self._resolve)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send one request and read its answer, within the limits of the settings."""
+        target = self._target(url)
+        limit_s = timeout_s or self.settings.timeout_s
+        request = httpcore2.Request(
+            method=method,
+            url=httpcore2.URL(
+                scheme=target.raw_scheme,
+                host=target.raw_host,
+                port=target.port,
+                target=target.raw_path,
+            ),
+            headers=_header_list(target, headers or {}, body),
+            content=body,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit_s)},
+        )
+        with _own_errors(target.host, limit_s):
+            async with asyncio.timeout(limit_s), self._answering(target.scheme, request) as answer:
+                read = await self._read(answer, target.host)
+        if 300 <= read.status < 400:
+            raise ConnectorError(
+                f"{target.host} answered {read.status}: redirects are not followed.",
+                permanent=True,
+                remedy="Configure the address that it redirects to, if you trust it.",
+            )
+        return read
+
+    async def close(self) -> None:
+        """Close the connections that are kept for the next request."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def _pool(self, scheme: str) -> httpcore2.AsyncConnectionPool:
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=self._tls,
+            max_connections=self.settings.max_connections,
+            max_keepalive_connections=0,  # a POST on a connection just closed has no known end
+            network_backend=_GuardedBackend(self.settings, self._allowed, self._resolve, scheme),
+        )
+
+    def _target(self, url: str) -> httpx2.URL:
+        try:
+            target = httpx2.URL(url)
+            literal_of(target.host)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise _refused("The address is not a canonical URL.") from error
+        if target.scheme not in {"https", "http"}:
+            raise _refused(f"The scheme {target.scheme!r} is not allowed.")
+        if target.userinfo:
+            raise _refused("The address holds a user name or password.")
+        return target
+
+    @asynccontextmanager
+    async def _answering(
+        self, scheme: str, request: httpcore2.Request
+    ) -> AsyncIterator[httpcore2.Response]:
+        response = await self._pools[scheme].handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _read(self, answer: httpcore2.Response, host: str) -> Answer:
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in answer.headers
+        }
+        # httpx2's decoders inflate in bounded pieces; this loop ends at the first one too many.
+        response = httpx2.Response(answer.status, headers=answer.headers, stream=_Stream(answer))
+        body = bytearray()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if max(len(body), response.num_bytes_downloaded) > self.settings.max_body_bytes:
+                raise ConnectorError(
+                    f"{host} answered with more than {self.settings.max_body_bytes} bytes.",
+                    remedy="Nothing of it was used. Check what stands behind the address.",
+                )
+        await self._require_shallow(bytes(body), headers, host)
+        return Answer(status=answer.status, headers=headers, body=bytes(body))
+
+    async def _require_shallow(self, body: bytes, headers: Mapping[str, str], host: str) -> None:
+        limit = self.settings.max_depth
+        if "json" not in headers.get("content-type", ""):
+            return
+        if body.count(b"[") + body.count(b"{") <= limit:
+            return
+        if len(body) <= _INLINE_BYTES:
+            deep = deeper_than(body, limit)
+        else:
+            deep = await asyncio.to_thread(deeper_than, body, limit)
+        if deep:
+            raise ConnectorError(f"{host} answered with JSON nested deeper than {limit} levels.")
+
+
+def deeper_than(body: bytes, limit: int) -> bool:
+    """Return whether JSON nests deeper than `limit`, without building any of it."""
+    depth = 0
+    for match in _BRACKETS.finditer(body):
+        token = body[match.start()]
+        if token in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif token in b"]}":
+            depth -= 1
+    return False
+
+
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Opens connections to checked addresses only; TLS still proves the name."""
+
+    def __init__(
+        self,
+        settings: OutboundSettings,
+        allowed: tuple[Network, ...],
+        resolve: Resolve,
+        scheme: str,
+    ) -> None:
+        self._settings = settings
+        self._allowed = allowed
+        self._resolve = resolve
+        self._scheme = scheme
+        self._sockets = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        failure: Exception = httpcore2.ConnectError("no address")
+        for address in await self._checked(host, port):
+            try:
+                return await self._sockets.connect_tcp(
+                    str(address), port, timeout, local_address, socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _checked(self, host: str, port: int) -> list[Address]:
+        literal = literal_of(host)
+        found = [str(literal)] if literal else await self._resolve(host, port)
+        addresses = list(dict.fromkeys(ip_address(text) for text in found))
+        if not addresses:
+            raise ConnectorError(f"{host} has no address.", remedy=_CHECK_URL)
+        for address in addresses:
+            self._require(host, address, port)
+        return addresses
+
+    def _require(self, host: str, address: Address, port: int) -> None:
+        plain = unwrap(address)
+        if not permitted(plain, self._allowed):
+            raise _refused(
+                f"{host} is {plain}, which is not a public address.",
+                f'If it is a system of your own, allow it: [outbound] allow = ["{plain}/'
+                f'{plain.max_prefixlen}"].',
+            )
+        if port not in self._settings.ports and not within(plain, self._allowed):
+            raise _refused(
+                f"Port {port} of {host} is not in the list of ports.",
+                "Add it to [outbound] ports if the system is meant to be there.",
+            )
+        if self._scheme not in self._settings.schemes and not plain.is_loopback:
+            raise _refused(
+                f"{host} would be reached in clear text.",
+                'Use https, or add "http" to [outbound] schemes for a network you trust.',
+            )
+
+
+class _Stream(httpx2.AsyncByteStream):
+    """A response's raw bytes, for the decoders."""
+
+    def __init__(self, answer: httpcore2.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._answer.aiter_stream():
+            yield piece
+
+
+@contextmanager
+def _own_errors(host: str, limit_s: float) -> Iterator[None]:
+    """Turn whatever the network or its libraries raise into `ConnectorError`."""
+    try:
+        yield
+    except (TimeoutError, httpcore2.TimeoutException) as error:
+        raise ConnectorError(
+            f"{host} did not answer within {limit_s:g} s.",
+            remedy="Check that the system is up and not overloaded.",
+        ) from error
+    except _FOREIGN as error:
+        if _is_tls(error):
+            raise ConnectorError(
+                f"{host} did not prove its name over TLS.",
+                remedy="Give the company's CA in [outbound] ca_file, or renew its certificate.",
+            ) from error
+        raise ConnectorError(
+            f"The connection to {host} failed ({type(error).__name__}).",
+            remedy="Check the address, and that the system is up.",
+        ) from error
+
+
+_FOREIGN = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
+    httpcore2.ConnectionNotAvailable,
+    httpx2.HTTPError,
+    httpx2.StreamError,
+    OSError,
+    UnicodeError,  # a name that no resolver can spell
+)
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _refused(detail: str, remedy: str = "") -> ConnectorError:
+    return ConnectorError(detail, permanent=True, remedy=remedy or _CHECK_URL)
+
+
+def _header_list(
+    target: httpx2.URL, headers: Mapping[str, str], body: bytes | None
+) -> list[tuple[bytes, bytes]]:
+    given = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "weft"}
+    given.update(headers)
+    for name, value in given.items():
+        if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise Invalid(
+                f"The header {name!r} holds a character that headers cannot carry.",
+                remedy="Remove line breaks and control characters from the value.",
+            )
+    pairs = [(b"Host", target.netloc), (b"Connection", b"close")]
+    pairs += [(name.encode(), value.encode()) for name, value in given.items()]
+    if body is not None:
+        pairs.append((b"Content-Length", b"%d" % len(body)))
+    return pairs
+
+
+def _retry_after_s(text: str) -> float | None:
+    """Read Retry-After in seconds; its date form is left to our own back-off (RFC 9110 10.2.3)."""
+    return min(float(text), _RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() else None
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    context = httpx2.create_ssl_context(trust_env=False)
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"[outbound] ca_file: {ca_file} cannot be read as certificates.",
+                remedy="Name a readable PEM file with the CA's certificate.",
+            ) from error
+    return context
+
+
+async def _resolve(host: str, port: int) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
