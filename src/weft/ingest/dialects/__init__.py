@@ -1,0 +1,1 @@
+"""Dialects: tables from a topic or path to the operation it asks for."""

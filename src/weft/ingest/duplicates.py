@@ -1,0 +1,47 @@
+"""Duplicates: a QoS 1 message sent again after a lost acknowledgement is stored once.
+
+A device that did not see our PUBACK sends the same packet again with DUP set, even when
+we had it on disk. At most a receive-maximum of packets can be on their way, so the newest
+ones of each session tell: the same packet id with the same payload was here before. The
+window is filled again from the journal after a crash.
+"""
+
+from collections import OrderedDict, deque
+
+from weft.model.message import Committed
+
+WINDOW = 100  # our receive maximum: no more can be sent again
+SESSIONS_MAX = 50_000
+REBUILD_MESSAGES = 100_000  # read from the journal at start: the window of 1,000 sessions
+
+Recent = deque[tuple[int, int]]
+
+
+class DuplicateWindow:
+    """The newest QoS 1 packets of each session, as (packet id, hash of the payload)."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[str, Recent] = OrderedDict()
+
+    def of(self, session: str) -> Recent:
+        """Return the window of a session; the caller appends what it admits."""
+        recent = self._sessions.get(session)
+        if recent is None:
+            recent = self._sessions[session] = deque(maxlen=WINDOW)
+            if len(self._sessions) > SESSIONS_MAX:
+                self._sessions.popitem(last=False)
+        else:
+            self._sessions.move_to_end(session)
+        return recent
+
+    def forget(self, session: str) -> None:
+        """Drop a window: what it holds was not stored after all."""
+        recent = self._sessions.get(session)
+        if recent is not None:
+            recent.clear()
+
+    def note_committed(self, committed: Committed) -> None:
+        """Take in messages read from the journal after a start."""
+        for envelope in committed.envelopes:
+            if envelope.qos == 1 and envelope.session:
+                self.of(envelope.session).append((envelope.packet_id, hash(envelope.payload)))

@@ -1,0 +1,342 @@
+"""The gate: every message's one way in, whatever the protocol.
+
+A session is opened for an authenticated principal; then each message is mapped to an
+operation, decided by the policy, decoded and checked. What is looked up once for a topic
+is kept in the session until any right, device or type changes. A refused message is kept
+too, with its reason, for the rejection inbox.
+"""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import NamedTuple, Protocol
+
+from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
+from weft.ingest.decode import Decode, Decoders
+from weft.ingest.dialects import native
+from weft.ingest.duplicates import Recent
+from weft.ingest.pipeline import Pipeline
+from weft.model.device import Device, DeviceType, Lifecycle
+from weft.model.ids import DeviceId, TenantId, TypeName
+from weft.model.message import (
+    Decoded,
+    Envelope,
+    Operation,
+    PublishProperties,
+    RejectionReason,
+    Route,
+)
+from weft.model.principal import Principal, PrincipalKind
+from weft.ports import Deciding
+
+ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fit
+DECODERS_MAX = 10_000
+EVERY_BYTES: Decode | None = None
+
+
+class Incoming(Protocol):
+    """A message as a transport received it."""
+
+    @property
+    def topic(self) -> str:
+        """As the sender wrote it."""
+        ...
+
+    @property
+    def payload(self) -> bytes:
+        """As the sender wrote it."""
+        ...
+
+    @property
+    def qos(self) -> int:
+        """0, 1 or 2."""
+        ...
+
+    @property
+    def retain(self) -> bool:
+        """Whether it becomes the topic's retained message."""
+        ...
+
+    @property
+    def dup(self) -> bool:
+        """Whether the sender says that it sent this before."""
+        ...
+
+    @property
+    def packet_id(self) -> int:
+        """0 at QoS 0."""
+        ...
+
+    @property
+    def properties(self) -> PublishProperties | None:
+        """What travels on to subscribers."""
+        ...
+
+
+class KnownDevices(Protocol):
+    """Devices by id, from memory."""
+
+    def find(self, tenant: TenantId, device_id: DeviceId) -> Device | None:
+        """Return the device, or None."""
+        ...
+
+
+class KnownTypes(Protocol):
+    """Device types by name, from memory; all versions, because old messages are read again."""
+
+    def find(
+        self, tenant: TenantId, name: TypeName, version: int | None = None
+    ) -> DeviceType | None:
+        """Return the newest version, or the one asked for."""
+        ...
+
+
+class Admission(NamedTuple):
+    """What a session may do on one topic: looked up once, used for each message."""
+
+    route: Route
+    decode: Decode | None
+
+
+class GateSession:
+    """One principal's open way in."""
+
+    __slots__ = ("address", "admissions", "key", "principal", "recent", "stamp")
+
+    def __init__(self, principal: Principal, address: str, key: str, recent: Recent) -> None:
+        self.principal = principal
+        self.address = address
+        self.key = key
+        self.recent = recent
+        self.admissions: dict[str, Admission] = {}
+        self.stamp = (-1, -1)
+
+    @property
+    def device_id(self) -> DeviceId:
+        """The device that this principal is; empty for people and keys."""
+        own = self.principal.kind is PrincipalKind.DEVICE
+        return DeviceId(self.principal.id if own else "")
+
+
+def session_key(principal: Principal, client_id: str) -> str:
+    """Return a short name that tells sessions apart in the journal (MQ-2)."""
+    text = f"{principal.tenant}\x1f{principal.uid}\x1f{client_id}"
+    return blake2b(text.encode(), digest_size=9).hexdigest()
+
+
+class Gate:
+    """Admits messages into the pipeline."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        policy: Deciding,
+        devices: KnownDevices,
+        types: KnownTypes,
+        check_retained: Callable[[Principal, str, int], None],
+    ) -> None:
+        """`check_retained(principal, topic, bytes)` raises `QuotaExceeded` when full (MQ-7)."""
+        self._pipeline = pipeline
+        self._policy = policy
+        self._devices = devices
+        self._types = types
+        self._check_retained = check_retained
+        self._registry_version = 0
+        self._decoders: dict[tuple[str, str, int], Decoders] = {}
+
+    def open(self, principal: Principal, address: str, client_id: str = "") -> GateSession:
+        """Open a session; one with a client id knows what was sent before."""
+        key = session_key(principal, client_id) if client_id else ""
+        recent = self._pipeline.duplicates.of(key) if key else Recent(maxlen=0)
+        return GateSession(principal, address, key, recent)
+
+    def registry_changed(self) -> None:
+        """Forget what was looked up: a device or type is not what it was."""
+        self._registry_version += 1
+
+    def refresh(self, session: GateSession) -> None:
+        """Drop a session's admissions if any right, device or type changed since.
+
+        Transports call it once per read, before `admit`.
+        """
+        stamp = (self._policy.version, self._registry_version)
+        if session.stamp != stamp:
+            session.admissions.clear()
+            session.stamp = stamp
+
+    def admit(self, session: GateSession, message: Incoming, now: int) -> RejectionReason | None:
+        """Put a message into the batch; return the reason where it goes to the inbox instead.
+
+        Either way it is in the batch: the caller acknowledges after the commit. A message
+        that was sent before (DUP) is in the journal already and not added again.
+        """
+        admission = session.admissions.get(message.topic)
+        try:
+            if admission is None:
+                admission = self.admission(session, message.topic)
+            route, decode = admission
+            payload = message.payload
+            if message.retain:
+                self._check_retained(session.principal, route.topic, len(payload))
+            decoded = None if decode is None else decode(payload, now)
+        except PeerError as error:
+            return self.reject(session, message, now, error)
+        if message.qos == 1:
+            sent = (message.packet_id, hash(payload))
+            if message.dup and sent in session.recent:
+                self._pipeline.metrics.duplicates.inc()
+                return None
+            session.recent.append(sent)
+        self._pipeline.add(
+            Envelope(
+                route,
+                now,
+                payload,
+                message.qos,
+                message.retain,
+                message.packet_id,
+                session.key if message.qos else "",
+                message.properties,
+            ),
+            decoded,
+        )
+        return None
+
+    def admission(self, session: GateSession, topic: str) -> Admission:
+        """Look up what a session may do on a topic; raises the reason why not."""
+        mapped = native.map_topic(topic)
+        principal = session.principal
+        device_id = self._addressed(session, mapped)
+        canonical = native.canonical_topic(topic, mapped, device_id)
+        decision = self._policy.decide(principal, "topic.publish", f"topic:{canonical}")
+        if not decision.allowed:
+            raise Forbidden(
+                f"{principal} may not publish to {canonical!r}: {decision.reason}",
+                remedy="Publish to the principal's own topics, or have an administrator grant it.",
+            )
+        device = self._require_active(principal.tenant, device_id) if device_id else None
+        type_ = self._type_of(device)
+        route = Route(
+            principal.tenant,
+            principal.kind.value,
+            principal.id,
+            canonical,
+            mapped.operation,
+            device_id,
+            type_.name if type_ else "",
+            type_.version if type_ else 0,
+            mapped.name,
+        )
+        found = Admission(route, self._decode_for(route))
+        if len(session.admissions) >= ADMISSIONS_MAX:
+            session.admissions.clear()
+        session.admissions[topic] = found
+        return found
+
+    def reject(
+        self, session: GateSession, message: Incoming, now: int, error: PeerError
+    ) -> RejectionReason:
+        """Keep a refused message for the rejection inbox, with its reason."""
+        principal = session.principal
+        reason = RejectionReason(error.code, error.detail, error.remedy)
+        route = Route(
+            principal.tenant,
+            principal.kind.value,
+            principal.id,
+            message.topic,
+            Operation.REJECTED,
+            session.device_id or _device_in(message.topic),
+        )
+        self._pipeline.metrics.rejected.labels(error.code).inc()
+        self._pipeline.add(
+            Envelope(
+                route,
+                now,
+                message.payload,
+                message.qos,
+                packet_id=message.packet_id,
+                session=session.key if message.qos else "",
+                properties=message.properties,
+                rejection=reason,
+            ),
+            None,
+        )
+        return reason
+
+    def decode_again(self, envelope: Envelope) -> Decoded:
+        """Decode a message read from the journal, by the type version it was admitted with."""
+        decode = self._decode_for(envelope.route)
+        if decode is None:
+            return None
+        try:
+            return decode(envelope.payload, envelope.received_at)
+        except PayloadInvalid:
+            # Admitted by rules that have changed since: it was right then, so read it freely.
+            free = self._decoders_of(envelope.route.tenant, "", 0)
+            again = free.for_operation(envelope.route.operation, envelope.route.name)
+            return again(envelope.payload, envelope.received_at) if again else None
+
+    def _addressed(self, session: GateSession, mapped: native.Mapped) -> DeviceId:
+        if mapped.device != native.ME:
+            return DeviceId(mapped.device)
+        if not session.device_id:
+            raise Forbidden(
+                f"{session.principal} is no device, so 'me' names nothing.",
+                remedy="Write the device's id.",
+            )
+        return session.device_id
+
+    def _require_active(self, tenant: TenantId, device_id: DeviceId) -> Device:
+        device = self._devices.find(tenant, device_id)
+        if device is None:
+            raise NotFound(
+                f"There is no device {device_id!r}.",
+                remedy=f"Add it: weft device add {device_id} --type TYPE",
+            )
+        if device.lifecycle is not Lifecycle.ACTIVE:
+            raise Conflict(
+                f"Device {device_id!r} is {device.lifecycle}.",
+                remedy="Make it active before it sends.",
+            )
+        return device
+
+    def _type_of(self, device: Device | None) -> DeviceType | None:
+        if device is None or device.type_name is None:
+            return None
+        type_ = self._types.find(device.tenant, device.type_name)
+        if type_ is None:
+            raise NotFound(
+                f"Device {device.device_id!r} follows type {device.type_name!r}, which is gone.",
+                remedy="Save the type again, or give the device another one.",
+            )
+        return type_
+
+    def _decode_for(self, route: Route) -> Decode | None:
+        if route.operation in (Operation.PLAIN, Operation.REJECTED):
+            return EVERY_BYTES
+        decoders = self._decoders_of(route.tenant, route.type_name, route.type_version)
+        return decoders.for_operation(route.operation, route.name)
+
+    def _decoders_of(self, tenant: TenantId, type_name: str, version: int) -> Decoders:
+        key = (tenant, type_name, version)
+        decoders = self._decoders.get(key)
+        if decoders is None:
+            type_ = self._types.find(tenant, TypeName(type_name), version) if type_name else None
+            if len(self._decoders) >= DECODERS_MAX:
+                self._decoders.clear()
+            decoders = self._decoders[key] = Decoders(type_)
+        return decoders
+
+
+def _device_in(topic: str) -> DeviceId:
+    """Return the device that a refused topic seems to name, so that it is found in the inbox."""
+    parts = topic.split("/", 2)
+    return DeviceId(parts[1] if len(parts) > 2 and parts[0] == "devices" else "")
+
+
+__all__ = [
+    "Admission",
+    "Gate",
+    "GateSession",
+    "Incoming",
+    "session_key",
+]

@@ -1,0 +1,299 @@
+"""The pipeline: gather, commit, acknowledge, apply.
+
+Messages gather in one batch while the one before is being written; only when the journal
+has it are the senders told, and then every projection applies it, in order. One commit
+is under way at a time, nothing is queued without a bound, and a failed commit tells its
+senders so that they send again: acknowledged means kept.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from weft.errors import StorageError
+from weft.ingest.duplicates import REBUILD_MESSAGES, DuplicateWindow
+from weft.ingest.metrics import PipelineMetrics
+from weft.model.message import Batch, Committed, Decoded, Envelope, QosTwo
+from weft.observability.log import get_logger
+from weft.ports import Journal, Projection
+
+log = get_logger(__name__)
+
+
+class PipelineSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[pipeline]`: how messages gather, and how far state may lag behind the journal."""
+
+    gather_ms: float = 4.0  # while busy; an fsync then serves some 100 messages, not 10
+    busy_messages: int = 16  # a batch this large means busy: the next one gathers
+    batch_max_messages: int = 20_000  # beyond, transports stop reading
+    batch_max_bytes: int = 16 * 1024 * 1024
+    checkpoint_s: float = 2.0  # how much is read again after a crash
+    backlog_max_messages: int = 400_000  # a projection further behind stops the door
+    storage_pause_s: float = 0.5  # after a failed commit, before the next is tried
+
+
+class Sender(Protocol):
+    """Who waits for a commit: a connection, or one caller over HTTP."""
+
+    def committed(self, tokens: list[Any], first: int) -> None:
+        """Everything that was added with these tokens is on disk."""
+        ...
+
+    def commit_failed(self, tokens: list[Any], error: StorageError) -> None:
+        """Nothing of it is; tell the peer to send again."""
+        ...
+
+
+class Pausable(Protocol):
+    """A source of messages that can be asked to wait."""
+
+    def resume(self) -> None:
+        """There is room again."""
+        ...
+
+
+class Pipeline:
+    """Owns the batch that gathers, the journal and the projections behind it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        projections: Sequence[Projection],
+        settings: PipelineSettings,
+        decode_again: Callable[[Envelope], Decoded],
+    ) -> None:
+        self.duplicates = DuplicateWindow()
+        self.metrics = PipelineMetrics()
+        self.failing: StorageError | None = None
+        self._journal = journal
+        self._projections = projections
+        self._settings = settings
+        self._decode_again = decode_again
+        self._replay_from: dict[str, int] = {}
+        self._batch = Batch()
+        self._batch_bytes = 0
+        self._waiting: dict[Sender, list[Any]] = {}
+        self._paused: list[Pausable] = []
+        self._more = asyncio.Event()
+
+    # --- on the path of every message ---
+
+    def add(self, envelope: Envelope, decoded: Decoded) -> None:
+        """Put a message into the batch that gathers."""
+        batch = self._batch
+        batch.envelopes.append(envelope)
+        batch.decoded.append(decoded)
+        self._batch_bytes += len(envelope.payload)
+        if not self._more.is_set():
+            self._more.set()
+
+    @property
+    def newest(self) -> int:
+        """Place in the batch of the message added last; a token for `CommitFuture`."""
+        return len(self._batch.envelopes) - 1
+
+    def acknowledge(self, sender: Sender, token: Any) -> None:
+        """Tell `sender` with `token` once everything added so far is on disk."""
+        tokens = self._waiting.get(sender)
+        if tokens is None:
+            self._waiting[sender] = [token]
+            self._more.set()
+        else:
+            tokens.append(token)
+
+    def add_qos_two(self, change: QosTwo) -> None:
+        """Make a QoS 2 packet id (received or released) durable with this batch."""
+        self._batch.qos_two.append(change)
+        self._more.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether sources should stop reading until `resume`."""
+        return (
+            len(self._batch.envelopes) >= self._settings.batch_max_messages
+            or self._batch_bytes >= self._settings.batch_max_bytes
+        )
+
+    def resume_later(self, source: Pausable) -> None:
+        """Ask to be resumed when the batch has been taken."""
+        self._paused.append(source)
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Commit batch after batch until cancelled."""
+        last_count = 0
+        while True:
+            await self._more.wait()
+            if last_count >= self._settings.busy_messages:
+                await asyncio.sleep(self._settings.gather_ms / 1000)
+            last_count = await self._commit_one()
+            await self._hold_for_backlog()
+
+    async def run_checkpoints(self) -> None:
+        """Make projections durable at every interval until cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.checkpoint_s)
+            await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Make every projection's state durable; a failing one waits for the next turn."""
+        for projection in self._projections:
+            try:
+                await projection.checkpoint()
+            except StorageError as error:
+                self.failing = error
+                log.error(
+                    "checkpoint_failed",
+                    projection=projection.name,
+                    error=error.detail,
+                    remedy=error.remedy,
+                )
+
+    async def drain(self) -> None:
+        """Wait until everything added so far is committed and applied, then checkpoint."""
+        done = CommitFuture()
+        self.acknowledge(done, 0)
+        await done.wait()
+        await self.checkpoint()
+
+    async def _commit_one(self) -> int:
+        batch, waiting = self._take()
+        if not batch.envelopes and not batch.qos_two:
+            self._tell(waiting, self._journal.head + 1)
+            return 0
+        try:
+            first = await self._journal.append(batch)
+        except StorageError as error:
+            await self._refuse(batch, waiting, error)
+            return 0
+        self.failing = None
+        self._tell(waiting, first)
+        if batch.envelopes:
+            self._apply(Committed(first, batch.envelopes, batch.decoded))
+        return len(batch.envelopes)
+
+    def _take(self) -> tuple[Batch, dict[Sender, list[Any]]]:
+        batch, waiting = self._batch, self._waiting
+        self._batch, self._waiting, self._batch_bytes = Batch(), {}, 0
+        self._more.clear()
+        paused, self._paused = self._paused, []
+        for source in paused:
+            source.resume()
+        return batch, waiting
+
+    @staticmethod
+    def _tell(waiting: dict[Sender, list[Any]], first: int) -> None:
+        for sender, tokens in waiting.items():
+            sender.committed(tokens, first)
+
+    async def _refuse(
+        self, batch: Batch, waiting: dict[Sender, list[Any]], error: StorageError
+    ) -> None:
+        self.failing = error
+        self.metrics.failed_commits.inc()
+        log.error(
+            "commit_failed",
+            messages=len(batch.envelopes),
+            error=error.detail,
+            remedy=error.remedy,
+        )
+        for envelope in batch.envelopes:
+            self.duplicates.forget(envelope.session)
+        for sender, tokens in waiting.items():
+            sender.commit_failed(tokens, error)
+        await asyncio.sleep(self._settings.storage_pause_s)
+
+    def _apply(self, committed: Committed) -> None:
+        for projection in self._projections:
+            self._apply_to(projection, committed)
+        self.metrics.committed(len(committed.envelopes), committed.last)
+
+    def _apply_to(self, projection: Projection, committed: Committed) -> None:
+        try:
+            projection.apply(committed)
+        except Exception:  # a bug of ours: park the message that meets it, go on with the rest
+            log.exception("projection_failed", projection=projection.name, first=committed.first)
+            for number in range(len(committed.envelopes)):
+                self._apply_or_park(projection, slice_of(committed, number, number + 1))
+
+    def _apply_or_park(self, projection: Projection, one: Committed) -> None:
+        try:
+            projection.apply(one)
+        except Exception as error:  # noqa: BLE001  parked and counted, see above
+            self.metrics.parked.labels(projection.name).inc()
+            log.error(
+                "message_parked",
+                projection=projection.name,
+                position=one.first,
+                error=type(error).__name__,
+            )
+
+    async def _hold_for_backlog(self) -> None:
+        limit = self._settings.backlog_max_messages
+        while any(projection.backlog > limit for projection in self._projections):
+            await self.checkpoint()
+            if self.failing is not None:
+                await asyncio.sleep(self._settings.storage_pause_s)
+
+    # --- after a start ---
+
+    async def recover(self) -> int:
+        """Read the journal again for every projection behind it; return how many messages.
+
+        Also fills the window of duplicates from the newest messages, so that what a device
+        sends again after our crash is known as sent before.
+        """
+        head = self._journal.head
+        oldest = min((p.position for p in self._projections), default=head)
+        start = max(min(oldest, head - REBUILD_MESSAGES), self._journal.tail - 1, 0)
+        replayed = 0
+        async for committed in self._journal.read(start):
+            self.duplicates.note_committed(committed)
+            if committed.last > oldest:
+                replayed += len(committed.envelopes)
+                self._replay(committed)
+                await self._hold_for_backlog()
+                await asyncio.sleep(0)  # a long replay must not starve the health check
+        return replayed
+
+    def _replay(self, committed: Committed) -> None:
+        committed.decoded = [self._decode_again(envelope) for envelope in committed.envelopes]
+        for projection in self._projections:
+            position = self._replay_from.setdefault(projection.name, projection.position)
+            if position >= committed.last:
+                continue
+            start = max(0, position + 1 - committed.first)
+            self._apply_to(projection, slice_of(committed, start) if start else committed)
+
+
+def slice_of(committed: Committed, start: int, stop: int | None = None) -> Committed:
+    """Return part of a batch, with its positions."""
+    return Committed(
+        committed.first + start,
+        committed.envelopes[start:stop],
+        committed.decoded[start:stop],
+    )
+
+
+class CommitFuture:
+    """A sender that is one coroutine: waits for its commit, or raises why there was none."""
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def committed(self, tokens: list[Any], first: int) -> None:
+        """Take the position of the message; tokens are offsets into the batch."""
+        if not self._future.done():
+            self._future.set_result(first + tokens[-1])
+
+    def commit_failed(self, _tokens: list[Any], error: StorageError) -> None:
+        """Pass the failure on."""
+        if not self._future.done():
+            self._future.set_exception(error)
+
+    async def wait(self) -> int:
+        """Return the position of the last message added with this sender."""
+        return await self._future

@@ -1,0 +1,108 @@
+"""Submitting: one message by a caller that waits for its commit (HTTP, wills, weft itself)."""
+
+from msgspec import Struct
+
+from weft.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PayloadInvalid,
+    PeerError,
+    QuotaExceeded,
+)
+from weft.ingest.gate import Gate, GateSession
+from weft.ingest.pipeline import CommitFuture, Pipeline
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Envelope, Operation, PublishProperties, RejectionReason, Route
+from weft.model.principal import Principal, PrincipalKind
+from weft.ports import Clock
+
+_BY_CODE: dict[str, type[PeerError]] = {
+    error.code: error
+    for error in (Conflict, Forbidden, Invalid, NotFound, PayloadInvalid, QuotaExceeded)
+}
+
+
+class Message(Struct, frozen=True):
+    """A message that comes by no wire protocol of its own."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    dup: bool = False
+    packet_id: int = 0
+    properties: PublishProperties | None = None
+
+
+class Ingest:
+    """The gate and the pipeline as one call."""
+
+    def __init__(self, gate: Gate, pipeline: Pipeline, clock: Clock) -> None:
+        self._gate = gate
+        self._pipeline = pipeline
+        self._clock = clock
+
+    async def submit(
+        self,
+        principal: Principal,
+        topic: str,
+        payload: bytes,
+        *,
+        address: str,
+        retain: bool = False,
+    ) -> int:
+        """Admit one message and return its journal position once it is on disk.
+
+        Raises the reason of a refusal, when the refused message is kept in the inbox, and
+        `StorageError` when nothing could be kept.
+        """
+        session = self._gate.open(principal, address)
+        message = Message(topic, payload, retain=retain)
+        reason = self._gate.admit(session, message, self._clock.now())
+        position = await self._committed()
+        if reason is not None:
+            raise refusal(reason)
+        return position
+
+    async def publish(
+        self, tenant: TenantId, topic: str, payload: bytes, operation: Operation, *, retain: bool
+    ) -> int:
+        """Publish in Weft's own name (the delta of a twin); return the position."""
+        device_id = DeviceId(topic.split("/")[1] if topic.startswith("devices/") else "")
+        kind = PrincipalKind.SYSTEM.value
+        route = Route(tenant, kind, "weft", topic, operation, device_id)
+        envelope = Envelope(route, self._clock.now(), payload, qos=1, retain=retain)
+        self._pipeline.add(envelope, None)
+        return await self._committed()
+
+    async def admit_again(self, session: GateSession, message: Message, received_at: int) -> int:
+        """Admit a message that was refused before, at its first moment of receipt.
+
+        Raises the new reason when it is refused again; then nothing is kept twice.
+        """
+        admission = self._gate.admission(session, message.topic)
+        decoded = (
+            None if admission.decode is None else admission.decode(message.payload, received_at)
+        )
+        envelope = Envelope(
+            admission.route,
+            received_at,
+            message.payload,
+            message.qos,
+            message.retain,
+            properties=message.properties,
+        )
+        self._pipeline.add(envelope, decoded)
+        return await self._committed()
+
+    async def _committed(self) -> int:
+        done = CommitFuture()
+        self._pipeline.acknowledge(done, self._pipeline.newest)
+        return await done.wait()
+
+
+def refusal(reason: RejectionReason) -> PeerError:
+    """Return the error that a kept reason stands for."""
+    return _BY_CODE.get(reason.code, Invalid)(reason.detail, remedy=reason.remedy)

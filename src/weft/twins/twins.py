@@ -1,0 +1,254 @@
+"""Twins: what a device last told us, and what we want of it.
+
+A device reports properties and measures; people and rules desire properties. What is
+desired but not yet reported is the delta. Every write of the desired side names the
+version it read, so no writer undoes another unseen.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from weft.errors import StaleVersion
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Committed, Envelope, Operation, Route
+from weft.model.principal import Principal
+from weft.model.twin import Properties, Twin
+from weft.ports import Kind, Reader, Records, Writer
+from weft.security.audit import Audit
+from weft.twins.state import Reported, TwinState, merge_patch
+
+ROUTES_MAX = 100_000
+PLATFORM = TenantId("")
+
+V = TypeVar("V")
+Key = tuple[TenantId, DeviceId]
+Listener = Callable[[TenantId, DeviceId], None]
+PublishDelta = Callable[[TenantId, DeviceId, bytes], Awaitable[None]]
+
+
+class Desired(Struct, frozen=True):
+    """What we want of a device, at one version."""
+
+    properties: Properties = field(default_factory=dict)
+    version: int = 0
+
+
+TWINS: Kind[Reported] = Kind("twin", Reported)
+DESIRED: Kind[Desired] = Kind("desired", Desired)
+POSITION: Kind[int] = Kind("projection", int)
+
+
+class Twins:
+    """All twins: the projection that keeps them, and what callers ask and want."""
+
+    name = "twins"
+
+    def __init__(self, records: Records, audit: Audit) -> None:
+        self._records = records
+        self._audit = audit
+        self._states: dict[Key, TwinState] = {}
+        self._desired: dict[Key, Desired] = {}
+        self._by_route: dict[Route, TwinState] = {}
+        self._dirty: set[Key] = set()
+        self._deltas_due: set[Key] = set()
+        self._applied = 0
+        self._durable = 0
+        self._listeners: list[Listener] = []
+        self._publish_delta: PublishDelta | None = None
+
+    async def load(self) -> None:
+        """Read all twins; they are few hundred bytes each and asked for all the time."""
+
+        def read(r: Reader) -> None:
+            for tenant in r.tenants(TWINS):
+                for device_id, reported in _all(r, TWINS, tenant):
+                    self._states[tenant, DeviceId(device_id)] = TwinState(reported)
+            for tenant in r.tenants(DESIRED):
+                for device_id, desired in _all(r, DESIRED, tenant):
+                    self._desired[tenant, DeviceId(device_id)] = desired
+            position = r.find(POSITION, PLATFORM, self.name)
+            self._applied = self._durable = position.value if position else 0
+
+        await self._records.read(read)
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` with a device whose reported or desired properties changed."""
+        self._listeners.append(listener)
+
+    def publish_delta_with(self, publish: PublishDelta) -> None:
+        """Send each delta to its device through `publish`."""
+        self._publish_delta = publish
+
+    # --- projection ---
+
+    @property
+    def position(self) -> int:
+        """Durable position."""
+        return self._durable
+
+    @property
+    def backlog(self) -> int:
+        """Messages whose effect is not stored yet."""
+        return self._applied - self._durable
+
+    def apply(self, batch: Committed) -> None:
+        """Note what devices sent."""
+        by_route = self._by_route
+        for number, envelope in enumerate(batch.envelopes):
+            route = envelope.route
+            if route.operation is Operation.TELEMETRY:
+                state = by_route.get(route)
+                if state is None:
+                    state = self._state_for(route)
+                state.note(batch.decoded[number])
+                state.stored.last_seen_at = envelope.received_at
+                self._dirty.add((route.tenant, route.device_id))
+            elif route.operation is Operation.REPORTED:
+                self._report(route, envelope, batch.decoded[number])
+        self._applied = batch.last
+
+    def _state_for(self, route: Route) -> TwinState:
+        if len(self._by_route) >= ROUTES_MAX:
+            self._by_route.clear()
+        key = (route.tenant, route.device_id)
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = TwinState(Reported())
+        self._by_route[route] = state
+        return state
+
+    def _report(self, route: Route, envelope: Envelope, patch: Properties) -> None:
+        state = self._by_route.get(route) or self._state_for(route)
+        state.report(patch)
+        state.stored.last_seen_at = envelope.received_at
+        key = (route.tenant, route.device_id)
+        self._dirty.add(key)
+        if key in self._desired:
+            self._deltas_due.add(key)
+        for listener in self._listeners:
+            listener(*key)
+
+    async def checkpoint(self) -> None:
+        """Store the twins that changed, with the position they have reached."""
+        applied = self._applied
+        if applied == self._durable:
+            return
+        dirty, self._dirty = self._dirty, set()
+        changed = [(key, _copy(self._states[key].merge())) for key in dirty if key in self._states]
+
+        def write(w: Writer) -> None:
+            for (tenant, device_id), value in changed:
+                w.put(TWINS, tenant, device_id, value)
+            w.put(POSITION, PLATFORM, self.name, applied)
+
+        try:
+            await self._records.write(write)
+        except BaseException:
+            self._dirty |= dirty
+            raise
+        self._durable = applied
+
+    # --- what callers ask ---
+
+    def get(self, tenant: TenantId, device_id: DeviceId) -> Twin:
+        """Return the twin; one of a device that never spoke is empty, at version 0."""
+        key = (tenant, device_id)
+        state = self._states.get(key)
+        stored = state.merge() if state else Reported()
+        desired = self._desired.get(key, _NOTHING)
+        return Twin(
+            tenant,
+            device_id,
+            stored.version + desired.version,
+            stored.properties,
+            desired.properties,
+            desired.version,
+            stored.telemetry,
+            stored.last_seen_at,
+        )
+
+    async def desire(
+        self, actor: Principal, device_id: DeviceId, patch: Properties, *, version: int
+    ) -> Twin:
+        """Merge `patch` into what we want; `version` is the desired version that was read.
+
+        Raises `StaleVersion` when somebody else was faster. The delta goes to the device.
+        """
+        key = (actor.tenant, device_id)
+
+        def write(w: Writer) -> Desired:
+            record = w.find(DESIRED, actor.tenant, device_id)
+            old = record.value if record else _NOTHING
+            if old.version != version:
+                raise StaleVersion(
+                    f"The desired properties of {device_id!r} are at version {old.version}, "
+                    f"not {version}.",
+                    remedy="Read the twin again and repeat the change on it.",
+                )
+            new = Desired(merge_patch(old.properties, patch), old.version + 1)
+            w.put(DESIRED, actor.tenant, device_id, new)
+            self._audit.entry(
+                w,
+                actor,
+                "twin.desire",
+                f"device:{device_id}",
+                detail={"names": sorted(patch), "version": new.version},
+            )
+            return new
+
+        self._desired[key] = await self._records.write(write)
+        for listener in self._listeners:
+            listener(actor.tenant, device_id)
+        twin = self.get(actor.tenant, device_id)
+        await self._send_delta(twin)
+        return twin
+
+    async def send_deltas(self) -> None:
+        """Send what is left of the delta to devices that reported since the last call."""
+        due, self._deltas_due = self._deltas_due, set()
+        for tenant, device_id in due:
+            await self._send_delta(self.get(tenant, device_id))
+
+    async def _send_delta(self, twin: Twin) -> None:
+        if self._publish_delta is not None:
+            delta = {"version": twin.desired_version, "properties": twin.delta()}
+            await self._publish_delta(twin.tenant, twin.device_id, msgspec.json.encode(delta))
+
+    async def forget(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Drop the twin of a deleted device."""
+        key = (tenant, device_id)
+        self._states.pop(key, None)
+        self._desired.pop(key, None)
+        self._dirty.discard(key)
+        self._by_route.clear()
+
+        def write(w: Writer) -> None:
+            w.delete(TWINS, tenant, device_id)
+            w.delete(DESIRED, tenant, device_id)
+
+        await self._records.write(write)
+
+
+_NOTHING = Desired()
+
+
+def _copy(reported: Reported) -> Reported:
+    """Copy what the loop goes on changing while the writer's thread stores it."""
+    return Reported(
+        dict(reported.properties),
+        reported.version,
+        dict(reported.telemetry),
+        reported.last_seen_at,
+    )
+
+
+def _all(r: Reader, kind: Kind[V], tenant: TenantId) -> list[tuple[str, V]]:
+    found: list[tuple[str, V]] = []
+    after = ""
+    while page := r.list(kind, tenant, after=after, limit=1_000):
+        found.extend((record.key, record.value) for record in page)
+        after = page[-1].key
+    return found

@@ -1,0 +1,114 @@
+"""Who may send what; what is remembered; what goes to the inbox."""
+
+from tests.ingest.support import ERP, PUMP_7, Door, device, pump_type
+
+from weft.ingest.gate import session_key
+from weft.ingest.submit import Message
+from weft.model.device import Lifecycle
+from weft.model.principal import Principal, PrincipalKind
+
+
+def admitted(door: Door) -> list[str]:
+    return [e.route.operation.name for e in door.pipeline._batch.envelopes]
+
+
+async def test_a_devices_message_is_admitted_under_its_own_name() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    assert door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5) is None
+    route = door.pipeline._batch.envelopes[0].route
+    assert (route.topic, route.device_id) == ("devices/pump-7/telemetry", "pump-7")
+    assert (route.type_name, route.type_version) == ("pump", 1)
+
+
+async def test_id_4_no_topic_makes_a_device_another_one() -> None:
+    """Identity comes from the credential: naming pump-8 in the topic is refused, and kept."""
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    reason = door.gate.admit(session, Message("devices/free-1/telemetry", b"{}"), 5)
+    assert reason is not None
+    assert reason.code == "forbidden"
+    assert admitted(door) == ["REJECTED"]
+
+
+async def test_the_policy_is_asked_once_per_topic_until_a_right_changes() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    for _ in range(5):
+        door.gate.refresh(session)
+        door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
+    assert door.policy.asked == 1
+    door.policy.allowed = [("nobody", "")]
+    door.policy.version += 1
+    door.gate.refresh(session)
+    reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
+    assert reason is not None
+
+
+async def test_a_changed_type_is_seen_at_the_next_read() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    door.gate.refresh(session)
+    assert door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5) is None
+    door.types.known.append(pump_type(2, speed=pump_type().telemetry["rpm"]))
+    door.gate.registry_changed()
+    door.gate.refresh(session)
+    reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
+    assert reason is not None
+    assert "pump@2" in reason.detail
+
+
+async def test_unknown_and_inactive_devices_are_told_apart_from_forbidden_ones() -> None:
+    door = Door()
+    session = door.gate.open(ERP, "test")
+    unknown = door.gate.admit(session, Message("devices/nobody/telemetry", b"{}"), 5)
+    pending = door.gate.admit(session, Message("devices/new-1/telemetry", b"{}"), 5)
+    assert unknown is not None
+    assert unknown.code == "not_found"
+    assert "weft device add nobody" in unknown.remedy
+    assert pending is not None
+    assert "pending" in pending.detail
+
+
+async def test_a_message_sent_again_is_not_stored_twice() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test", "client")
+    first = Message("devices/me/telemetry", b'{"rpm": 1}', qos=1, packet_id=3)
+    again = Message("devices/me/telemetry", b'{"rpm": 1}', qos=1, packet_id=3, dup=True)
+    other = Message("devices/me/telemetry", b'{"rpm": 9}', qos=1, packet_id=3, dup=True)
+    for message in (first, again, other):
+        assert door.gate.admit(session, message, 5) is None
+    assert len(admitted(door)) == 2
+
+
+async def test_a_full_retained_quota_is_told_to_the_publisher() -> None:
+    door = Door()
+    door.retained_full = True
+    session = door.gate.open(ERP, "test")
+    reason = door.gate.admit(session, Message("plant/a", b"x", retain=True), 5)
+    assert reason is not None
+    assert reason.code == "quota_exceeded"
+
+
+async def test_mq_2_a_session_belongs_to_tenant_principal_and_client_id() -> None:
+    other = Principal(PUMP_7.tenant, PrincipalKind.DEVICE, "pump-7", "uid-8")
+    keys = {session_key(PUMP_7, "c"), session_key(PUMP_7, "d"), session_key(other, "c")}
+    assert len(keys) == 3
+
+
+async def test_old_messages_are_read_by_the_type_they_were_admitted_with() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
+    envelope = door.pipeline._batch.envelopes[0]
+    door.types.known.append(pump_type(2, speed=pump_type().telemetry["rpm"]))
+    assert door.gate.decode_again(envelope)[0].values.rpm == 1
+
+
+async def test_a_device_made_inactive_is_refused_though_the_policy_would_allow() -> None:
+    door = Door()
+    door.devices.known[PUMP_7.tenant, "pump-7"] = device(state=Lifecycle.SUSPENDED)
+    session = door.gate.open(PUMP_7, "test")
+    reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
+    assert reason is not None
+    assert reason.code == "conflict"

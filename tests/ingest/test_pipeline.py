@@ -1,0 +1,123 @@
+"""Gather, commit, acknowledge, apply: in this order, and never without the disk."""
+
+from typing import Any
+
+import pytest
+from tests.ingest.support import PUMP_7, Door, Recorder
+
+from weft.errors import StorageError
+from weft.ingest.pipeline import Pipeline, PipelineSettings, slice_of
+from weft.ingest.submit import Message
+from weft.model.message import Committed, QosTwo
+
+TOPIC = "devices/me/telemetry"
+
+
+class Peer:
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.told: list[Any] = []
+        self.failed: list[Any] = []
+        self.journal_head_when_told = 0
+        self.resumed = 0
+
+    def committed(self, tokens: list[Any], first: int) -> None:
+        self.told += tokens
+        self.journal_head_when_told = self.door.journal.head
+
+    def commit_failed(self, tokens: list[Any], error: StorageError) -> None:
+        self.failed += tokens
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+
+async def test_the_sender_is_told_only_when_the_journal_has_it() -> None:
+    async with Door().running() as door:
+        peer = Peer(door)
+        session = door.gate.open(PUMP_7, "test")
+        for number in range(3):
+            door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), door.clock.now())
+            door.pipeline.acknowledge(peer, number)
+        assert peer.told == []
+        await door.pipeline.drain()
+        assert peer.told == [0, 1, 2]
+        assert peer.journal_head_when_told == 3
+        assert [position for position, *_ in door.recorder.seen] == [1, 2, 3]
+
+
+async def test_a_failed_commit_acknowledges_nothing_and_the_next_one_works() -> None:
+    async with Door().running() as door:
+        door.journal.failures = 1
+        peer = Peer(door)
+        session = door.gate.open(PUMP_7, "test")
+        door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), door.clock.now())
+        door.pipeline.acknowledge(peer, "a")
+        with pytest.raises(StorageError):
+            await door.pipeline.drain()
+        assert (peer.told, peer.failed) == ([], ["a"])
+        assert door.pipeline.failing is not None
+        position = await door.ingest.submit(PUMP_7, TOPIC, b'{"rpm": 2}', address="test")
+        assert position == 1
+        assert door.pipeline.failing is None
+        assert [payload for _, _, payload, _ in door.recorder.seen] == [b'{"rpm": 2}']
+
+
+async def test_a_message_that_meets_a_bug_is_parked_and_the_others_go_on() -> None:
+    async with Door().running() as door:
+        door.recorder.fail_on = b'{"rpm": 2}'
+        session = door.gate.open(PUMP_7, "test")
+        for rpm in (1, 2, 3):
+            payload = b'{"rpm": %d}' % rpm
+            door.gate.admit(session, Message(TOPIC, payload), door.clock.now())
+        await door.pipeline.drain()
+        assert [payload for _, _, payload, _ in door.recorder.seen] == [
+            b'{"rpm": 1}',
+            b'{"rpm": 3}',
+        ]
+        assert door.pipeline.metrics.parked.labels("recorder")._value.get() == 1
+
+
+async def test_a_projection_behind_gets_exactly_what_it_misses_decoded_again() -> None:
+    async with Door().running() as door:
+        for rpm in range(5):
+            await door.ingest.submit(PUMP_7, TOPIC, b'{"rpm": %d}' % rpm, address="test")
+        behind, current = Recorder(position=2), Recorder(position=5)
+        behind.name, current.name = "behind", "current"
+        pipeline = Pipeline(
+            door.journal, [behind, current], PipelineSettings(), door.gate.decode_again
+        )
+        assert await pipeline.recover() == 3
+        assert [position for position, *_ in behind.seen] == [3, 4, 5]
+        assert behind.seen[0][3][0].values.rpm == 2
+        assert current.seen == []
+
+
+async def test_sources_are_told_to_wait_when_the_batch_is_full() -> None:
+    door = Door()
+    door.pipeline._settings = PipelineSettings(batch_max_messages=2)
+    session = door.gate.open(PUMP_7, "test")
+    peer = Peer(door)
+    for _ in range(2):
+        assert not door.pipeline.full
+        door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), door.clock.now())
+    assert door.pipeline.full
+    door.pipeline.resume_later(peer)
+    async with door.running():
+        await door.pipeline.drain()
+    assert peer.resumed == 1
+
+
+async def test_qos_two_ids_are_kept_with_the_batch() -> None:
+    async with Door().running() as door:
+        door.pipeline.add_qos_two(QosTwo("s", 7, released=False))
+        await door.pipeline.drain()
+        assert list(await door.journal.unreleased("s")) == [7]
+        door.pipeline.add_qos_two(QosTwo("s", 7, released=True))
+        await door.pipeline.drain()
+        assert list(await door.journal.unreleased("s")) == []
+
+
+def test_a_slice_keeps_its_positions() -> None:
+    part = slice_of(Committed(10, ["a", "b", "c"], [1, 2, 3]), 1, 2)
+    assert (part.first, part.envelopes, part.decoded) == (11, ["b"], [2])

@@ -1,0 +1,47 @@
+"""One message by one caller, who waits for its commit."""
+
+import pytest
+from tests.ingest.support import ACME, PUMP_7, Door
+
+from weft.errors import Forbidden, Invalid, PayloadInvalid, StorageError
+from weft.ingest.submit import refusal
+from weft.model.message import Operation, RejectionReason
+
+
+async def test_the_caller_gets_the_position() -> None:
+    async with Door().running() as door:
+        for expected in (1, 2):
+            position = await door.ingest.submit(
+                PUMP_7, "devices/me/telemetry", b'{"rpm": 1}', address="test"
+            )
+            assert position == expected
+
+
+async def test_a_refusal_is_raised_and_kept() -> None:
+    async with Door().running() as door:
+        with pytest.raises(PayloadInvalid, match="no telemetry 'rpn'"):
+            await door.ingest.submit(PUMP_7, "devices/me/telemetry", b'{"rpn": 1}', address="t")
+        assert [operation for _, operation, *_ in door.recorder.seen] == ["REJECTED"]
+
+
+async def test_a_full_disk_is_raised() -> None:
+    async with Door().running() as door:
+        door.journal.failures = 1
+        with pytest.raises(StorageError, match="disk is full"):
+            await door.ingest.submit(PUMP_7, "devices/me/telemetry", b"{}", address="t")
+
+
+async def test_weft_publishes_in_its_own_name() -> None:
+    async with Door().running() as door:
+        await door.ingest.publish(
+            ACME, "devices/pump-7/properties/desired", b"{}", Operation.DESIRED, retain=True
+        )
+        async for committed in door.journal.read(0):
+            envelope = committed.envelopes[0]
+            assert (envelope.route.principal_id, envelope.retain) == ("weft", True)
+            assert envelope.route.device_id == "pump-7"
+
+
+def test_reasons_become_the_errors_they_were() -> None:
+    assert type(refusal(RejectionReason("forbidden", "no", ""))) is Forbidden
+    assert type(refusal(RejectionReason("strange", "no", ""))) is Invalid
