@@ -1,0 +1,296 @@
+"""Messages in one SQLite file: batch by batch, each on disk before anyone is told.
+
+Writing has a thread of its own, so has reading, which is a few batches ahead of its
+caller. Batches are chained by checksum; what was acknowledged is noted in the marker. So
+nothing that was acknowledged goes missing unseen, whether in the file, in its log, or by
+the loss of either.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from weft.backends.sqlite.batches import Chain, Routes, Row, checksum_of, encode, part_of
+from weft.backends.sqlite.copying import copy_database
+from weft.backends.sqlite.database import Database, OpeningReport
+from weft.backends.sqlite.faults import REPAIR, told
+from weft.backends.sqlite.statements import load_statements
+from weft.errors import Damaged, Unavailable
+from weft.model.message import Batch, Committed
+
+T = TypeVar("T")
+
+FILE = "journal.sqlite"
+SQL = load_statements("journal")
+_TRIM_BATCHES = 64  # forgotten in one go, so that appends wait milliseconds and not seconds
+
+
+class SqliteJournal:
+    """The one ordered copy of what was admitted. Make one with `open`."""
+
+    def __init__(self, database: Database, *, read_batches: int = 32) -> None:
+        self.opening = OpeningReport(file=FILE)
+        self._database = database
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="journal-write")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="journal-read")
+        self._reader: sqlite3.Connection
+        self._routes = Routes()
+        self._read_batches = read_batches
+        self._head = 0
+        self._tail = 1
+        self._before = b""  # checksum of the newest batch
+        self._received_to = 0
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        expected_at_least: int = 0,
+        page_bytes: int = 4096,
+        max_pages: int | None = None,
+        read_batches: int = 32,
+    ) -> "SqliteJournal":
+        """Open or make `journal.sqlite` in a folder; `opening` says what was found.
+
+        `expected_at_least` is the newest position that others have durably seen: a journal
+        that ends before it is `Damaged`.
+        """
+        database = Database(folder / FILE, page_bytes=page_bytes, max_pages=max_pages)
+        journal = cls(database, read_batches=read_batches)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(journal._writing, journal._open, expected_at_least)
+            journal._reader = await loop.run_in_executor(journal._reading, database.connect)
+        except BaseException:
+            journal._closed = True
+            journal._writing.shutdown(wait=False)
+            journal._reading.shutdown(wait=False)
+            raise
+        return journal
+
+    @property
+    def head(self) -> int:
+        """Position of the newest message on disk; 0 when there never was one."""
+        return self._head
+
+    @property
+    def tail(self) -> int:
+        """Position of the oldest message still kept; head + 1 when there is none."""
+        return self._tail
+
+    async def append(self, batch: Batch) -> int:
+        """Write a batch with its QoS 2 changes, all or nothing; return its first position."""
+        return await self._write(lambda: self._append(batch))
+
+    async def read(self, after: int, *, until: int | None = None) -> AsyncIterator[Committed]:
+        """Yield what was written behind `after`, up to the head of this moment or `until`."""
+        last = self._head if until is None else min(until, self._head)
+        chain: Chain | None = None
+        upcoming = self._ask(lambda: self._read_ahead(chain, after, last))
+        while True:
+            chain, batches = await upcoming
+            if not batches:
+                return
+            goes_on = chain
+            upcoming = self._ask(lambda: self._read_ahead(goes_on, after, last))  # noqa: B023
+            for batch in batches:
+                part = part_of(batch, after, last)
+                if part.envelopes:
+                    yield part
+
+    async def unreleased(self, session: str) -> Sequence[int]:
+        """Return the QoS 2 packet ids of a session that were received and not released."""
+        return await self._ask(
+            lambda: [row[0] for row in self._reader.execute(SQL["unreleased"], (session,))]
+        )
+
+    async def forget_session(self, session: str) -> None:
+        """Drop the QoS 2 ids of a session that has ended."""
+        await self._write(lambda: self._forget_session(session))
+
+    async def trim(self, *, before: int) -> int:
+        """Forget messages below position `before`, in whole batches; return the new tail."""
+        while await self._write(lambda: self._trim(before)):
+            continue  # other writes come in between
+        return self._tail
+
+    async def first_after(self, at: int) -> int:
+        """Return the first kept position received at or after a moment (head + 1 if none)."""
+        return await self._ask(lambda: self._first_after(at))
+
+    async def size_bytes(self) -> int:
+        """Return what the journal takes on disk."""
+        path = self._database.path
+        return sum(
+            file.stat().st_size
+            for file in (path, path.with_name(path.name + "-wal"))
+            if file.exists()
+        )
+
+    async def copy_to(self, folder: Path) -> Path:
+        """Write a consistent copy into a folder, while running; return its path."""
+        self._require_open()
+        return await asyncio.to_thread(copy_database, self._database.path, folder / FILE)
+
+    async def close(self) -> None:
+        """Let go of the files, after what was asked before."""
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._reading, self._reader.close)
+            await loop.run_in_executor(self._writing, self._database.close)
+        finally:
+            self._reading.shutdown(wait=False)
+            self._writing.shutdown(wait=False)
+
+    # --- on the loop -----------------------------------------------------------------------
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Unavailable("The journal is closed.", remedy="Try again after the restart.")
+
+    def _write(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        self._require_open()
+        return asyncio.get_running_loop().run_in_executor(self._writing, work)
+
+    def _ask(self, question: Callable[[], T]) -> "asyncio.Future[T]":
+        self._require_open()
+
+        def answer() -> T:
+            with told(self._database.path):
+                return question()
+
+        return asyncio.get_running_loop().run_in_executor(self._reading, answer)
+
+    # --- in the writing thread -------------------------------------------------------------
+
+    def _open(self, expected_at_least: int) -> None:
+        self.opening = self._database.open()
+        try:
+            with told(self._database.path):
+                self._find_ends(expected_at_least)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _find_ends(self, expected_at_least: int) -> None:
+        execute = self._database.connection.execute
+        trimmed, self._received_to, self._before = execute(SQL["trimmed"]).fetchone()
+        first, last, length = execute(SQL["span"]).fetchone()
+        self._tail, self._head = trimmed + 1, last or trimmed
+        if first is not None:
+            if first != self._tail or length != self._head - trimmed:
+                raise self._missing(first)
+            _, _, self._received_to, self._before = execute(SQL["last"]).fetchone()
+            self._verify_end()
+        expected = max(expected_at_least, self._database.marker.value)
+        if self._head < expected:
+            raise Damaged(
+                f"{FILE} ends at position {self._head}; messages up to {expected} were "
+                "acknowledged.",
+                remedy=REPAIR,
+            )
+        self._database.marker.write(self._head)
+
+    def _verify_end(self) -> None:
+        """Verify the newest batches: those that a crash may have met."""
+        execute = self._database.connection.execute
+        (first,) = execute(SQL["nth_last"], (_TRIM_BATCHES,)).fetchone()
+        chain = Chain(first, _before(execute, first), self._routes)
+        for row in execute(SQL["read"], (first, _TRIM_BATCHES + 1)):
+            chain.require(row)
+
+    def _missing(self, first: int) -> Damaged:
+        gap = self._database.connection.execute(SQL["gap"]).fetchone()
+        start, end = gap or (self._tail, first)
+        return Damaged(f"{FILE} has no positions {start} to {end - 1}.", remedy=REPAIR)
+
+    def _append(self, batch: Batch) -> int:
+        first, envelopes = self._head + 1, batch.envelopes
+        checksum, received_to = self._before, self._received_to
+        with self._database.transaction() as connection:
+            if envelopes:
+                body = encode(envelopes)
+                checksum = checksum_of(first, len(envelopes), body, checksum)
+                received_to = max(received_to, *[e.received_at for e in envelopes])
+                row = (first, len(envelopes), received_to, body, checksum)
+                connection.execute(SQL["append"], row)
+            for change in batch.qos_two:
+                statement = SQL["release"] if change.released else SQL["receive"]
+                connection.execute(statement, (change.session, change.packet_id))
+        self._before, self._received_to = checksum, received_to
+        self._head += len(envelopes)
+        self._database.marker.write(self._head)
+        return first
+
+    def _forget_session(self, session: str) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(SQL["forget_session"], (session,))
+
+    def _trim(self, before: int) -> bool:
+        """Forget some batches; return whether there are more to forget."""
+        with self._database.transaction() as connection:
+            oldest = connection.execute(SQL["oldest"], (before, _TRIM_BATCHES)).fetchall()
+            if oldest:
+                first, length, received_to, checksum = oldest[-1]
+                last = first + length - 1
+                connection.execute(SQL["note_trimmed"], (last, received_to, checksum))
+                connection.execute(SQL["forget"], (last,))
+        if oldest:
+            self._tail = last + 1
+            # Statements of PRAGMAs that work row by row are only done when all rows are taken.
+            with self._database.distrusting():
+                self._database.connection.execute("PRAGMA incremental_vacuum").fetchall()
+        return len(oldest) == _TRIM_BATCHES
+
+    # --- in the reading thread -------------------------------------------------------------
+
+    def _read_ahead(
+        self, chain: Chain | None, after: int, last: int
+    ) -> tuple[Chain, list[Committed]]:
+        """Read the next batches, beginning with the one that holds `after + 1`."""
+        if chain is None:
+            chain = self._start_chain(after)
+        while chain.next_first <= last:
+            values = (chain.next_first, self._read_batches)
+            rows: list[Row] = self._reader.execute(SQL["read"], values).fetchall()
+            if rows and rows[0][0] == chain.next_first:
+                return chain, chain.decode(rows)
+            tail = self._tail
+            if chain.next_first >= tail:
+                raise Damaged(
+                    f"The journal has no positions from {chain.next_first} on.", remedy=REPAIR
+                )
+            chain = self._start_chain(tail - 1)  # forgotten on purpose, meanwhile
+        return chain, []
+
+    def _start_chain(self, after: int) -> Chain:
+        position = max(after + 1, self._tail)
+        found = self._reader.execute(SQL["holding"], (position,)).fetchone()
+        first = position if found is None or sum(found) <= position else found[0]
+        return Chain(first, _before(self._reader.execute, first), self._routes)
+
+    def _first_after(self, at: int) -> int:
+        start = self._tail
+        while found := self._reader.execute(SQL["reached"], (start, at)).fetchone():
+            chain = self._start_chain(found[0] - 1)
+            rows = self._reader.execute(SQL["read"], (found[0], 1)).fetchall()
+            for batch in chain.decode(rows):
+                for position, envelope in enumerate(batch.envelopes, batch.first):
+                    if envelope.received_at >= at:
+                        return position
+            start = sum(found)
+        return self._head + 1
+
+
+def _before(execute: Callable[..., sqlite3.Cursor], first: int) -> bytes:
+    """Return the checksum that the batch at `first` goes on from."""
+    found = execute(SQL["before"], (first,)).fetchone() or (execute(SQL["trimmed"]).fetchone()[2],)
+    return bytes(found[0])
