@@ -57,7 +57,7 @@ def test_leading_white_space_is_json_too() -> None:
         (b"21.4", "Expected object", ""),
         (b"", "not JSON", "Send JSON text"),
         (b'{"temperature": 1', "not JSON", "Send JSON text"),
-        (b'{"temperature":"\xff"}', "not JSON", "UTF-8"),
+        (b'{"temperature":\xff}', "not JSON", "UTF-8"),
         (b"[]", "holds 0 readings", ""),
         (b'[{"rpm": 1}, {"rpm": "x"}]', "reading 1: ", ""),
         (b'{"ts": 12, "values": {"rpm": 1}}', "before the year 2000", "milliseconds"),

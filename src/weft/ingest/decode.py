@@ -164,7 +164,8 @@ def moment_of(stamp: float | str, received_at: int) -> int:
         except Invalid as error:
             raise PayloadInvalid(f"ts: {error.detail}", remedy=error.remedy) from None
     else:
-        at = round(stamp * NS_PER_MS)
+        # A float of milliseconds holds microseconds, not more; do not make up the rest.
+        at = stamp * NS_PER_MS if isinstance(stamp, int) else round(stamp * 1_000) * 1_000
     if at < EARLIEST_NS:
         raise PayloadInvalid(
             f"ts {stamp} lies before the year 2000: a clock that was never set, or counts seconds.",

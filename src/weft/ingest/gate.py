@@ -194,7 +194,7 @@ class Gate:
                 message.qos,
                 message.retain,
                 message.packet_id,
-                session.key if message.qos else "",
+                session.key,
                 message.properties,
             ),
             decoded,
@@ -225,6 +225,7 @@ class Gate:
             type_.name if type_ else "",
             type_.version if type_ else 0,
             mapped.name,
+            principal.uid,
         )
         found = Admission(route, self._decode_for(route))
         if len(session.admissions) >= ADMISSIONS_MAX:
@@ -245,6 +246,7 @@ class Gate:
             message.topic,
             Operation.REJECTED,
             session.device_id or _device_in(message.topic),
+            principal_uid=principal.uid,
         )
         self._pipeline.metrics.rejected.labels(error.code).inc()
         self._pipeline.add(
@@ -254,7 +256,7 @@ class Gate:
                 message.payload,
                 message.qos,
                 packet_id=message.packet_id,
-                session=session.key if message.qos else "",
+                session=session.key,
                 properties=message.properties,
                 rejection=reason,
             ),

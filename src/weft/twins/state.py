@@ -13,8 +13,6 @@ from msgspec import Struct, field
 from weft.model.telemetry import Reading, items_of
 from weft.model.twin import Latest, Properties
 
-NOTED_MAX = 512  # readings before they are merged in any case
-
 
 class Reported(Struct):
     """What is stored of a device's own side."""
@@ -34,11 +32,6 @@ class TwinState:
         self.stored = stored
         self._noted: list[list[Reading]] = []
         self.note = self._noted.append
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the noted readings want merging."""
-        return len(self._noted) >= NOTED_MAX
 
     def report(self, patch: Properties) -> None:
         """Merge what the device reports (RFC 7396): null removes."""
