@@ -153,7 +153,7 @@ class Door:
     def _decode_again(self, envelope: Envelope) -> Decoded:
         return self.gate.decode_again(envelope)
 
-    def check_retained(self, _principal: Principal, _topic: str, _size: int) -> None:
+    def check_retained(self, _tenant: TenantId, _topic: str, _payload: bytes) -> None:
         if self.retained_full:
             raise QuotaExceeded("No room for another retained message.", remedy="Remove one.")
 

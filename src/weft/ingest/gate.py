@@ -66,11 +66,6 @@ class Incoming(Protocol):
         """0 at QoS 0."""
         ...
 
-    @property
-    def properties(self) -> PublishProperties | None:
-        """What travels on to subscribers."""
-        ...
-
 
 class KnownDevices(Protocol):
     """Devices by id, from memory."""
@@ -132,9 +127,9 @@ class Gate:
         policy: Deciding,
         devices: KnownDevices,
         types: KnownTypes,
-        check_retained: Callable[[Principal, str, int], None],
+        check_retained: Callable[[TenantId, str, bytes], None],
     ) -> None:
-        """`check_retained(principal, topic, bytes)` raises `QuotaExceeded` when full (MQ-7)."""
+        """`check_retained(tenant, topic, payload)` raises `QuotaExceeded` when full (MQ-7)."""
         self._pipeline = pipeline
         self._policy = policy
         self._devices = devices
@@ -163,7 +158,13 @@ class Gate:
             session.admissions.clear()
             session.stamp = stamp
 
-    def admit(self, session: GateSession, message: Incoming, now: int) -> RejectionReason | None:
+    def admit(
+        self,
+        session: GateSession,
+        message: Incoming,
+        now: int,
+        properties: PublishProperties | None = None,
+    ) -> RejectionReason | None:
         """Put a message into the batch; return the reason where it goes to the inbox instead.
 
         Either way it is in the batch: the caller acknowledges after the commit. A message
@@ -176,7 +177,7 @@ class Gate:
             route, decode = admission
             payload = message.payload
             if message.retain:
-                self._check_retained(session.principal, route.topic, len(payload))
+                self._check_retained(route.tenant, route.topic, payload)
             decoded = None if decode is None else decode(payload, now)
         except PeerError as error:
             return self.reject(session, message, now, error)
@@ -195,7 +196,7 @@ class Gate:
                 message.retain,
                 message.packet_id,
                 session.key,
-                message.properties,
+                properties,
             ),
             decoded,
         )
@@ -257,7 +258,6 @@ class Gate:
                 message.qos,
                 packet_id=message.packet_id,
                 session=session.key,
-                properties=message.properties,
                 rejection=reason,
             ),
             None,

@@ -33,7 +33,6 @@ class Message(Struct, frozen=True):
     retain: bool = False
     dup: bool = False
     packet_id: int = 0
-    properties: PublishProperties | None = None
 
 
 class Ingest:
@@ -45,22 +44,26 @@ class Ingest:
         self._clock = clock
 
     async def submit(
-        self,
-        principal: Principal,
-        topic: str,
-        payload: bytes,
-        *,
-        address: str,
-        retain: bool = False,
+        self, principal: Principal, topic: str, payload: bytes, *, address: str
     ) -> int:
         """Admit one message and return its journal position once it is on disk.
 
         Raises the reason of a refusal, when the refused message is kept in the inbox, and
         `StorageError` when nothing could be kept.
         """
+        return await self.send(principal, Message(topic, payload), address=address)
+
+    async def send(
+        self,
+        principal: Principal,
+        message: Message,
+        properties: PublishProperties | None = None,
+        *,
+        address: str,
+    ) -> int:
+        """The same with all that a message can have (a will)."""
         session = self._gate.open(principal, address)
-        message = Message(topic, payload, retain=retain)
-        reason = self._gate.admit(session, message, self._clock.now())
+        reason = self._gate.admit(session, message, self._clock.now(), properties)
         position = await self._committed()
         if reason is not None:
             raise refusal(reason)
@@ -92,7 +95,6 @@ class Ingest:
             message.payload,
             message.qos,
             message.retain,
-            properties=message.properties,
         )
         self._pipeline.add(envelope, decoded)
         return await self._committed()
