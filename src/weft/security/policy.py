@@ -21,6 +21,8 @@ from weft.security.actions import (
 )
 from weft.security.filters import Direction, Grant, TopicRights
 
+__all__ = ["ACTIONS", "Policy", "require"]
+
 CACHE_MAX = 65_536  # decisions; about 20 MB when full
 OWNERS_MAX = 8  # a rule made by a rule acts for that one's owner; a circle ends
 

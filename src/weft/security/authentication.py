@@ -1,0 +1,209 @@
+"""Authentication: from a proof to a principal, for every protocol in this one place (AU-2).
+
+The credential alone says who it is and in which tenant (ID-4). Whatever goes wrong, the
+peer reads the same words; the reason is for the owner, in the log of attempts. Machine
+proofs cost one HMAC or one look-up; nothing here touches a disk or an argon2.
+"""
+
+from typing import NoReturn, Protocol
+
+from msgspec import Struct
+
+from weft.errors import RateLimited, Unauthenticated
+from weft.model.ids import TenantId
+from weft.model.principal import Principal, PrincipalKind
+from weft.ports import Clock
+from weft.security.attempts import Attempt, Attempts, address_of
+from weft.security.credentials import Credentials, DeviceCredential
+from weft.security.machine_secrets import MachineSecret, parse_secret
+from weft.security.throttle import Throttle
+
+NOBODY = TenantId("")
+REFUSED = "The credential is not accepted."
+REMEDY = "Check it, or ask an administrator: the log of attempts says why."
+PROOF_MAX_BYTES = 8_192  # an access token; a machine secret has 75
+
+
+class Proof(Struct, frozen=True):
+    """Who it is, by which credential, and when that runs out (ns)."""
+
+    principal: Principal
+    credential_id: str
+    expires_at: int | None = None
+
+
+class KeyProving(Protocol):
+    """Finds service keys by their secret."""
+
+    def find_secret(self, secret: MachineSecret) -> Proof | None:
+        """Return the proof of a live key, or None."""
+        ...
+
+
+class PeopleProving(Protocol):
+    """Reads people's access tokens."""
+
+    def find_access(self, token: str) -> Proof | None:
+        """Return the proof of a live session, or None."""
+        ...
+
+
+class _Refused(Exception):
+    """A proof failed; the reason, and whose it seems to be, are for our log alone."""
+
+    def __init__(self, reason: str, tenant: TenantId = NOBODY, device_id: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.tenant = tenant
+        self.device_id = device_id
+
+
+class Authenticator:
+    """The one door. Each `by_...` returns a `Principal` or raises `Unauthenticated`.
+
+    Each has a `prove_...` beside it that tells the credential and its end as well, for
+    transports that hold connections open.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        keys: KeyProving,
+        people: PeopleProving,
+        throttle: Throttle,
+        clock: Clock,
+    ) -> None:
+        self._credentials = credentials
+        self._keys = keys
+        self._people = people
+        self._throttle = throttle
+        self._clock = clock
+        self.attempts = Attempts()
+
+    def by_secret(self, username: str | None, password: bytes | str, peer: str) -> Principal:
+        """Authenticate a user name and password, as MQTT CONNECT and HTTP Basic carry them."""
+        return self.prove_secret(username, password, peer).principal
+
+    def by_certificate(self, der: bytes, peer: str) -> Principal:
+        """Authenticate a client certificate that TLS has verified."""
+        return self.prove_certificate(der, peer).principal
+
+    def by_bearer(self, token: str, peer: str) -> Principal:
+        """Authenticate a bearer token: a person's access token, a service key, a device's."""
+        return self.prove_bearer(token, peer).principal
+
+    def prove_secret(self, username: str | None, password: bytes | str, peer: str) -> Proof:
+        """As `by_secret`. The name must be the credential's own, or be the token itself."""
+        text, name = _text(password), username or ""
+        if not text:
+            name, text = "", name  # the token as user name without a password: many devices do
+        secret = parse_secret(text)
+        try:
+            if secret is None:
+                raise _Refused("the password is no Weft credential, or was mistyped")
+            proof = self._machine(secret, peer)
+            if name and name not in {proof.principal.id, proof.credential_id}:
+                tenant = proof.principal.tenant
+                raise _Refused("the user name is not that of the credential's owner", tenant)
+        except _Refused as refused:
+            self._failed(secret, peer, name, refused)
+        self._passed(proof, peer)
+        return proof
+
+    def prove_bearer(self, token: str, peer: str) -> Proof:
+        """As `by_bearer`."""
+        secret = parse_secret(token)
+        try:
+            if len(token) > PROOF_MAX_BYTES:
+                raise _Refused("the token is too long")
+            proof = self._machine(secret, peer) if secret is not None else self._person(token)
+        except _Refused as refused:
+            self._failed(secret, peer, "", refused)
+        self._passed(proof, peer)
+        return proof
+
+    def prove_certificate(self, der: bytes, peer: str) -> Proof:
+        """As `by_certificate`."""
+        found = self._credentials.find_certificate(der)
+        if found is None:
+            refused = _Refused("the certificate's key or URI is not that of a live credential")
+            self._failed(None, peer, "", refused)
+        proof = _device_proof(found)
+        self._passed(proof, peer)
+        return proof
+
+    def _machine(self, secret: MachineSecret, peer: str) -> Proof:
+        known = self._credentials.find_by_id(secret.key_id)
+        tenant, device_id = (known.tenant, known.device_id) if known else (NOBODY, "")
+        try:
+            self._throttle.check_machine(secret.key_id, address_of(peer))
+        except RateLimited as limited:
+            reason = f"not evaluated after too many failures. {limited.remedy}"
+            raise _Refused(reason, tenant, device_id) from limited
+        device = self._credentials.find_secret(secret)
+        if device is not None:
+            return _device_proof(device)
+        key = self._keys.find_secret(secret)
+        if key is not None:
+            return key
+        if known is not None:
+            raise _Refused("the secret is wrong or has expired", tenant, device_id)
+        raise _Refused("no live credential has this key id: revoked, deleted, or never made")
+
+    def _person(self, token: str) -> Proof:
+        # Not throttled: a signature cannot be guessed, and a dashboard left open overnight
+        # would lock its own address out with expired tokens.
+        proof = self._people.find_access(token)
+        if proof is None:
+            raise _Refused("the access token is not valid, or its session has ended")
+        return proof
+
+    def _passed(self, proof: Proof, peer: str) -> None:
+        principal = proof.principal
+        if principal.kind is PrincipalKind.DEVICE:
+            self.attempts.add(
+                Attempt(
+                    at=self._clock.now(),
+                    tenant=principal.tenant,
+                    peer=peer,
+                    claimed=principal.id,
+                    accepted=True,
+                    reason=f"credential {proof.credential_id[:16]}",
+                )
+            )
+
+    def _failed(
+        self, secret: MachineSecret | None, peer: str, name: str, refused: _Refused
+    ) -> NoReturn:
+        if secret is not None:
+            self._throttle.failed_machine(secret.key_id, address_of(peer))
+        claimed = name or refused.device_id or "(unnamed)"
+        if claimed.startswith("weft_"):
+            claimed = "(a token)"  # secrets are not logged, not even in the wrong place
+        self.attempts.add(
+            Attempt(
+                at=self._clock.now(),
+                tenant=refused.tenant,
+                peer=peer,
+                claimed=claimed,
+                accepted=False,
+                reason=refused.reason,
+            )
+        )
+        raise Unauthenticated(REFUSED, remedy=REMEDY) from None
+
+
+def _device_proof(credential: DeviceCredential) -> Proof:
+    principal = Principal(
+        credential.tenant, PrincipalKind.DEVICE, credential.device_id, credential.device_uid
+    )
+    return Proof(principal, credential.credential_id, credential.expires_at)
+
+
+def _text(password: bytes | str) -> str:
+    if isinstance(password, str):
+        return password
+    try:
+        return password.decode("ascii")
+    except UnicodeDecodeError:
+        return "\0"  # no credential has such bytes

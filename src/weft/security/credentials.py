@@ -1,0 +1,294 @@
+"""Credentials of devices: what each may prove itself with, in memory and at once.
+
+A device has machine-made secrets or certificates, several at a time while one is being
+replaced. Whoever presents one is that device, in that tenant, and nobody else: neither a
+name nor a tenant is ever taken from what the peer says (ID-4). A public key belongs to
+one device for good (ID-2). The index is complete in memory, so that a CONNECT costs one
+HMAC and no disk.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
+from weft.model.device import Device
+from weft.model.ids import DeviceId, DeviceUid, TenantId
+from weft.model.principal import Principal
+from weft.ports import Clock, Kind, Reader, Records, Writer
+from weft.security.audit import Audit
+from weft.security.certificates import (
+    CertificateAuthority,
+    IssuedCertificate,
+    read_certificate,
+    uri_of,
+)
+from weft.security.machine_secrets import MachineSecret, make_secret
+from weft.security.revocation import Revocation
+from weft.security.secrets import PLATFORM
+
+PER_DEVICE_MAX = 8  # two overlap in a rotation; more than a few is a mistake
+
+
+class CredentialKind(StrEnum):
+    """How a device proves itself."""
+
+    SECRET = "secret"  # noqa: S105  the kind, not a secret
+    CERTIFICATE = "certificate"
+
+
+class DeviceCredential(Struct, frozen=True):
+    """One way in for one device. Holds no secret: an HMAC, or a public key's hash."""
+
+    tenant: TenantId
+    credential_id: str  # key id, or the SHA-256 of the public key
+    kind: CredentialKind
+    device_id: DeviceId
+    device_uid: DeviceUid
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+    digest: str = ""
+    label: str = ""
+
+
+class PublicKeyBinding(Struct, frozen=True):
+    """To which device a public key belongs, in all tenants, for good."""
+
+    device_uid: DeviceUid
+
+
+class IssuedSecret(Struct, frozen=True):
+    """A new credential with its secret, which is shown this once."""
+
+    credential: DeviceCredential
+    token: str
+
+
+class IssuedIdentity(Struct, frozen=True):
+    """A new credential with its certificate, and its private key if it was made here."""
+
+    credential: DeviceCredential
+    certificate: IssuedCertificate
+
+
+CREDENTIALS: Kind[DeviceCredential] = Kind(
+    "device_credential", DeviceCredential, index=lambda c: {"device": c.device_uid}
+)
+PUBLIC_KEYS: Kind[PublicKeyBinding] = Kind("public_key", PublicKeyBinding)
+
+
+class Credentials:
+    """Issues, finds and revokes what devices prove themselves with."""
+
+    def __init__(
+        self,
+        records: Records,
+        audit: Audit,
+        clock: Clock,
+        pepper: bytes,
+        authority: CertificateAuthority,
+        revocation: Revocation,
+    ) -> None:
+        self._records = records
+        self._audit = audit
+        self._clock = clock
+        self._pepper = pepper
+        self._authority = authority
+        self._revocation = revocation
+        self._index: dict[str, DeviceCredential] = {}
+        self._of_device: dict[str, tuple[str, ...]] = {}  # device uid -> credential ids
+
+    async def load(self) -> None:
+        """Read all credentials that are not revoked."""
+        found = await self._records.read(_all_credentials)
+        for credential in found:
+            if credential.revoked_at is None:
+                self._learn(credential)
+
+    def _learn(self, credential: DeviceCredential) -> None:
+        self._index[credential.credential_id] = credential
+        held = self._of_device.get(credential.device_uid, ())
+        if credential.credential_id not in held:
+            self._of_device[credential.device_uid] = (*held, credential.credential_id)
+
+    # --- finding, without waiting ---
+
+    def find_secret(self, secret: MachineSecret) -> DeviceCredential | None:
+        """Return the live credential that a secret proves."""
+        found = self._index.get(secret.key_id)
+        digest = found.digest if found else "0" * 64
+        matches = secret.matches(digest, self._pepper)  # the same work for an unknown id
+        return found if found and matches and self._is_live(found) else None
+
+    def find_certificate(self, der: bytes) -> DeviceCredential | None:
+        """Return the live credential of a certificate that TLS has verified.
+
+        The public key names the device; the certificate's URI must be that device's, exactly.
+        """
+        try:
+            presented = read_certificate(der)
+        except Invalid:
+            return None
+        found = self._index.get(presented.fingerprint)
+        now = self._clock.now()
+        if found is None or not self._is_live(found):
+            return None
+        if presented.uri != uri_of(found.tenant, found.device_uid):
+            return None
+        return found if presented.not_before <= now < presented.not_after else None
+
+    def find_by_id(self, key_id: str) -> DeviceCredential | None:
+        """Return the credential of a key id, proven or not: for the log of attempts only."""
+        return self._index.get(key_id)
+
+    def _is_live(self, credential: DeviceCredential) -> bool:
+        return credential.expires_at is None or self._clock.now() < credential.expires_at
+
+    # --- issuing ---
+
+    async def issue_secret(
+        self, actor: Principal, device: Device, *, life_s: int | None = None, label: str = ""
+    ) -> IssuedSecret:
+        """Make a secret for a device; the answer is the only place where it stands in clear."""
+        secret = make_secret()
+        credential = self._credential(device, CredentialKind.SECRET, secret.key_id, label)
+        expires_at = None if life_s is None else credential.created_at + life_s * 1_000_000_000
+        credential = structs.replace(
+            credential, digest=secret.digest(self._pepper), expires_at=expires_at
+        )
+        await self._add(actor, credential)
+        return IssuedSecret(credential, secret.text)
+
+    async def issue_certificate(
+        self, actor: Principal, device: Device, *, request_pem: str | None = None, label: str = ""
+    ) -> IssuedIdentity:
+        """Issue a certificate for the key of a signing request, or with a new key."""
+        certificate = self._authority.issue(device, request_pem)
+        presented = read_certificate(certificate.der)
+        kind = CredentialKind.CERTIFICATE
+        credential = structs.replace(
+            self._credential(device, kind, presented.fingerprint, label),
+            expires_at=presented.not_after,
+        )
+        await self._add(actor, credential)
+        return IssuedIdentity(credential, certificate)
+
+    def _credential(
+        self, device: Device, kind: CredentialKind, credential_id: str, label: str
+    ) -> DeviceCredential:
+        return DeviceCredential(
+            tenant=device.tenant,
+            credential_id=credential_id,
+            kind=kind,
+            device_id=device.device_id,
+            device_uid=device.uid,
+            created_at=self._clock.now(),
+            label=label,
+        )
+
+    async def _add(self, actor: Principal, credential: DeviceCredential) -> None:
+        def work(writer: Writer) -> None:
+            live = [c for c in _of_device(writer, credential) if c.revoked_at is None]
+            if len(live) >= PER_DEVICE_MAX:
+                raise QuotaExceeded(
+                    f"Device {credential.device_id} has {len(live)} credentials.",
+                    remedy="Revoke those that are no longer used.",
+                )
+            if credential.kind is CredentialKind.CERTIFICATE:
+                _bind_key(writer, credential)
+                # The same key again is a renewal: it takes the old certificate's place.
+                writer.put(CREDENTIALS, credential.tenant, credential.credential_id, credential)
+            else:
+                writer.insert(CREDENTIALS, credential.tenant, credential.credential_id, credential)
+            self._audit.entry(
+                writer,
+                actor,
+                "device.credentials",
+                f"device:{credential.device_id}",
+                detail={"issued": credential.credential_id, "kind": credential.kind.value},
+            )
+
+        await self._records.write(work)
+        self._learn(credential)
+
+    # --- ending ---
+
+    async def revoke(self, actor: Principal, device: Device, credential_id: str) -> None:
+        """End one credential; the device is cut, and comes back with another if it has one."""
+
+        def work(writer: Writer) -> None:
+            stored = writer.get(CREDENTIALS, device.tenant, credential_id)
+            if stored.value.device_uid != device.uid:
+                raise NotFound(f"Device {device.device_id} has no such credential.")
+            ended = structs.replace(stored.value, revoked_at=self._clock.now())
+            writer.put(CREDENTIALS, device.tenant, stored.key, ended, version=stored.version)
+            self._audit.entry(
+                writer,
+                actor,
+                "device.credentials",
+                f"device:{device.device_id}",
+                detail={"revoked": credential_id},
+            )
+
+        await self._records.write(work)
+        self._index.pop(credential_id, None)
+        self._revocation.renew(device.uid, "a credential was revoked")
+
+    def delete_in(self, writer: Writer, device: Device) -> None:
+        """Remove a device's credentials in the transaction that deletes it."""
+        for credential in writer.list(
+            CREDENTIALS, device.tenant, where=("device", device.uid), limit=1_000
+        ):
+            writer.delete(CREDENTIALS, device.tenant, credential.key)
+
+    def forget(self, device: Device) -> None:
+        """Drop a deleted device's credentials from memory and end its rights."""
+        for credential_id in self._of_device.pop(device.uid, ()):
+            self._index.pop(credential_id, None)
+        self._revocation.end(device.uid, "the device was deleted")
+
+    async def list_credentials(self, device: Device) -> Sequence[DeviceCredential]:
+        """Return all credentials of a device, those that have ended too."""
+        return await self._records.read(
+            lambda r: [
+                stored.value
+                for stored in r.list(
+                    CREDENTIALS, device.tenant, where=("device", device.uid), limit=1_000
+                )
+            ]
+        )
+
+
+def _all_credentials(reader: Reader) -> list[DeviceCredential]:
+    found: list[DeviceCredential] = []
+    for tenant in reader.tenants(CREDENTIALS):
+        after = ""
+        while page := reader.list(CREDENTIALS, tenant, after=after, limit=1_000):
+            found += [stored.value for stored in page]
+            after = page[-1].key
+    return found
+
+
+def _of_device(reader: Reader, credential: DeviceCredential) -> list[DeviceCredential]:
+    found = reader.list(
+        CREDENTIALS, credential.tenant, where=("device", credential.device_uid), limit=1_000
+    )
+    return [stored.value for stored in found]
+
+
+def _bind_key(writer: Writer, credential: DeviceCredential) -> None:
+    binding = PublicKeyBinding(credential.device_uid)
+    found = writer.find(PUBLIC_KEYS, PLATFORM, credential.credential_id)
+    if found is None:
+        writer.insert(PUBLIC_KEYS, PLATFORM, credential.credential_id, binding)
+        return
+    if found.value.device_uid != credential.device_uid:
+        raise AlreadyExists(
+            "This public key is bound to another device.",
+            remedy="Make a new key pair on this device: two devices never share one.",
+        )
+    stored = writer.find(CREDENTIALS, credential.tenant, credential.credential_id)
+    if stored is not None and stored.value.revoked_at is not None:
+        raise Conflict("This public key was revoked.", remedy="Make a new key pair on the device.")
