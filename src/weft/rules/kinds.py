@@ -32,11 +32,11 @@ def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
     return {"state": order.state, "alarm": order.alarm_id, "device": order.device_id}
 
 
-# key = alarm_id
+# Keyed by the alarm's id.
 ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index)
-# key = action_id
+# Keyed by the action's id.
 OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
-# key = work_order_id, which is the action's id
+# Keyed by the work order's id, which is its action's.
 WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index)
 
 __all__ = ["ALARMS", "OUTBOX", "WORK_ORDERS"]

@@ -1,0 +1,80 @@
+"""What a condition may speak of: the inputs that a device type declares, or any key.
+
+Names are the telemetry keys themselves (`temperature`). A key that is no plain name, or
+that hides behind a root's name, is `telemetry['the-key']`. Beside them stand
+`twin.reported.x`, `device.id`, `device.type` and `device.attributes.x`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from weft.model.device import DeviceType, Field
+from weft.rules.language.syntax import Path, Type
+
+ROOTS = ("telemetry", "twin", "device")
+
+_TYPES = {
+    "number": Type.DOUBLE,
+    "integer": Type.INT,
+    "boolean": Type.BOOL,
+    "string": Type.STRING,
+    "object": Type.MAP,
+    "array": Type.LIST,
+}
+
+
+class Scope(Struct, frozen=True):
+    """Declared inputs by key; None where any key may come, its type checked when it does.
+
+    A number from a device without a type is a double, written 21 or 21.0.
+    """
+
+    telemetry: Mapping[str, Type] | None = None
+    reported: Mapping[str, Type] | None = None
+    units: Mapping[str, str] = {}
+
+    def type_of(self, path: Path) -> Type | None:
+        """Return the type of an input, or None when no such input is declared."""
+        source, key = path
+        if source == "telemetry":
+            return Type.DYN if self.telemetry is None else self.telemetry.get(key)
+        if source == "reported":
+            return Type.DYN if self.reported is None else self.reported.get(key)
+        return Type.STRING if source == "device" else Type.DYN
+
+    def known(self, source: str) -> tuple[str, ...]:
+        """Return the declared keys of a source, for suggestions."""
+        declared = self.telemetry if source == "telemetry" else self.reported
+        return tuple(sorted(declared or ()))
+
+
+ANY = Scope()
+
+
+def _types(fields: Mapping[str, Field]) -> dict[str, Type]:
+    return {key: _TYPES.get(field.type, Type.DYN) for key, field in fields.items()}
+
+
+def scope_of(device_type: DeviceType | None) -> Scope:
+    """Return the scope of a device type; of a device without one, any key."""
+    if device_type is None:
+        return ANY
+    return Scope(
+        telemetry=_types(device_type.telemetry),
+        reported=_types(device_type.properties),
+        units={key: field.unit for key, field in device_type.telemetry.items() if field.unit},
+    )
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was likely meant, or which there are."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    if not names:
+        return "The device type declares none."
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"Known: {shown}."

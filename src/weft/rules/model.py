@@ -1,0 +1,87 @@
+"""What a rule is: the document its owner wrote, at one version, and how it is doing."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+from weft.model.alarm import Severity
+from weft.model.device import Device
+from weft.model.ids import DeviceId, RuleId, TenantId
+from weft.model.principal import Principal, PrincipalKind
+
+
+class Selector(Struct, frozen=True, omit_defaults=True):
+    """Which devices of the tenant a rule watches; all that is given must match."""
+
+    type_name: str | None = None
+    devices: tuple[str, ...] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def matches(self, device_id: DeviceId, type_name: str, device: Device | None) -> bool:
+        """Return whether a device is watched."""
+        if self.type_name is not None and type_name != self.type_name:
+            return False
+        if self.devices and device_id not in self.devices:
+            return False
+        facts: Mapping[str, Any] = device.attributes if device else {}
+        return all(key in facts and facts[key] == value for key, value in self.attributes.items())
+
+
+class ActionKind(StrEnum):
+    """What an action makes on the far side."""
+
+    WEBHOOK = "webhook"
+    WORK_ORDER = "work_order"
+
+
+class RuleAction(Struct, frozen=True):
+    """One effect that a rule asks for when its alarm is raised."""
+
+    kind: ActionKind
+    connector: str
+    parameters: dict[str, Any]  # texts in it are templates, as the message is
+
+
+class RuleDocument(Struct, frozen=True):
+    """A rule as its owner wrote it, checked."""
+
+    name: str
+    when: str
+    selector: Selector = Selector()
+    enabled: bool = True
+    for_ns: int = 0
+    clear: str | None = None  # None: as soon as `when` is false
+    clear_for_ns: int = 0
+    severity: Severity = Severity.WARNING
+    message: str = ""
+    description: str = ""
+    actions: tuple[RuleAction, ...] = ()
+
+
+class Rule(Struct, frozen=True):
+    """A rule at one version. It acts with the rights of its owner (AZ-5)."""
+
+    rule_id: RuleId  # the name in its document
+    uid: str  # never used again after a delete
+    tenant: TenantId
+    version: int
+    owner: Principal
+    document: RuleDocument
+    source: dict[str, Any]  # the document as its owner wrote it
+    created_at: int
+    updated_at: int
+    enabled: bool
+    effective_after: int = 0  # the journal position at which this version was saved
+    paused: str = ""  # why it was stopped by Weft; empty while it runs
+
+    @property
+    def principal(self) -> Principal:
+        """Who the rule is when it acts."""
+        return Principal(self.tenant, PrincipalKind.RULE, self.rule_id, self.uid)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is evaluated."""
+        return self.enabled and not self.paused
