@@ -62,6 +62,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "rule.write": (_ADMIN, "rules:write"),
     "rule.delete": (_ADMIN, "rules:write"),
     "rule.replay": (_OPERATE, "rules:read"),
+    "rule.act": (_ADMIN, "rules:write"),  # asked of the owner when a rule acts (AZ-5)
     "alarm.read": (_READ, "alarms:read"),
     "alarm.acknowledge": (_OPERATE, "alarms:write"),
     "alarm.clear": (_OPERATE, "alarms:write"),
