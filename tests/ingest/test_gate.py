@@ -2,10 +2,9 @@
 
 from tests.ingest.support import ERP, PUMP_7, Door, device, pump_type
 
-from weft.ingest.gate import session_key
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
-from weft.model.principal import Principal, PrincipalKind
+from weft.model.principal import Principal, PrincipalKind, client_key
 
 
 def admitted(door: Door) -> list[str]:
@@ -92,7 +91,7 @@ async def test_a_full_retained_quota_is_told_to_the_publisher() -> None:
 
 async def test_mq_2_a_session_belongs_to_tenant_principal_and_client_id() -> None:
     other = Principal(PUMP_7.tenant, PrincipalKind.DEVICE, "pump-7", "uid-8")
-    keys = {session_key(PUMP_7, "c"), session_key(PUMP_7, "d"), session_key(other, "c")}
+    keys = {client_key(PUMP_7, "c"), client_key(PUMP_7, "d"), client_key(other, "c")}
     assert len(keys) == 3
 
 

@@ -7,7 +7,6 @@ too, with its reason, for the rejection inbox.
 """
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
@@ -25,7 +24,7 @@ from weft.model.message import (
     RejectionReason,
     Route,
 )
-from weft.model.principal import Principal, PrincipalKind
+from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.ports import Deciding
 
 ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fit
@@ -112,12 +111,6 @@ class GateSession:
         return DeviceId(self.principal.id if own else "")
 
 
-def session_key(principal: Principal, client_id: str) -> str:
-    """Return a short name that tells sessions apart in the journal (MQ-2)."""
-    text = f"{principal.tenant}\x1f{principal.uid}\x1f{client_id}"
-    return blake2b(text.encode(), digest_size=9).hexdigest()
-
-
 class Gate:
     """Admits messages into the pipeline."""
 
@@ -140,7 +133,7 @@ class Gate:
 
     def open(self, principal: Principal, address: str, client_id: str = "") -> GateSession:
         """Open a session; one with a client id knows what was sent before."""
-        key = session_key(principal, client_id) if client_id else ""
+        key = client_key(principal, client_id) if client_id else ""
         recent = self._pipeline.duplicates.of(key) if key else Recent(maxlen=0)
         return GateSession(principal, address, key, recent)
 
@@ -340,5 +333,4 @@ __all__ = [
     "Gate",
     "GateSession",
     "Incoming",
-    "session_key",
 ]

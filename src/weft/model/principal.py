@@ -1,6 +1,7 @@
 """Principals: who acts. Made by authentication only, never from what a message says."""
 
 from enum import StrEnum
+from hashlib import blake2b
 
 from msgspec import Struct
 
@@ -31,3 +32,9 @@ class Principal(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
+
+
+def client_key(principal: Principal, client_id: str) -> str:
+    """Return a short name for one client of a principal, the same at every connection (MQ-2)."""
+    text = f"{principal.tenant}\x1f{principal.uid}\x1f{client_id}"
+    return blake2b(text.encode(), digest_size=9).hexdigest()
