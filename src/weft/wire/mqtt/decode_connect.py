@@ -111,7 +111,7 @@ def _will(cursor: Cursor, flags: int, version: int, limits: Limits) -> Will:
     properties: Properties = NO_PROPERTIES
     if version == V5:
         properties = read_properties(cursor, P.WILL, limits)
-        check_response_topic(properties)
+        check_response_topic(properties, limits)
     topic = decode_topic(cursor.binary(), limits)  # [MQTT-3.1.3-11] [v3.1.1 MQTT-3.1.3-10]
     payload = cursor.binary()
     return Will(topic, payload, flags >> 3 & 3, flags & _WILL_RETAIN != 0, properties)

@@ -7,9 +7,11 @@ from weft.wire.mqtt.cursor import Cursor
 from weft.wire.mqtt.grammar import Grammar
 from weft.wire.mqtt.kinds import V5
 from weft.wire.mqtt.kinds import PacketType as P
+from weft.wire.mqtt.limits import Limits
 from weft.wire.mqtt.packets import NO_PROPERTIES, Properties, Publish
 from weft.wire.mqtt.properties import read_properties
 from weft.wire.mqtt.reasons import MqttError, Reason
+from weft.wire.mqtt.strings import check_size
 
 
 def decode_publish(first: int, data: bytes, start: int, end: int, grammar: Grammar) -> Publish:
@@ -33,12 +35,10 @@ def decode_publish(first: int, data: bytes, start: int, end: int, grammar: Gramm
     if grammar.version == V5:
         if at < end and data[at] == 0:
             at += 1
-            if not topic:
-                _require_alias(properties)
         else:
             properties, at = _properties(data, at, end, grammar)
-            if not topic:
-                _require_alias(properties)
+        if not topic:
+            _require_alias(properties)
     return Publish(topic, data[at:end], qos, first & 1 == 1, first & 8 == 8, packet_id, properties)
 
 
@@ -65,14 +65,17 @@ def _properties(data: bytes, at: int, end: int, grammar: Grammar) -> tuple[Prope
             Reason.PROTOCOL_ERROR,
             "MQTT-3.3.4-6",
         )
-    check_response_topic(properties)
+    check_response_topic(properties, grammar.limits)
     return properties, cursor.at
 
 
-def check_response_topic(properties: Properties) -> None:
+def check_response_topic(properties: Properties, limits: Limits) -> None:
     """A response topic is a topic name: it has no wildcards."""
     topic = properties.response_topic
-    if topic is not None and (not topic or "+" in topic or "#" in topic):
+    if topic is None:
+        return
+    check_size(topic, limits, Reason.TOPIC_NAME_INVALID)
+    if not topic or "+" in topic or "#" in topic:
         # [MQTT-3.3.2-14]
         raise MqttError(
             "the response topic is no topic name", Reason.PROTOCOL_ERROR, "MQTT-3.3.2-14"

@@ -36,12 +36,12 @@ PUBLISH is of this hop only.
 """
 
 from collections.abc import KeysView, Sequence
-from enum import Enum
 from typing import ClassVar
 
 from msgspec.structs import replace
 
 from weft.wire.mqtt import handshake
+from weft.wire.mqtt.aliases import InboundAliases, OutboundAliases
 from weft.wire.mqtt.decode import (
     decode_acknowledgement,
     decode_disconnect,
@@ -81,16 +81,7 @@ from weft.wire.mqtt.packets import (
     Unsubscribe,
 )
 from weft.wire.mqtt.reasons import LEGAL_FROM_SERVER, MqttError, Reason
-from weft.wire.mqtt.stream import Row, Stream, row
-
-
-class State(Enum):
-    """Where a connection stands."""
-
-    START = "start"  # nothing but CONNECT may come
-    CONNECTING = "connecting"  # CONNECT came; `accept` or `refuse` is awaited
-    OPEN = "open"
-    CLOSED = "closed"
+from weft.wire.mqtt.stream import Row, State, Stream, row
 
 
 class ServerConnection(Stream):
@@ -109,7 +100,6 @@ class ServerConnection(Stream):
         "limits",
         "peer_max_packet_bytes",
         "peer_receive_maximum",
-        "peer_topic_alias_maximum",
         "session_expiry_s",
         "state",
         "version",
@@ -125,12 +115,11 @@ class ServerConnection(Stream):
         self.session_expiry_s = 0  # as agreed
         self.peer_receive_maximum = 65_535
         self.peer_max_packet_bytes = 268_435_460
-        self.peer_topic_alias_maximum = 0
         self._asked = NO_PROPERTIES  # of CONNECT
         self._grammar = Grammar(V5, limits, from_client=True)
         self._restricted = limits.max_qos < 2 or not limits.retain_available
-        self._aliases_in: dict[int, str] = {}
-        self._aliases_out: dict[str, int] = {}
+        self._aliases_in = InboundAliases(limits.topic_aliases)
+        self._aliases_out: OutboundAliases | None = None  # if the client grants any
         self._unacknowledged = 0  # received QoS 1 and 2 messages, MQTT 5 only
         self._unreleased: dict[int, float] = {}  # QoS 2 ids and when they came, oldest first
 
@@ -174,7 +163,9 @@ class ServerConnection(Stream):
         self.session_expiry_s = handshake.agree_session_expiry(packet, self.limits)
         self.peer_receive_maximum = asked.receive_maximum or 65_535
         self.peer_max_packet_bytes = asked.maximum_packet_bytes or 268_435_460
-        self.peer_topic_alias_maximum = asked.topic_alias_maximum or 0
+        if asked.topic_alias_maximum:
+            granted = min(asked.topic_alias_maximum, self.limits.topic_aliases)
+            self._aliases_out = OutboundAliases(granted)
         self.state = State.CONNECTING
         self._parsing, self._waiting = False, True
         return packet
@@ -189,7 +180,7 @@ class ServerConnection(Stream):
     def _on_publish(self, first: int, data: bytes, start: int, end: int) -> Publish:
         packet = decode_publish(first, data, start, end, self._grammar)
         if packet.properties.topic_alias is not None:
-            packet = self._resolve_alias(packet, packet.properties.topic_alias)
+            packet = self._aliases_in.resolve(packet, packet.properties.topic_alias)
         if self._restricted:
             handshake.check_publish(packet, self.limits)
         if first & 6:  # QoS 1 or 2
@@ -200,27 +191,6 @@ class ServerConnection(Stream):
             if first & 4:
                 return self._keep_until_released(packet)
         return packet
-
-    def _resolve_alias(self, packet: Publish, alias: int) -> Publish:
-        if alias > self.limits.topic_aliases:
-            # [MQTT-3.3.2-9] [MQTT-3.2.2-17]
-            raise MqttError(
-                f"topic alias {alias} is beyond the maximum",
-                Reason.TOPIC_ALIAS_INVALID,
-                "MQTT-3.3.2-9",
-            )
-        if packet.topic:
-            self._aliases_in[alias] = packet.topic  # [MQTT-3.3.2-12]
-            return packet
-        topic = self._aliases_in.get(alias)
-        if topic is None:
-            # 3.3.2.3.4
-            raise MqttError(
-                f"topic alias {alias} stands for no topic",
-                Reason.PROTOCOL_ERROR,
-                "MQTT 3.3.2.3.4",
-            )
-        return replace(packet, topic=topic)
 
     def _keep_until_released(self, packet: Publish) -> Publish:
         if packet.packet_id in self._unreleased:
@@ -303,29 +273,19 @@ class ServerConnection(Stream):
 
     def publish(self, packet: Publish) -> bytes | None:
         """A delivery; None if it is larger than the client takes."""
-        if self.peer_topic_alias_maximum or packet.properties.topic_alias is not None:
+        if self._aliases_out is not None or packet.properties.topic_alias is not None:
             return self._publish_aliased(packet)
         data = encode_publish(packet, self.version)
         # [MQTT-3.1.2-24] [MQTT-3.1.2-25]
         return data if len(data) <= self.peer_max_packet_bytes else None
 
     def _publish_aliased(self, packet: Publish) -> bytes | None:
-        topic = packet.topic
-        alias = self._aliases_out.get(topic)
-        known = alias is not None
-        if alias is None and self.version == V5:
-            free = len(self._aliases_out) + 1  # [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
-            if free <= min(self.peer_topic_alias_maximum, self.limits.topic_aliases):
-                alias = free
-        properties = replace(packet.properties, topic_alias=alias)
-        if properties == NO_PROPERTIES:
-            properties = NO_PROPERTIES
-        hop = replace(packet, topic="" if known else topic, properties=properties)
+        aliases = self._aliases_out or OutboundAliases(0)
+        hop = aliases.apply(packet)
         data = encode_publish(hop, self.version)
         if len(data) > self.peer_max_packet_bytes:
             return None
-        if alias is not None:
-            self._aliases_out[topic] = alias
+        aliases.sent(hop)
         return data
 
     def puback(

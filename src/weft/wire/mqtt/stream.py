@@ -7,12 +7,23 @@ buffered: by its type, and by its length.
 """
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from weft.wire.mqtt.kinds import PacketType
 from weft.wire.mqtt.packets import Packet
 from weft.wire.mqtt.reasons import MqttError, Reason
 from weft.wire.mqtt.varint import read_long_length
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    START = "start"  # nothing has been said
+    CONNECTING = "connecting"  # CONNECT has been said and not yet answered
+    OPEN = "open"
+    CLOSED = "closed"
+
 
 # What to do with a packet of each type: (machine, first byte, data, start, end).
 Handler = Callable[[Any, int, bytes, int, int], Packet | None]

@@ -48,14 +48,14 @@ def decode_topic(data: bytes, limits: Limits) -> str:
     if "+" in topic or "#" in topic:
         # [MQTT-3.3.2-2] [v3.1.1 MQTT-3.3.2-2]
         raise MqttError("a topic has a wildcard", Reason.TOPIC_NAME_INVALID, "MQTT-3.3.2-2")
-    _check_size(data, topic, limits, Reason.TOPIC_NAME_INVALID)
+    check_size(topic, limits, Reason.TOPIC_NAME_INVALID)
     return topic
 
 
 def decode_filter(data: bytes, limits: Limits) -> str:
     """A topic filter, shared or not, with its wildcards where they may stand."""
     name = decode_name(data)
-    _check_size(data, name, limits, Reason.TOPIC_FILTER_INVALID)
+    check_size(name, limits, Reason.TOPIC_FILTER_INVALID)
     check_filter(name)
     return name
 
@@ -95,8 +95,9 @@ def split_share(name: str) -> tuple[str, str]:
     return share, topic_filter
 
 
-def _check_size(data: bytes, name: str, limits: Limits, reason: Reason) -> None:
-    if len(data) > limits.topic_bytes:
+def check_size(name: str, limits: Limits, reason: Reason) -> None:
+    """Refuse a topic or filter that is longer or deeper than any that we serve."""
+    if len(name) > limits.topic_bytes or len(name.encode()) > limits.topic_bytes:
         raise MqttError(f"a topic is longer than {limits.topic_bytes} bytes", reason)
     if name.count("/") >= limits.topic_levels:
         raise MqttError(f"a topic has more than {limits.topic_levels} levels", reason)
