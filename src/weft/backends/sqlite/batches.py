@@ -1,7 +1,8 @@
 """Batches as rows: encoded, chained by checksum, and read back only when whole.
 
-A batch's checksum goes over its first position, its length, its body and the checksum of
-the batch before, so that a batch changed, lost, added or moved breaks the chain.
+A batch's checksum has two halves: one over its first position, length and body, by which it
+verifies on its own, and one over that and the batch before, so that a batch changed, lost,
+added or moved breaks the chain. An empty body stands for positions that a repair dropped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +16,7 @@ from weft.backends.sqlite.faults import REPAIR
 from weft.errors import Damaged
 from weft.model.message import Committed, Envelope, Route
 
-CHECKSUM_BYTES = 16
-START = bytes(CHECKSUM_BYTES)  # what the first batch goes on from
+HALF_BYTES = 16
 
 Row = tuple[int, int, bytes, bytes]  # first, length, body, checksum
 
@@ -27,10 +27,16 @@ _fields = attrgetter(*Route.__struct_fields__)
 
 def checksum_of(first: int, length: int, body: bytes, before: bytes) -> bytes:
     """Return what a batch's checksum must be, given that of the batch before."""
-    digest = blake2b(before, digest_size=CHECKSUM_BYTES)
-    digest.update(first.to_bytes(8, "big") + length.to_bytes(4, "big"))
+    digest = blake2b(first.to_bytes(8, "big") + length.to_bytes(8, "big"), digest_size=HALF_BYTES)
     digest.update(body)
-    return digest.digest()
+    own = digest.digest()
+    return own + blake2b(own + before[-HALF_BYTES:], digest_size=HALF_BYTES).digest()
+
+
+def is_whole(row: Row) -> bool:
+    """Tell whether a batch is what was written, wherever it stands."""
+    first, length, body, checksum = row
+    return checksum_of(first, length, body, b"")[:HALF_BYTES] == checksum[:HALF_BYTES]
 
 
 class Routes:
@@ -78,6 +84,8 @@ class Chain:
         batches = []
         for row in rows:
             self.require(row)
+            if not row[2]:
+                continue
             try:
                 envelopes = _decode(row[2])
             except DecodeError as error:

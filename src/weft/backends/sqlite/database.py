@@ -48,7 +48,7 @@ class Database:
         self.path = path
         self.marker: Marker
         self.connection: sqlite3.Connection
-        self._page_bytes = page_bytes
+        self.page_bytes = page_bytes
         self._max_pages = max_pages
         self._check_up_to_bytes = check_up_to_bytes
         self._suspect = False
@@ -234,7 +234,7 @@ class Database:
         return connection
 
     def _pragmas(self) -> Iterator[str]:
-        yield f"page_size = {self._page_bytes}"
+        yield f"page_size = {self.page_bytes}"
         yield "auto_vacuum = INCREMENTAL"
         yield "journal_mode = WAL"
         yield "synchronous = FULL"

@@ -10,28 +10,30 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from weft.backends.sqlite.batches import Chain, Routes, Row, checksum_of, encode, part_of
 from weft.backends.sqlite.copying import copy_database
 from weft.backends.sqlite.database import Database, OpeningReport
+from weft.backends.sqlite.ends import SQL, Ends, checksum_before, find_ends
 from weft.backends.sqlite.faults import REPAIR, told
-from weft.backends.sqlite.statements import load_statements
 from weft.errors import Damaged, Unavailable
 from weft.model.message import Batch, Committed
 
 T = TypeVar("T")
 
 FILE = "journal.sqlite"
-SQL = load_statements("journal")
 _TRIM_BATCHES = 64  # forgotten in one go, so that appends wait milliseconds and not seconds
+_RESERVE_BYTES = 16 << 20  # free space that stays in the file, for the next appends to use
+_VACUUM_PAGES = 2048  # given back in one go
 
 
 class SqliteJournal:
     """The one ordered copy of what was admitted. Make one with `open`."""
 
-    def __init__(self, database: Database, *, read_batches: int = 32) -> None:
+    def __init__(self, database: Database, *, read_batches: int, reserve_bytes: int) -> None:
         self.opening = OpeningReport(file=FILE)
         self._database = database
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="journal-write")
@@ -39,10 +41,8 @@ class SqliteJournal:
         self._reader: sqlite3.Connection
         self._routes = Routes()
         self._read_batches = read_batches
-        self._head = 0
-        self._tail = 1
-        self._before = b""  # checksum of the newest batch
-        self._received_to = 0
+        self._reserve_bytes = reserve_bytes
+        self._ends = Ends(1, 0, b"", 0)
         self._closed = False
 
     @classmethod
@@ -54,6 +54,7 @@ class SqliteJournal:
         page_bytes: int = 4096,
         max_pages: int | None = None,
         read_batches: int = 32,
+        reserve_bytes: int = _RESERVE_BYTES,
     ) -> "SqliteJournal":
         """Open or make `journal.sqlite` in a folder; `opening` says what was found.
 
@@ -61,7 +62,7 @@ class SqliteJournal:
         that ends before it is `Damaged`.
         """
         database = Database(folder / FILE, page_bytes=page_bytes, max_pages=max_pages)
-        journal = cls(database, read_batches=read_batches)
+        journal = cls(database, read_batches=read_batches, reserve_bytes=reserve_bytes)
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(journal._writing, journal._open, expected_at_least)
@@ -76,12 +77,12 @@ class SqliteJournal:
     @property
     def head(self) -> int:
         """Position of the newest message on disk; 0 when there never was one."""
-        return self._head
+        return self._ends.head
 
     @property
     def tail(self) -> int:
         """Position of the oldest message still kept; head + 1 when there is none."""
-        return self._tail
+        return self._ends.tail
 
     async def append(self, batch: Batch) -> int:
         """Write a batch with its QoS 2 changes, all or nothing; return its first position."""
@@ -89,15 +90,13 @@ class SqliteJournal:
 
     async def read(self, after: int, *, until: int | None = None) -> AsyncIterator[Committed]:
         """Yield what was written behind `after`, up to the head of this moment or `until`."""
-        last = self._head if until is None else min(until, self._head)
-        chain: Chain | None = None
-        upcoming = self._ask(lambda: self._read_ahead(chain, after, last))
+        last = self._ends.head if until is None else min(until, self._ends.head)
+        upcoming = self._ask(partial(self._read_ahead, None, after, last))
         while True:
             chain, batches = await upcoming
-            if not batches:
+            if chain.next_first > last and not batches:
                 return
-            goes_on = chain
-            upcoming = self._ask(lambda: self._read_ahead(goes_on, after, last))  # noqa: B023
+            upcoming = self._ask(partial(self._read_ahead, chain, after, last))
             for batch in batches:
                 part = part_of(batch, after, last)
                 if part.envelopes:
@@ -117,7 +116,7 @@ class SqliteJournal:
         """Forget messages below position `before`, in whole batches; return the new tail."""
         while await self._write(lambda: self._trim(before)):
             continue  # other writes come in between
-        return self._tail
+        return self._ends.tail
 
     async def first_after(self, at: int) -> int:
         """Return the first kept position received at or after a moment (head + 1 if none)."""
@@ -174,47 +173,15 @@ class SqliteJournal:
     def _open(self, expected_at_least: int) -> None:
         self.opening = self._database.open()
         try:
-            with told(self._database.path):
-                self._find_ends(expected_at_least)
+            self._ends = find_ends(self._database, expected_at_least)
+            self._database.marker.write(self._ends.head)
         except BaseException:
             self._database.close()
             raise
 
-    def _find_ends(self, expected_at_least: int) -> None:
-        execute = self._database.connection.execute
-        trimmed, self._received_to, self._before = execute(SQL["trimmed"]).fetchone()
-        first, last, length = execute(SQL["span"]).fetchone()
-        self._tail, self._head = trimmed + 1, last or trimmed
-        if first is not None:
-            if first != self._tail or length != self._head - trimmed:
-                raise self._missing(first)
-            _, _, self._received_to, self._before = execute(SQL["last"]).fetchone()
-            self._verify_end()
-        expected = max(expected_at_least, self._database.marker.value)
-        if self._head < expected:
-            raise Damaged(
-                f"{FILE} ends at position {self._head}; messages up to {expected} were "
-                "acknowledged.",
-                remedy=REPAIR,
-            )
-        self._database.marker.write(self._head)
-
-    def _verify_end(self) -> None:
-        """Verify the newest batches: those that a crash may have met."""
-        execute = self._database.connection.execute
-        (first,) = execute(SQL["nth_last"], (_TRIM_BATCHES,)).fetchone()
-        chain = Chain(first, _before(execute, first), self._routes)
-        for row in execute(SQL["read"], (first, _TRIM_BATCHES + 1)):
-            chain.require(row)
-
-    def _missing(self, first: int) -> Damaged:
-        gap = self._database.connection.execute(SQL["gap"]).fetchone()
-        start, end = gap or (self._tail, first)
-        return Damaged(f"{FILE} has no positions {start} to {end - 1}.", remedy=REPAIR)
-
     def _append(self, batch: Batch) -> int:
-        first, envelopes = self._head + 1, batch.envelopes
-        checksum, received_to = self._before, self._received_to
+        ends, envelopes = self._ends, batch.envelopes
+        first, checksum, received_to = ends.head + 1, ends.checksum, ends.received_to
         with self._database.transaction() as connection:
             if envelopes:
                 body = encode(envelopes)
@@ -225,9 +192,9 @@ class SqliteJournal:
             for change in batch.qos_two:
                 statement = SQL["release"] if change.released else SQL["receive"]
                 connection.execute(statement, (change.session, change.packet_id))
-        self._before, self._received_to = checksum, received_to
-        self._head += len(envelopes)
-        self._database.marker.write(self._head)
+        ends.head += len(envelopes)
+        ends.checksum, ends.received_to = checksum, received_to
+        self._database.marker.write(ends.head)
         return first
 
     def _forget_session(self, session: str) -> None:
@@ -244,11 +211,19 @@ class SqliteJournal:
                 connection.execute(SQL["note_trimmed"], (last, received_to, checksum))
                 connection.execute(SQL["forget"], (last,))
         if oldest:
-            self._tail = last + 1
-            # Statements of PRAGMAs that work row by row are only done when all rows are taken.
-            with self._database.distrusting():
-                self._database.connection.execute("PRAGMA incremental_vacuum").fetchall()
-        return len(oldest) == _TRIM_BATCHES
+            self._ends.tail = last + 1
+        return self._give_space_back() or len(oldest) == _TRIM_BATCHES
+
+    def _give_space_back(self) -> bool:
+        """Shorten the file a little; return whether there is more to give back."""
+        connection = self._database.connection
+        with self._database.distrusting():
+            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+            spare = free - self._reserve_bytes // self._database.page_bytes
+            if spare > 0:
+                # `execute` takes one step of this PRAGMA, which is one page; a script takes all.
+                connection.executescript(f"PRAGMA incremental_vacuum({min(spare, _VACUUM_PAGES)})")
+        return bool(spare > _VACUUM_PAGES)
 
     # --- in the reading thread -------------------------------------------------------------
 
@@ -263,7 +238,7 @@ class SqliteJournal:
             rows: list[Row] = self._reader.execute(SQL["read"], values).fetchall()
             if rows and rows[0][0] == chain.next_first:
                 return chain, chain.decode(rows)
-            tail = self._tail
+            tail = self._ends.tail
             if chain.next_first >= tail:
                 raise Damaged(
                     f"The journal has no positions from {chain.next_first} on.", remedy=REPAIR
@@ -272,13 +247,13 @@ class SqliteJournal:
         return chain, []
 
     def _start_chain(self, after: int) -> Chain:
-        position = max(after + 1, self._tail)
+        position = max(after + 1, self._ends.tail)
         found = self._reader.execute(SQL["holding"], (position,)).fetchone()
         first = position if found is None or sum(found) <= position else found[0]
-        return Chain(first, _before(self._reader.execute, first), self._routes)
+        return Chain(first, checksum_before(self._reader.execute, first), self._routes)
 
     def _first_after(self, at: int) -> int:
-        start = self._tail
+        start = self._ends.tail
         while found := self._reader.execute(SQL["reached"], (start, at)).fetchone():
             chain = self._start_chain(found[0] - 1)
             rows = self._reader.execute(SQL["read"], (found[0], 1)).fetchall()
@@ -287,10 +262,4 @@ class SqliteJournal:
                     if envelope.received_at >= at:
                         return position
             start = sum(found)
-        return self._head + 1
-
-
-def _before(execute: Callable[..., sqlite3.Cursor], first: int) -> bytes:
-    """Return the checksum that the batch at `first` goes on from."""
-    found = execute(SQL["before"], (first,)).fetchone() or (execute(SQL["trimmed"]).fetchone()[2],)
-    return bytes(found[0])
+        return self._ends.head + 1

@@ -145,31 +145,13 @@ class SqliteRecords:
 
     def _open(self) -> OpeningReport:
         report = self._database.open()
+        small = self._database.path.stat().st_size <= _CHECKED_BYTES
         try:
-            with told(self._database.path):
-                self._require_intact(report)
+            verify_records(self._database, every=small or not report.clean)
         except BaseException:
             self._database.close()
             raise
         return report
-
-    def _require_intact(self, report: OpeningReport) -> None:
-        connection, marker = self._database.connection, self._database.marker
-        (commits,) = connection.execute(SQL["commits"]).fetchone()
-        if commits < marker.value:
-            raise Damaged(
-                f"{FILE} ends at commit {commits}; {marker.value} were acknowledged.",
-                remedy=REPAIR,
-            )
-        marker.write(commits)
-        if report.clean and self._database.path.stat().st_size > _CHECKED_BYTES:
-            return
-        damaged = damaged_records(connection)
-        if damaged:
-            raise Damaged(
-                f"{FILE} holds {len(damaged)} damaged records: {', '.join(damaged[:3])}.",
-                remedy=REPAIR,
-            )
 
     def _commit(self, group: list[Callable[[Writer], Any]]) -> list[_Outcome]:
         """Run a group in one transaction; a storage fault is the outcome of all of them."""
@@ -217,12 +199,30 @@ def _value_of(outcome: _Outcome) -> Any:
     return outcome.value
 
 
-def damaged_records(connection: sqlite3.Connection) -> list[str]:
-    """Verify every record and index text; return what is not as it was written."""
+def verify_records(database: Database, *, every: bool = True) -> None:
+    """Raise `Damaged` unless all commits are there, and `every` record is as it was written."""
+    execute = database.connection.execute
+    with told(database.path):
+        (commits,) = execute(SQL["commits"]).fetchone()
+        damaged = _damaged(execute) if every else []
+    if commits < database.marker.value:
+        raise Damaged(
+            f"{FILE} ends at commit {commits}; {database.marker.value} were acknowledged.",
+            remedy=REPAIR,
+        )
+    if damaged:
+        raise Damaged(
+            f"{FILE} holds {len(damaged)} damaged records: {', '.join(damaged[:3])}.",
+            remedy=REPAIR,
+        )
+    database.marker.write(commits)
+
+
+def _damaged(execute: Callable[..., sqlite3.Cursor]) -> list[str]:
     damaged = [
         f"{kind} {key!r}"
-        for kind, tenant, key, version, body, checksum in connection.execute(SQL["every_record"])
+        for kind, tenant, key, version, body, checksum in execute(SQL["every_record"])
         if checksum_of(kind, tenant, key, version, body) != checksum
     ]
-    (stray,) = connection.execute(SQL["stray_texts"]).fetchone()
+    (stray,) = execute(SQL["stray_texts"]).fetchone()
     return damaged + [f"{stray} index texts without a record"] * bool(stray)

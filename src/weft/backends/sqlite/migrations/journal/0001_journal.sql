@@ -4,8 +4,8 @@ CREATE TABLE batch (
     first       INTEGER PRIMARY KEY, -- position of the first message
     length      INTEGER NOT NULL,
     received_to INTEGER NOT NULL,    -- the latest moment of receipt up to here, so it never falls
-    body        BLOB    NOT NULL,    -- msgpack of the envelopes
-    checksum    BLOB    NOT NULL     -- over first, length, body and the previous batch's checksum
+    body        BLOB    NOT NULL,    -- msgpack of the envelopes; empty where a repair dropped them
+    checksum    BLOB    NOT NULL     -- one half over first, length and body, one over that and the batch before
 );
 
 -- Finds gaps and moments without reading the bodies.
@@ -19,7 +19,7 @@ CREATE TABLE trimmed (
     checksum    BLOB    NOT NULL
 );
 
-INSERT INTO trimmed VALUES (1, 0, 0, x'00000000000000000000000000000000');
+INSERT INTO trimmed VALUES (1, 0, 0, x'00');
 
 CREATE TABLE qos_two (
     session   TEXT    NOT NULL,
