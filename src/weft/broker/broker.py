@@ -36,7 +36,7 @@ from weft.broker.subscriptions import (
 )
 from weft.broker.topics import FilterTree, require_filter, split_share
 from weft.broker.wills import DueWill, PublishWill, Will, Wills
-from weft.errors import Invalid, StorageError
+from weft.errors import Invalid, StorageError, Unavailable
 from weft.model.ids import TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.moments import NS_PER_S
@@ -209,9 +209,10 @@ class Broker:
         for session in surplus:
             self._end(session)
         if old is not None:
-            if old.link is not None:
-                old.link.close(Reason.SESSION_TAKEN_OVER)
+            old_link = old.link
+            if old_link is not None:
                 self._lose(old, will_wanted=True)
+                old_link.close(Reason.SESSION_TAKEN_OVER)
             if not old.ended and (opening.clean_start or self._is_over(old)):
                 self._end(old)
         present = old is not None and not old.ended
@@ -309,11 +310,12 @@ class Broker:
         self._wills.forget(principal_uid)
         links = 0
         for session in self._directory.of(principal_uid):
-            if session.link is not None:
-                links += 1
-                session.link.close(Reason.ADMINISTRATIVE_ACTION)
+            link = session.link
             session.will = None
             self._end(session)
+            if link is not None:
+                links += 1
+                link.close(Reason.ADMINISTRATIVE_ACTION)
         return links
 
     # --- subscriptions --------------------------------------------------------------------
@@ -335,7 +337,7 @@ class Broker:
                 retained.append((request, filter_))
         if session.durable:
             await self.checkpoint()
-        if not session.ended:
+        if session.link is not None:
             for request, filter_ in retained:
                 self._offer_retained(session, request, filter_)
         return results
@@ -496,7 +498,7 @@ class Broker:
     async def run(self) -> None:
         """Write at once what a subscriber waits for, until cancelled (beside the checkpoints)."""
         await keep_running(
-            self._write_when_wanted, expected=(StorageError,), failed=self._write_failed
+            self._write_when_wanted, expected=(StorageError, Unavailable), failed=self._write_failed
         )
 
     async def _write_when_wanted(self) -> None:

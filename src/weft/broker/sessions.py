@@ -455,6 +455,7 @@ class Session:
         return [
             seq
             for first, seqs in self.stored_seqs.items()
+            if len(self.chunks[first]) < len(seqs)
             for seq in seqs
             if seq not in self.chunks[first]
         ]
