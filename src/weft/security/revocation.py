@@ -16,7 +16,7 @@ class Revocation:
     """Ends principals' rights in memory, after the records say so."""
 
     def __init__(self, policy: Policy, connections: Connections) -> None:
-        self._policy = policy
+        self.policy = policy
         self._connections = connections
         self._listeners: list[Callable[[str], None]] = []
 
@@ -26,17 +26,17 @@ class Revocation:
 
     def end(self, uid: str, reason: str) -> int:
         """End all rights of a principal; return how many connections were cut."""
-        self._policy.forget(uid)
+        self.policy.forget(uid)
         return self._cut(uid, reason)
 
     def renew(self, uid: str, reason: str) -> int:
         """Cut a principal that keeps its rights and must prove itself anew."""
-        self._policy.bump()
+        self.policy.bump()
         return self._cut(uid, reason)
 
     def device_changed(self, tenant: TenantId, uid: str, *, active: bool) -> int:
         """Take note of a device's lifecycle; one that is not active is cut."""
-        self._policy.set_device(tenant, uid, active=active)
+        self.policy.set_device(tenant, uid, active=active)
         return 0 if active else self._cut(uid, "the device is no longer active")
 
     def _cut(self, uid: str, reason: str) -> int:

@@ -51,6 +51,11 @@ class _Budgets:
         if len(self._left) > SUBJECTS_MAX:
             self._left.popitem(last=False)
 
+    def refund(self, subject: str) -> None:
+        """Give one try back."""
+        left, at = self._left.get(subject, (float(self._size), 0))
+        self._left[subject] = (min(float(self._size), left + 1), at)
+
     def _now_left(self, subject: str, now: int) -> float:
         left, at = self._left.get(subject, (float(self._size), now))
         return min(float(self._size), left + max(0, now - at) / self._refill_ns)
@@ -68,31 +73,38 @@ class Throttle:
         self._all = _Budgets(chosen.in_all, chosen.refill_in_all_s)
         self._proven: OrderedDict[str, None] = OrderedDict()
 
-    def check(self, account: str, address: str) -> None:
-        """Raise `RateLimited` unless a proof of `account` from `address` may be tried now."""
+    def begin(self, account: str, address: str) -> None:
+        """Pay for one try of `account` from `address`, or raise `RateLimited`.
+
+        Paid before the proof is evaluated, so that a thousand tries at once are not all let in.
+        """
         now = self._clock.now()
-        pair = _pair(account, address)
-        if pair in self._proven:
-            wait = self._pairs.wait_s(pair, now)
-        else:
-            wait = max(
-                self._accounts.wait_s(account, now),
-                self._addresses.wait_s(network_of(address), now),
-                self._all.wait_s("", now),
-            )
+        budgets = self._budgets_of(account, address)
+        wait = max(budget.wait_s(subject, now) for budget, subject in budgets)
         if wait > 0:
             raise RateLimited("Too many failed tries.", retry_after_s=wait)
+        for budget, subject in budgets:
+            budget.spend(subject, now)
 
-    def failed(self, account: str, address: str) -> None:
-        """Take note of a wrong proof."""
-        now = self._clock.now()
+    def succeeded(self, account: str, address: str) -> None:
+        """Take note of a right proof: pay it back; this address is this account's."""
+        for budget, subject in self._budgets_of(account, address):
+            budget.refund(subject)
+        pair = _pair(account, address)
+        self._proven[pair] = None
+        self._proven.move_to_end(pair)
+        if len(self._proven) > PROVEN_MAX:
+            self._proven.popitem(last=False)
+
+    def _budgets_of(self, account: str, address: str) -> list[tuple[_Budgets, str]]:
         pair = _pair(account, address)
         if pair in self._proven:
-            self._pairs.spend(pair, now)
-            return
-        self._accounts.spend(account, now)
-        self._addresses.spend(network_of(address), now)
-        self._all.spend("", now)
+            return [(self._pairs, pair)]
+        return [
+            (self._accounts, account),
+            (self._addresses, network_of(address)),
+            (self._all, ""),
+        ]
 
     def check_machine(self, key_id: str, address: str) -> None:
         """Raise `RateLimited` unless a secret of this key id may be tried from here now."""
@@ -103,14 +115,6 @@ class Throttle:
     def failed_machine(self, key_id: str, address: str) -> None:
         """Take note of a wrong secret."""
         self._pairs.spend(_pair(key_id, address), self._clock.now())
-
-    def succeeded(self, account: str, address: str) -> None:
-        """Take note of a right proof: this address is this account's."""
-        pair = _pair(account, address)
-        self._proven[pair] = None
-        self._proven.move_to_end(pair)
-        if len(self._proven) > PROVEN_MAX:
-            self._proven.popitem(last=False)
 
 
 def network_of(address: str) -> str:
