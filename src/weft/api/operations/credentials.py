@@ -1,0 +1,161 @@
+"""Operations on what devices prove themselves with. A secret is shown once, here."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from weft.api.operation import Call, Command, Operation
+from weft.api.services import Services
+from weft.api.snippets import Snippets, certificate_snippets, secret_snippets
+from weft.api.views import Moment, Page, moment
+from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
+from weft.security.credentials import CredentialKind, DeviceCredential
+
+TEN_YEARS_S = 10 * 366 * 86_400
+
+
+class CredentialView(Struct, frozen=True):
+    """One way in for a device; the secret itself is not kept anywhere."""
+
+    credential_id: str
+    kind: CredentialKind
+    label: str
+    created_at: Moment
+    expires_at: Moment | None
+    revoked_at: Moment | None
+
+
+class NewCredential(Struct, frozen=True, forbid_unknown_fields=True):
+    """The credential that a device should get."""
+
+    kind: CredentialKind = CredentialKind.SECRET
+    label: Annotated[str, Meta(max_length=256)] = ""
+    life_s: Annotated[int, Meta(ge=1, le=TEN_YEARS_S, description="Of a secret.")] | None = None
+    request_pem: (
+        Annotated[str, Meta(max_length=16_384, description="PKCS #10, to keep the key at home.")]
+        | None
+    ) = None
+
+
+class IssuedCredential(Struct, frozen=True):
+    """A new credential with its secret part, shown this once, and what to paste."""
+
+    credential: CredentialView
+    snippets: Snippets
+    token: str | None = None
+    certificate_pem: str | None = None
+    private_key_pem: str | None = None
+    ca_pem: str | None = None
+
+
+def view_of(credential: DeviceCredential) -> CredentialView:
+    """Show a credential."""
+    return CredentialView(
+        credential_id=credential.credential_id,
+        kind=credential.kind,
+        label=credential.label,
+        created_at=moment(credential.created_at) or "",
+        expires_at=moment(credential.expires_at),
+        revoked_at=moment(credential.revoked_at),
+    )
+
+
+async def list_credentials(services: Services, call: Call) -> Page[CredentialView]:
+    """Answer with a device's credentials, those that have ended too."""
+    device = services.devices.get(call.principal.tenant, call.path["device_id"])
+    found = await services.credentials.list_credentials(device)
+    return Page([view_of(credential) for credential in found])
+
+
+async def issue_credential(services: Services, call: Call) -> IssuedCredential:
+    """Give a device a secret or a certificate."""
+    body: NewCredential = call.body or NewCredential()
+    device = services.devices.get(call.principal.tenant, call.path["device_id"])
+    if body.kind is CredentialKind.SECRET:
+        if body.request_pem is not None:
+            raise Invalid("A signing request goes with kind certificate.")
+        issued = await services.credentials.issue_secret(
+            call.principal, device, life_s=body.life_s, label=body.label
+        )
+        return IssuedCredential(
+            view_of(issued.credential),
+            secret_snippets(device.device_id, issued.token, services.endpoints),
+            token=issued.token,
+        )
+    if body.life_s is not None:
+        raise Invalid("The life of a certificate is not chosen.", remedy="Leave life_s out.")
+    identity = await services.credentials.issue_certificate(
+        call.principal, device, request_pem=body.request_pem, label=body.label
+    )
+    certificate = identity.certificate
+    return IssuedCredential(
+        view_of(identity.credential),
+        certificate_snippets(device.device_id, services.endpoints),
+        certificate_pem=certificate.certificate_pem + certificate.chain_pem,
+        private_key_pem=certificate.private_key_pem,
+        ca_pem=certificate.root_pem,
+    )
+
+
+async def revoke_credential(services: Services, call: Call) -> None:
+    """End one credential; the device's live connections are cut."""
+    device = services.devices.get(call.principal.tenant, call.path["device_id"])
+    await services.credentials.revoke(call.principal, device, call.path["credential_id"])
+
+
+_PATH = "/devices/{device_id}/credentials"
+_TARGET = "device:{device_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_credentials",
+        "GET",
+        _PATH,
+        "List a device's credentials",
+        list_credentials,
+        action="device.credentials",
+        target=_TARGET,
+        tag="devices",
+        result=Page[CredentialView],
+        errors=(NotFound,),
+        command=Command(
+            "credential",
+            "list",
+            columns=("credential_id", "kind", "label", "created_at", "expires_at", "revoked_at"),
+        ),
+    ),
+    Operation(
+        "issue_credential",
+        "POST",
+        _PATH,
+        "Give a device a secret or a certificate",
+        issue_credential,
+        action="device.credentials",
+        target=_TARGET,
+        description="The answer is the only place where the secret stands in clear.",
+        tag="devices",
+        body=NewCredential,
+        body_optional=True,
+        result=IssuedCredential,
+        status=201,
+        secret=True,
+        errors=(NotFound, AlreadyExists, Conflict, QuotaExceeded),
+        example={"kind": "secret", "label": "first"},
+        command=Command("credential", "add"),
+    ),
+    Operation(
+        "revoke_credential",
+        "DELETE",
+        _PATH + "/{credential_id}",
+        "Revoke a device's credential",
+        revoke_credential,
+        action="device.credentials",
+        target=_TARGET,
+        description="Its live connections are cut at once.",
+        tag="devices",
+        errors=(NotFound,),
+        command=Command(
+            "credential", "revoke", confirm="Revoke the credential {credential_id} of {device_id}?"
+        ),
+    ),
+)

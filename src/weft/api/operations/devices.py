@@ -1,0 +1,200 @@
+"""Operations on devices: who is out there, and whether it may speak."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from weft.api.operation import Call, Command, Operation, Reply
+from weft.api.services import Services
+from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded
+from weft.model.device import Device, Lifecycle
+from weft.registry.devices import DevicePatch, NewDevice
+
+
+class DeviceView(Struct, frozen=True):
+    """A device as the API shows it."""
+
+    device_id: str
+    uid: str
+    type_name: str | None
+    lifecycle: Lifecycle
+    label: str
+    attributes: dict[str, Any]
+    created_at: Moment
+    version: int
+
+
+class DeviceList(Paging, frozen=True):
+    """Which devices to list."""
+
+    type: Annotated[str, Meta(description="Of this type; empty for those without.")] | None = None
+    lifecycle: Lifecycle | None = None
+
+
+class LifecycleMove(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a device's lifecycle should go."""
+
+    to: Lifecycle
+
+
+def view_of(device: Device) -> DeviceView:
+    """Show a device."""
+    return DeviceView(
+        device_id=device.device_id,
+        uid=device.uid,
+        type_name=device.type_name,
+        lifecycle=device.lifecycle,
+        label=device.label,
+        attributes=device.attributes,
+        created_at=moment(device.created_at) or "",
+        version=device.version,
+    )
+
+
+def _reply(device: Device) -> Reply:
+    return Reply(view_of(device), version=device.version)
+
+
+async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
+    """Answer with a page of devices."""
+    query: DeviceList = call.query
+    found = await services.devices.list(
+        call.principal.tenant,
+        type_name=query.type,
+        lifecycle=query.lifecycle,
+        after=after_of(call, "devices"),
+        limit=query.limit + 1,
+    )
+    return page_of(call, "devices", found, view_of, lambda device: device.device_id)
+
+
+async def create_device(services: Services, call: Call) -> Reply:
+    """Make a device."""
+    return _reply(await services.devices.create(call.principal, call.body))
+
+
+async def get_device(services: Services, call: Call) -> Reply:
+    """Answer with one device."""
+    return _reply(services.devices.get(call.principal.tenant, call.path["device_id"]))
+
+
+async def update_device(services: Services, call: Call) -> Reply:
+    """Change a device."""
+    return _reply(
+        await services.devices.patch(
+            call.principal, call.path["device_id"], call.body, version=call.if_match
+        )
+    )
+
+
+async def delete_device(services: Services, call: Call) -> None:
+    """Delete a device; its live connections end."""
+    await services.devices.delete(call.principal, call.path["device_id"], version=call.if_match)
+
+
+async def move_device(services: Services, call: Call) -> Reply:
+    """Take a device to another state of its lifecycle."""
+    return _reply(
+        await services.devices.move(
+            call.principal, call.path["device_id"], call.body.to, version=call.if_match
+        )
+    )
+
+
+_ONE = "/devices/{device_id}"
+_TARGET = "device:{device_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_devices",
+        "GET",
+        "/devices",
+        "List devices",
+        list_devices,
+        action="device.read",
+        query=DeviceList,
+        result=Page[DeviceView],
+        command=Command(
+            "device", "list", columns=("device_id", "type_name", "lifecycle", "label", "created_at")
+        ),
+    ),
+    Operation(
+        "create_device",
+        "POST",
+        "/devices",
+        "Make a device",
+        create_device,
+        action="device.create",
+        description="Without a name it is named by a UUIDv7. It has no credential yet.",
+        body=NewDevice,
+        result=DeviceView,
+        status=201,
+        etag=True,
+        errors=(AlreadyExists, NotFound, QuotaExceeded),
+        example={"device_id": "pump-7", "type_name": "pump", "label": "Cooling pump, hall 2"},
+    ),
+    Operation(
+        "get_device",
+        "GET",
+        _ONE,
+        "Show a device",
+        get_device,
+        action="device.read",
+        target=_TARGET,
+        result=DeviceView,
+        etag=True,
+        errors=(NotFound,),
+        command=Command("device", "show"),
+    ),
+    Operation(
+        "update_device",
+        "PATCH",
+        _ONE,
+        "Change a device",
+        update_device,
+        action="device.update",
+        target=_TARGET,
+        description="An attribute that is null is removed (RFC 7396).",
+        body=DevicePatch,
+        result=DeviceView,
+        if_match="optional",
+        etag=True,
+        errors=(NotFound,),
+        example={"label": "Cooling pump, hall 3", "attributes": {"room": "3.14"}},
+        command=Command("device", "update", renames=(("type_name", "type"),)),
+    ),
+    Operation(
+        "delete_device",
+        "DELETE",
+        _ONE,
+        "Delete a device with its twin and history",
+        delete_device,
+        action="device.delete",
+        target=_TARGET,
+        if_match="optional",
+        errors=(NotFound,),
+        command=Command(
+            "device",
+            "delete",
+            confirm="Delete the device {device_id} with its credentials, twin and history?",
+        ),
+    ),
+    Operation(
+        "move_device",
+        "POST",
+        _ONE + "/lifecycle",
+        "Move a device in its lifecycle",
+        move_device,
+        action="device.lifecycle",
+        target=_TARGET,
+        description="Suspending or revoking ends its live connections at once.",
+        body=LifecycleMove,
+        result=DeviceView,
+        if_match="optional",
+        etag=True,
+        errors=(NotFound, Conflict),
+        example={"to": "suspended"},
+        command=Command("device", "move", arguments=("to",)),
+    ),
+)

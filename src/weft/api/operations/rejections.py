@@ -1,0 +1,181 @@
+"""Operations on the rejection inbox: what was refused and why, and sending it again."""
+
+import base64
+
+from msgspec import Struct
+
+from weft.api.operation import Call, Command, Operation
+from weft.api.services import Services
+from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.errors import Conflict, Forbidden, Invalid, NotFound, PayloadInvalid
+from weft.ingest.rejections import Rejection, rejection_key
+from weft.model.ids import TenantId
+from weft.model.principal import Principal, PrincipalKind
+
+
+class RejectionView(Struct, frozen=True):
+    """A refused message as the API shows it."""
+
+    position: int
+    received_at: Moment
+    device_id: str
+    sender: str
+    topic: str
+    code: str
+    detail: str
+    remedy: str
+    payload_bytes: int
+    payload_base64: str
+    left_out_before: int  # alike, from the same source, counted and not kept
+
+
+class RejectionList(Paging, frozen=True):
+    """Which refused messages to list: of a device, or of one code."""
+
+    device: str | None = None
+    code: str | None = None
+
+
+class Redriven(Struct, frozen=True):
+    """Where a message stands in the journal that was refused and is now admitted."""
+
+    position: int
+
+
+def view_of(rejection: Rejection) -> RejectionView:
+    """Show a refused message."""
+    return RejectionView(
+        position=rejection.position,
+        received_at=moment(rejection.received_at) or "",
+        device_id=rejection.device_id,
+        sender=f"{rejection.principal_kind}:{rejection.principal_id}",
+        topic=rejection.topic,
+        code=rejection.code,
+        detail=rejection.detail,
+        remedy=rejection.remedy,
+        payload_bytes=rejection.payload_bytes,
+        payload_base64=base64.b64encode(rejection.payload).decode(),
+        left_out_before=rejection.left_out_before,
+    )
+
+
+def position_of(call: Call) -> int:
+    """Return the position that the path names."""
+    text = call.path["position"]
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise NotFound(f"There is no rejection {text!r}.", remedy="See weft rejection list.")
+    return int(text)
+
+
+async def list_rejections(services: Services, call: Call) -> Page[RejectionView]:
+    """Answer with a page of refused messages, newest first."""
+    query: RejectionList = call.query
+    if query.device is not None and query.code is not None:
+        raise Invalid("Only one of device and code can be asked for at a time.")
+    where = None if query.device is None else ("device", query.device)
+    if query.code is not None:
+        where = ("code", query.code)
+    found = await services.rejections.list(
+        call.principal.tenant,
+        where=where,
+        after=after_of(call, "rejections"),
+        limit=query.limit + 1,
+    )
+    return page_of(
+        call,
+        "rejections",
+        found,
+        lambda record: view_of(record.value),
+        lambda record: rejection_key(record.value.position),
+    )
+
+
+async def get_rejection(services: Services, call: Call) -> RejectionView:
+    """Answer with one refused message."""
+    return view_of(await services.rejections.get(call.principal.tenant, position_of(call)))
+
+
+async def delete_rejection(services: Services, call: Call) -> None:
+    """Drop one for good."""
+    await services.rejections.delete(call.principal, position_of(call))
+
+
+async def redrive_rejection(services: Services, call: Call) -> Redriven:
+    """Send one through the gate again, as its sender."""
+    position = position_of(call)
+    rejection = await services.rejections.get(call.principal.tenant, position)
+    sender = await _sender_of(services, call.principal.tenant, rejection)
+    return Redriven(await services.rejections.redrive(call.principal, position, sender))
+
+
+async def _sender_of(services: Services, tenant: TenantId, rejection: Rejection) -> Principal:
+    """Return who sent it, if that is still the same and there; the gate decides again."""
+    name = rejection.principal_id
+    if rejection.principal_kind == PrincipalKind.DEVICE:
+        device = services.devices.find(tenant, name)
+        if device is not None:
+            return Principal(tenant, PrincipalKind.DEVICE, name, device.uid)
+    elif rejection.principal_kind == PrincipalKind.KEY:
+        key = await services.keys.get(tenant, name)
+        return Principal(tenant, PrincipalKind.KEY, name, key.uid)
+    raise Conflict(
+        f"The sender {rejection.principal_kind}:{name} is gone, or is no device or key.",
+        remedy="Make the device again, or delete the rejection.",
+    )
+
+
+_ONE = "/rejections/{position}"
+_TARGET = "rejection:{position}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_rejections",
+        "GET",
+        "/rejections",
+        "List refused messages, newest first",
+        list_rejections,
+        action="rejection.read",
+        query=RejectionList,
+        result=Page[RejectionView],
+        command=Command(
+            "rejection",
+            "list",
+            columns=("position", "received_at", "device_id", "topic", "code", "detail", "remedy"),
+        ),
+    ),
+    Operation(
+        "get_rejection",
+        "GET",
+        _ONE,
+        "Show a refused message",
+        get_rejection,
+        action="rejection.read",
+        target=_TARGET,
+        result=RejectionView,
+        errors=(NotFound,),
+        command=Command("rejection", "show"),
+    ),
+    Operation(
+        "delete_rejection",
+        "DELETE",
+        _ONE,
+        "Delete a refused message",
+        delete_rejection,
+        action="rejection.delete",
+        target=_TARGET,
+        errors=(NotFound,),
+        command=Command("rejection", "delete", confirm="Delete the refused message {position}?"),
+    ),
+    Operation(
+        "redrive_rejection",
+        "POST",
+        _ONE + "/redrive",
+        "Send a refused message through the gate again",
+        redrive_rejection,
+        action="rejection.redrive",
+        target=_TARGET,
+        result=Redriven,
+        errors=(NotFound, Conflict, Forbidden, PayloadInvalid),
+        command=Command("rejection", "redrive"),
+    ),
+)

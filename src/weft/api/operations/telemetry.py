@@ -1,0 +1,99 @@
+"""Operations by which devices report over HTTP: 2xx only after the commit (promise 1).
+
+The body goes through the same gate as an MQTT payload on the same topic, and what is
+refused stands in the rejection inbox as well as in the answer.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from weft.api.operation import Call, Operation
+from weft.api.services import Services
+from weft.errors import Forbidden, NotFound, PayloadInvalid, QuotaExceeded, Unavailable
+from weft.model.ids import require_name
+
+
+class Accepted(Struct, frozen=True):
+    """Where an accepted message stands in the journal."""
+
+    position: int
+
+
+async def _submit(services: Services, call: Call, rest: str) -> Accepted:
+    device_id = call.path["device_id"]
+    services.devices.get(call.principal.tenant, device_id)
+    position = await services.ingest.submit(
+        call.principal, f"devices/{device_id}/{rest}", call.body, address=call.address
+    )
+    return Accepted(position)
+
+
+async def send_telemetry(services: Services, call: Call) -> Accepted:
+    """Admit one or more readings."""
+    return await _submit(services, call, "telemetry")
+
+
+async def report_properties(services: Services, call: Call) -> Accepted:
+    """Admit a merge patch onto the reported properties."""
+    return await _submit(services, call, "properties/reported")
+
+
+async def send_event(services: Services, call: Call) -> Accepted:
+    """Admit an event."""
+    name = require_name(call.path["name"], "event name")
+    return await _submit(services, call, f"events/{name}")
+
+
+_ERRORS = (NotFound, Forbidden, PayloadInvalid, QuotaExceeded, Unavailable)
+_TARGET = "device:{device_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "send_telemetry",
+        "POST",
+        "/devices/{device_id}/telemetry",
+        "Send telemetry of a device",
+        send_telemetry,
+        action="telemetry.write",
+        target=_TARGET,
+        description="One reading as an object, with its moment as ts and values, or a list.",
+        tag="ingest",
+        body=bytes,
+        body_schema=dict[str, Any] | list[dict[str, Any]],
+        result=Accepted,
+        errors=_ERRORS,
+        example={"temperature": 21.4},
+    ),
+    Operation(
+        "report_properties",
+        "POST",
+        "/devices/{device_id}/properties/reported",
+        "Report properties of a device",
+        report_properties,
+        action="telemetry.write",
+        target=_TARGET,
+        description="A merge patch (RFC 7396) onto what was reported before.",
+        tag="ingest",
+        body=bytes,
+        body_schema=dict[str, Any],
+        result=Accepted,
+        errors=_ERRORS,
+        example={"firmware": "1.4.2"},
+    ),
+    Operation(
+        "send_event",
+        "POST",
+        "/devices/{device_id}/events/{name}",
+        "Send an event of a device",
+        send_event,
+        action="telemetry.write",
+        target=_TARGET,
+        tag="ingest",
+        body=bytes,
+        body_schema=dict[str, Any],
+        result=Accepted,
+        errors=_ERRORS,
+        example={"door": "open"},
+    ),
+)

@@ -1,0 +1,119 @@
+"""Operations on twins: what a device last told us, and what we want of it."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from weft.api.operation import Call, Command, Operation, Reply
+from weft.api.services import Services
+from weft.api.views import Moment, moment
+from weft.errors import NotFound
+from weft.model.moments import to_rfc3339
+from weft.model.twin import Twin
+
+
+class LatestView(Struct, frozen=True):
+    """The newest value of one telemetry key."""
+
+    value: Any
+    at: Moment
+
+
+class TwinView(Struct, frozen=True):
+    """A twin as the API shows it. Its ETag is the version of the desired properties."""
+
+    device_id: str
+    version: int
+    reported: dict[str, Any]
+    desired: dict[str, Any]
+    desired_version: int
+    delta: dict[str, Any]  # desired and not reported yet
+    telemetry: dict[str, LatestView]
+    last_seen_at: Moment | None
+
+
+class DesiredPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is wanted of the device; null takes a wish back (RFC 7396)."""
+
+    desired: dict[str, Any]
+
+
+def view_of(twin: Twin) -> TwinView:
+    """Show a twin."""
+    return TwinView(
+        device_id=twin.device_id,
+        version=twin.version,
+        reported=twin.reported,
+        desired=twin.desired,
+        desired_version=twin.desired_version,
+        delta=twin.delta(),
+        telemetry={
+            key: LatestView(latest.value, to_rfc3339(latest.at))
+            for key, latest in twin.telemetry.items()
+        },
+        last_seen_at=moment(twin.last_seen_at),
+    )
+
+
+async def get_twin(services: Services, call: Call) -> Reply:
+    """Answer with a device's twin."""
+    tenant = call.principal.tenant
+    device = services.devices.get(tenant, call.path["device_id"])
+    twin = services.twins.get(tenant, device.device_id)
+    return Reply(view_of(twin), headers=_etag(twin))
+
+
+async def update_twin(services: Services, call: Call) -> Reply:
+    """Say what is wanted of a device."""
+    tenant = call.principal.tenant
+    device = services.devices.get(tenant, call.path["device_id"])
+    version = call.if_match
+    if version is None:  # If-Match: * writes over any version
+        version = services.twins.get(tenant, device.device_id).desired_version
+    twin = await services.twins.desire(
+        call.principal, device.device_id, call.body.desired, version=version
+    )
+    return Reply(view_of(twin), headers=_etag(twin))
+
+
+def _etag(twin: Twin) -> tuple[tuple[bytes, bytes], ...]:
+    # Telemetry changes without a version, so this names what a write has to have read, and
+    # is never a reason to answer "not modified".
+    return ((b"etag", b'"%d"' % twin.desired_version),)
+
+
+_PATH = "/devices/{device_id}/twin"
+_TARGET = "device:{device_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "get_twin",
+        "GET",
+        _PATH,
+        "Show a device's twin",
+        get_twin,
+        action="twin.read",
+        target=_TARGET,
+        tag="devices",
+        result=TwinView,
+        errors=(NotFound,),
+        command=Command("twin", "show"),
+    ),
+    Operation(
+        "update_twin",
+        "PATCH",
+        _PATH,
+        "Say what is wanted of a device",
+        update_twin,
+        action="twin.write",
+        target=_TARGET,
+        description="If-Match names the desired version that was read, so nobody is overruled.",
+        tag="devices",
+        body=DesiredPatch,
+        result=TwinView,
+        if_match="required",
+        errors=(NotFound,),
+        example={"desired": {"rpm": 900}},
+        command=Command("twin", "desire", arguments=("desired",)),
+    ),
+)

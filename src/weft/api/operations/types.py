@@ -1,0 +1,181 @@
+"""Operations on device types: the models that devices follow, version by version."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
+from weft.api.services import Services
+from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from weft.model.device import DeviceType, Field
+
+
+class TypeView(Struct, frozen=True):
+    """A device type as the API shows it, at one version."""
+
+    name: str
+    version: int
+    title: str
+    telemetry: dict[str, Field]
+    properties: dict[str, Field]
+    commands: dict[str, dict[str, Field]]
+    events: dict[str, dict[str, Field]]
+    document: dict[str, Any]  # as its owner wrote it
+    created_at: Moment
+
+
+class TypeVersions(Struct, frozen=True):
+    """The versions of a type that are kept, oldest first."""
+
+    name: str
+    versions: list[int]
+
+
+def view_of(device_type: DeviceType) -> TypeView:
+    """Show a device type."""
+    return TypeView(
+        name=device_type.name,
+        version=device_type.version,
+        title=device_type.title,
+        telemetry=device_type.telemetry,
+        properties=device_type.properties,
+        commands=device_type.commands,
+        events=device_type.events,
+        document=device_type.document,
+        created_at=moment(device_type.created_at) or "",
+    )
+
+
+def _reply(device_type: DeviceType) -> Reply:
+    return Reply(view_of(device_type), version=device_type.version)
+
+
+async def list_types(services: Services, call: Call) -> Page[TypeView]:
+    """Answer with a page of types."""
+    found = services.types.list(
+        call.principal.tenant, after=after_of(call, "types"), limit=call.query.limit + 1
+    )
+    return page_of(call, "types", found, view_of, lambda item: item.name)
+
+
+async def get_type(services: Services, call: Call) -> Reply:
+    """Answer with a type at its current version."""
+    return _reply(services.types.get(call.principal.tenant, call.path["type_name"]))
+
+
+async def save_type(services: Services, call: Call) -> Reply:
+    """Check a document and keep it as the next version."""
+    saved = await services.types.save(
+        call.principal, call.path["type_name"], call.body, version=call.if_match
+    )
+    return _reply(saved)
+
+
+async def delete_type(services: Services, call: Call) -> None:
+    """Delete a type that no device uses."""
+    await services.types.delete(call.principal, call.path["type_name"])
+
+
+async def list_type_versions(services: Services, call: Call) -> TypeVersions:
+    """Answer with the numbers of the kept versions."""
+    name = call.path["type_name"]
+    services.types.get(call.principal.tenant, name)
+    return TypeVersions(name, services.types.versions(call.principal.tenant, name))
+
+
+async def get_type_version(services: Services, call: Call) -> Reply:
+    """Answer with a type at one version."""
+    number = call.path["version"]
+    if not number.isascii() or not number.isdigit() or not 0 < int(number[:18]) < 2**31:
+        raise Invalid(f"{number!r} is no version.", remedy="Name a number, as 3.")
+    name = call.path["type_name"]
+    return _reply(services.types.get(call.principal.tenant, name, int(number)))
+
+
+_ONE = "/types/{type_name}"
+_TARGET = "type:{type_name}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_types",
+        "GET",
+        "/types",
+        "List device types",
+        list_types,
+        action="type.read",
+        query=Paging,
+        result=Page[TypeView],
+        command=Command("type", "list", columns=("name", "version", "title", "created_at")),
+    ),
+    Operation(
+        "get_type",
+        "GET",
+        _ONE,
+        "Show a device type",
+        get_type,
+        action="type.read",
+        target=_TARGET,
+        result=TypeView,
+        etag=True,
+        errors=(NotFound,),
+        command=Command("type", "show"),
+    ),
+    Operation(
+        "save_type",
+        "PUT",
+        _ONE,
+        "Save a device type",
+        save_type,
+        action="type.write",
+        target=_TARGET,
+        description=(
+            "The body is a W3C WoT Thing Model, or the short form, in YAML or JSON. What has "
+            "changed becomes a new version; devices follow it from their next message on."
+        ),
+        body=dict[str, Any],
+        accepts=(JSON, YAML),
+        result=TypeView,
+        if_match="optional",
+        etag=True,
+        errors=(Conflict, QuotaExceeded),
+        example={"telemetry": {"temperature": {"type": "number", "unit": "Cel"}}},
+        command=Command("type", "save", file=True),
+    ),
+    Operation(
+        "delete_type",
+        "DELETE",
+        _ONE,
+        "Delete a device type that no device uses",
+        delete_type,
+        action="type.delete",
+        target=_TARGET,
+        errors=(NotFound, Conflict),
+        command=Command("type", "delete", confirm="Delete the device type {type_name}?"),
+    ),
+    Operation(
+        "list_type_versions",
+        "GET",
+        _ONE + "/versions",
+        "List the versions of a device type",
+        list_type_versions,
+        action="type.read",
+        target=_TARGET,
+        result=TypeVersions,
+        errors=(NotFound,),
+        command=Command("type", "versions"),
+    ),
+    Operation(
+        "get_type_version",
+        "GET",
+        _ONE + "/versions/{version}",
+        "Show a device type at one version",
+        get_type_version,
+        action="type.read",
+        target=_TARGET,
+        result=TypeView,
+        etag=True,
+        errors=(NotFound,),
+        command=Command("type", "version"),
+    ),
+)

@@ -1,0 +1,57 @@
+"""Services: everything that operations work with, put together by the frame.
+
+The classes are named for the type checker only, so that the table of operations can be read
+(by the command line, say) without loading any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weft.api.live import Live
+    from weft.api.snippets import Endpoints
+    from weft.ingest.rejections import Rejections
+    from weft.ingest.submit import Ingest
+    from weft.ports import Clock, Deciding, Journal, Records
+    from weft.registry.device_types import DeviceTypes
+    from weft.registry.devices import Devices
+    from weft.registry.tenants import Tenants
+    from weft.security.audit import Audit
+    from weft.security.authentication import Authenticator
+    from weft.security.connections import Connections
+    from weft.security.credentials import Credentials
+    from weft.security.keys import Keys
+    from weft.security.limits import Limiter
+    from weft.twins.twins import Twins
+
+
+@dataclass(frozen=True)
+class Services:
+    """What handlers are given."""
+
+    records: Records
+    journal: Journal
+    clock: Clock
+    policy: Deciding
+    audit: Audit
+    authenticator: Authenticator
+    limiter: Limiter
+    connections: Connections
+    credentials: Credentials
+    keys: Keys
+    tenants: Tenants
+    types: DeviceTypes
+    devices: Devices
+    twins: Twins
+    ingest: Ingest
+    rejections: Rejections
+    live: Live
+    endpoints: Endpoints
+    version: str
+    started_at: int
+    health: Callable[[], Mapping[str, str]]  # each part, and "ok" or a word on what is wrong
+    openapi: Callable[[], bytes]
+    actions: Callable[[], Collection[str]]  # all actions that the policy knows

@@ -1,0 +1,92 @@
+"""Snippets: what to paste so that a device with a new credential sends its first reading.
+
+They hold the address, the credential and the topic as they are, and run unchanged: the
+first connection is where people give up (and nothing then says why).
+"""
+
+import shlex
+
+from msgspec import Struct
+
+
+class Endpoints(Struct, frozen=True):
+    """Where devices reach us; empty for what is not listening."""
+
+    http: str = ""  # as http://127.0.0.1:8080
+    https: str = ""
+    mqtt: str = ""  # as 127.0.0.1:1883
+    mqtts: str = ""
+
+
+class Snippets(Struct, frozen=True):
+    """Ready to paste, one for each way to connect."""
+
+    python: str
+    mosquitto: str
+    curl: str
+
+
+_READING = '{"temperature": 21.4}'
+
+
+def secret_snippets(device_id: str, token: str, endpoints: Endpoints) -> Snippets:
+    """Write what a device with a secret pastes."""
+    host, port, tls = _mqtt(endpoints)
+    topic = f"devices/{device_id}/telemetry"
+    ca = "--cafile ca.pem " if tls else ""
+    url = endpoints.http or endpoints.https
+    return Snippets(
+        python=(
+            "import paho.mqtt.client as mqtt\n"
+            f"client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id={device_id!r})\n"
+            f"client.username_pw_set({device_id!r}, {token!r})\n"
+            + ("client.tls_set('ca.pem')\n" if tls else "")
+            + f"client.connect({host!r}, {port})\n"
+            "client.loop_start()\n"
+            f"client.publish({topic!r}, {_READING!r}, qos=1).wait_for_publish(10)\n"
+        ),
+        mosquitto=(
+            f"mosquitto_pub -h {host} -p {port} {ca}-i {shlex.quote(device_id)} "
+            f"-u {shlex.quote(device_id)} -P {shlex.quote(token)} -q 1 "
+            f"-t {shlex.quote(topic)} -m {shlex.quote(_READING)}"
+        ),
+        curl=(
+            f"curl {'' if endpoints.http else '--cacert ca.pem '}"
+            f"-H {shlex.quote('Authorization: Bearer ' + token)} "
+            "-H 'Content-Type: application/json' "
+            f"-d {shlex.quote(_READING)} {url}/api/v1/devices/me/telemetry"
+        ),
+    )
+
+
+def certificate_snippets(device_id: str, endpoints: Endpoints) -> Snippets:
+    """Write what a device with a certificate pastes; the files are those of the answer."""
+    host, _, port = (endpoints.mqtts or "127.0.0.1:8883").rpartition(":")
+    topic = f"devices/{device_id}/telemetry"
+    url = endpoints.https or "https://127.0.0.1:8443"
+    return Snippets(
+        python=(
+            "import paho.mqtt.client as mqtt\n"
+            f"client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id={device_id!r})\n"
+            "client.tls_set('ca.pem', 'device.pem', 'device.key')\n"
+            f"client.connect({host!r}, {port})\n"
+            "client.loop_start()\n"
+            f"client.publish({topic!r}, {_READING!r}, qos=1).wait_for_publish(10)\n"
+        ),
+        mosquitto=(
+            f"mosquitto_pub -h {host} -p {port} --cafile ca.pem --cert device.pem "
+            f"--key device.key -i {shlex.quote(device_id)} -q 1 "
+            f"-t {shlex.quote(topic)} -m {shlex.quote(_READING)}"
+        ),
+        curl=(
+            "curl --cacert ca.pem --cert device.pem --key device.key "
+            "-H 'Content-Type: application/json' "
+            f"-d {shlex.quote(_READING)} {url}/api/v1/devices/me/telemetry"
+        ),
+    )
+
+
+def _mqtt(endpoints: Endpoints) -> tuple[str, int, bool]:
+    tls = not endpoints.mqtt
+    host, _, port = (endpoints.mqtt or endpoints.mqtts or "127.0.0.1:1883").rpartition(":")
+    return host, int(port), tls

@@ -1,0 +1,249 @@
+"""What the API's tests share: a whole Weft in memory, and a client that speaks ASGI."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from weft.api.application import Application
+from weft.api.live import Live
+from weft.api.openapi import encode_document, make_document
+from weft.api.operation import Operation
+from weft.api.operations.table import TABLE
+from weft.api.services import Services
+from weft.api.settings import ApiSettings
+from weft.api.snippets import Endpoints
+from weft.backends.memory.journal import MemoryJournal
+from weft.backends.memory.records import MemoryRecords
+from weft.ingest.gate import Gate
+from weft.ingest.pipeline import Pipeline, PipelineSettings
+from weft.ingest.rejections import RejectionInbox, Rejections, RejectionSettings
+from weft.ingest.submit import Ingest
+from weft.model.ids import TenantId
+from weft.model.principal import Principal, PrincipalKind
+from weft.registry.device_types import DeviceTypes
+from weft.registry.devices import DeviceChange, Devices, NewDevice
+from weft.registry.tenants import Tenants
+from weft.security.actions import ACTIONS, Role
+from weft.security.audit import Audit
+from weft.security.authentication import Authenticator, Proof
+from weft.security.certificates import CertificateAuthority
+from weft.security.connections import Connections
+from weft.security.credentials import Credentials
+from weft.security.keys import Keys
+from weft.security.limits import Limiter, LimitSettings, Rate
+from weft.security.policy import Policy
+from weft.security.revocation import Revocation
+from weft.security.throttle import Throttle
+from weft.supervision import FakeClock
+from weft.twins.twins import Twins
+
+MAIN = TenantId("main")
+OTHER = TenantId("other")
+PEPPER = b"p" * 32
+FAST = LimitSettings(
+    principal_requests=Rate(1e9, 1e9), tenant_requests=Rate(1e9, 1e9)
+)  # tests of limits bring their own
+
+
+class People:
+    """Access tokens of people, as `role@tenant`."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Proof] = {}
+
+    def find_access(self, token: str) -> Proof | None:
+        return self.known.get(token)
+
+
+class Answer:
+    """What came back."""
+
+    def __init__(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.content = content
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.content[:300]!r}>"
+
+
+class World:
+    """All services over memory, composed as the frame composes them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: LimitSettings = FAST,
+        settings: ApiSettings | None = None,
+        table: tuple[Operation, ...] = TABLE,
+    ) -> None:
+        self.settings = settings or ApiSettings(heartbeat_s=0.05)
+        self.limits = limits
+        self.clock = FakeClock()
+        self.records = MemoryRecords()
+        self.journal = MemoryJournal()
+        self.policy = Policy()
+        self.people = People()
+        self.audit = Audit(self.records, self.clock, b"a" * 32)
+        self.connections = Connections(self.clock)
+        self.revocation = Revocation(self.policy, self.connections)
+        self.authority = CertificateAuthority(folder / "ca", b"passphrase", self.clock)
+        self.authority.open()
+        self.tenants = Tenants(self.records, self.audit, self.clock)
+        self.types = DeviceTypes(self.records, self.audit, self.clock)
+        self.devices = Devices(self.records, self.audit, self.clock)
+        self.credentials = Credentials(
+            self.records, self.audit, self.clock, PEPPER, self.authority, self.revocation
+        )
+        self.keys = Keys(self.records, self.audit, self.clock, PEPPER, self.policy, self.revocation)
+        self.authenticator = Authenticator(
+            self.credentials, self.keys, self.people, Throttle(self.clock), self.clock
+        )
+        self.twins = Twins(self.records, self.audit)
+        self.live = Live(self.journal, self.policy, self.connections, self.settings)
+        self.inbox = RejectionInbox(self.records, RejectionSettings())
+        projections = [self.twins, self.inbox, self.live]
+        self.pipeline = Pipeline(
+            self.journal, projections, PipelineSettings(), lambda _envelope: None
+        )
+        self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
+        self.ingest = Ingest(self.gate, self.pipeline, self.clock)
+        self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
+        self.document = make_document(table, "0.1.0")
+        self.services = self._services()
+        self.application = Application(self.services, table, self.settings)
+        self.devices.on_change(self._device_changed)
+        self.devices.in_delete(self.credentials.delete_in)
+
+    def _services(self) -> Services:
+        return Services(
+            records=self.records,
+            journal=self.journal,
+            clock=self.clock,
+            policy=self.policy,
+            audit=self.audit,
+            authenticator=self.authenticator,
+            limiter=Limiter(self.clock, self.limits),
+            connections=self.connections,
+            credentials=self.credentials,
+            keys=self.keys,
+            tenants=self.tenants,
+            types=self.types,
+            devices=self.devices,
+            twins=self.twins,
+            ingest=self.ingest,
+            rejections=self.rejections,
+            live=self.live,
+            endpoints=Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883"),
+            version="0.1.0",
+            started_at=self.clock.now(),
+            health=lambda: {"journal": "ok"},
+            openapi=lambda: encode_document(self.document),
+            actions=lambda: ACTIONS,
+        )
+
+    def _device_changed(self, change: DeviceChange) -> None:
+        device = change.device
+        active = change.new is not None and change.new.lifecycle == "active"
+        self.revocation.device_changed(device.tenant, device.uid, active=active)
+        if change.new is None:
+            self.credentials.forget(device)
+
+    def person(self, name: str, *roles: Role, tenant: TenantId = MAIN) -> str:
+        """Let a person sign in; return the access token."""
+        principal = Principal(tenant, PrincipalKind.USER, name, f"uid-{tenant}-{name}")
+        self.policy.set_user(tenant, principal.uid, frozenset(roles))
+        token = f"access-{tenant}-{name}"
+        self.people.known[token] = Proof(principal, "session")
+        return token
+
+    def admin(self, tenant: TenantId = MAIN) -> str:
+        """Let an administrator of a tenant sign in."""
+        return self.person("admin", Role.TENANT_ADMIN, tenant=tenant)
+
+    async def device(self, name: str, *, tenant: TenantId = MAIN) -> str:
+        """Make a device with a secret; return its token."""
+        actor = self.people.known[self.admin(tenant)].principal
+        device = await self.devices.create(actor, NewDevice(device_id=name))
+        issued = await self.credentials.issue_secret(actor, device)
+        return issued.token
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        certificate: bytes | None = None,
+    ) -> Answer:
+        """Send one request through the application."""
+        sent = _headers(token, body, headers or {})
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        )
+        scope = scope_of(method, path, sent, certificate)
+        messages: list[MutableMapping[str, Any]] = []
+        requests = [{"type": "http.request", "body": raw, "more_body": False}]
+
+        async def receive() -> MutableMapping[str, Any]:
+            return requests.pop(0) if requests else {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            messages.append(message)
+
+        await self.application(scope, receive, send)
+        start = messages[0]
+        received = {name.decode(): value.decode() for name, value in start["headers"]}
+        content = b"".join(message.get("body", b"") for message in messages[1:])
+        return Answer(start["status"], received, content)
+
+
+def _headers(token: str | None, body: Any, more: dict[str, str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
+    if body is not None:
+        headers["content-type"] = "application/json"
+    return headers | {name.lower(): value for name, value in more.items()}
+
+
+def scope_of(
+    method: str, path: str, headers: dict[str, str], certificate: bytes | None = None
+) -> dict[str, Any]:
+    """Return an ASGI scope as our protocol makes it."""
+    path, _, query = path.partition("?")
+    if not path.startswith("/api/"):
+        path = "/api/v1" + path
+    return {
+        "type": "http",
+        "method": method,
+        "scheme": "http",
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 50_000),
+        "client_certificate": certificate,
+    }
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[World]:
+    """Run the pipeline of a world."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(world.pipeline.run())
+        try:
+            yield world
+        finally:
+            task.cancel()
