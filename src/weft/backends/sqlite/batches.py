@@ -108,5 +108,5 @@ def part_of(batch: Committed, after: int, last: int) -> Committed:
     if batch.first > after and batch.last <= last:
         return batch
     start = max(after + 1 - batch.first, 0)
-    envelopes = batch.envelopes[start : last + 1 - batch.first]
+    envelopes = batch.envelopes[start : max(last + 1 - batch.first, 0)]
     return Committed(batch.first + start, envelopes, [None] * len(envelopes))

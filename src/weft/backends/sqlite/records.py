@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -90,7 +91,8 @@ class SqliteRecords:
         async with self._room:
             self._require_open()
             future: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
-            self._jobs.append(_Job(work, future))
+            context = copy_context()
+            self._jobs.append(_Job(lambda writer: context.run(work, writer), future))
             self._commit_next()
             outcome = await future
         return _value_of(outcome)  # type: ignore[no-any-return]  # the outcome of `work`
