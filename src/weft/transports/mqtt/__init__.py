@@ -1,0 +1,1 @@
+"""MQTT over sockets: one connection, the listener, and what both are given."""

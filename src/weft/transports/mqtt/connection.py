@@ -1,0 +1,514 @@
+"""One MQTT connection: a socket, the wire's machine, and the stations behind it.
+
+Everything received in one read is handled in one go; acknowledgements leave when the
+journal has the batch, those of one connection in one write. What must wait for a disk
+or a decision (CONNECT, SUBSCRIBE) pauses reading, so order is kept and nothing piles up.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, cast
+
+from weft.broker.delivery import Delivery
+from weft.broker.delivery import Reason as BrokerReason
+from weft.broker.sessions import Session
+from weft.errors import PeerError, QuotaExceeded, RateLimited, StorageError, Unauthenticated
+from weft.ingest.gate import GateSession
+from weft.model.ids import new_id
+from weft.model.message import QosTwo
+from weft.observability.log import get_logger
+from weft.security.authentication import Proof
+from weft.security.connections import Connection
+from weft.security.limits import LimitKind
+from weft.transports.mqtt.settings import Given
+from weft.transports.mqtt.translate import (
+    opening_of,
+    own_filter,
+    publish_of,
+    reason_of,
+    relayed,
+    requests_of,
+)
+from weft.wire.mqtt.handshake import Acceptance
+from weft.wire.mqtt.kinds import V5
+from weft.wire.mqtt.packets import (
+    Connect,
+    Disconnect,
+    Packet,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Subscribe,
+    Unsubscribe,
+)
+from weft.wire.mqtt.reasons import Reason
+from weft.wire.mqtt.server import ServerConnection
+from weft.wire.mqtt.stream import State
+
+log = get_logger(__name__)
+
+# Tokens of what waits for a commit: the packet id, with what is then owed for it on top.
+PUBREC_OWED = 0x1_0000
+PUBCOMP_OWED = 0x2_0000
+ID_MASK = 0xFFFF
+
+# Why reading is paused; reading goes on when no reason is left.
+WAITING, FULL, OVER_RATE, CLOSING = 1, 2, 4, 8
+
+CHARGED_AT_ONCE = 32  # messages; the limiter is asked once for so many
+
+Work = Coroutine[Any, Any, None]
+
+
+class Host(Protocol):
+    """The listener, as a connection sees it."""
+
+    def start(self, work: Work) -> None:
+        """Run something in the listener's task group."""
+        ...
+
+    def came(self, connection: "MqttConnection") -> bool:
+        """A stranger came; False when there are too many from its address."""
+        ...
+
+    def known(self, connection: "MqttConnection") -> None:
+        """It is no stranger any more."""
+        ...
+
+    def gone(self, connection: "MqttConnection") -> None:
+        """It left."""
+        ...
+
+
+class Refusal(tuple[int, int, Reason, str]):
+    """A token with a reason: (packet id, QoS, reason, text)."""
+
+    __slots__ = ()
+
+
+class MqttConnection(asyncio.Protocol):
+    """A client of the listener; a `Link` to the broker, a `Sender` to the pipeline."""
+
+    def __init__(self, given: Given, host: "Host") -> None:
+        self.address = ""
+        self.session: Session | None = None
+        self.writable = True
+        self.closing_at = 0.0
+        self.stalled_at = 0.0
+        self.received = 0
+        self._uncharged = 0
+        self.sent = 0
+        self._given = given
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._machine = ServerConnection(given.settings.limits, self._loop.time())
+        self._transport: asyncio.Transport
+        self._gate_session: GateSession | None = None
+        self._registered: Connection | None = None
+        self._paused = 0
+        self._deferred: Sequence[Packet] = ()
+        self._will_void = False
+        self._closed = False
+
+    # --- the socket ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._given.settings.write_buffer_bytes)
+        peer = self._transport.get_extra_info("peername")
+        self.address = f"{peer[0]}:{peer[1]}" if peer else "unknown"
+        if not self._host.came(self):
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Handle everything that one read brought."""
+        machine = self._machine
+        packets = machine.receive_data(data, self._loop.time())
+        if packets:
+            self._handle(packets)
+        if machine.has_output:
+            self._transport.write(machine.take_output())
+        if machine.error is not None and not self._deferred:
+            self._break_off()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Let go of everything; the will is published unless the peer said good-bye."""
+        self._closed = True
+        self._host.gone(self)
+        if self._registered is not None:
+            self._given.connections.unregister(self._registered)
+        if self.session is not None:
+            expiry = self._machine.session_expiry_s if self._machine.version == V5 else None
+            self._given.broker.detach(
+                self.session, self, will_wanted=not self._will_void, expiry_s=expiry
+            )
+
+    def pause_writing(self) -> None:
+        """The peer reads slower than we write: the broker queues."""
+        self.writable = False
+        self.stalled_at = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """The peer keeps up again."""
+        self.writable = True
+        self.stalled_at = 0.0
+        if self.session is not None and not self._closed:
+            self._given.broker.resume(self.session)
+
+    def _pause(self, why: int) -> None:
+        if not self._paused and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._paused |= why
+
+    def _unpause(self, why: int) -> None:
+        if self._paused & why:
+            self._paused &= ~why
+            if not self._paused and not self._closed and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def resume(self) -> None:
+        """The pipeline has room again."""
+        self._unpause(FULL)
+
+    # --- packets, in order ---
+
+    def _handle(self, packets: Sequence[Packet]) -> None:
+        given = self._given
+        gate_session = self._gate_session
+        if gate_session is not None:
+            given.gate.refresh(gate_session)
+        now = given.clock.now()
+        published = 0
+        for number, packet in enumerate(packets):
+            if type(packet) is Publish:
+                self._publish(packet, now)
+                published += 1
+                continue
+            work = self._answer(packet)
+            if work is not None:
+                self._deferred = packets[number + 1 :]
+                self._pause(WAITING)
+                self._host.start(self._finish(work))
+                break
+        if published:
+            self.received += published
+            self._uncharged += published
+            if self._uncharged >= CHARGED_AT_ONCE:
+                self._charge()
+            if given.pipeline.full:
+                self._pause(FULL)
+                given.pipeline.resume_later(self)
+
+    async def _finish(self, work: Work) -> None:
+        """Do what had to wait, then go on where reading was paused."""
+        try:
+            await work
+        except StorageError as error:
+            log.error("mqtt_request_failed", peer=self.address, error=error.detail)
+            self._end(Reason.SERVER_UNAVAILABLE, error.detail)
+        except Exception:  # a bug of ours ends the connection that met it, not the others
+            log.exception("mqtt_request_broke", peer=self.address)
+            self._end(Reason.UNSPECIFIED_ERROR)
+        if not self._is_over:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        packets, self._deferred = self._deferred, ()
+        self._paused &= ~WAITING
+        if packets:
+            self._handle(packets)
+        if not self._paused & WAITING and not self._is_over:
+            self._paused |= WAITING
+            self._unpause(WAITING)
+            self.data_received(b"")  # what came behind CONNECT was held back
+
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or self.closing_at > 0
+
+    def _charge(self) -> None:
+        """Pay for what was received; over the rate, reading pauses until it is paid."""
+        if self._gate_session is None or self._paused & OVER_RATE or self._is_over:
+            return
+        principal = self._gate_session.principal
+        wait_s = self._given.limiter.take(
+            principal.tenant, principal, LimitKind.MESSAGES, self._uncharged
+        )
+        if wait_s > 0:
+            self._pause(OVER_RATE)
+            self._loop.call_later(wait_s, self._charge_again)
+        else:
+            self._uncharged = 0
+
+    def _charge_again(self) -> None:
+        self._paused &= ~OVER_RATE
+        self._charge()
+        if not self._paused & OVER_RATE:
+            self._paused |= OVER_RATE
+            self._unpause(OVER_RATE)
+
+    def _publish(self, packet: Publish, now: int) -> None:
+        pipeline = self._given.pipeline
+        qos = packet.qos
+        rejection = None
+        if not packet.repeated:
+            rejection = self._given.gate.admit(
+                cast("GateSession", self._gate_session), packet, now, relayed(packet.properties)
+            )
+        if qos == 0:
+            return
+        token: int | Refusal = packet.packet_id if qos == 1 else packet.packet_id | PUBREC_OWED
+        if rejection is not None and self._machine.version == V5:
+            token = Refusal((packet.packet_id, qos, reason_of(rejection), rejection.detail))
+        elif qos == 2 and not packet.repeated:
+            session = cast("Session", self.session)
+            session.inbound_qos_two = True
+            pipeline.add_qos_two(QosTwo(session.key, packet.packet_id, released=False))
+        pipeline.acknowledge(self, token)
+
+    def _answer(self, packet: Packet) -> Work | None:
+        """Handle what is no PUBLISH; return what has to be awaited."""
+        match packet:
+            case Puback():
+                self._given.broker.acknowledged(self._session, packet.packet_id)
+            case Pubrec():
+                self._on_pubrec(packet)
+            case Pubcomp():
+                self._given.broker.completed(self._session, packet.packet_id)
+            case Pubrel():
+                session = self._session
+                self._given.pipeline.add_qos_two(
+                    QosTwo(session.key, packet.packet_id, released=True)
+                )
+                self._given.pipeline.acknowledge(self, packet.packet_id | PUBCOMP_OWED)
+            case Subscribe():
+                return self._subscribe(packet)
+            case Unsubscribe():
+                return self._unsubscribe(packet)
+            case Disconnect():
+                # [MQTT-3.14.4-3]; reason 4 asks for the will all the same
+                self._will_void = packet.reason == Reason.NORMAL_DISCONNECTION
+                self._close()
+            case Connect():
+                return self._open(packet)
+        return None
+
+    @property
+    def _session(self) -> Session:
+        assert self.session is not None
+        return self.session
+
+    def _on_pubrec(self, packet: Pubrec) -> None:
+        broker, session = self._given.broker, self._session
+        if packet.reason >= Reason.UNSPECIFIED_ERROR:
+            broker.discarded(session, packet.packet_id)
+        elif not broker.received(session, packet.packet_id):
+            data = self._machine.pubrel(packet.packet_id, Reason.PACKET_IDENTIFIER_NOT_FOUND)
+            self._transport.write(data)
+
+    async def _subscribe(self, packet: Subscribe) -> None:
+        device_id = cast("GateSession", self._gate_session).device_id
+        results = await self._given.broker.subscribe(self._session, requests_of(packet, device_id))
+        if not self._closed:
+            reasons = [Reason(int(result)) for result in results]
+            self._transport.write(self._machine.suback(packet.packet_id, reasons))
+            self._given.broker.resume(self._session)
+
+    async def _unsubscribe(self, packet: Unsubscribe) -> None:
+        device_id = cast("GateSession", self._gate_session).device_id
+        filters = [own_filter(text, device_id) for text in packet.filters]
+        results = await self._given.broker.unsubscribe(self._session, filters)
+        if not self._closed:
+            reasons = [Reason(int(result)) for result in results]
+            self._transport.write(self._machine.unsuback(packet.packet_id, reasons))
+
+    # --- CONNECT ---
+
+    async def _open(self, connect: Connect) -> None:
+        """Decide on a CONNECT: who, may, and with which session."""
+        try:
+            proof = self._authenticate(connect)
+            client_id = connect.client_id or f"weft-{new_id()}"
+            self._gate_session = self._admit(proof, connect, client_id)
+        except Unauthenticated as error:
+            return self._refuse(Reason.NOT_AUTHORIZED, error)
+        except RateLimited as error:
+            return self._refuse(Reason.CONNECTION_RATE_EXCEEDED, error)
+        except QuotaExceeded as error:
+            return self._refuse(Reason.QUOTA_EXCEEDED, error)
+        except PeerError as error:
+            return self._refuse(Reason.NOT_AUTHORIZED, error)
+        return await self._attach(proof, connect, client_id)
+
+    def _authenticate(self, connect: Connect) -> Proof:
+        """Prove who it is: by certificate where TLS has one, else by secret (ID-4)."""
+        authenticator = self._given.authenticator
+        tls = self._transport.get_extra_info("ssl_object")
+        der = tls.getpeercert(binary_form=True) if tls is not None else None
+        if der:
+            return authenticator.prove_certificate(der, self.address)
+        return authenticator.prove_secret(connect.username, connect.password or b"", self.address)
+
+    def _admit(self, proof: Proof, connect: Connect, client_id: str) -> GateSession:
+        """Open the way in; a will must be allowed now (AZ-3)."""
+        session = self._given.gate.open(proof.principal, self.address, client_id)
+        if connect.will is not None:
+            self._given.gate.admission(session, connect.will.topic)
+        self._registered = self._given.connections.register(
+            Connection(
+                proof.principal,
+                "mqtts" if self._transport.get_extra_info("ssl_object") else "mqtt",
+                self.address,
+                self.cut,
+                expires_at=proof.expires_at,
+                counters=lambda: {"received": self.received, "sent": self.sent},
+            )
+        )
+        return session
+
+    async def _attach(self, proof: Proof, connect: Connect, client_id: str) -> None:
+        given, machine = self._given, self._machine
+        opening = opening_of(
+            connect, client_id, machine.session_expiry_s, machine.peer_receive_maximum
+        )
+        try:
+            attached = await given.broker.attach(proof.principal, self, opening)
+        except QuotaExceeded as error:
+            return self._refuse(Reason.QUOTA_EXCEEDED, error)
+        self.session = attached.session
+        unreleased = await given.journal.unreleased(attached.session.key)
+        if self._is_over:  # it left while we were at the disk
+            return given.broker.detach(attached.session, self, will_wanted=True)
+        self._host.known(self)
+        self._transport.write(
+            machine.accept(
+                Acceptance(
+                    session_present=attached.present,
+                    assigned_client_id="" if connect.client_id else client_id,
+                    unreleased=tuple(unreleased),
+                )
+            )
+        )
+        given.broker.resume(attached.session)
+        return None
+
+    def _refuse(self, reason: Reason, error: PeerError) -> None:
+        log.debug("mqtt_connect_refused", peer=self.address, reason=error.detail)
+        self._write_last(self._machine.refuse(reason, error.detail))
+
+    # --- what the pipeline says ---
+
+    def committed(self, tokens: list[Any], _first: int) -> None:
+        """What these tokens stand for is on disk: say so."""
+        machine = self._machine
+        if self._closed or machine.state is not State.OPEN:
+            return
+        if all(type(token) is int and token < PUBREC_OWED for token in tokens):
+            self._transport.write(machine.pubacks(tokens))
+            return
+        parts = [self._acknowledgement(token) for token in tokens]  # in order [MQTT-4.6.0-2]
+        self._transport.write(b"".join(parts))
+
+    def _acknowledgement(self, token: int | Refusal) -> bytes:
+        machine = self._machine
+        if isinstance(token, Refusal):
+            packet_id, qos, reason, text = token
+            acknowledge = machine.puback if qos == 1 else machine.pubrec
+            return acknowledge(packet_id, reason, text)
+        if token & PUBREC_OWED:
+            return machine.pubrec(token & ID_MASK)
+        if token & PUBCOMP_OWED:
+            return machine.pubcomp(token & ID_MASK)
+        return machine.puback(token)
+
+    def commit_failed(self, _tokens: list[Any], error: StorageError) -> None:
+        """Nothing was kept: end the connection, so that the peer sends again."""
+        self._end(Reason.SERVER_UNAVAILABLE, error.detail)
+
+    # --- what the broker says ---
+
+    def send(self, deliveries: Sequence[Delivery]) -> None:
+        """Write deliveries, in order; one that the peer cannot take counts as sent."""
+        publish = self._machine.publish
+        parts = []
+        for delivery in deliveries:
+            data = publish(publish_of(delivery))
+            if data is not None:
+                parts.append(data)
+            elif delivery.qos:
+                # [MQTT-3.1.2-25]; not from within the broker's own call
+                self._loop.call_soon(self._discard, delivery.packet_id)
+        self.sent += len(parts)
+        self._transport.write(b"".join(parts))
+
+    def _discard(self, packet_id: int) -> None:
+        if self.session is not None and not self._closed:
+            self._given.broker.discarded(self.session, packet_id)
+
+    def release(self, packet_ids: Sequence[int]) -> None:
+        """Write PUBRELs, in order."""
+        pubrel = self._machine.pubrel
+        self._transport.write(b"".join([pubrel(packet_id) for packet_id in packet_ids]))
+
+    def close(self, reason: BrokerReason) -> None:
+        """End the connection for the broker: taken over, or revoked."""
+        self._end(Reason(int(reason)))
+
+    # --- endings ---
+
+    def cut(self, reason: str) -> None:
+        """End at once: a right has ended (RV-1)."""
+        self._will_void = True
+        self._given.broker.revoke(self._principal_uid)
+        self._end(Reason.ADMINISTRATIVE_ACTION, reason)
+        if not self._closed and self._transport.get_write_buffer_size():
+            self._transport.abort()
+
+    @property
+    def _principal_uid(self) -> str:
+        return self._registered.principal.uid if self._registered else ""
+
+    def shut_down(self) -> None:
+        """End because the server stops; the session stays."""
+        self._will_void = True
+        self._end(Reason.SERVER_SHUTTING_DOWN)
+
+    def check(self, now: float) -> None:
+        """Once a second: end what is silent, stalled or will not close."""
+        if self.closing_at:
+            if now - self.closing_at > self._given.settings.close_wait_s:
+                self._transport.abort()
+            return
+        if self.stalled_at and now - self.stalled_at > self._given.settings.write_stall_s:
+            log.warning("mqtt_peer_stalled", peer=self.address)
+            self._transport.abort()
+            return
+        if self._uncharged:
+            self._charge()
+        error = self._machine.overdue(now)
+        if error is not None:
+            self._end(error.reason, error.detail)
+
+    def _break_off(self) -> None:
+        error = self._machine.error
+        assert error is not None
+        log.debug("mqtt_protocol_error", peer=self.address, error=error.detail)
+        self._write_last(self._machine.disconnect(error.reason, error.detail))
+
+    def _end(self, reason: Reason, text: str = "") -> None:
+        if not self._closed and not self.closing_at:
+            self._write_last(self._machine.disconnect(reason, text))
+
+    def _write_last(self, data: bytes) -> None:
+        if data:
+            self._transport.write(data)
+        self._close()
+
+    def _close(self) -> None:
+        if not self.closing_at:
+            self.closing_at = self._loop.time()
+            self._pause(CLOSING)
+            self._transport.close()

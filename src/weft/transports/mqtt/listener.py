@@ -1,0 +1,125 @@
+"""The MQTT listener: sockets in, connections watched, all of it ended in order."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+from ssl import SSLContext
+
+from weft.errors import ConfigurationError
+from weft.observability.log import get_logger
+from weft.transports.mqtt.connection import MqttConnection, Work
+from weft.transports.mqtt.settings import Given
+
+log = get_logger(__name__)
+
+BACKLOG = 4096  # a fleet that reconnects after our restart comes all at once
+DRAIN_S = 5.0
+CHECK_S = 1.0
+CHECKED_AT_ONCE = 1_000
+
+
+class MqttListener:
+    """Serves MQTT on one address, in the clear on loopback only, else over TLS."""
+
+    def __init__(self, given: Given, listen: str, tls: SSLContext | None = None) -> None:
+        self._given = given
+        self._host, self._port = split_address(listen)
+        self._tls = tls
+        self._live: set[MqttConnection] = set()
+        self._strangers: Counter[str] = Counter()
+        self._unknown: dict[MqttConnection, str] = {}
+        self._empty = asyncio.Event()
+        self._tasks: asyncio.TaskGroup
+        self.port = 0
+        if tls is None and not ip_address(self._host).is_loopback:
+            raise ConfigurationError(
+                f"[transports.mqtt] listen = {listen!r} would be open without TLS.",
+                remedy="Listen on 127.0.0.1, or use listen_tls for every other address.",
+            )
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve inside the context; at its end, connections are told and drained."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as self._tasks:
+            server = await loop.create_server(
+                self._connection, self._host, self._port, ssl=self._tls, backlog=BACKLOG
+            )
+            self.port = server.sockets[0].getsockname()[1]
+            checks = self._tasks.create_task(self._check_all())
+            try:
+                yield
+            finally:
+                server.close()
+                checks.cancel()
+                await self._drain()
+
+    def _connection(self) -> MqttConnection:
+        return MqttConnection(self._given, self)
+
+    # --- what connections say ---
+
+    def start(self, work: Work) -> None:
+        """Run something for a connection; its failure is ours and stops the listener."""
+        self._tasks.create_task(work)
+
+    def came(self, connection: MqttConnection) -> bool:
+        """Let a stranger in, unless too many from its address have not said who they are."""
+        self._live.add(connection)
+        address = connection.address.rpartition(":")[0]
+        self._strangers[address] += 1
+        self._unknown[connection] = address
+        if self._strangers[address] > self._given.settings.strangers_per_address:
+            log.warning("mqtt_too_many_strangers", address=address)
+            return False
+        return True
+
+    def known(self, connection: MqttConnection) -> None:
+        """A stranger has said who it is."""
+        address = self._unknown.pop(connection, None)
+        if address is not None:
+            self._strangers[address] -= 1
+            if not self._strangers[address]:
+                del self._strangers[address]
+
+    def gone(self, connection: MqttConnection) -> None:
+        """A connection has ended."""
+        self.known(connection)
+        self._live.discard(connection)
+        if not self._live:
+            self._empty.set()
+
+    async def _check_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for number, connection in enumerate(list(self._live)):
+                connection.check(loop.time())
+                if number % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+
+    async def _drain(self) -> None:
+        for connection in list(self._live):
+            connection.shut_down()
+        self._empty.clear()
+        if self._live:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), DRAIN_S)
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Read `host:port`, an IPv6 host in brackets; raise `ConfigurationError` otherwise."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        ip_address(host)
+        return host, int(port)
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r} is no address to listen on.", remedy="Write it as 127.0.0.1:1883."
+        ) from None

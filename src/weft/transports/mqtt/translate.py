@@ -1,0 +1,119 @@
+"""Between the words of the wire and those of the stations: properties and reasons."""
+
+from weft.broker.broker import NEVER_S, Opening
+from weft.broker.delivery import Delivery
+from weft.broker.subscriptions import SubscriptionRequest
+from weft.broker.wills import Will
+from weft.ingest.dialects.native import canonical_filter
+from weft.model.message import PublishProperties, RejectionReason
+from weft.wire.mqtt import packets
+from weft.wire.mqtt.kinds import V5
+from weft.wire.mqtt.packets import NO_PROPERTIES, Connect, Properties, Publish, Subscribe
+from weft.wire.mqtt.reasons import Reason
+
+SHARE = "$share/"
+
+_REASONS = {
+    "forbidden": Reason.NOT_AUTHORIZED,
+    "not_found": Reason.NOT_AUTHORIZED,
+    "conflict": Reason.NOT_AUTHORIZED,
+    "invalid": Reason.TOPIC_NAME_INVALID,
+    "payload_invalid": Reason.PAYLOAD_FORMAT_INVALID,
+    "quota_exceeded": Reason.QUOTA_EXCEEDED,
+    "rate_limited": Reason.QUOTA_EXCEEDED,
+    "too_large": Reason.PACKET_TOO_LARGE,
+}
+
+
+def reason_of(rejection: RejectionReason) -> Reason:
+    """Return the reason code for a refused message."""
+    return _REASONS.get(rejection.code, Reason.IMPLEMENTATION_SPECIFIC_ERROR)
+
+
+def relayed(properties: Properties) -> PublishProperties | None:
+    """Return what of a PUBLISH travels on to subscribers (MQTT 5, 3.3.2.3)."""
+    if properties is NO_PROPERTIES:
+        return None
+    return PublishProperties(
+        properties.payload_format,
+        properties.message_expiry_s,
+        properties.content_type,
+        properties.response_topic,
+        properties.correlation_data,
+        properties.user_properties,
+    )
+
+
+def publish_of(delivery: Delivery) -> Publish:
+    """Return the PUBLISH of a delivery."""
+    relay = delivery.properties
+    properties = NO_PROPERTIES
+    if relay is not None or delivery.subscription_ids:
+        relay = relay or PublishProperties()
+        properties = Properties(
+            payload_format=relay.payload_format,
+            message_expiry_s=relay.message_expiry_s,
+            content_type=relay.content_type,
+            response_topic=relay.response_topic,
+            correlation_data=relay.correlation_data,
+            user_properties=relay.user_properties,
+            subscription_ids=delivery.subscription_ids,
+        )
+    return Publish(
+        delivery.topic,
+        delivery.payload,
+        delivery.qos,
+        delivery.retain,
+        delivery.dup,
+        delivery.packet_id,
+        properties,
+    )
+
+
+def opening_of(connect: Connect, client_id: str, session_expiry_s: int, window: int) -> Opening:
+    """Return what a CONNECT asks of the broker."""
+    expiry_s = session_expiry_s
+    if connect.version != V5:
+        expiry_s = 0 if connect.clean_start else NEVER_S  # [v3.1.1 MQTT-3.1.2-4]
+    return Opening(client_id, connect.clean_start, expiry_s, window, will_of(connect.will))
+
+
+def will_of(will: packets.Will | None) -> Will | None:
+    """Return the broker's will."""
+    if will is None:
+        return None
+    properties = will.properties
+    return Will(
+        will.topic,
+        will.payload,
+        will.qos,
+        will.retain,
+        properties.will_delay_s or 0,
+        relayed(properties),
+    )
+
+
+def requests_of(subscribe: Subscribe, device_id: str) -> list[SubscriptionRequest]:
+    """Return the filters of a SUBSCRIBE; `me` stands for the device itself."""
+    identifier = subscribe.subscription_id or 0
+    return [
+        SubscriptionRequest(
+            own_filter(one.filter, device_id),
+            one.qos,
+            one.no_local,
+            one.retain_as_published,
+            one.retain_handling,
+            identifier,
+        )
+        for one in subscribe.filters
+    ]
+
+
+def own_filter(text: str, device_id: str) -> str:
+    """Replace `me` in a filter, also behind `$share/{group}/`."""
+    if not device_id:
+        return text
+    if text.startswith(SHARE) and text.count("/") >= 2:
+        share, group, rest = text.split("/", 2)
+        return f"{share}/{group}/{canonical_filter(rest, device_id)}"
+    return canonical_filter(text, device_id)
