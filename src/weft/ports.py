@@ -122,7 +122,8 @@ class Writer(Reader, Protocol):
 class Records(Protocol):
     """The store of documents.
 
-    `work` runs in the backend's thread: it only reads and writes through its argument,
+    `work` runs in the backend's thread, in a copy of its caller's context (`contextvars`, so
+    that an audit record knows the request): it only reads and writes through its argument,
     takes no lock and calls no service. What it raises reaches the caller and undoes its
     writes, not those of others that share the commit.
     """
