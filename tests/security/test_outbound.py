@@ -278,7 +278,7 @@ async def test_a_header_value_cannot_break_out(client: OutboundClient, value: st
 
 def test_a_url_segment_cannot_break_out() -> None:
     """A record's id with a slash, a question mark or a line break stays one segment."""
-    url = url_of("https://erp.example/base/", "a/../b?c#d\r\n", query={"q": "x&y=z"})
+    url = url_of("https://erp.example/base/", "a/../b?c#d\r\n", query=[("q", "x&y=z")])
     assert url == "https://erp.example/base/a%2F..%2Fb%3Fc%23d%0D%0A?q=x%26y%3Dz"
 
 

@@ -108,7 +108,7 @@ _REMEDIES = {
 }
 
 
-def url_of(base: str, *segments: str, query: Mapping[str, str] | None = None) -> str:
+def url_of(base: str, *segments: str, query: Sequence[tuple[str, str]] = ()) -> str:
     """Join a base URL and path segments; each is percent-encoded, so none breaks out (SS-3)."""
     path = "/".join(quote(segment, safe="") for segment in segments)
     return f"{base.rstrip('/')}/{path}" + (f"?{urlencode(query)}" if query else "")

@@ -1,0 +1,92 @@
+"""What a connector is: the code towards one business system.
+
+A connector promises one thing above all: delivering the same entry twice leaves one record
+at the far side. The outbox tries again after every crash and every lost answer and counts on
+it. Where the far side has no idempotency key of its own, a connector looks for its record
+before it makes one, and after a request without a known end it lets the far side settle
+first. It raises `ConnectorError` and nothing else of the far side's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import Struct
+
+from weft.connectors.credentials import Credentials
+from weft.model.alarm import Alarm, OutboxEntry, WorkOrder, WorkOrderState
+from weft.model.ids import WorkOrderId
+from weft.ports import Clock
+from weft.security.outbound import OutboundClient
+
+WEBHOOK = "webhook"
+WORK_ORDER = "work_order"
+
+
+class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every `[connectors.NAME]` has; each kind adds its own."""
+
+    url: str
+    tenants: tuple[str, ...] = ("main",)  # whose rules may name this connector
+    allow: tuple[str, ...] = ()  # CIDRs of an on-premise system, for this connector alone
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every connector is made with; `outbound` reaches what its settings allow."""
+
+    outbound: OutboundClient
+    credentials: Credentials
+    clock: Clock
+
+
+class Situation(Struct, frozen=True):
+    """What stands around an entry when it is delivered; the alarm may have cleared meanwhile."""
+
+    alarm: Alarm | None = None
+    work_order: WorkOrder | None = None
+
+
+class Delivered(Struct, frozen=True):
+    """The far side has it. Empty where it keeps no record of its own."""
+
+    remote_id: str = ""
+    remote_state: str = ""
+    url: str | None = None
+
+
+class RemoteState(Struct, frozen=True):
+    """How a task stands at the far side: in our words, and in its own."""
+
+    state: WorkOrderState
+    text: str
+
+
+class Connector(Protocol):
+    """Code towards one configured business system."""
+
+    name: str
+    kind: str
+    actions: frozenset[str]  # kinds of action that it carries out
+    follows: bool  # whether the state of its work orders can be asked for
+
+    async def deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
+        """Make the far side's record, once however often this is called."""
+        ...
+
+    async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:
+        """Return how these work orders stand; one that is left out was not told of."""
+        ...
+
+    async def note(self, order: WorkOrder, text: str) -> None:
+        """Tell the people who work on the task something; once, if told twice."""
+        ...
+
+    async def test(self) -> str:
+        """Ask the far side something harmless; return what it is, in words."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,93 @@
+"""Mapping: from an alarm and its action to the words that a business system takes.
+
+Text of devices and rules goes out as plain text only. It is cut to what the far side holds,
+control characters are taken out, and nothing in it is ever evaluated (SS-3).
+"""
+
+from typing import Any
+
+from weft.connectors.base import Situation
+from weft.model.alarm import Action, Alarm
+from weft.model.moments import to_rfc3339
+from weft.observability.log import escape_controls
+
+TITLE_CHARACTERS = 120
+TEXT_CHARACTERS = 8_000
+_EVIDENCE_LINES = 5
+_KEY_PREFIX = "Weft work order: "
+
+
+def key_line(action_id: str) -> str:
+    """Return the line by which our record is found again at the far side."""
+    return _KEY_PREFIX + action_id
+
+
+def title_of(action: Action, situation: Situation) -> str:
+    """Return one line for the far side's list of tasks."""
+    given = action.parameters.get("title")
+    if isinstance(given, str) and given:
+        text = given
+    elif situation.work_order is not None and situation.work_order.title:
+        text = situation.work_order.title
+    elif situation.alarm is not None:
+        text = f"{situation.alarm.message} ({situation.alarm.device_id})"
+    else:
+        text = "Fault reported by Weft"
+    return _cut(escape_controls(text), TITLE_CHARACTERS)
+
+
+def description_of(action: Action, situation: Situation) -> str:
+    """Return what the technician reads: what, where, since when, by which samples."""
+    lines: list[str] = []
+    given = action.parameters.get("description")
+    if isinstance(given, str) and given:
+        lines += [*(escape_controls(line) for line in given.splitlines()), ""]
+    if situation.alarm is not None:
+        lines += _alarm_lines(situation.alarm)
+    text = _cut("\n".join(lines), TEXT_CHARACTERS)
+    return f"{text}\n\n{key_line(action.action_id)}".lstrip("\n")
+
+
+def clear_note_of(alarm: Alarm) -> str:
+    """Return what the far side is told when an alarm clears before its task is done."""
+    since = to_rfc3339(alarm.cleared_at or 0)
+    who = "by itself" if alarm.cleared_by in {None, "rule"} else "by a person"
+    return f"Weft: the alarm has cleared {who} at {since}. The task is still open."
+
+
+def facts_of(alarm: Alarm) -> dict[str, Any]:
+    """Return an alarm as plain JSON for a receiver of ours."""
+    return {
+        "alarm_id": alarm.alarm_id,
+        "rule_id": alarm.rule_id,
+        "rule_version": alarm.rule_version,
+        "device_id": alarm.device_id,
+        "severity": str(alarm.severity),
+        "state": str(alarm.state),
+        "message": alarm.message,
+        "raised_at": to_rfc3339(alarm.raised_at),
+        "cleared_at": None if alarm.cleared_at is None else to_rfc3339(alarm.cleared_at),
+        "evidence": [
+            {"position": item.position, "at": to_rfc3339(item.at), "values": item.values}
+            for item in alarm.evidence
+        ],
+    }
+
+
+def _alarm_lines(alarm: Alarm) -> list[str]:
+    lines = [
+        f"{escape_controls(alarm.message)}",
+        "",
+        f"Device: {alarm.device_id}",
+        f"Severity: {alarm.severity}",
+        f"Since: {to_rfc3339(alarm.raised_at)}",
+        f"Alarm: {alarm.alarm_id} (rule {alarm.rule_id}, version {alarm.rule_version})",
+    ]
+    for item in alarm.evidence[-_EVIDENCE_LINES:]:
+        values = ", ".join(f"{key} {value}" for key, value in item.values.items())
+        lines.append(f"Sample {item.position} at {to_rfc3339(item.at)}: {escape_controls(values)}")
+    return lines
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"

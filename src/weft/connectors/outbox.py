@@ -1,0 +1,327 @@
+"""The outbox: every action reaches its business system once, or someone is told.
+
+An entry is written with what caused it and stays until the connector has the far side's
+answer. After a crash the entries that still wait are tried again; the connector finds the
+record that an unanswered try left behind. What keeps failing is tried at growing intervals,
+then given up: the entry is dead, its work order failed, and both wait for a person to
+redrive. Nothing is dropped.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from msgspec import Struct
+
+from weft.connectors.base import Delivered, Situation
+from weft.connectors.lanes import Due, Lane
+from weft.connectors.metrics import DELIVERIES, QUEUE
+from weft.connectors.registry import Connectors, Health
+from weft.connectors.settling import (
+    find_pending,
+    store_delivered,
+    store_failed,
+    store_redriven,
+)
+from weft.connectors.work_orders import WorkOrders
+from weft.errors import ConnectorError, PeerError, StorageError, Unavailable
+from weft.model.alarm import OutboxEntry, OutboxState, WorkOrder
+from weft.model.ids import ActionId, AlarmId, TenantId
+from weft.model.moments import NS_PER_S
+from weft.model.principal import Principal
+from weft.observability.log import get_logger
+from weft.ports import Clock, Reader, Record, Records, Writer
+from weft.rules.kinds import OUTBOX
+from weft.security.audit import Audit
+from weft.supervision import keep_running
+
+log = get_logger(__name__)
+
+_PAGE = 500
+_PAUSE_MAX_S = 30.0  # of a lane after failures in a row
+_UNKNOWN = ""  # the lane of entries whose connector is not configured (any more)
+
+
+class OutboxSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[outbox]`: how deliveries to business systems are tried again."""
+
+    max_attempts: int = 20  # about three hours with the pauses below
+    pause_s: float = 2.0  # after the first failure; doubles with each further one
+    pause_max_s: float = 900.0
+    attempt_timeout_s: float = 60.0  # of one delivery with all its requests
+    parallel: int = 8  # connectors at work at the same time
+    scan_interval_s: float = 5.0  # a safety net: `notify` wakes the outbox at once
+    lane_size: int = 2_000  # entries per connector held in memory
+
+
+class Outbox:
+    """Delivers what rules asked for; `running()` while the platform runs."""
+
+    def __init__(
+        self,
+        records: Records,
+        connectors: Connectors,
+        work_orders: WorkOrders,
+        audit: Audit,
+        clock: Clock,
+        settings: OutboxSettings | None = None,
+    ) -> None:
+        self._records = records
+        self._connectors = connectors
+        self._work_orders = work_orders
+        self._audit = audit
+        self._clock = clock
+        self._settings = settings or OutboxSettings()
+        self._scan_now = asyncio.Event()
+        self._slots = asyncio.Semaphore(self._settings.parallel)
+        names = [found.connector.name for found in connectors]
+        self._nobody = Health()  # of actions whose connector is not configured
+        self._lanes = {name: Lane(name, self._settings.lane_size) for name in [*names, _UNKNOWN]}
+
+    # --- for the API ---------------------------------------------------------------------
+
+    async def get(self, tenant: TenantId, action_id: ActionId) -> Record[OutboxEntry]:
+        """Return an entry, or raise `NotFound`."""
+        return await self._records.read(lambda r: r.get(OUTBOX, tenant, action_id))
+
+    async def list_entries(
+        self,
+        tenant: TenantId,
+        *,
+        state: OutboxState | None = None,
+        alarm_id: AlarmId | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[Record[OutboxEntry]]:
+        """Return entries, by state or by alarm."""
+        where = ("alarm", str(alarm_id)) if alarm_id else ("state", str(state)) if state else None
+        return await self._records.read(
+            lambda r: r.list(OUTBOX, tenant, where=where, after=after, limit=limit)
+        )
+
+    async def redrive(
+        self, actor: Principal, tenant: TenantId, action_id: ActionId
+    ) -> Record[OutboxEntry]:
+        """Start a dead entry again, or raise `NotFound` or `Conflict`."""
+
+        def work(writer: Writer) -> tuple[Record[OutboxEntry], WorkOrder | None]:
+            order = store_redriven(writer, tenant, action_id)
+            self._audit.entry(writer, actor, "outbox.redrive", f"outbox:{action_id}")
+            return writer.get(OUTBOX, tenant, action_id), order
+
+        record, order = await self._records.write(work)
+        self._told(order)
+        self.notify()
+        return record
+
+    # --- running -------------------------------------------------------------------------
+
+    def notify(self) -> None:
+        """Say that there are new entries on disk; on the event loop."""
+        self._scan_now.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver inside the context."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._keep(self._scan_on))]
+            tasks += [
+                group.create_task(self._keep(partial(self._work_on, lane)))
+                for lane in self._lanes.values()
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    async def deliver_due(self) -> int:
+        """Deliver everything that is due now, then return; how many attempts were made."""
+        await self._scan()
+        attempts = 0
+        for lane in self._lanes.values():
+            while due := lane.take(self._clock.now()):
+                await self._attempt(lane, due)
+                attempts += 1
+        return attempts
+
+    async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
+        await keep_running(
+            work,
+            expected=(StorageError, Unavailable),
+            failed=lambda error, wait_s: log.error(
+                "outbox_halted", error=str(error), again_in_s=round(wait_s, 1)
+            ),
+        )
+
+    async def _scan_on(self) -> None:
+        """Fill the lanes when told to, and now and then unasked."""
+        while True:
+            self._scan_now.clear()
+            taken_s = await self._scan()
+            # A long queue must not be read again for each new entry.
+            await asyncio.sleep(min(taken_s * 10, self._settings.scan_interval_s))
+            await _wait(self._scan_now, self._settings.scan_interval_s)
+
+    async def _work_on(self, lane: Lane) -> None:
+        """Deliver what waits in a lane, one after the other."""
+        while True:
+            lane.wake.clear()
+            due = lane.take(self._clock.now())
+            if due is not None:
+                async with self._slots:
+                    await self._attempt(lane, due)
+                continue
+            if lane.wants_more:
+                self._scan_now.set()
+            next_at = lane.next_at()
+            wait_s = self._settings.scan_interval_s
+            if next_at is not None:
+                wait_s = min(wait_s, max(0.0, (next_at - self._clock.now()) / NS_PER_S))
+            await _wait(lane.wake, wait_s)
+
+    async def _scan(self) -> float:
+        """Read what waits into the lanes; return the seconds that this took."""
+        started = asyncio.get_running_loop().time()
+        for lane in self._lanes.values():
+            lane.wants_more = False
+        for tenant in await self._records.read(lambda r: r.tenants(OUTBOX)):
+            after = ""
+            while True:
+                page = await self._records.read(partial(_pending, tenant=tenant, after=after))
+                for record in page:
+                    self._lane_of(record.value).add(_due_of(record.value))
+                if len(page) < _PAGE:
+                    break
+                after = page[-1].key
+        for lane in self._lanes.values():
+            QUEUE.labels(lane.name or "unknown").set(len(lane))
+        for found in self._connectors:
+            found.health.waiting = len(self._lanes[found.connector.name])
+        return asyncio.get_running_loop().time() - started
+
+    def _lane_of(self, entry: OutboxEntry) -> Lane:
+        found = self._connectors.find(entry.action.tenant, entry.action.connector)
+        return self._lanes[found.connector.name if found else _UNKNOWN]
+
+    # --- one attempt ---------------------------------------------------------------------
+
+    async def _attempt(self, lane: Lane, due: Due) -> None:
+        """Try one entry and store how it went."""
+        again_at: int | None = None
+        try:
+            again_at = await self._try(lane, due)
+        finally:
+            lane.done(due)
+        if again_at is not None:
+            lane.add(due._replace(at=again_at))
+
+    async def _try(self, lane: Lane, due: Due) -> int | None:
+        """Return the moment of the next attempt, None when there is none to come."""
+        found = await self._records.read(lambda r: find_pending(r, due.tenant, due.action_id))
+        if found is None:
+            return None
+        if found.entry.next_attempt_at > self._clock.now():
+            return found.entry.next_attempt_at  # put off since it came into the lane
+        try:
+            delivered = await self._deliver(found.entry, found.situation)
+        except ConnectorError as error:
+            return await self._failed(lane, found.entry, error)
+        await self._delivered(lane, found.entry, delivered)
+        return None
+
+    async def _deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
+        action = entry.action
+        found = self._connectors.find(action.tenant, action.connector)
+        if found is None or action.kind not in found.connector.actions:
+            raise ConnectorError(
+                f"No connector named {action.connector!r} takes a {action.kind}.",
+                remedy=f"Configure [connectors.{action.connector}], or change the rule.",
+            )
+        try:
+            async with asyncio.timeout(self._settings.attempt_timeout_s):
+                return await found.connector.deliver(entry, situation)
+        except TimeoutError as error:
+            raise ConnectorError(
+                f"No end within {self._settings.attempt_timeout_s:g} s."
+            ) from error
+        except PeerError as error:  # our own checks of what would have been sent
+            raise ConnectorError(error.detail, permanent=True, remedy=error.remedy) from error
+
+    async def _delivered(self, lane: Lane, entry: OutboxEntry, delivered: Delivered) -> None:
+        now, action = self._clock.now(), entry.action
+        order = await self._records.write(
+            lambda w: store_delivered(w, action.tenant, action.action_id, delivered, now)
+        )
+        lane.failures = 0
+        self._health_of(entry).succeeded(now)
+        DELIVERIES.labels(lane.name or "unknown", "delivered").inc()
+        log.info(
+            "outbox_delivered",
+            tenant=action.tenant,
+            connector=action.connector,
+            action_id=action.action_id,
+            remote_id=delivered.remote_id,
+        )
+        self._told(order)
+
+    async def _failed(self, lane: Lane, entry: OutboxEntry, error: ConnectorError) -> int | None:
+        now, action = self._clock.now(), entry.action
+        attempts = entry.attempts + 1
+        dead = error.permanent or attempts >= self._settings.max_attempts
+        wait_s = max(error.retry_after_s or 0.0, self._pause_s(attempts))
+        next_at = None if dead else now + round(wait_s * NS_PER_S)
+        text = f"{error.detail} {error.remedy}".strip()
+        order = await self._records.write(
+            lambda w: store_failed(w, action.tenant, action.action_id, text, next_at)
+        )
+        self._health_of(entry).failed(now, text)
+        if not error.permanent:
+            lane.failures += 1
+            pause_s = min(self._pause_s(lane.failures), _PAUSE_MAX_S)
+            lane.paused_until = now + round(max(pause_s, error.retry_after_s or 0.0) * NS_PER_S)
+        DELIVERIES.labels(lane.name or "unknown", "dead" if dead else "retried").inc()
+        tell = log.error if dead else log.warning
+        tell(
+            "outbox_gave_up" if dead else "outbox_will_retry",
+            tenant=action.tenant,
+            connector=action.connector,
+            action_id=action.action_id,
+            attempts=attempts,
+            error=error.detail,
+            remedy=error.remedy,
+            again_in_s=None if dead else round(wait_s, 1),
+        )
+        self._told(order)
+        return next_at
+
+    def _pause_s(self, failures: int) -> float:
+        settings = self._settings
+        pause_s = min(settings.pause_s * 2.0 ** min(failures - 1, 30), settings.pause_max_s)
+        return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards nothing
+
+    def _health_of(self, entry: OutboxEntry) -> Health:
+        found = self._connectors.find(entry.action.tenant, entry.action.connector)
+        return found.health if found else self._nobody
+
+    def _told(self, order: WorkOrder | None) -> None:
+        if order is not None:
+            self._work_orders.changed(order)
+
+
+def _pending(reader: Reader, *, tenant: TenantId, after: str) -> Sequence[Record[OutboxEntry]]:
+    where = ("state", str(OutboxState.PENDING))
+    return reader.list(OUTBOX, tenant, where=where, after=after, limit=_PAGE)
+
+
+def _due_of(entry: OutboxEntry) -> Due:
+    action = entry.action
+    return Due(entry.next_attempt_at, action.created_at, action.tenant, action.action_id)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,204 @@
+"""The connectors that are configured: made from settings once, looked up by tenant and name.
+
+A tenant sees and uses the connectors that list it, and no others: another tenant's connector
+is answered like one that does not exist. Each keeps its own health: what worked last, what
+failed last, and how much waits.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from weft.connectors.base import Connector, ConnectorSettings, Tools
+from weft.connectors.credentials import Credentials
+from weft.connectors.tryton import TrytonConnector, TrytonSettings
+from weft.connectors.webhook import WebhookConnector, WebhookSettings
+from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
+from weft.model.ids import TenantId, require_name
+from weft.ports import Clock
+from weft.security.outbound import OutboundClient
+
+
+class Making(Protocol):
+    """How a connector is made of its settings."""
+
+    def __call__(self, name: str, settings: Any, tools: Tools) -> Connector:
+        """Make it; no request is sent yet."""
+        ...
+
+
+# A new business system is one module and one line here.
+KINDS: Mapping[str, tuple[type[ConnectorSettings], Making]] = {
+    "tryton": (TrytonSettings, TrytonConnector),
+    "webhook": (WebhookSettings, WebhookConnector),
+}
+
+
+class Health(Struct):
+    """How a connector has been doing since the start; moments are ns UTC."""
+
+    last_success_at: int | None = None
+    last_failure_at: int | None = None
+    last_error: str = ""
+    failures: int = 0  # in a row
+    waiting: int = 0  # actions in the queue
+
+    def succeeded(self, at: int) -> None:
+        """Take note that the far side answered as it should."""
+        self.last_success_at = at
+        self.failures = 0
+
+    def failed(self, at: int, error: str) -> None:
+        """Take note that it did not."""
+        self.last_failure_at = at
+        self.last_error = error
+        self.failures += 1
+
+
+class Configured(Struct, eq=False):
+    """A connector with what the settings say about it."""
+
+    connector: Connector
+    tenants: frozenset[str]
+    url: str
+    health: Health
+
+
+class ConnectorView(Struct, frozen=True):
+    """What the API shows of a connector."""
+
+    name: str
+    kind: str
+    actions: tuple[str, ...]
+    url: str
+    healthy: bool
+    last_success_at: int | None
+    last_failure_at: int | None
+    last_error: str
+    waiting: int
+
+
+class Connectors:
+    """All configured connectors."""
+
+    def __init__(self, configured: Mapping[str, Configured]) -> None:
+        self._configured = dict(configured)
+
+    def __iter__(self) -> Any:
+        return iter(self._configured.values())
+
+    def find(self, tenant: TenantId, name: str) -> Configured | None:
+        """Return a tenant's connector, or None."""
+        found = self._configured.get(name)
+        return found if found is not None and tenant in found.tenants else None
+
+    def get(self, tenant: TenantId, name: str) -> ConnectorView:
+        """Return what is to be seen of a connector."""
+        return _view(self._require(tenant, name))
+
+    def list_connectors(self, tenant: TenantId) -> Sequence[ConnectorView]:
+        """Return a tenant's connectors by name."""
+        mine = [found for found in self._configured.values() if tenant in found.tenants]
+        return sorted((_view(found) for found in mine), key=lambda view: view.name)
+
+    def require_action(self, tenant: TenantId, name: str, kind: str) -> None:
+        """Raise `Invalid` unless a rule of this tenant may ask this of this connector."""
+        found = self.find(tenant, name)
+        if found is None:
+            known = ", ".join(view.name for view in self.list_connectors(tenant)) or "none"
+            raise Invalid(
+                f"No connector is named {name!r}.",
+                remedy=f"Configured are: {known}. Add one as [connectors.{name}].",
+            )
+        if kind not in found.connector.actions:
+            can = ", ".join(sorted(found.connector.actions))
+            raise Invalid(f"The connector {name!r} cannot {kind!r}.", remedy=f"It can: {can}.")
+
+    async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
+        """Ask the far side something harmless; return its answer in words."""
+        found = self._require(tenant, name)
+        try:
+            said = await found.connector.test()
+        except ConnectorError as error:
+            found.health.failed(clock.now(), error.detail)
+            raise
+        found.health.succeeded(clock.now())
+        return said
+
+    async def close(self) -> None:
+        """Let all of them go."""
+        for found in self._configured.values():
+            await found.connector.close()
+
+    def _require(self, tenant: TenantId, name: str) -> Configured:
+        found = self.find(tenant, name)
+        if found is None:
+            raise NotFound(f"No connector is named {name!r}.", remedy="See `weft connector list`.")
+        return found
+
+
+def make_connectors(
+    tables: Mapping[str, Mapping[str, Any]],
+    *,
+    outbound: OutboundClient,
+    credentials: Credentials,
+    clock: Clock,
+) -> Connectors:
+    """Make all connectors of the tables `[connectors.NAME]`, or raise `ConfigurationError`."""
+    return Connectors(
+        {
+            name: _make(name, table, outbound, credentials, clock)
+            for name, table in sorted(tables.items())
+        }
+    )
+
+
+def _make(
+    name: str,
+    table: Mapping[str, Any],
+    outbound: OutboundClient,
+    credentials: Credentials,
+    clock: Clock,
+) -> Configured:
+    setting = f"[connectors.{name}]"
+    try:
+        require_name(name, "connector name")
+    except Invalid as error:
+        raise ConfigurationError(f"{setting}: {error.detail}", remedy=error.remedy) from error
+    given = dict(table)
+    kind = given.pop("kind", None)
+    if kind not in KINDS:
+        raise ConfigurationError(
+            f"{setting}: there is no kind {kind!r}.", remedy=f"Kinds are: {', '.join(KINDS)}."
+        )
+    type_, make = KINDS[kind]
+    try:
+        settings = msgspec.convert(given, type_)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(
+            f"{setting}: {error}.", remedy=f"A {kind} has: {', '.join(type_.__struct_fields__)}."
+        ) from error
+    own = outbound.allowing(settings.allow)
+    return Configured(
+        connector=make(name, settings, Tools(own, credentials, clock)),
+        tenants=frozenset(settings.tenants),
+        url=settings.url,
+        health=Health(),
+    )
+
+
+def _view(found: Configured) -> ConnectorView:
+    health = found.health
+    return ConnectorView(
+        name=found.connector.name,
+        kind=found.connector.kind,
+        actions=tuple(sorted(found.connector.actions)),
+        url=found.url,
+        healthy=health.failures == 0,
+        last_success_at=health.last_success_at,
+        last_failure_at=health.last_failure_at,
+        last_error=health.last_error,
+        waiting=health.waiting,
+    )

@@ -1,0 +1,205 @@
+"""Tryton 8: work orders as tasks (`project.work`) of the module `project`.
+
+Tryton's REST interface has no idempotency key, so the task carries our work order's id in
+its comment and is looked up by it before it is made. After a request to create that has no
+known end the task may still be on its way into Tryton's database: the next look-up waits
+until it has settled. Notes go to the task's chat, where the people who work on it read them.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from weft.connectors.base import (
+    WORK_ORDER,
+    ConnectorSettings,
+    Delivered,
+    RemoteState,
+    Situation,
+    Tools,
+)
+from weft.connectors.credentials import require_reference
+from weft.connectors.mapping import description_of, key_line, title_of
+from weft.errors import ConnectorError
+from weft.model.alarm import OutboxEntry, WorkOrder, WorkOrderState
+from weft.model.ids import WorkOrderId
+from weft.observability.log import get_logger
+from weft.security.outbound import Answer, url_of
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+_TASK = "project.work"
+_CHAT = "ir.chat.channel"
+_STATE_FIELDS = [("f", "status.name"), ("f", "status.progress"), ("f", "progress")]
+_FOUND_MAX = 5
+
+
+class TrytonSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[connectors.NAME]` with `kind = "tryton"`: a Tryton database."""
+
+    database: str
+    key: str  # reference to a user application key with access to `rest`
+    company: int = 1  # id of the company that owns the tasks
+    project: int | None = None  # id of the project below which tasks are made
+    settle_s: float = 15.0  # longer than Tryton takes to end a request that we gave up on
+
+
+class _Status(Struct):
+    name: str = ""
+    progress: float | None = None
+
+
+class _Task(Struct):
+    id: int
+    comment: str | None = None
+    progress: float | None = None
+    status: _Status | None = None
+
+
+class _Message(Struct):
+    content: str = ""
+
+
+class TrytonConnector:
+    """Makes and follows tasks in one Tryton database."""
+
+    kind = "tryton"
+    actions = frozenset({WORK_ORDER})
+    follows = True
+
+    def __init__(self, name: str, settings: TrytonSettings, tools: Tools) -> None:
+        self.name = name
+        self._settings = settings
+        self._outbound = tools.outbound
+        self._credentials = tools.credentials
+        self._key = require_reference(settings.key, f"[connectors.{name}] key")
+
+    async def deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
+        """Make the task unless it is there; either way, there is one afterwards."""
+        task = await self._find(entry.action.action_id)
+        if task is None:
+            task = await self._create(entry, situation)
+        return Delivered(
+            remote_id=str(task.id), remote_state=_text_of(task), url=self._page_of(task.id)
+        )
+
+    async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:
+        """Return how the tasks stand; one that is gone from Tryton is cancelled."""
+        ids = {
+            int(order.remote_id): order.work_order_id
+            for order in orders
+            if order.remote_id and order.remote_id.isascii() and order.remote_id.isdigit()
+        }
+        if not ids:
+            return {}
+        tasks = await self._search(
+            [["id", "in", sorted(ids)]], _STATE_FIELDS, limit=len(ids), what="Poll tasks"
+        )
+        states = {task.id: RemoteState(_state_of(task), _text_of(task)) for task in tasks}
+        gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
+        return {order_id: states.get(task_id, gone) for task_id, order_id in ids.items()}
+
+    async def note(self, order: WorkOrder, text: str) -> None:
+        """Write into the task's chat, unless the same words stand there."""
+        resource = f"{_TASK},{order.remote_id}"
+        answer = await self._ask("POST", (_CHAT, "get"), body={"resource": resource}, what="Read")
+        said = answer.decode(list[_Message], "Read chat")
+        if not any(message.content == text for message in said):
+            body = {"resource": resource, "content": text}
+            await self._ask("POST", (_CHAT, "post"), body=body, what="Write note")
+
+    async def test(self) -> str:
+        """Read the task states, which needs the key, the module and read access."""
+        answer = await self._ask("GET", ("project.work.status",), [("f", "name")], what="Test")
+        names = [status.name for status in answer.decode(list[_Status], "Test")]
+        return f"Tryton database {self._settings.database} answers; {len(names)} task states."
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._outbound.close()
+
+    async def _find(self, action_id: str) -> _Task | None:
+        key = key_line(action_id)
+        tasks = await self._search(
+            [["comment", "like", f"%{key}%"]],
+            [("f", "comment"), *_STATE_FIELDS],
+            limit=_FOUND_MAX,
+            what="Look for the task",
+        )
+        ours = sorted((task for task in tasks if key in (task.comment or "")), key=lambda t: t.id)
+        if len(ours) > 1:
+            log.warning("tryton_task_twice", connector=self.name, tasks=[t.id for t in ours])
+        return ours[0] if ours else None
+
+    async def _create(self, entry: OutboxEntry, situation: Situation) -> _Task:
+        values: dict[str, Any] = {
+            "name": title_of(entry.action, situation),
+            "type": "task",
+            "company": self._settings.company,
+            "comment": description_of(entry.action, situation),
+        }
+        if self._settings.project is not None:
+            values["parent"] = self._settings.project
+        try:
+            answer = await self._ask(
+                "POST", (_TASK,), _STATE_FIELDS, body=values, what="Create the task"
+            )
+            return answer.decode(_Task, "Create the task")
+        except ConnectorError as error:
+            if error.permanent:
+                raise
+            raise ConnectorError(
+                error.detail,
+                retry_after_s=max(error.retry_after_s or 0.0, self._settings.settle_s),
+                remedy=error.remedy,
+            ) from error
+
+    async def _search(
+        self, domain: list[Any], fields: list[tuple[str, str]], *, limit: int, what: str
+    ) -> list[_Task]:
+        encoded = base64.urlsafe_b64encode(msgspec.json.encode(domain)).decode()
+        query = [("d", encoded), ("s", str(limit)), *fields]
+        answer = await self._ask("GET", (_TASK,), query, what=what)
+        return answer.decode(list[_Task], what)
+
+    async def _ask(
+        self,
+        method: str,
+        model: tuple[str, ...],
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        body: Mapping[str, Any] | None = None,
+        what: str,
+    ) -> Answer:
+        settings = self._settings
+        key = await self._credentials.get(self._key)
+        headers = {"Authorization": f"bearer {key}", "Content-Type": "application/json"}
+        answer = await self._outbound.request(
+            method,
+            url_of(settings.url, settings.database, "rest", "model", *model, query=query),
+            headers=headers,
+            body=None if body is None else msgspec.json.encode(body),
+            timeout_s=settings.timeout_s,
+        )
+        return answer.require_success(what)
+
+    def _page_of(self, task_id: int) -> str:
+        base = self._settings.url.rstrip("/")
+        return f"{base}/#{self._settings.database}/model/{_TASK}/{task_id}"
+
+
+def _state_of(task: _Task) -> WorkOrderState:
+    done = task.status.progress if task.status else None
+    if done is not None and done >= 1.0:
+        return WorkOrderState.CLOSED
+    if (done or 0.0) > 0.0 or (task.progress or 0.0) > 0.0:
+        return WorkOrderState.IN_PROGRESS
+    return WorkOrderState.OPEN
+
+
+def _text_of(task: _Task) -> str:
+    return (task.status.name if task.status else "")[:80]
