@@ -14,6 +14,7 @@ from weft.api.live import Live
 from weft.api.openapi import encode_document, make_document
 from weft.api.operation import Operation
 from weft.api.operations.table import TABLE
+from weft.api.operator import Operator
 from weft.api.services import Services
 from weft.api.settings import ApiSettings
 from weft.api.snippets import Endpoints
@@ -36,9 +37,14 @@ from weft.security.connections import Connections
 from weft.security.credentials import Credentials
 from weft.security.keys import Keys
 from weft.security.limits import Limiter, LimitSettings, Rate
+from weft.security.passwords import PasswordHasher
+from weft.security.people import People
 from weft.security.policy import Policy
 from weft.security.revocation import Revocation
+from weft.security.sessions import Sessions
+from weft.security.sign_in import SignIn
 from weft.security.throttle import Throttle
+from weft.security.tokens import AccessTokens
 from weft.supervision import FakeClock
 from weft.twins.twins import Twins
 
@@ -50,14 +56,15 @@ FAST = LimitSettings(
 )  # tests of limits bring their own
 
 
-class People:
-    """Access tokens of people, as `role@tenant`."""
+class Badges:
+    """Access tokens that tests hand out, beside those of real sessions."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self.known: dict[str, Proof] = {}
+        self._sessions = sessions
 
     def find_access(self, token: str) -> Proof | None:
-        return self.known.get(token)
+        return self.known.get(token) or self._sessions.find_access(token)
 
 
 class Answer:
@@ -93,10 +100,21 @@ class World:
         self.records = MemoryRecords()
         self.journal = MemoryJournal()
         self.policy = Policy()
-        self.people = People()
         self.audit = Audit(self.records, self.clock, b"a" * 32)
         self.connections = Connections(self.clock)
         self.revocation = Revocation(self.policy, self.connections)
+        self.sessions = Sessions(
+            self.records, self.audit, self.clock, PEPPER, AccessTokens([b"s" * 32], self.clock)
+        )
+        self.badges = Badges(self.sessions)
+        self.people = People(
+            self.records, self.audit, self.clock, PEPPER, self.sessions, self.revocation
+        )
+        self.throttle = Throttle(self.clock)
+        self.sign_in = SignIn(
+            self.people, self.sessions, PasswordHasher(), self.throttle, self.audit
+        )
+        self.operator = Operator(b"o" * 32, self.clock)
         self.authority = CertificateAuthority(folder / "ca", b"passphrase", self.clock)
         self.authority.open()
         self.tenants = Tenants(self.records, self.audit, self.clock)
@@ -107,7 +125,7 @@ class World:
         )
         self.keys = Keys(self.records, self.audit, self.clock, PEPPER, self.policy, self.revocation)
         self.authenticator = Authenticator(
-            self.credentials, self.keys, self.people, Throttle(self.clock), self.clock
+            self.credentials, self.keys, self.badges, self.throttle, self.clock
         )
         self.twins = Twins(self.records, self.audit)
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
@@ -133,6 +151,10 @@ class World:
             policy=self.policy,
             audit=self.audit,
             authenticator=self.authenticator,
+            operator=self.operator,
+            sign_in=self.sign_in,
+            sessions=self.sessions,
+            people=self.people,
             limiter=Limiter(self.clock, self.limits),
             connections=self.connections,
             credentials=self.credentials,
@@ -164,7 +186,7 @@ class World:
         principal = Principal(tenant, PrincipalKind.USER, name, f"uid-{tenant}-{name}")
         self.policy.set_user(tenant, principal.uid, frozenset(roles))
         token = f"access-{tenant}-{name}"
-        self.people.known[token] = Proof(principal, "session")
+        self.badges.known[token] = Proof(principal, "session")
         return token
 
     def admin(self, tenant: TenantId = MAIN) -> str:
@@ -173,7 +195,7 @@ class World:
 
     async def device(self, name: str, *, tenant: TenantId = MAIN) -> str:
         """Make a device with a secret; return its token."""
-        actor = self.people.known[self.admin(tenant)].principal
+        actor = self.badges.known[self.admin(tenant)].principal
         device = await self.devices.create(actor, NewDevice(device_id=name))
         issued = await self.credentials.issue_secret(actor, device)
         return issued.token

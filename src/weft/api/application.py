@@ -149,7 +149,7 @@ class Application:
         return await self._act(request, operation, call)
 
     def _identify(self, request: Request) -> Proof:
-        proof = identify(self._services.authenticator, request.presented)
+        proof = identify(self._services.authenticator, self._services.operator, request.presented)
         self._require_rate(proof.principal)
         return proof
 
@@ -184,6 +184,7 @@ class Application:
             accept=choose_media_type(operation, headers.get(b"accept")),
             headers=headers,
             expires_at=proof.expires_at,
+            credential_id=proof.credential_id,
         )
 
     async def _act(self, request: Request, operation: Operation, call: Call) -> Answer | Reply:

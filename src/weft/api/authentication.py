@@ -6,8 +6,12 @@ about itself anywhere else (a header, the body) counts for nothing.
 
 from typing import NamedTuple
 
+from weft.api.operator import PREFIX, Operator
 from weft.errors import Unauthenticated
+from weft.model.principal import Principal, PrincipalKind
 from weft.security.authentication import Authenticator, Proof
+
+OPERATOR_PREFIX = PREFIX + "/"
 
 
 class Presented(NamedTuple):
@@ -18,13 +22,24 @@ class Presented(NamedTuple):
     address: str
 
 
-def identify(authenticator: Authenticator, presented: Presented) -> Proof:
+def identify(authenticator: Authenticator, operator: Operator, presented: Presented) -> Proof:
     """Return who it is; a token that was sent counts, whatever else came with it."""
-    if presented.token is not None:
-        return authenticator.prove_bearer(presented.token, presented.address)
+    token = presented.token
+    if token is not None:
+        if token.startswith(OPERATOR_PREFIX):
+            return _operator(operator, token)
+        return authenticator.prove_bearer(token, presented.address)
     if presented.certificate is not None:
         return authenticator.prove_certificate(presented.certificate, presented.address)
     raise Unauthenticated("No credential came with the request.")
+
+
+def _operator(operator: Operator, token: str) -> Proof:
+    found = operator.find_tenant(token)
+    if found is None:
+        raise Unauthenticated("The operator's token is not valid, or too old.")
+    tenant, expires_at = found
+    return Proof(Principal(tenant, PrincipalKind.SYSTEM, "cli", "operator"), "operator", expires_at)
 
 
 def bearer_of(header: bytes | None) -> str | None:

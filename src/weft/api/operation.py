@@ -44,7 +44,8 @@ class Call(Struct, eq=False):
     accept: str = JSON  # the chosen media type of the answer
     headers: dict[bytes, bytes] = msgspec.field(default_factory=dict)
     content_type: str = ""
-    expires_at: int | None = None  # when the caller's credential runs out (ns)
+    credential_id: str = ""
+    expires_at: int | None = None  # when that credential runs out (ns)
 
 
 class Reply(Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from weft.api.live import Live
+    from weft.api.operator import Operator
     from weft.api.snippets import Endpoints
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from weft.security.credentials import Credentials
     from weft.security.keys import Keys
     from weft.security.limits import Limiter
+    from weft.security.people import People
+    from weft.security.sessions import Sessions
+    from weft.security.sign_in import SignIn
     from weft.twins.twins import Twins
 
 
@@ -38,6 +42,10 @@ class Services:
     policy: Deciding
     audit: Audit
     authenticator: Authenticator
+    operator: Operator
+    sign_in: SignIn
+    sessions: Sessions
+    people: People
     limiter: Limiter
     connections: Connections
     credentials: Credentials

@@ -66,7 +66,7 @@ async def test_what_is_not_offered_is_not_set(world: World) -> None:
     """A patch that reaches for the tenant, the uid or the moment of making is refused (AZ-2)."""
     token = world.admin()
     await world.device("pump-7")
-    before = world.devices.get(world.people.known[token].principal.tenant, "pump-7")
+    before = world.devices.get(world.badges.known[token].principal.tenant, "pump-7")
     for field in ("tenant", "uid", "created_at", "version", "is_admin"):
         answer = await world.call("PATCH", "/devices/pump-7", token=token, body={field: "x"})
         assert answer.status == 422

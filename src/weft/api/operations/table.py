@@ -9,11 +9,13 @@ from weft.api.operations import (
     keys,
     live,
     rejections,
+    sessions,
     system,
     telemetry,
     tenants,
     twins,
     types,
+    users,
 )
 
 TABLE: tuple[Operation, ...] = (
@@ -24,6 +26,8 @@ TABLE: tuple[Operation, ...] = (
     *telemetry.OPERATIONS,
     *rejections.OPERATIONS,
     *keys.OPERATIONS,
+    *users.OPERATIONS,
+    *sessions.OPERATIONS,
     *tenants.OPERATIONS,
     *connections.OPERATIONS,
     *audit.OPERATIONS,
