@@ -17,6 +17,8 @@ REPAIR = (
 )
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# Our statements and tables are fixed, so these too mean that the file is not what it was.
+_SIGNS = ("malformed", "no such table", "no such column", "already exists", "Could not decode")
 _TEXTS = {
     sqlite3.SQLITE_FULL: ("The disk is full", "Free space on the disk of the data folder."),
     sqlite3.SQLITE_BUSY: ("Another process holds the file", "Stop it; Weft tries again."),
@@ -34,7 +36,7 @@ def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     """Say what happened to a file in words of our own."""
     primary = code_of(error) & 0xFF
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if primary in _CORRUPT or "malformed" in str(error):
+    if primary in _CORRUPT or any(sign in str(error) for sign in _SIGNS):
         return Damaged(f"{path.name} is damaged: {error} ({name}).", remedy=REPAIR)
     text, remedy = _TEXTS.get(
         primary, ("The database failed", "See the log; what was asked has not happened.")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from weft.backends.sqlite.copying import copy_database
 from weft.backends.sqlite.database import Database, OpeningReport
 from weft.backends.sqlite.faults import REPAIR, is_storage_fault, told
-from weft.backends.sqlite.rows import SQL, RowReader, RowWriter, checksum_of
+from weft.backends.sqlite.rows import SQL, RowReader, RowWriter, decode_texts, is_whole
 from weft.errors import Damaged, Unavailable
 from weft.ports import Reader, Writer
 
@@ -214,17 +214,22 @@ def verify_records(database: Database, *, every: bool = True) -> None:
         )
     if damaged:
         raise Damaged(
-            f"{FILE} holds {len(damaged)} damaged records: {', '.join(damaged[:3])}.",
+            f"{FILE} holds {len(damaged)} damaged entries: {', '.join(damaged[:3])}.",
             remedy=REPAIR,
         )
     database.marker.write(commits)
 
 
 def _damaged(execute: Callable[..., sqlite3.Cursor]) -> list[str]:
-    damaged = [
-        f"{kind} {key!r}"
-        for kind, tenant, key, version, body, checksum in execute(SQL["every_record"])
-        if checksum_of(kind, tenant, key, version, body) != checksum
-    ]
-    (stray,) = execute(SQL["stray_texts"]).fetchone()
-    return damaged + [f"{stray} index texts without a record"] * bool(stray)
+    """Verify each record, and the index against what the records say it holds."""
+    damaged, expected = [], set()
+    for kind, tenant, *row in execute(SQL["every_record"]):
+        if not is_whole(kind, tenant, (row[0], row[1], row[2], row[3], row[4])):
+            damaged.append(f"{kind} {row[0]!r}")
+            continue
+        for name, (text, lone) in decode_texts(row[3]).items():
+            expected.add((kind, tenant, name, text, row[0], int(lone)))
+    if not damaged:
+        wrong = expected.symmetric_difference(execute(SQL["every_text"]))
+        damaged += [f"index {name} of {kind} {key!r}" for kind, _, name, _, key, _ in wrong]
+    return damaged

@@ -1,28 +1,28 @@
 -- name: find
 -- One record.
-SELECT version, body, checksum FROM record WHERE kind = ? AND tenant = ? AND key = ?;
+SELECT version, body, texts, checksum FROM record WHERE kind = ? AND tenant = ? AND key = ?;
 
 -- name: list_up
 -- Records in key order behind a key.
-SELECT key, version, body, checksum FROM record
+SELECT key, version, body, texts, checksum FROM record
 WHERE kind = :kind AND tenant = :tenant AND key > :after ORDER BY key LIMIT :limit;
 
 -- name: list_down
 -- The same from the other end; no key means from the last one.
-SELECT key, version, body, checksum FROM record
+SELECT key, version, body, texts, checksum FROM record
 WHERE kind = :kind AND tenant = :tenant AND (:after = '' OR key < :after)
 ORDER BY key DESC LIMIT :limit;
 
 -- name: list_up_where
 -- Records with an index text, in key order behind a key.
-SELECT i.key, r.version, r.body, r.checksum FROM record_index AS i
+SELECT i.key, r.version, r.body, r.texts, r.checksum FROM record_index AS i
 LEFT JOIN record AS r ON r.kind = i.kind AND r.tenant = i.tenant AND r.key = i.key
 WHERE i.kind = :kind AND i.tenant = :tenant AND i.name = :name AND i.text = :text AND i.key > :after
 ORDER BY i.key LIMIT :limit;
 
 -- name: list_down_where
 -- The same from the other end.
-SELECT i.key, r.version, r.body, r.checksum FROM record_index AS i
+SELECT i.key, r.version, r.body, r.texts, r.checksum FROM record_index AS i
 LEFT JOIN record AS r ON r.kind = i.kind AND r.tenant = i.tenant AND r.key = i.key
 WHERE i.kind = :kind AND i.tenant = :tenant AND i.name = :name AND i.text = :text
 AND (:after = '' OR i.key < :after)
@@ -48,17 +48,15 @@ SELECT tenant FROM tenants WHERE tenant IS NOT NULL;
 
 -- name: put
 -- Add or replace a record.
-INSERT INTO record (kind, tenant, key, version, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO record (kind, tenant, key, version, body, texts, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, tenant, key) DO UPDATE
-SET version = excluded.version, body = excluded.body, checksum = excluded.checksum;
+SET version = excluded.version, body = excluded.body, texts = excluded.texts,
+    checksum = excluded.checksum;
 
 -- name: delete
 -- Remove a record; its index texts go with it.
 DELETE FROM record WHERE kind = ? AND tenant = ? AND key = ?;
-
--- name: texts
--- The index texts of a record.
-SELECT name, text FROM record_index WHERE kind = ? AND tenant = ? AND key = ?;
 
 -- name: taken
 -- Whether another record holds a text.
@@ -83,10 +81,8 @@ UPDATE progress SET commits = commits + 1 RETURNING commits;
 
 -- name: every_record
 -- All records, for checking them.
-SELECT kind, tenant, key, version, body, checksum FROM record;
+SELECT kind, tenant, key, version, body, texts, checksum FROM record;
 
--- name: stray_texts
--- Index texts whose record is gone.
-SELECT count(*) FROM record_index AS i
-LEFT JOIN record AS r ON r.kind = i.kind AND r.tenant = i.tenant AND r.key = i.key
-WHERE r.key IS NULL;
+-- name: every_text
+-- All index texts, for checking them.
+SELECT kind, tenant, name, text, key, lone FROM record_index;

@@ -23,15 +23,17 @@ from weft.backends.sqlite.journal import FILE as JOURNAL
 from weft.backends.sqlite.marker import Marker
 from weft.backends.sqlite.records import FILE as RECORDS
 from weft.backends.sqlite.records import verify_records
-from weft.backends.sqlite.rows import checksum_of as record_checksum_of
+from weft.backends.sqlite.rows import SQL as RECORDS_SQL
+from weft.backends.sqlite.rows import Row, decode_texts
+from weft.backends.sqlite.rows import is_whole as is_whole_record
 from weft.backends.sqlite.wal import reseal
 from weft.errors import Damaged, StorageError
 
 Span = tuple[int, int]
 Place = tuple[str, str, str]  # kind, tenant, key
 
+_QOS_TWO = "SELECT session, packet_id FROM qos_two"
 _ONE = "SELECT length, body, checksum, received_to FROM batch NOT INDEXED WHERE first = ?"
-_TEXTS = "SELECT kind, tenant, name, text, key, lone FROM record_index"
 
 
 class RepairReport(Struct, frozen=True):
@@ -65,7 +67,7 @@ def repair(folder: Path, *, expected_at_least: int = 0) -> RepairReport:
         spans = tuple(_repair_journal(folder / JOURNAL, aside, expected_at_least))
     if (folder / RECORDS).exists() and (found := _damage(folder / RECORDS, 0)):
         notes.append(found)
-        records = tuple(_repair_records(folder / RECORDS, aside))
+        records = tuple(_repair_records(folder / RECORDS, aside, notes))
     if not notes:
         return RepairReport()
     return RepairReport(str(aside), spans, records, tuple(notes))
@@ -96,6 +98,8 @@ def _repair_journal(path: Path, aside: Path, expected: int) -> list[Span]:
         saved = _Saved()
         for connection in shop.versions:
             _find_batches(connection, saved)
+            # Those of an older version may have been released since.
+            saved.qos_two = saved.qos_two or {*_readable(connection, _QOS_TWO)}
         shop.marked = max(shop.marked, expected)
         spans, shop.marked = _rebuild_journal(shop.database, saved, shop.marked)
     return spans
@@ -105,7 +109,6 @@ def _find_batches(connection: sqlite3.Connection, saved: _Saved) -> None:
     """Find every batch that verifies; what cannot be read is skipped, row by row."""
     for found in _readable(connection, SQL["trimmed"]):
         saved.trimmed = saved.trimmed or found
-    saved.qos_two.update(_readable(connection, "SELECT session, packet_id FROM qos_two"))
     firsts: set[int] = set()
     for order in ("INDEXED BY batch_span", "NOT INDEXED"):
         for direction in ("ASC", "DESC"):
@@ -170,28 +173,42 @@ class _NewJournal:
 # --- the records ---------------------------------------------------------------------------
 
 
-def _repair_records(path: Path, aside: Path) -> list[str]:
-    good: dict[Place, tuple[int, bytes, int]] = {}
-    texts: set[tuple[str, str, str, str, str, int]] = set()
-    seen: set[Place] = set()
+def _repair_records(path: Path, aside: Path, notes: list[str]) -> list[str]:
+    """Save what verifies in the newest version that can be read at all, and index it anew.
+
+    Older versions are not looked into: they would bring back what was deleted or revoked.
+    """
     with _workshop(path, aside) as shop:
-        for version in shop.versions:
-            seen.update(_readable(version, "SELECT kind, tenant, key FROM record"))
-            texts.update(_readable(version, _TEXTS))
-            for direction in ("ASC", "DESC"):
-                order = f"kind {direction}, tenant {direction}, key {direction}"
-                for row in _readable(version, f"SELECT * FROM record ORDER BY {order}"):  # noqa: S608  constants
-                    whole = record_checksum_of(*row[:5]) == row[5]
-                    if whole and good.get(row[:3], (0,))[0] < row[3]:
-                        good[row[:3]] = row[3:]
+        good: dict[Place, Row] = {}
+        seen: set[Place] = set()
+        for connection in shop.versions:
+            _find_records(connection, good, seen)
+            if good or seen:
+                break
         with shop.database.transaction() as connection:
-            for place, rest in good.items():
-                connection.execute("INSERT INTO record VALUES (?,?,?,?,?,?)", (*place, *rest))
-            for text in sorted(t for t in texts if (t[0], t[1], t[4]) in good):
-                connection.execute("INSERT OR IGNORE INTO record_index VALUES (?,?,?,?,?,?)", text)
+            for (kind, tenant, key), row in sorted(good.items()):
+                connection.execute(RECORDS_SQL["put"], (kind, tenant, *row))
+                for name, (text, lone) in decode_texts(row[3]).items():
+                    connection.execute(
+                        RECORDS_SQL["add_text"], (kind, tenant, name, text, key, lone)
+                    )
             connection.execute("UPDATE progress SET commits = ?", (shop.marked,))
-    named = {(kind, tenant, key) for kind, tenant, _, _, key, _ in texts}
-    return [f"{k} {key!r} of tenant {t!r}" for k, t, key in sorted((seen | named) - good.keys())]
+    notes.append(f"{len(good)} records were saved; {len(seen - good.keys())} are known to be gone.")
+    notes.append("Pages that could not be read may have held more.")
+    return [f"{k} {key!r} of tenant {t!r}" for k, t, key in sorted(seen - good.keys())]
+
+
+def _find_records(connection: sqlite3.Connection, good: dict[Place, Row], seen: set[Place]) -> None:
+    seen.update(_readable(connection, "SELECT kind, tenant, key FROM record_index"))
+    for direction in ("ASC", "DESC"):
+        order = f"kind {direction}, tenant {direction}, key {direction}"
+        text = f"SELECT kind, tenant, key FROM record ORDER BY {order}"  # noqa: S608  constants
+        seen.update(_readable(connection, text))
+    for kind, tenant, key in sorted(seen):
+        for found in _readable(connection, RECORDS_SQL["find"], kind, tenant, key):
+            row = (key, *found)
+            if is_whole_record(kind, tenant, row):
+                good[kind, tenant, key] = row
 
 
 # --- files ---------------------------------------------------------------------------------
@@ -220,7 +237,7 @@ def _workshop(path: Path, aside: Path) -> Iterator[_Shop]:
                 shutil.copy2(path.parent / name, aside / name)
         with ExitStack() as stack:
             versions = [
-                stack.enter_context(closing(sqlite3.connect(copy, isolation_level=None)))
+                stack.enter_context(closing(_connect(copy)))
                 for copy in _copies(aside / path.name, work)
             ]
             database = Database(work / path.name)
@@ -255,13 +272,19 @@ def _copies(original: Path, work: Path) -> list[Path]:
     return copies
 
 
+def _connect(copy: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(copy, isolation_level=None)
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")  # may be damaged
+    return connection
+
+
 def _page_bytes(path: Path) -> int:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(18)[16:18], "big")
     return 65536 if size == 1 else size or 4096
 
 
-def _readable(connection: sqlite3.Connection, statement: str, *values: int) -> Iterator[Any]:
+def _readable(connection: sqlite3.Connection, statement: str, *values: int | str) -> Iterator[Any]:
     """Yield rows up to the first that cannot be read."""
     try:
         yield from connection.execute(statement, values)

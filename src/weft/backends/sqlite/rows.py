@@ -1,7 +1,7 @@
 """Rows: documents read and written through one SQLite connection, inside a transaction.
 
-Every body carries a checksum over its key, version and bytes: what does not agree is
-`Damaged`, never returned.
+Every record carries a checksum over its key, version, bytes and index texts: what does not
+agree is `Damaged`, never returned.
 """
 
 import sqlite3
@@ -33,10 +33,23 @@ def _decode(kind: Kind[V], body: bytes) -> V:
     return cast("V", _decoder(cast("Hashable", kind.type))(body))
 
 
-def checksum_of(kind: str, tenant: str, key: str, version: int, body: bytes) -> int:
+Row = tuple[str, int, bytes, bytes, int]  # key, version, body, texts, checksum
+_FORMS = [str, int, bytes, bytes, int]
+Texts = dict[str, tuple[str, bool]]  # by index name: the text, and whether it may stand once
+decode_texts: Callable[[bytes], Texts] = msgpack.Decoder(Texts).decode
+
+
+def checksum_of(kind: str, tenant: str, row: tuple[str, int, bytes, bytes]) -> int:
     """Return what a record's checksum must be."""
-    head = f"{kind}\0{tenant}\0{key}\0{version}\0"
-    return zlib.crc32(body, zlib.crc32(head.encode("utf-8", "surrogatepass")))
+    key, version, body, texts = row
+    head = f"{kind}\0{tenant}\0{key}\0{version}\0{len(body)}\0"
+    return zlib.crc32(texts, zlib.crc32(body, zlib.crc32(head.encode())))
+
+
+def is_whole(kind: str, tenant: str, row: Row) -> bool:
+    """Tell whether a record is what was written."""
+    forms = [type(part) for part in row]  # a damaged row may hold anything
+    return forms == _FORMS and checksum_of(kind, tenant, row[:4]) == row[4]
 
 
 class RowReader:
@@ -95,24 +108,25 @@ class RowWriter(RowReader):
 
     def insert(self, kind: Kind[V], tenant: TenantId, key: str, value: V) -> Record[V]:
         """Add a record; raise `AlreadyExists` on the same key or a unique index."""
-        if self._version(kind, tenant, key):
+        stored = self._stored(kind, tenant, key)
+        if stored[0]:
             raise AlreadyExists(f"There is a {kind.name} {key!r} already.")
-        return self._store(kind, tenant, key, value, 1)
+        return self._store(kind, tenant, key, value, stored)
 
     def put(
         self, kind: Kind[V], tenant: TenantId, key: str, value: V, *, version: int | None = None
     ) -> Record[V]:
         """Add or replace a record; with `version`, raise `StaleVersion` unless it is that one."""
-        stored = self._version(kind, tenant, key)
-        if version is not None and version != stored:
-            _refuse_version(kind, key, stored, version)
-        return self._store(kind, tenant, key, value, stored + 1)
+        stored = self._stored(kind, tenant, key)
+        if version is not None and version != stored[0]:
+            _refuse_version(kind, key, stored[0], version)
+        return self._store(kind, tenant, key, value, stored)
 
     def delete(
         self, kind: Kind[Any], tenant: TenantId, key: str, *, version: int | None = None
     ) -> bool:
         """Remove a record; return whether it was there."""
-        stored = self._version(kind, tenant, key)
+        stored, _ = self._stored(kind, tenant, key)
         if not stored:
             return False
         if version is not None and version != stored:
@@ -120,50 +134,48 @@ class RowWriter(RowReader):
         self._execute(SQL["delete"], (kind.name, tenant, key))
         return True
 
-    def _version(self, kind: Kind[Any], tenant: TenantId, key: str) -> int:
+    def _stored(self, kind: Kind[Any], tenant: TenantId, key: str) -> tuple[int, Texts]:
+        """Return version and index texts of a record; version 0 when there is none."""
         row = self._execute(SQL["find"], (kind.name, tenant, key)).fetchone()
         if row is None:
-            return 0
-        _require_intact(kind, tenant, (key, *row))
-        return int(row[0])
+            return 0, {}
+        _require_whole(kind, tenant, (key, *row))
+        return row[0], decode_texts(row[2])
 
     def _store(
-        self, kind: Kind[V], tenant: TenantId, key: str, value: V, version: int
+        self, kind: Kind[V], tenant: TenantId, key: str, value: V, stored: tuple[int, Texts]
     ) -> Record[V]:
+        version, old = stored[0] + 1, stored[1].items()
         body = _encode(value)
-        texts = kind.index(value)
+        texts = {name: (text, name in kind.unique) for name, text in kind.index(value).items()}
         where = (kind.name, tenant)
-        for name in sorted(kind.unique & texts.keys()):
-            if self._execute(SQL["taken"], (*where, name, texts[name], key)).fetchone():
-                raise AlreadyExists(f"There is a {kind.name} with {name} {texts[name]!r} already.")
-        checksum = checksum_of(kind.name, tenant, key, version, body)
-        self._execute(SQL["put"], (*where, key, version, body, checksum))
-        old = set(self._execute(SQL["texts"], (*where, key))) if version > 1 else set()
-        new = set(texts.items())
-        for name, text in old - new:
+        for name, (text, lone) in sorted(texts.items()):
+            if lone and self._execute(SQL["taken"], (*where, name, text, key)).fetchone():
+                raise AlreadyExists(f"There is a {kind.name} with {name} {text!r} already.")
+        row = (key, version, body, _encode(texts))
+        self._execute(SQL["put"], (*where, *row, checksum_of(*where, row)))
+        for name, (text, _) in old - texts.items():
             self._execute(SQL["drop_text"], (*where, name, text, key))
-        for name, text in new - old:
-            self._execute(SQL["add_text"], (*where, name, text, key, name in kind.unique))
+        for name, (text, lone) in texts.items() - old:
+            self._execute(SQL["add_text"], (*where, name, text, key, lone))
         return Record(key, _decode(kind, body), version)
 
 
-def _record(kind: Kind[V], tenant: str, row: tuple[str, int, bytes, int]) -> Record[V]:
-    _require_intact(kind, tenant, row)
-    key, version, body, _ = row
+def _record(kind: Kind[V], tenant: str, row: Row) -> Record[V]:
+    _require_whole(kind, tenant, row)
     try:
-        return Record(key, _decode(kind, body), version)
+        return Record(row[0], _decode(kind, row[2]), row[1])
     except ValidationError as error:
         raise Damaged(
-            f"The {kind.name} {key!r} is not of the form that this Weft writes: {error}.",
+            f"The {kind.name} {row[0]!r} is not of the form that this Weft writes: {error}.",
             remedy="Use the Weft that wrote it, or restore a backup.",
         ) from error
 
 
-def _require_intact(kind: Kind[Any], tenant: str, row: tuple[str, int, bytes | None, int]) -> None:
-    key, version, body, checksum = row
-    if body is None or checksum_of(kind.name, tenant, key, version, body) != checksum:
+def _require_whole(kind: Kind[Any], tenant: str, row: Row) -> None:
+    if not is_whole(kind.name, tenant, row):
         raise Damaged(
-            f"The {kind.name} {key!r} of tenant {tenant!r} is not what was written.",
+            f"The {kind.name} {row[0]!r} of tenant {tenant!r} is not what was written.",
             remedy=REPAIR,
         )
 

@@ -6,6 +6,7 @@ CREATE TABLE record (
     key      TEXT    NOT NULL,
     version  INTEGER NOT NULL,
     body     BLOB    NOT NULL, -- msgpack
+    texts    BLOB    NOT NULL, -- msgpack of {index name: [text, lone]}, as in record_index
     checksum INTEGER NOT NULL, -- CRC-32 over all of the above
     PRIMARY KEY (kind, tenant, key)
 ) WITHOUT ROWID;
