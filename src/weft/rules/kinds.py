@@ -1,4 +1,4 @@
-"""The kinds of records that rules and connectors share: alarms, the outbox and work orders.
+"""The kinds of records of automation: rules, alarms, the outbox and work orders.
 
 They stand apart from the services, so that a connector can read the outbox without
 knowing how a rule came to fill it. Every index is text; a moment in an index has 20
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from weft.model.alarm import Alarm, OutboxEntry, WorkOrder
 from weft.ports import Kind
+from weft.rules.model import Rule
 
 
 def _alarm_index(alarm: Alarm) -> Mapping[str, str]:
@@ -39,4 +40,14 @@ OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
 # Keyed by the work order's id, which is its action's.
 WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index)
 
-__all__ = ["ALARMS", "OUTBOX", "WORK_ORDERS"]
+# A rule by its name, and every version there ever was by name/number.
+RULES: Kind[Rule] = Kind("rule", Rule)
+RULE_VERSIONS: Kind[Rule] = Kind("rule_version", Rule, index=lambda rule: {"rule": rule.rule_id})
+
+
+def version_key(rule_id: str, version: int) -> str:
+    """Return the key of one version; text order is the order of versions."""
+    return f"{rule_id}/{version:08d}"
+
+
+__all__ = ["ALARMS", "OUTBOX", "RULES", "RULE_VERSIONS", "WORK_ORDERS", "version_key"]

@@ -1,0 +1,156 @@
+"""Alarms as people see them: listed, acknowledged, cleared by hand, each act on record.
+
+A rule raises and clears (`firing`); a person acknowledges, and may clear what the rule
+still holds. An alarm that was cleared by hand stays cleared until its condition has been
+false and true again: that is a new episode with an alarm of its own.
+"""
+
+import builtins
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from weft.errors import Conflict, StaleVersion
+from weft.model.alarm import Alarm, AlarmState, Severity
+from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
+from weft.model.principal import Principal
+from weft.ports import Clock, Reader, Record, Records, Writer
+from weft.registry.changes import Listeners
+from weft.rules.kinds import ALARMS
+from weft.security.audit import Audit
+
+COMMENT_MAX_CHARACTERS = 1_000
+_PAGE = 500
+
+
+class Alarms:
+    """The alarms of all tenants."""
+
+    def __init__(self, records: Records, audit: Audit, clock: Clock) -> None:
+        self._records = records
+        self._audit = audit
+        self._clock = clock
+        self._listeners: Listeners[Alarm] = Listeners()
+
+    def on_change(self, callback: Callable[[Alarm], None]) -> None:
+        """Call `callback` on the loop after each change of an alarm is on disk."""
+        self._listeners.add(callback)
+
+    def tell(self, alarm: Alarm) -> None:
+        """Tell the listeners of a change that is on disk."""
+        self._listeners.tell(alarm)
+
+    async def get(self, tenant: TenantId, alarm_id: AlarmId) -> Alarm:
+        """Return an alarm, or raise `NotFound`."""
+        record = await self._records.read(lambda reader: reader.get(ALARMS, tenant, alarm_id))
+        return record.value
+
+    async def list(  # noqa: PLR0913  one filter each
+        self,
+        tenant: TenantId,
+        *,
+        state: AlarmState | None = None,
+        severity: Severity | None = None,
+        device_id: DeviceId | None = None,
+        rule_id: RuleId | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> builtins.list[Alarm]:
+        """Return the alarms behind `after` (an alarm's id) that match every filter given."""
+        wanted = {
+            "device": device_id, "rule": rule_id, "state": state, "severity": severity
+        }  # fmt: skip
+        given = {name: str(value) for name, value in wanted.items() if value is not None}
+        # The first filter that is given is looked up, the most selective first; the rest sieve.
+        where = next(iter(given.items()), None)
+
+        def work(reader: Reader) -> builtins.list[Alarm]:
+            found: builtins.list[Alarm] = []
+            place = after
+            while len(found) < limit:
+                page = reader.list(ALARMS, tenant, where=where, after=place, limit=_PAGE)
+                found += [record.value for record in page if _matches(record.value, given)]
+                if len(page) < _PAGE:
+                    break
+                place = page[-1].key
+            return found[:limit]
+
+        return await self._records.read(work)
+
+    async def acknowledge(
+        self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""
+    ) -> Alarm:
+        """Take note that a person has seen an alarm; doing so twice changes nothing."""
+
+        def change(alarm: Alarm) -> Alarm:
+            if alarm.state is AlarmState.CLEARED:
+                raise Conflict(
+                    "The alarm has been cleared already.", remedy="There is nothing left to do."
+                )
+            if alarm.state is AlarmState.ACKNOWLEDGED:
+                return alarm
+            return replace(
+                alarm,
+                state=AlarmState.ACKNOWLEDGED,
+                acknowledged_at=self._clock.now(),
+                acknowledged_by=str(actor),
+            )
+
+        return await self._change(actor, alarm_id, "alarm.acknowledge", change, (version, comment))
+
+    async def clear(
+        self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""
+    ) -> Alarm:
+        """Clear an alarm by hand; doing so twice changes nothing."""
+
+        def change(alarm: Alarm) -> Alarm:
+            if alarm.state is AlarmState.CLEARED:
+                return alarm
+            return replace(
+                alarm,
+                state=AlarmState.CLEARED,
+                cleared_at=self._clock.now(),
+                cleared_by=str(actor),
+            )
+
+        return await self._change(actor, alarm_id, "alarm.clear", change, (version, comment))
+
+    async def _change(
+        self,
+        actor: Principal,
+        alarm_id: AlarmId,
+        action: str,
+        change: Callable[[Alarm], Alarm],
+        given: tuple[int | None, str],
+    ) -> Alarm:
+        version, comment = given
+
+        def work(writer: Writer) -> tuple[Alarm, Alarm]:
+            record = writer.get(ALARMS, actor.tenant, alarm_id)
+            _require_version(record, version)
+            new = change(record.value)
+            if new is record.value:
+                return new, new
+            new = replace(new, version=record.value.version + 1)
+            writer.put(ALARMS, actor.tenant, alarm_id, new, version=record.version)
+            detail = {"comment": comment[:COMMENT_MAX_CHARACTERS], "device": new.device_id}
+            self._audit.entry(writer, actor, action, f"alarm:{alarm_id}", detail=detail)
+            return record.value, new
+
+        old, new = await self._records.write(work)
+        if new is not old:
+            self.tell(new)
+        return new
+
+
+def _matches(alarm: Alarm, given: dict[str, str]) -> bool:
+    index = ALARMS.index(alarm)
+    return all(index[name] == value for name, value in given.items())
+
+
+def _require_version(record: Record[Alarm], version: int | None) -> None:
+    if version is not None and record.value.version != version:
+        raise StaleVersion(
+            f"The alarm is at version {record.value.version}, not {version}.",
+            remedy="Read it again, then decide.",
+        )

@@ -1,0 +1,286 @@
+"""The engine: rules as a projection of the journal, and the writing of what they ask for.
+
+`apply` evaluates and appends to a list; `run` writes that list at once, in order, many
+requests to a transaction. `checkpoint` awaits what is still to be written and only then
+stores the state with its position, so that a crash repeats requests and never loses one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from weft.model.alarm import Action
+from weft.model.device import Device
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Committed
+from weft.ports import Deciding, Kind, Reader, Records, V, Writer
+from weft.registry.changes import Listeners
+from weft.rules.alarms import Alarms
+from weft.rules.firing import Fired, Firing
+from weft.rules.health import RuleHealth
+from weft.rules.kinds import RULES
+from weft.rules.model import Rule
+from weft.rules.requests import Request
+from weft.rules.runtime import Runtime, Surroundings
+from weft.rules.state import CHUNKS, POSITIONS, Chunk, DeviceState, Row
+from weft.security.audit import Audit
+
+PLATFORM = TenantId("")
+CHUNK_ROWS = 256  # devices in one record: about 20 KB
+WRITE_MAX = 256  # requests in one transaction
+_PAGE = 500
+
+
+class RulesSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[rules]`: how rules are evaluated."""
+
+    errors_in_a_row: int = 100  # RU-2: then a rule that works nowhere is paused
+    tick_lag_s: float = 0.5  # messages received this long ago have been committed and applied
+    tick_interval_s: float = 0.1  # how late a timer may fire when no message comes
+
+
+class Chunks:
+    """The rows of all devices in records of CHUNK_ROWS; only changed records are written."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[TenantId, str], dict[str, Row]] = {}
+        self._places: dict[tuple[TenantId, str], str] = {}
+        self._open: dict[TenantId, str] = {}
+        self._dirty: set[tuple[TenantId, str]] = set()
+
+    def load(self, tenant: TenantId, key: str, chunk: Chunk) -> None:
+        """Take a record from disk."""
+        self._rows[tenant, key] = dict(chunk.rows)
+        self._open[tenant] = key
+        for device_id in chunk.rows:
+            self._places[tenant, device_id] = key
+
+    def put(self, tenant: TenantId, device_id: str, row: Row) -> None:
+        """Set the row of a device."""
+        key = self._places.get((tenant, device_id))
+        if key is None:
+            key = self._room(tenant)
+            self._places[tenant, device_id] = key
+        self._rows[tenant, key][device_id] = row
+        self._dirty.add((tenant, key))
+
+    def drop(self, tenant: TenantId, device_id: str) -> None:
+        """Remove the row of a device."""
+        key = self._places.pop((tenant, device_id), None)
+        if key is not None:
+            self._rows[tenant, key].pop(device_id, None)
+            self._dirty.add((tenant, key))
+
+    def take_dirty(self) -> dict[tuple[TenantId, str], Chunk]:
+        """Return the records that have changed since the last call."""
+        taken = {place: Chunk(rows=dict(self._rows[place])) for place in sorted(self._dirty)}
+        self._dirty.clear()
+        return taken
+
+    def give_back(self, taken: dict[tuple[TenantId, str], Chunk]) -> None:
+        """Mark records as changed that could not be written."""
+        self._dirty.update(taken)
+
+    def _room(self, tenant: TenantId) -> str:
+        key = self._open.get(tenant, "")
+        if not key or len(self._rows[tenant, key]) >= CHUNK_ROWS:
+            key = f"{int(key or -1) + 1:08d}"
+            self._open[tenant] = key
+            self._rows[tenant, key] = {}
+        return key
+
+
+class Engine:
+    """The projection named "rules"."""
+
+    name = "rules"
+
+    def __init__(
+        self,
+        records: Records,
+        around: Surroundings,
+        firing: tuple[Deciding, Audit],
+        alarms: Alarms,
+        settings: RulesSettings | None = None,
+    ) -> None:
+        self._settings = settings or RulesSettings()
+        self._records = records
+        self._requests: list[Request] = []
+        self._runtime = Runtime(around, self._ask, errors_in_a_row=self._settings.errors_in_a_row)
+        policy, audit = firing
+        self._firing = Firing(policy, audit, self._runtime.health)
+        self._alarms = alarms
+        self._actions: Listeners[Sequence[Action]] = Listeners()
+        self._chunks = Chunks()
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._position = 0
+        self._applied = 0
+
+    # --- set-up ---------------------------------------------------------------------------
+
+    def on_actions(self, callback: Callable[[Sequence[Action]], None]) -> None:
+        """Call `callback` on the loop when actions have been put in the outbox."""
+        self._actions.add(callback)
+
+    async def load(self) -> None:
+        """Read rules and state; call once, after the registry and before the first message."""
+
+        def work(
+            reader: Reader,
+        ) -> tuple[int, list[tuple[TenantId, str, Rule]], list[tuple[TenantId, str, Chunk]]]:
+            found = reader.find(POSITIONS, PLATFORM, self.name)
+            return found.value if found else 0, _all(reader, RULES), _all(reader, CHUNKS)
+
+        self._position, rules, chunks = await self._records.read(work)
+        self._applied = self._position
+        for _tenant, _key, rule in rules:
+            if rule.runs:
+                self._runtime.set_rule(rule, at=rule.updated_at)
+        for tenant, key, chunk in chunks:
+            self._chunks.load(tenant, key, chunk)
+            for device_id, row in chunk.rows.items():
+                self._runtime.restore(tenant, DeviceId(device_id), row)
+        for _tenant, _key, rule in rules:
+            if not rule.enabled:  # stopped, and then we stopped before its alarms were cleared
+                self._runtime.drop_rule(rule, at=rule.updated_at, reason="the rule was disabled")
+
+    def rule_changed(self, old: Rule | None, new: Rule | None, *, at: int) -> None:
+        """Take in a rule that was saved, stopped or deleted."""
+        if new is not None and new.enabled:
+            if new.paused:
+                self._runtime.pause_rule(new)
+            else:
+                self._runtime.health.forget(new.tenant, new.rule_id)
+                self._runtime.set_rule(new, at=at)
+        elif old is not None:
+            reason = "the rule was disabled" if new else "the rule was deleted"
+            self._runtime.drop_rule(new or old, at=at, reason=reason)
+        self._wake_up()
+
+    def device_changed(self, old: Device | None, new: Device | None, *, at: int) -> None:
+        """Take in that a device was made, changed or deleted."""
+        if new is None and old is not None:
+            self._chunks.drop(old.tenant, old.device_id)
+            self._runtime.forget_device(old.tenant, old.device_id, at=at)
+        self._runtime.invalidate()
+        self._wake_up()
+
+    def types_changed(self) -> None:
+        """Take in that a device type was saved or deleted."""
+        self._runtime.forget_programs()
+
+    def health(self, tenant: TenantId, rule_id: str) -> RuleHealth:
+        """Return how a rule is doing since the start."""
+        return self._runtime.rule_health(tenant, rule_id)
+
+    # --- projection -----------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """Durable position."""
+        return self._position
+
+    @property
+    def applied(self) -> int:
+        """Position of the newest message evaluated."""
+        return self._applied
+
+    @property
+    def backlog(self) -> int:
+        """Messages applied and not yet durable, and requests still to be written."""
+        return self._applied - self._position + len(self._requests)
+
+    def apply(self, batch: Committed) -> None:
+        """Evaluate a batch; what was seen before is passed over."""
+        if batch.last <= self._applied:
+            return
+        self._runtime.apply(batch, after=self._applied)
+        self._applied = batch.last
+        if self._requests:
+            self._wake.set()
+
+    async def tick(self, now: int) -> None:
+        """Let timers fire though no message comes.
+
+        Only what was due `tick_lag_s` ago fires: a message received before then has been
+        applied, so live and replay agree.
+        """
+        self._runtime.advance(now - round(self._settings.tick_lag_s * 1_000_000_000))
+        self._wake_up()
+
+    async def checkpoint(self) -> None:
+        """Make everything applied so far durable."""
+        position, dirty = self._applied, self._runtime.dirty
+        self._runtime.dirty = []
+        for state in dirty:
+            state.dirty = False
+            self._keep(state)
+        taken = self._chunks.take_dirty()
+        if position == self._position and not taken:
+            return
+
+        def work(writer: Writer) -> None:
+            for (tenant, key), chunk in taken.items():
+                writer.put(CHUNKS, tenant, key, chunk)
+            writer.put(POSITIONS, PLATFORM, self.name, position)
+
+        try:
+            await self.flush()
+            await self._records.write(work)
+        except BaseException:
+            self._chunks.give_back(taken)
+            raise
+        self._position = position
+
+    def _keep(self, state: DeviceState) -> None:
+        if self._runtime.states.get((state.tenant, state.device_id)) is state:
+            self._chunks.put(state.tenant, state.device_id, state.row())
+
+    # --- writing --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Write requests as they come, until cancelled; raises `StorageError`, keeps the rest."""
+        while True:
+            await self.flush()
+            await self._wake.wait()
+            self._wake.clear()
+
+    async def flush(self) -> None:
+        """Write everything that was asked for until now, in order."""
+        async with self._writing:
+            while self._requests:
+                batch = self._requests[:WRITE_MAX]
+                denied = self._firing.denied(batch)
+                fired = await self._records.write(
+                    lambda writer, batch=batch, denied=denied: self._firing.write(  # type: ignore[misc]  # bound now
+                        writer, batch, denied
+                    )
+                )
+                del self._requests[: len(batch)]
+                self._tell(fired)
+
+    def _tell(self, fired: Fired) -> None:
+        for alarm in fired.alarms:
+            self._alarms.tell(alarm)
+        if fired.actions:
+            self._actions.tell(fired.actions)
+
+    def _ask(self, request: Request) -> None:
+        # Bounded by `backlog`: the pipeline stops reading while requests wait.
+        self._requests.append(request)
+
+    def _wake_up(self) -> None:
+        if self._requests:
+            self._wake.set()
+
+
+def _all(reader: Reader, kind: Kind[V]) -> list[tuple[TenantId, str, V]]:
+    found: list[tuple[TenantId, str, V]] = []
+    for tenant in reader.tenants(kind):
+        after = ""
+        while page := reader.list(kind, tenant, after=after, limit=_PAGE):
+            found += [(tenant, record.key, record.value) for record in page]
+            after = page[-1].key
+    return found

@@ -1,0 +1,187 @@
+"""Writing what rules ask for: an alarm, its actions and its audit entry, all or none.
+
+Every write adds what is not there yet, under ids derived from the episode. So asking
+again, after a crash or a replay, changes nothing.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from weft.model.alarm import (
+    Action,
+    Alarm,
+    AlarmState,
+    OutboxEntry,
+    OutboxState,
+    WorkOrder,
+    WorkOrderState,
+)
+from weft.model.ids import ActionId, WorkOrderId, derived_id
+from weft.ports import Deciding, Writer
+from weft.rules.health import Health
+from weft.rules.kinds import ALARMS, OUTBOX, RULES, WORK_ORDERS
+from weft.rules.model import ActionKind, Rule, RuleAction
+from weft.rules.requests import Clear, Pause, Raise, Request
+from weft.rules.templates import fill_all
+from weft.security.audit import Audit
+
+ACT = "rule.act"
+
+
+class Fired(Struct):
+    """What a write has changed, to be told once it is on disk."""
+
+    alarms: list[Alarm]
+    actions: list[Action]
+    paused: list[Rule]
+
+
+class Firing:
+    """Turns requests into records, with the rights of the rules' owners."""
+
+    def __init__(self, policy: Deciding, audit: Audit, health: Health) -> None:
+        self._policy = policy
+        self._audit = audit
+        self._health = health
+
+    def denied(self, requests: Sequence[Request]) -> dict[tuple[str, int], str]:
+        """Ask for each action whether its rule's owner may still do it (AZ-5).
+
+        Returns {(alarm id, index of the action): why not}. Runs on the loop, before the write.
+        """
+        refused: dict[tuple[str, int], str] = {}
+        for request in requests:
+            if not isinstance(request, Raise):
+                continue
+            for place, action in enumerate(request.rule.document.actions):
+                target = f"connector:{action.connector}"
+                decision = self._policy.decide(request.rule.owner, ACT, target)
+                if not decision.allowed:
+                    refused[request.alarm_id, place] = decision.reason
+                    self._health.denied(request.rule, decision.reason)
+        return refused
+
+    def write(
+        self, writer: Writer, requests: Sequence[Request], denied: dict[tuple[str, int], str]
+    ) -> Fired:
+        """Write requests in their order."""
+        fired = Fired([], [], [])
+        for request in requests:
+            match request:
+                case Raise():
+                    self._raise(writer, request, denied, fired)
+                case Clear():
+                    self._clear(writer, request, fired)
+                case Pause():
+                    self._pause(writer, request, fired)
+        return fired
+
+    def _raise(
+        self, writer: Writer, request: Raise, denied: dict[tuple[str, int], str], fired: Fired
+    ) -> None:
+        alarm = request.alarm()
+        if writer.find(ALARMS, alarm.tenant, alarm.alarm_id) is not None:
+            return
+        writer.insert(ALARMS, alarm.tenant, alarm.alarm_id, alarm)
+        fired.alarms.append(alarm)
+        rule = request.rule
+        facts = {"rule": rule.rule_id, "version": rule.version, "device": request.device_id}
+        target = f"alarm:{alarm.alarm_id}"
+        self._audit.entry(writer, rule.principal, "alarm.raise", target, detail=facts)
+        for place, action in enumerate(rule.document.actions):
+            reason = denied.get((alarm.alarm_id, place))
+            if reason is not None:
+                self._audit.entry(
+                    writer,
+                    rule.principal,
+                    ACT,
+                    f"connector:{action.connector}",
+                    outcome="denied",
+                    detail={"reason": reason, "alarm": alarm.alarm_id},
+                )
+                continue
+            made = _action(request, alarm, place, action)
+            _request_action(writer, alarm, made)
+            fired.actions.append(made)
+
+    def _clear(self, writer: Writer, request: Clear, fired: Fired) -> None:
+        record = writer.find(ALARMS, request.tenant, request.alarm_id)
+        if record is None or record.value.state is AlarmState.CLEARED:
+            return
+        alarm = replace(
+            record.value,
+            state=AlarmState.CLEARED,
+            cleared_at=request.at,
+            cleared_by="rule",
+            clearing_position=request.position,
+            version=record.value.version + 1,
+        )
+        writer.put(ALARMS, request.tenant, request.alarm_id, alarm, version=record.version)
+        fired.alarms.append(alarm)
+        self._audit.entry(
+            writer,
+            request.rule.principal,
+            "alarm.clear",
+            f"alarm:{alarm.alarm_id}",
+            detail={"device": request.device_id, "reason": request.reason},
+        )
+
+    def _pause(self, writer: Writer, request: Pause, fired: Fired) -> None:
+        rule = request.rule
+        record = writer.find(RULES, rule.tenant, rule.rule_id)
+        if record is None or record.value.version != rule.version or record.value.paused:
+            return
+        paused = replace(record.value, paused=request.reason)
+        writer.put(RULES, rule.tenant, rule.rule_id, paused, version=record.version)
+        fired.paused.append(paused)
+        self._audit.entry(
+            writer,
+            rule.principal,
+            "rule.pause",
+            f"rule:{rule.rule_id}",
+            detail={"reason": request.reason, "version": rule.version},
+        )
+
+
+def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Action:
+    return Action(
+        action_id=ActionId(derived_id("action", alarm.alarm_id, str(place))),
+        tenant=alarm.tenant,
+        connector=action.connector,
+        kind=action.kind.value,
+        alarm_id=alarm.alarm_id,
+        parameters={
+            **fill_all(action.parameters, request.values),
+            "alarm": {
+                "device": alarm.device_id,
+                "rule": alarm.rule_id,
+                "rule_version": alarm.rule_version,
+                "severity": alarm.severity.value,
+                "message": alarm.message,
+                "raised_at": alarm.raised_at,
+            },
+        },
+        created_at=alarm.raised_at,
+    )
+
+
+def _request_action(writer: Writer, alarm: Alarm, action: Action) -> None:
+    entry = OutboxEntry(action=action, state=OutboxState.PENDING, next_attempt_at=action.created_at)
+    writer.insert(OUTBOX, alarm.tenant, action.action_id, entry)
+    if action.kind != ActionKind.WORK_ORDER:
+        return
+    details = {key: one for key, one in action.parameters.items() if key not in {"title", "alarm"}}
+    order = WorkOrder(
+        work_order_id=WorkOrderId(action.action_id),
+        tenant=alarm.tenant,
+        alarm_id=alarm.alarm_id,
+        device_id=alarm.device_id,
+        connector=action.connector,
+        title=str(action.parameters["title"]),
+        state=WorkOrderState.REQUESTED,
+        created_at=action.created_at,
+        details=details,
+    )
+    writer.insert(WORK_ORDERS, alarm.tenant, action.action_id, order)

@@ -1,0 +1,69 @@
+"""What the evaluation of rules asks for: to raise, to clear, to pause. Plain values in order."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from weft.model.alarm import Alarm, AlarmState, Evidence
+from weft.model.ids import AlarmId, DeviceId, TenantId, derived_id
+from weft.rules.model import Rule
+from weft.rules.templates import fill
+
+
+class Raise(Struct, frozen=True):
+    """A condition has held for long enough."""
+
+    rule: Rule
+    device_id: DeviceId
+    position: int  # the sample with which the condition became true
+    episode: str
+    at: int
+    evidence: tuple[Evidence, ...]
+    values: dict[str, Any]  # what templates may name
+
+    @property
+    def alarm_id(self) -> AlarmId:
+        """The one id of this episode, however often it is seen."""
+        rule = self.rule
+        parts = (rule.tenant, rule.rule_id, str(rule.version), self.device_id, self.episode)
+        return AlarmId(derived_id("alarm", *parts))
+
+    def alarm(self) -> Alarm:
+        """Make the alarm."""
+        document = self.rule.document
+        return Alarm(
+            alarm_id=self.alarm_id,
+            tenant=self.rule.tenant,
+            rule_id=self.rule.rule_id,
+            rule_version=self.rule.version,
+            device_id=self.device_id,
+            episode=self.position,
+            severity=document.severity,
+            state=AlarmState.ACTIVE,
+            message=fill(document.message or "{rule} on {device}", self.values),
+            raised_at=self.at,
+            evidence=self.evidence,
+        )
+
+
+class Clear(Struct, frozen=True):
+    """A raised condition is over; `reason` is empty when the rule itself found so."""
+
+    rule: Rule
+    tenant: TenantId
+    device_id: DeviceId
+    alarm_id: AlarmId
+    at: int
+    position: int | None
+    reason: str = ""
+
+
+class Pause(Struct, frozen=True):
+    """A rule that only fails is stopped, for its tenant alone (RU-2)."""
+
+    rule: Rule
+    reason: str
+    at: int
+
+
+Request = Raise | Clear | Pause
