@@ -202,6 +202,7 @@ __all__ = [
     "MAIN",
     "NEVER_S",
     "OTHER",
+    "BrokerSettings",
     "FakeLink",
     "FakePolicy",
     "Reason",

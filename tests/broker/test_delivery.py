@@ -1,6 +1,7 @@
 """Messages as subscribers' queues share them."""
 
 from tests.broker.support import Station
+
 from weft.broker.delivery import Message, Reason
 from weft.model.message import PublishProperties
 

@@ -1,7 +1,6 @@
 """The broker's metrics."""
 
 from prometheus_client import REGISTRY
-
 from tests.broker.support import ALICE, BrokerSettings, Station
 
 

@@ -1,8 +1,8 @@
 """Wills: the last word of a lost connection."""
 
 import pytest
-
 from tests.broker.support import ALICE, BOB
+
 from weft.broker.wills import DueWill, Will, Wills
 from weft.errors import Forbidden, StorageError
 from weft.model.principal import Principal
