@@ -1,5 +1,6 @@
 """What the broker's tests stand on: a link that remembers, a policy that can be changed."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,7 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.writable = True
+        self.came = asyncio.Event()
         self.batches: list[list[Delivery]] = []
         self.released: list[int] = []
         self.closed: Reason | None = None
@@ -74,6 +76,7 @@ class FakeLink:
     def send(self, deliveries: Sequence[Delivery]) -> None:
         assert deliveries
         self.batches.append(list(deliveries))
+        self.came.set()
 
     def release(self, packet_ids: Sequence[int]) -> None:
         self.released.extend(packet_ids)
@@ -105,6 +108,7 @@ class Station:
         self.clock = FakeClock()
         self.settings = settings or BrokerSettings()
         self.wills: list[tuple[Principal, Will]] = []
+        self.will_came = asyncio.Event()
         self.will_error: Exception | None = None
         self.forgotten: list[str] = []
         self.journal: list[Envelope] = []
@@ -121,6 +125,7 @@ class Station:
         if self.will_error is not None:
             raise self.will_error
         self.wills.append((who, will))
+        self.will_came.set()
 
     async def _forget(self, session: str) -> None:
         self.forgotten.append(session)

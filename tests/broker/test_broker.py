@@ -446,8 +446,8 @@ async def test_run_writes_at_once_what_a_subscriber_waits_for() -> None:
         station.publish("t", b"once", qos=2)
         station.broker.detach(doomed, doomed_link, will_wanted=True)
         async with asyncio.timeout(5):
-            while not (link.deliveries and station.wills):
-                await asyncio.sleep(0)
+            await link.came.wait()
+            await station.will_came.wait()
         running.cancel()
 
     assert link.payloads == [b"once"]

@@ -46,8 +46,8 @@ async def test_no_local_spares_a_client_its_own_messages() -> None:
     await station.subscribe(session, "t", no_local=True)
     await station.subscribe(other, "t")
 
-    station.publish("t", b"mine", session=session.key)
-    station.publish("t", b"theirs", session=other.key)
+    station.publish("t", b"mine", session=session.client_key)
+    station.publish("t", b"theirs", session=other.client_key)
 
     assert link.payloads == [b"theirs"]
     assert other_link.payloads == [b"mine", b"theirs"]
@@ -60,7 +60,7 @@ async def test_an_overlap_without_no_local_still_brings_ones_own() -> None:
     await station.subscribe(session, "t", qos=2, no_local=True, identifier=1)
     await station.subscribe(session, "#", qos=1, identifier=2)
 
-    station.publish("t", b"mine", qos=2, session=session.key)
+    station.publish("t", b"mine", qos=2, session=session.client_key)
 
     (one,) = link.deliveries
     assert (one.qos, one.subscription_ids) == (1, (2,))

@@ -176,7 +176,7 @@ class Broker:
         shared: Delivery | None = None  # one object for all plain QoS 0 subscribers
         for target in targets:
             session = target.session
-            if envelope.session == session.key:
+            if envelope.session == session.client_key:
                 if target.own is None:
                     continue
                 target = target.own  # noqa: PLW2901  the same session, by what it may hear of itself

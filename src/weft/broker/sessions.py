@@ -20,7 +20,7 @@ from weft.broker.settings import BrokerSettings
 from weft.broker.subscriptions import Subscription
 from weft.broker.wills import Will
 from weft.model.ids import new_id
-from weft.model.principal import Principal
+from weft.model.principal import Principal, client_key
 from weft.observability.log import get_logger
 from weft.ports import Clock, Deciding
 
@@ -62,7 +62,8 @@ class Session:
     """One subscriber's state. All of it is touched on the loop only."""
 
     def __init__(self, common: Common, principal: Principal, client_id: str, *, at: int) -> None:
-        self.key = new_id()
+        self.key = new_id()  # of this session; a clean start makes another one
+        self.client_key = client_key(principal, client_id)  # as envelopes name their sender
         self.common = common
         self.principal = principal
         self.client_id = client_id
@@ -71,7 +72,7 @@ class Session:
         self.expiry_s = 0
         self.subscriptions: dict[str, Subscription] = {}
         self.will: Will | None = None
-        self.inbound_qos_two = False  # the transport says so: the journal then knows its ids
+        self.inbound_qos_two = False  # set by the transport: the journal knows ids of it
         self.stored = False
         self.ended = False
         self.link: Link | None = None

@@ -84,7 +84,6 @@ class StoredSession(Struct, frozen=True):
     next_packet_id: int
     inflight: tuple[tuple[int, int, bool], ...]  # (seq, packet id, released)
     gone: tuple[int, ...]  # items of chunks still stored that are done
-    inbound_qos_two: bool
     will: Will | None
     will_due_at: int  # 0 while the session is live
 
@@ -191,7 +190,6 @@ def _store_session(session: Session, due: DueWill | None) -> StoredSession:
             (item.seq, item.packet_id, item.released) for item in session.inflight.values()
         ),
         gone=tuple(sorted(session.gone())),
-        inbound_qos_two=session.inbound_qos_two,
         will=due.will if due is not None else session.will,
         will_due_at=due.due_at if due is not None else 0,
     )
@@ -242,7 +240,7 @@ def _restore_session(
     session.expiry_s = stored.expiry_s
     session.next_seq = stored.next_seq
     session.next_packet_id = stored.next_packet_id
-    session.inbound_qos_two = stored.inbound_qos_two
+    session.inbound_qos_two = True  # perhaps; to forget what is not there harms nobody
     session.will = stored.will
     return session, stored
 
