@@ -63,7 +63,7 @@ class RejectionReason(Struct, array_like=True, frozen=True):
     remedy: str
 
 
-class Envelope(Struct, array_like=True, eq=False):
+class Envelope(Struct, array_like=True, eq=False, gc=False):
     """One admitted message."""
 
     route: Route

@@ -14,7 +14,7 @@ Scalar = float | int | bool | str
 Values = Struct | Mapping[str, Any]
 
 
-class Reading(Struct, eq=False):
+class Reading(Struct, eq=False, gc=False):
     """Values of one device at one moment.
 
     `at` is ns UTC: the device's own time, or that of receipt where it sent none.

@@ -5,10 +5,10 @@ or the twin is stored. Values count by the moment they were measured, so a late 
 not overwrite a newer one.
 """
 
-from functools import lru_cache
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
+from msgspec.structs import astuple
 
 from weft.model.telemetry import Reading, items_of
 from weft.model.twin import Latest, Properties
@@ -26,12 +26,23 @@ class Reported(Struct):
 class TwinState:
     """One device's twin in memory."""
 
-    __slots__ = ("_noted", "note", "stored")
+    __slots__ = ("_last", "_noted", "stored")
 
     def __init__(self, stored: Reported) -> None:
         self.stored = stored
-        self._noted: list[list[Reading]] = []
-        self.note = self._noted.append
+        self._noted: list[Reading] = []
+        self._last: Reading | None = None
+
+    def note(self, readings: list[Reading]) -> None:
+        """Take in readings; one that a newer one outdates in full is dropped at once."""
+        reading = readings[0]
+        last = self._last
+        if len(readings) == 1 and last is not None and _outdates(reading, last):
+            self._noted[-1] = reading
+        else:
+            self._noted += readings
+            reading = readings[-1]
+        self._last = reading
 
     def report(self, patch: Properties) -> None:
         """Merge what the device reports (RFC 7396): null removes."""
@@ -41,36 +52,27 @@ class TwinState:
     def merge(self) -> Reported:
         """Work the noted readings in and return the state."""
         telemetry = self.stored.telemetry
-        for readings in self._newest_first():
-            for key, value in items_of(readings.values):
+        noted = self._noted
+        if len(noted) > 1:
+            noted.sort(key=lambda reading: reading.at)  # stable: of equal moments the last counts
+        for reading in noted:
+            for key, value in items_of(reading.values):
                 known = telemetry.get(key)
-                if known is None or known.at <= readings.at:
-                    telemetry[key] = Latest(value, readings.at)
-        self._noted.clear()
+                if known is None or known.at <= reading.at:
+                    telemetry[key] = Latest(value, reading.at)
+        noted.clear()
+        self._last = None
         return self.stored
 
-    def _newest_first(self) -> list[Reading]:
-        """Return the readings that can still matter: stop when all keys have newer values."""
-        flat = [reading for readings in self._noted for reading in readings]
-        flat.sort(key=lambda reading: reading.at)
-        needed: list[Reading] = []
-        seen: set[str] = set()
-        for reading in reversed(flat):
-            values = reading.values
-            if isinstance(values, Struct):
-                if _keys_of(type(values)) <= seen:
-                    continue
-            elif values.keys() <= seen:
-                continue
-            needed.append(reading)
-            seen.update(key for key, _ in items_of(values))
-        needed.reverse()
-        return needed
 
-
-@lru_cache(maxsize=1_000)
-def _keys_of(values_class: type[Struct]) -> frozenset[str]:
-    return frozenset(values_class.__struct_encode_fields__)
+def _outdates(new: Reading, old: Reading) -> bool:
+    """Whether every key of `old` has a newer value in `new`."""
+    if new.at < old.at:
+        return False
+    values, before = new.values, old.values
+    if isinstance(values, Struct):
+        return type(values) is type(before) and UNSET not in astuple(values)
+    return not isinstance(before, Struct) and before.keys() <= values.keys()
 
 
 def merge_patch(target: Properties, patch: Properties) -> Properties:

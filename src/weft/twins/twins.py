@@ -5,6 +5,7 @@ desired but not yet reported is the delta. Every write of the desired side names
 version it read, so no writer undoes another unseen.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from weft.security.audit import Audit
 from weft.twins.state import Reported, TwinState, merge_patch
 
 ROUTES_MAX = 100_000
+COPIED_AT_ONCE = 100  # twins, before other work has its turn
 PLATFORM = TenantId("")
 
 V = TypeVar("V")
@@ -137,7 +139,14 @@ class Twins:
         if applied == self._durable:
             return
         dirty, self._dirty = self._dirty, set()
-        changed = [(key, _copy(self._states[key].merge())) for key in dirty if key in self._states]
+        # Later messages may slip in between two devices: reading them again changes nothing.
+        changed: list[tuple[Key, Reported]] = []
+        for number, key in enumerate(dirty):
+            state = self._states.get(key)
+            if state is not None:
+                changed.append((key, _copy(state.merge())))
+            if number % COPIED_AT_ONCE == COPIED_AT_ONCE - 1:
+                await asyncio.sleep(0)
 
         def write(w: Writer) -> None:
             for (tenant, device_id), value in changed:
