@@ -1,8 +1,9 @@
 """The evaluation of rules: pure over (message, state, virtual clock). No I/O, no records.
 
 The same code runs live, after a crash and over last month's journal. Its clock is the
-time of receipt of the messages: a timer fires when the next message was received at or
-after it is due, or when `advance` says that everything received before has been applied.
+time of receipt of the messages: a timer fires when the next message was received after
+it is due (one received just then is looked at first), or when `advance` says that
+everything received before has been applied.
 
 The words, precisely:
 
@@ -180,7 +181,7 @@ class Runtime:
             position += 1
             if position <= after:
                 continue
-            if envelope.received_at >= self.due:
+            if envelope.received_at > self.due:
                 self.advance(envelope.received_at)
             try:
                 state = routes[envelope.route]
@@ -231,7 +232,7 @@ class Runtime:
 
     def advance(self, now: int) -> None:
         """Fire what is due: every message received before `now` has been applied."""
-        while self._timers and self._timers[0][0] <= now:
+        while self._timers and self._timers[0][0] < now:
             due, tenant, device_id, rule_id, position = heapq.heappop(self._timers)
             state = self.states.get((TenantId(tenant), DeviceId(device_id)))
             rule = self.rules(TenantId(tenant)).get(rule_id)
@@ -263,7 +264,7 @@ class Runtime:
             rule = compiled.rule
             bits = mask >> BITS * place & MASK
             if position <= rule.effective_after:
-                state.busy = True  # written before this version was: look again later
+                state.mask, state.busy = -1, True  # older than this version: look again later
                 continue
             cell = state.cells.get(rule.rule_id)
             if bits & ERROR:
