@@ -6,6 +6,7 @@ import pytest
 from tests.ingest.support import PUMP_7, Door, Recorder
 
 from weft.errors import StorageError
+from weft.ingest.metrics import PARKED
 from weft.ingest.pipeline import Pipeline, PipelineSettings, slice_of
 from weft.ingest.submit import Message
 from weft.model.message import Committed, QosTwo
@@ -75,7 +76,7 @@ async def test_a_message_that_meets_a_bug_is_parked_and_the_others_go_on() -> No
             b'{"rpm": 1}',
             b'{"rpm": 3}',
         ]
-        assert door.pipeline.metrics.parked.labels("recorder")._value.get() == 1
+        assert PARKED.labels("recorder")._value.get() == 1
 
 
 async def test_a_projection_behind_gets_exactly_what_it_misses_decoded_again() -> None:

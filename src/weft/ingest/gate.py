@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
+from weft.ingest import metrics
 from weft.ingest.decode import Decode, Decoders
 from weft.ingest.dialects import native
 from weft.ingest.duplicates import Recent
@@ -177,7 +178,7 @@ class Gate:
         if message.qos == 1:
             sent = (message.packet_id, hash(payload))
             if message.dup and sent in session.recent:
-                self._pipeline.metrics.duplicates.inc()
+                metrics.DUPLICATES.inc()
                 return None
             session.recent.append(sent)
         self._pipeline.add(
@@ -242,7 +243,7 @@ class Gate:
             session.device_id or _device_in(message.topic),
             principal_uid=principal.uid,
         )
-        self._pipeline.metrics.rejected.labels(error.code).inc()
+        metrics.REJECTED.labels(error.code).inc()
         self._pipeline.add(
             Envelope(
                 route,

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from weft.errors import StorageError
+from weft.ingest import metrics
 from weft.ingest.duplicates import REBUILD_MESSAGES, DuplicateWindow
-from weft.ingest.metrics import PipelineMetrics
 from weft.model.message import Batch, Committed, Decoded, Envelope, QosTwo
 from weft.observability.log import get_logger
 from weft.ports import Journal, Projection
@@ -65,7 +65,6 @@ class Pipeline:
         decode_again: Callable[[Envelope], Decoded],
     ) -> None:
         self.duplicates = DuplicateWindow()
-        self.metrics = PipelineMetrics()
         self.failing: StorageError | None = None
         self._journal = journal
         self._projections = projections
@@ -193,7 +192,7 @@ class Pipeline:
         self, batch: Batch, waiting: dict[Sender, list[Any]], error: StorageError
     ) -> None:
         self.failing = error
-        self.metrics.failed_commits.inc()
+        metrics.FAILED_COMMITS.inc()
         log.error(
             "commit_failed",
             messages=len(batch.envelopes),
@@ -209,7 +208,9 @@ class Pipeline:
     def _apply(self, committed: Committed) -> None:
         for projection in self._projections:
             self._apply_to(projection, committed)
-        self.metrics.committed(len(committed.envelopes), committed.last)
+        metrics.MESSAGES.inc(len(committed.envelopes))
+        metrics.BATCHES.inc()
+        metrics.HEAD.set(committed.last)
 
     def _apply_to(self, projection: Projection, committed: Committed) -> None:
         try:
@@ -223,7 +224,7 @@ class Pipeline:
         try:
             projection.apply(one)
         except Exception as error:  # noqa: BLE001  parked and counted, see above
-            self.metrics.parked.labels(projection.name).inc()
+            metrics.PARKED.labels(projection.name).inc()
             log.error(
                 "message_parked",
                 projection=projection.name,
