@@ -1,0 +1,286 @@
+"""The outbox: one record at the far side, whatever goes wrong, and nothing dropped."""
+
+import asyncio
+
+import pytest
+from tests.connectors.support import ALICE, MAIN, OTHER, FakeConnector, Plant, alarm, entry
+
+from weft.connectors.outbox import OutboxSettings
+from weft.errors import Conflict, ConnectorError, Invalid, NotFound
+from weft.model.alarm import OutboxState, WorkOrderState
+from weft.model.ids import ActionId
+from weft.rules.kinds import ALARMS, OUTBOX
+from weft.security.audit import AUDIT
+
+DOWN = ConnectorError("The connection failed.")
+WRONG = ConnectorError("Create: the far side answered 422.", permanent=True, remedy="Fix it.")
+
+
+async def test_an_action_becomes_one_remote_record_known_to_both_sides() -> None:
+    """The rule asked, the ERP answered: entry and work order carry the remote id together."""
+    plant, item = Plant(), entry()
+    await plant.put(item, raised=alarm())
+
+    assert await plant.outbox.deliver_due() == 1
+
+    stored, order = await plant.entry(item), await plant.order(item)
+    assert (stored.state, stored.remote_id, stored.attempts) == (OutboxState.DELIVERED, "1", 1)
+    assert stored.delivered_at == plant.clock.now()
+    assert (order.state, order.remote_id, order.remote_state) == (WorkOrderState.OPEN, "1", "Open")
+    assert order.remote_url == "https://erp.example/1"
+    assert plant.seen == [order]
+    situation = plant.erp.made[item.action.action_id]
+    assert situation.alarm == alarm()
+    assert situation.work_order is not None
+
+
+async def test_what_was_delivered_is_not_delivered_again() -> None:
+    """A restart reads the outbox again; delivered entries are left alone."""
+    plant, item = Plant(), entry()
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+
+    assert await plant.outbox.deliver_due() == 0
+    assert len(plant.erp.calls) == 1
+
+
+async def test_a_crash_between_answer_and_store_makes_no_second_record() -> None:
+    """kill -9 after the ERP answered: the entry still waits, and finds its record."""
+    plant, item = Plant(), entry()
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+    await plant.put(item)  # the store as it was before the crash
+
+    await plant.outbox.deliver_due()
+
+    assert len(plant.erp.calls) == 2
+    assert len(plant.erp.made) == 1
+    assert (await plant.entry(item)).remote_id == "1"
+
+
+async def test_a_system_that_is_down_is_tried_again_later_and_later() -> None:
+    """Pauses double, are spread, and end with the delivery; the error is to be read."""
+    plant, item = Plant(FakeConnector(next=[DOWN] * 4)), entry()
+    await plant.put(item)
+    pauses = []
+    for _ in range(4):
+        await plant.outbox.deliver_due()
+        stored = await plant.entry(item)
+        assert stored.state is OutboxState.PENDING
+        assert "connection failed" in stored.last_error
+        pauses.append((stored.next_attempt_at - plant.clock.now()) / 1e9)
+        plant.clock.turn(pauses[-1] + 31)
+    await plant.outbox.deliver_due()
+
+    assert [1 <= p <= 2 for p in pauses[:1]] + [pauses[3] >= 8] == [True, True]
+    stored = await plant.entry(item)
+    assert (stored.state, stored.attempts, stored.last_error) == (OutboxState.DELIVERED, 5, "")
+
+
+async def test_retry_after_is_honoured() -> None:
+    """429 with Retry-After 120: neither this entry nor another is sent before that."""
+    busy = ConnectorError("Create: 429.", retry_after_s=120.0)
+    plant = Plant(FakeConnector(next=[busy]))
+    await plant.put(entry(1))
+    await plant.outbox.deliver_due()
+    await plant.put(entry(2))
+
+    plant.clock.turn(119)
+    assert await plant.outbox.deliver_due() == 0
+    plant.clock.turn(2)
+    assert await plant.outbox.deliver_due() == 2
+
+
+async def test_an_entry_that_cannot_succeed_is_given_up_at_once() -> None:
+    """A 422 stays a 422: the work order fails, with the reason and the remedy."""
+    plant, item = Plant(FakeConnector(next=[WRONG])), entry()
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+
+    stored = await plant.entry(item)
+    assert (stored.state, stored.attempts) == (OutboxState.DEAD, 1)
+    assert "422" in stored.last_error
+    assert "Fix it." in stored.last_error
+    assert (await plant.order(item)).state is WorkOrderState.FAILED
+    assert plant.seen[-1].state is WorkOrderState.FAILED
+
+
+async def test_what_we_would_not_send_ourselves_is_given_up() -> None:
+    """A header that cannot be carried is our refusal, not the far side's fault."""
+    plant, item = Plant(FakeConnector(next=[Invalid("The header holds a line break.")])), entry()
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+    assert (await plant.entry(item)).state is OutboxState.DEAD
+
+
+async def test_an_entry_is_given_up_after_its_last_try() -> None:
+    """Three tries are allowed here; the third failure is the last."""
+    settings = OutboxSettings(max_attempts=3)
+    plant, item = Plant(FakeConnector(next=[DOWN] * 9), settings=settings), entry()
+    await plant.put(item)
+    for _ in range(5):
+        await plant.outbox.deliver_due()
+        plant.clock.turn(1_000)
+    assert (await plant.entry(item)).state is OutboxState.DEAD
+    assert len(plant.erp.calls) == 3
+
+
+async def test_a_dead_entry_is_redriven_by_a_person_and_the_act_is_kept() -> None:
+    """The key is repaired, Alice redrives: the work order is requested again, then open."""
+    plant, item = Plant(FakeConnector(next=[WRONG])), entry()
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+
+    record = await plant.outbox.redrive(ALICE, MAIN, item.action.action_id)
+
+    assert (record.value.state, record.value.attempts) == (OutboxState.PENDING, 0)
+    assert (await plant.order(item)).state is WorkOrderState.REQUESTED
+    await plant.outbox.deliver_due()
+    assert (await plant.entry(item)).state is OutboxState.DELIVERED
+    audits = await plant.records.read(lambda r: r.list(AUDIT, MAIN))
+    assert [(a.value.actor, a.value.action) for a in audits] == [("alice", "outbox.redrive")]
+
+
+async def test_only_what_is_dead_is_redriven() -> None:
+    """Two people press the button; the second is told, and nothing goes out twice."""
+    plant, item = Plant(), entry()
+    await plant.put(item)
+    with pytest.raises(Conflict, match="pending"):
+        await plant.outbox.redrive(ALICE, MAIN, item.action.action_id)
+    with pytest.raises(NotFound):
+        await plant.outbox.redrive(ALICE, MAIN, ActionId("nothing"))
+    assert len(await plant.records.read(lambda r: r.list(AUDIT, MAIN))) == 0
+
+
+async def test_a_system_that_is_down_holds_up_no_other() -> None:
+    """The ERP is away for the night; webhooks go out all the same."""
+    erp, hook = FakeConnector("erp", next=[DOWN] * 9), FakeConnector("hook")
+    plant = Plant(erp, hook)
+    await plant.put(entry(1))
+    await plant.put(entry(2, kind="webhook", connector="hook"))
+    await plant.outbox.deliver_due()
+    assert len(hook.made) == 1
+
+
+async def test_a_poisoned_entry_does_not_starve_those_behind_it() -> None:
+    """One entry always fails with 500; the next ones still get through after a short pause."""
+    erp = FakeConnector(next=[DOWN, None, None])
+    plant = Plant(erp)
+    for number in (1, 2, 3):
+        await plant.put(entry(number))
+    assert await plant.outbox.deliver_due() == 1  # the lane pauses
+    plant.clock.turn(2.1)
+    await plant.outbox.deliver_due()
+    assert len(erp.made) == 3
+
+
+async def test_older_actions_go_first() -> None:
+    """A burst is delivered in the order in which the faults happened."""
+    plant = Plant()
+    for number in (3, 1, 2):
+        await plant.put(entry(number))
+    await plant.outbox.deliver_due()
+    assert plant.erp.calls == [entry(n).action.action_id for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("changes", [{"connector": "gone"}, {"tenant": OTHER}])
+async def test_an_action_without_its_connector_waits_with_a_reason(
+    changes: dict[str, str],
+) -> None:
+    """A removed connector, or another tenant's: nothing is sent, nothing is dropped."""
+    plant, item = Plant(), entry(**changes)
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+    stored = await plant.entry(item)
+    assert stored.state is OutboxState.PENDING
+    assert "No connector named" in stored.last_error
+    assert plant.erp.calls == []
+
+
+async def test_a_delivery_that_never_ends_is_cut_off() -> None:
+    """A connector that hangs must not hold its lane for ever."""
+
+    class Hanging(FakeConnector):
+        async def deliver(self, item: object, situation: object) -> object:  # type: ignore[override]
+            await asyncio.Event().wait()
+            return None
+
+    plant = Plant(Hanging(), settings=OutboxSettings(attempt_timeout_s=0.01))
+    await plant.put(entry())
+    await plant.outbox.deliver_due()
+    assert "No end within" in (await plant.entry(entry())).last_error
+
+
+async def test_a_work_order_that_was_not_written_is_made_up_for() -> None:
+    """An action of kind work_order always ends with a work order that can be shown."""
+    plant, item = Plant(), entry()
+    await plant.records.write(lambda w: w.put(ALARMS, MAIN, alarm().alarm_id, alarm()))
+    await plant.records.write(lambda w: w.put(OUTBOX, MAIN, item.action.action_id, item))
+    await plant.outbox.deliver_due()
+    order = await plant.order(item)
+    assert (order.state, order.device_id, order.version) == (WorkOrderState.OPEN, "pump-7", 1)
+
+
+async def test_entries_are_listed_by_state_and_by_alarm() -> None:
+    """The operator asks: what is dead? The alarm's page asks: what came of it?"""
+    plant = Plant(FakeConnector(next=[WRONG]))
+    await plant.put(entry(1))
+    await plant.put(entry(2))
+    await plant.outbox.deliver_due()
+    dead = await plant.outbox.list_entries(MAIN, state=OutboxState.DEAD)
+    assert [record.value.action.alarm_id for record in dead] == [entry(1).action.alarm_id]
+    mine = await plant.outbox.list_entries(MAIN, alarm_id=entry(2).action.alarm_id)
+    assert [record.value.state for record in mine] == [OutboxState.DELIVERED]
+    assert len(await plant.outbox.list_entries(MAIN)) == 2
+    assert await plant.outbox.list_entries(OTHER) == []
+
+
+async def test_health_says_what_works_and_what_waits() -> None:
+    """One look tells which system is down, since when, why, and how much waits for it."""
+    plant = Plant(FakeConnector(next=[DOWN]))
+    await plant.put(entry())
+    await plant.outbox.deliver_due()
+    await plant.outbox.deliver_due()
+    view = plant.connectors.get(MAIN, "erp")
+    assert (view.healthy, view.waiting) == (False, 1)
+    assert "connection failed" in view.last_error
+
+    plant.clock.turn(60)
+    await plant.outbox.deliver_due()
+    view = plant.connectors.get(MAIN, "erp")
+    assert (view.healthy, view.last_success_at) == (True, plant.clock.now())
+
+
+async def test_running_delivers_what_it_is_notified_of_and_stops() -> None:
+    """The outbox runs, an entry comes in, it is delivered without waiting for a scan."""
+    delivered = asyncio.Event()
+    plant, item = Plant(settings=OutboxSettings(scan_interval_s=60)), entry()
+    plant.work_orders.on_change(lambda _order: delivered.set())
+    async with plant.outbox.running():
+        await asyncio.sleep(0)
+        await plant.put(item)
+        plant.outbox.notify()
+        await asyncio.wait_for(delivered.wait(), 10)
+    assert (await plant.entry(item)).state is OutboxState.DELIVERED
+
+
+async def test_running_begins_with_what_a_crash_left() -> None:
+    """No one notifies after a restart; what waits is found."""
+    delivered = asyncio.Event()
+    plant = Plant(settings=OutboxSettings(scan_interval_s=60))
+    await plant.put(entry())
+    plant.work_orders.on_change(lambda _order: delivered.set())
+    async with plant.outbox.running():
+        await asyncio.wait_for(delivered.wait(), 10)
+
+
+async def test_more_entries_than_fit_in_memory_are_all_delivered() -> None:
+    """The lane holds three; forty wait on disk. None is forgotten."""
+    plant = Plant(settings=OutboxSettings(lane_size=3, scan_interval_s=60))
+    done = asyncio.Event()
+    plant.work_orders.on_change(lambda _order: done.set() if len(plant.erp.made) == 40 else None)
+    for number in range(40):
+        await plant.put(entry(number))
+    async with plant.outbox.running():
+        await asyncio.wait_for(done.wait(), 20)
+    assert len(plant.erp.calls) == 40

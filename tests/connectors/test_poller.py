@@ -1,0 +1,200 @@
+"""The poller: work orders follow their tasks, and the far side hears of cleared alarms."""
+
+import asyncio
+from typing import Any
+
+from msgspec import structs
+from tests.connectors.support import MAIN, NOON, FakeConnector, Plant, alarm, entry
+
+from weft.connectors.base import RemoteState
+from weft.connectors.poller import NOTED, Poller, PollerSettings
+from weft.errors import ConnectorError
+from weft.model.alarm import AlarmState, OutboxEntry, WorkOrderState
+from weft.rules.kinds import ALARMS, WORK_ORDERS
+
+WORKING = RemoteState(WorkOrderState.IN_PROGRESS, "Waiting for parts")
+DONE = RemoteState(WorkOrderState.CLOSED, "Done")
+DOWN = ConnectorError("The connection failed.")
+CLEARED: dict[str, Any] = {
+    "state": AlarmState.CLEARED,
+    "cleared_at": NOON,
+    "cleared_by": "rule",
+}
+
+
+async def delivered(plant: Plant, *numbers: int) -> list[OutboxEntry]:
+    items = [entry(number) for number in numbers]
+    for number, item in zip(numbers, items, strict=True):
+        await plant.put(item, raised=alarm(number))
+    await plant.outbox.deliver_due()
+    plant.seen.clear()
+    return items
+
+
+async def clear(plant: Plant, number: int = 1) -> None:
+    cleared = alarm(number, **CLEARED)
+    await plant.records.write(lambda w: w.put(ALARMS, MAIN, cleared.alarm_id, cleared))
+
+
+async def test_a_task_that_is_done_closes_the_work_order() -> None:
+    """Open, in progress, closed: each change once, with its time and the far side's word."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    for told in (WORKING, WORKING, DONE, DONE):
+        plant.erp.states[item.action.action_id] = told
+        plant.clock.turn(10)
+        await plant.poller.poll()
+
+    order = await plant.order(item)
+    assert (order.state, order.remote_state) == (WorkOrderState.CLOSED, "Done")
+    assert order.closed_at == NOON + 30 * 10**9
+    assert [one.state for one in plant.seen] == [WorkOrderState.IN_PROGRESS, WorkOrderState.CLOSED]
+
+
+async def test_nothing_is_written_when_nothing_has_changed() -> None:
+    """A thousand open tasks are asked for every few seconds; the disk need not know."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    plant.erp.states[item.action.action_id] = RemoteState(WorkOrderState.OPEN, "Open")
+    before = await plant.order(item)
+    await plant.poller.poll()
+    assert await plant.order(item) == before
+    assert plant.seen == []
+
+
+async def test_a_closed_work_order_is_not_asked_for_again() -> None:
+    """Somebody opens the task again in the ERP: that is a new story, not ours."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    plant.erp.states[item.action.action_id] = DONE
+    await plant.poller.poll()
+    plant.erp.states[item.action.action_id] = WORKING
+    await plant.poller.poll()
+    assert (await plant.order(item)).state is WorkOrderState.CLOSED
+
+
+async def test_a_cleared_alarm_is_told_to_the_task_once() -> None:
+    """The technician on the way reads that the fault has gone; not every fifteen seconds."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    await clear(plant)
+    await plant.poller.poll()
+    await plant.poller.poll()
+
+    [(order_id, text)] = plant.erp.notes
+    assert order_id == item.action.action_id
+    assert "cleared by itself at 2026-03-01T12:00:00Z" in text
+    order = await plant.order(item)
+    assert order.state is WorkOrderState.OPEN
+    assert order.details[NOTED] == plant.clock.now()
+
+
+async def test_a_task_that_is_done_needs_no_note() -> None:
+    """The alarm cleared because the technician was there."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    await clear(plant)
+    plant.erp.states[item.action.action_id] = DONE
+    await plant.poller.poll()
+    await plant.poller.poll()
+    assert plant.erp.notes == []
+
+
+async def test_a_note_that_failed_is_written_later() -> None:
+    """The ERP goes down between the poll and the note."""
+    plant = Plant()
+    await delivered(plant, 1)
+    await clear(plant)
+    plant.erp.next = [None, DOWN]
+    await plant.poller.poll()
+    assert plant.erp.notes == []
+    await plant.poller.poll()
+    assert len(plant.erp.notes) == 1
+
+
+async def test_a_note_that_is_refused_for_good_is_not_tried_for_ever() -> None:
+    """The far side takes no notes: said once in the log."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    await clear(plant)
+    plant.erp.next = [None, ConnectorError("Note: 404.", permanent=True)]
+    await plant.poller.poll()
+    await plant.poller.poll()
+    assert plant.erp.notes == []
+    assert NOTED in (await plant.order(item)).details
+
+
+async def test_a_system_that_is_down_stops_no_other() -> None:
+    """The ERP does not answer; the other system's work orders go on."""
+    erp, other = FakeConnector("erp"), FakeConnector("other")
+    plant = Plant(erp, other)
+    [mine] = await delivered(plant, 1)
+    theirs = entry(2, connector="other")
+    await plant.put(theirs, raised=alarm(2))
+    await plant.outbox.deliver_due()
+    erp.next = [DOWN]
+    other.states[theirs.action.action_id] = DONE
+    await plant.poller.poll()
+
+    assert (await plant.order(theirs)).state is WorkOrderState.CLOSED
+    assert (await plant.order(mine)).state is WorkOrderState.OPEN
+    assert not plant.connectors.get(MAIN, "erp").healthy
+    await plant.poller.poll()
+    assert plant.connectors.get(MAIN, "erp").healthy
+
+
+async def test_all_pages_are_followed() -> None:
+    """Seven open work orders, two in a request."""
+    plant = Plant()
+    items = await delivered(plant, *range(7))
+    poller = Poller(
+        plant.records, plant.connectors, plant.work_orders, plant.clock, PollerSettings(2.0, 2)
+    )
+    plant.erp.states = {item.action.action_id: DONE for item in items}
+    await poller.poll()
+    assert {(await plant.order(item)).state for item in items} == {WorkOrderState.CLOSED}
+
+
+async def test_a_receiver_that_cannot_be_asked_is_still_told() -> None:
+    """A webhook has no state to poll, but hears of the cleared alarm."""
+    plant = Plant(FakeConnector(follows=False))
+    await delivered(plant, 1)
+    await clear(plant)
+    await plant.poller.poll()
+    assert len(plant.erp.notes) == 1
+
+
+async def test_an_answer_that_comes_too_late_undoes_nothing() -> None:
+    """A person's redrive or another write came first; what has ended stays ended."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+
+    class Late(FakeConnector):
+        async def poll(self, orders: Any) -> Any:
+            order = structs.replace(orders[0], state=WorkOrderState.CANCELLED)
+            await plant.records.write(
+                lambda w: w.put(WORK_ORDERS, MAIN, order.work_order_id, order)
+            )
+            return {order.work_order_id: WORKING}
+
+    plant.erp.poll = Late().poll
+    await plant.poller.poll()
+    assert (await plant.order(item)).state is WorkOrderState.CANCELLED
+
+
+async def test_running_polls_by_the_interval_and_stops() -> None:
+    """Inside the context it follows; behind it, it does not."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    plant.erp.states[item.action.action_id] = DONE
+    closed = asyncio.Event()
+    plant.work_orders.on_change(lambda _order: closed.set())
+    poller = Poller(
+        plant.records,
+        plant.connectors,
+        plant.work_orders,
+        plant.clock,
+        PollerSettings(poll_interval_s=0.01),
+    )
+    async with poller.running():
+        await asyncio.wait_for(closed.wait(), 10)
