@@ -151,6 +151,21 @@ async def test_mq2_a_flapping_client_ends_with_one_session_and_one_link() -> Non
     assert station.broker.count_sessions(MAIN) == (1, 0)
 
 
+async def test_a_link_that_was_taken_over_does_not_start_the_flow_of_its_successor() -> None:
+    """The old link drains its last bytes while the new one waits for its CONNACK."""
+    station = Station()
+    session, old_link = await station.connect(expiry_s=60)
+    await station.subscribe(session, "t", qos=1)
+    _, link = await station.attach(expiry_s=60)
+    station.publish("t", b"x", qos=1)
+
+    station.broker.resume(session, old_link)
+    assert link.deliveries == []
+    station.broker.resume(session, link)
+
+    assert link.payloads == [b"x"]
+
+
 async def test_a_clean_start_forgets() -> None:
     """[MQTT-3.1.2-4]: no subscriptions, no queue, session present 0."""
     station = Station()

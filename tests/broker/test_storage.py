@@ -9,7 +9,7 @@ from tests.broker.support import ALICE, BOB, MAIN, FakeLink, Station
 from weft.backends.memory.records import MemoryRecords
 from weft.broker import Session, Will
 from weft.broker.storage import CHUNK_ITEMS, POSITIONS, QUEUES, SESSIONS, Changes
-from weft.errors import StorageError
+from weft.errors import Damaged, StorageError
 from weft.ports import Kind, Reader, Writer
 
 
@@ -311,3 +311,22 @@ async def test_of_several_changes_of_one_record_the_last_counts() -> None:
 
     assert len(changes) == 2
     assert await records.read(work) == [("k", 2)]
+
+
+@pytest.mark.parametrize("kind", [SESSIONS, QUEUES])
+async def test_damaged_records_stop_the_start(kind: Kind[Any]) -> None:
+    """A record is missing that was written together with others: we do not guess."""
+    station = Station()
+    session, _ = await station.connect(expiry_s=3600)
+    await station.subscribe(session, "t/#", qos=1)
+    station.publish("t/a", qos=1)
+    await station.broker.checkpoint()
+
+    def lose(writer: Writer) -> None:
+        for record in writer.list(kind, MAIN):
+            writer.delete(kind, MAIN, record.key)
+
+    await station.records.write(lose)
+
+    with pytest.raises(Damaged):
+        await station.restart()

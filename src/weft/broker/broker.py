@@ -254,9 +254,14 @@ class Broker:
             session.expiry_s = min(expiry_s, self._settings.session_expiry_max_s)
         self._lose(session, will_wanted=will_wanted)
 
-    def resume(self, session: Session) -> None:
-        """Let messages flow: after CONNACK, after SUBACK, and when the link keeps up again."""
-        session.resume()
+    def resume(self, session: Session, link: Link | None = None) -> None:
+        """Let messages flow: after CONNACK, after SUBACK, and when the link keeps up again.
+
+        With `link`, only while it is the session's: a link that was taken over and drains
+        its last bytes must not start the flow on its successor before that one's CONNACK.
+        """
+        if link is None or session.link is link:
+            session.resume()
 
     def acknowledged(self, session: Session, packet_id: int) -> bool:
         """PUBACK came; False when no QoS 1 message was out with this id."""
@@ -502,11 +507,10 @@ class Broker:
         )
 
     async def _write_when_wanted(self) -> None:
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            await self._wills.publish(self._now())
-            await self.checkpoint()
+        await self._wanted.wait()
+        self._wanted.clear()
+        await self._wills.publish(self._now())
+        await self.checkpoint()
 
     def _write_failed(self, error: Exception, wait_s: float) -> None:
         self._wanted.set()

@@ -19,6 +19,7 @@ from weft.broker.delivery import Delivery, Link, Message
 from weft.broker.settings import BrokerSettings
 from weft.broker.subscriptions import Subscription
 from weft.broker.wills import Will
+from weft.errors import Damaged
 from weft.model.ids import new_id
 from weft.model.principal import Principal, client_key
 from weft.observability.log import get_logger
@@ -470,6 +471,11 @@ class Session:
         """Take out of the queue what was in the window, in the order in which it was sent."""
         by_seq = {item.seq: item for item in self.queue}
         for seq, packet_id, released in inflight:
+            if seq not in by_seq:
+                raise Damaged(
+                    f"Message {seq} of session {self.key} is under way and is not in its queue.",
+                    remedy="Restore the data folder from a backup.",
+                )
             item = by_seq.pop(seq)
             item.packet_id = packet_id
             item.released = released

@@ -17,6 +17,7 @@ from weft.broker.delivery import Message
 from weft.broker.sessions import Common, Item, Session
 from weft.broker.subscriptions import SubscriptionRequest
 from weft.broker.wills import DueWill, Will
+from weft.errors import Damaged
 from weft.model.ids import TenantId
 from weft.model.message import PublishProperties
 from weft.model.principal import Principal, PrincipalKind
@@ -206,7 +207,7 @@ class Restored(Struct, eq=False):
 def load_sessions(reader: Reader, common: Common) -> list[Restored]:
     """Read all sessions with their queues."""
     restored: list[Restored] = []
-    for tenant in reader.tenants(SESSIONS):
+    for tenant in sorted({*reader.tenants(SESSIONS), *reader.tenants(QUEUES)}):
         found = {
             record.key: _restore_session(record.value, tenant, common)
             for record in pages(reader, SESSIONS, tenant)
@@ -214,6 +215,11 @@ def load_sessions(reader: Reader, common: Common) -> list[Restored]:
         gone = {key: set(stored.gone) for key, (_, stored) in found.items()}
         for record in pages(reader, QUEUES, tenant):
             chunk = record.value
+            if chunk.session not in found:
+                raise Damaged(
+                    f"The queue {record.key!r} of tenant {tenant!r} belongs to no stored session.",
+                    remedy="Restore the data folder from a backup.",
+                )
             _restore_chunk(found[chunk.session][0], chunk, gone[chunk.session])
         for session, stored in found.values():
             session.restore_window(stored.inflight)
