@@ -124,6 +124,26 @@ async def test_mq7_the_quota_in_messages_is_kept() -> None:
     retained.require_room(MAIN, "c", b"x")
 
 
+async def test_mq7_what_was_admitted_counts_before_it_is_applied() -> None:
+    """MQ-7: a burst within one batch does not slip through the quota."""
+    station = Station(BrokerSettings(retained_messages_max=10))
+    retained = station.broker.retained
+    for i in range(10):
+        retained.require_room(MAIN, f"t/{i}", b"x")
+    with pytest.raises(QuotaExceeded):
+        retained.require_room(MAIN, "t/10", b"x")
+
+    station.apply(*(station.envelope(f"t/{i}", retain=True) for i in range(5)))
+    with pytest.raises(QuotaExceeded):
+        retained.require_room(MAIN, "t/10", b"x")
+    await station.broker.sweep(station.clock.now())  # the other five were never written
+
+    for i in range(5, 10):
+        retained.require_room(MAIN, f"t/{i}", b"x")
+    with pytest.raises(QuotaExceeded):
+        retained.require_room(MAIN, "t/10", b"x")
+
+
 async def test_mq7_the_quota_in_bytes_is_kept() -> None:
     """MQ-7: what a replaced message took is free for the new one."""
     station = Station(BrokerSettings(retained_bytes_max=1000))

@@ -39,11 +39,13 @@ class Retained(Struct, eq=False):
 class _Shelf:
     """The retained messages of one tenant."""
 
-    __slots__ = ("index", "size_bytes")
+    __slots__ = ("index", "promised", "promised_bytes", "size_bytes")
 
     def __init__(self) -> None:
         self.index: TopicIndex[Retained] = TopicIndex()
         self.size_bytes = 0
+        self.promised = 0  # admitted and not yet applied
+        self.promised_bytes = 0
 
 
 class RetainedMessages:
@@ -62,16 +64,17 @@ class RetainedMessages:
     def require_room(self, tenant: TenantId, topic: str, payload: bytes) -> None:
         """Raise `QuotaExceeded` unless this may be retained; the gate asks before it admits.
 
-        What is admitted in the same moment is not counted yet: the quota may be passed by
-        what one batch holds.
+        What was admitted counts from then on. A promise that comes to nothing, because its
+        batch could not be written, is forgotten at the next sweep.
         """
-        shelf = self._shelves.get(tenant)
-        if shelf is None or not payload:
+        if not payload:
             return
+        shelf = self._shelves.setdefault(tenant, _Shelf())
         old = shelf.index.find(topic)
         size = len(topic) + len(payload) + 64
-        count = len(shelf.index) + (old is None)
-        total = shelf.size_bytes + size - (old.message.size_bytes if old is not None else 0)
+        more = size - (old.message.size_bytes if old is not None else 0)
+        count = len(shelf.index) + shelf.promised + (old is None)
+        total = shelf.size_bytes + shelf.promised_bytes + more
         settings = self._settings
         if count > settings.retained_messages_max or total > settings.retained_bytes_max:
             raise QuotaExceeded(
@@ -80,11 +83,13 @@ class RetainedMessages:
                 remedy="Remove some by publishing an empty retained message to their topics, "
                 "or raise broker.retained_messages_max or broker.retained_bytes_max.",
             )
+        shelf.promised += old is None
+        shelf.promised_bytes += max(0, more)
 
     def keep(self, envelope: Envelope, message: Message) -> None:
         """Keep the last word on a topic; an empty payload removes it [MQTT-3.3.1-6]."""
         route = envelope.route
-        self._remove(route.tenant, route.topic)
+        old = self._remove(route.tenant, route.topic)
         if envelope.payload:
             owner = Principal(
                 route.tenant,
@@ -92,7 +97,10 @@ class RetainedMessages:
                 route.principal_id,
                 route.principal_uid,
             )
-            self._put(route.tenant, Retained(message, envelope.qos, owner))
+            shelf = self._put(route.tenant, Retained(message, envelope.qos, owner))
+            more = message.size_bytes - (old.message.size_bytes if old is not None else 0)
+            shelf.promised = max(0, shelf.promised - (old is None))
+            shelf.promised_bytes = max(0, shelf.promised_bytes - max(0, more))
         self._dirty.add((route.tenant, route.topic))
 
     def match(self, tenant: TenantId, filter_: str, now: int) -> list[Retained]:
@@ -107,7 +115,10 @@ class RetainedMessages:
         ]
 
     def sweep(self, now: int) -> None:
-        """Remove what has expired."""
+        """Remove what has expired, and promises that came to nothing."""
+        for shelf in self._shelves.values():
+            shelf.promised = 0
+            shelf.promised_bytes = 0
         for tenant, topic in [key for key, at in self._expiring.items() if at <= now]:
             self._remove(tenant, topic)
             self._dirty.add((tenant, topic))
@@ -136,19 +147,21 @@ class RetainedMessages:
             one.checked_version = version
         return one.allowed
 
-    def _put(self, tenant: TenantId, one: Retained) -> None:
+    def _put(self, tenant: TenantId, one: Retained) -> _Shelf:
         shelf = self._shelves.setdefault(tenant, _Shelf())
         shelf.index.put(one.message.topic, one)
         shelf.size_bytes += one.message.size_bytes
         if one.message.expires_at:
             self._expiring[tenant, one.message.topic] = one.message.expires_at
+        return shelf
 
-    def _remove(self, tenant: TenantId, topic: str) -> None:
+    def _remove(self, tenant: TenantId, topic: str) -> Retained | None:
         shelf = self._shelves.get(tenant)
         old = shelf.index.remove(topic) if shelf is not None else None
         if shelf is not None and old is not None:
             shelf.size_bytes -= old.message.size_bytes
             self._expiring.pop((tenant, topic), None)
+        return old
 
 
 def _store(one: Retained) -> StoredRetained:
