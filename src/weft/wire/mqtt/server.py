@@ -199,7 +199,7 @@ class ServerConnection(Stream):
         cap = self.limits.receive_maximum if self.version == V5 else self.limits.unreleased
         if len(self._unreleased) >= cap:  # MQ-6
             raise _too_many(cap)
-        self._unreleased[packet.packet_id] = self.heard_at
+        self._unreleased[packet.packet_id] = self._now
         return packet
 
     def _on_pubrel(self, first: int, data: bytes, start: int, end: int) -> Packet | None:
@@ -254,7 +254,7 @@ class ServerConnection(Stream):
         """CONNACK with what is agreed; from now on packets are read."""
         if self.state is not State.CONNECTING:
             raise RuntimeError(f"accept() in state {self.state.value}")
-        self._unreleased = dict.fromkeys(acceptance.unreleased, self.heard_at)
+        self._unreleased = dict.fromkeys(acceptance.unreleased, self._now)
         if acceptance.assigned_client_id:
             self.client_id = acceptance.assigned_client_id
         self.state = State.OPEN

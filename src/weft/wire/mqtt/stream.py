@@ -43,6 +43,7 @@ class Stream:
         "_held",
         "_limit",
         "_needed",
+        "_now",
         "_output",
         "_parsing",
         "_row",
@@ -53,7 +54,8 @@ class Stream:
 
     def __init__(self, row: Row, limit: int, now: float) -> None:
         self.error: MqttError | None = None
-        self.heard_at = now
+        self.heard_at = now  # when the last whole packet came
+        self._now = now
         self._row = row  # the state: which handler each packet type has now
         self._limit = limit
         self._parsing = True
@@ -80,6 +82,7 @@ class Stream:
 
     def receive_data(self, data: bytes, now: float = 0.0) -> list[Packet]:
         """All packets that these bytes complete, up to a breach, which is left in `error`."""
+        self._now = now
         if self._held is not None:
             data = self._joined(data)
         packets: list[Packet] = []
