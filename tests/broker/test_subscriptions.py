@@ -133,6 +133,41 @@ async def test_a_shared_message_goes_around_a_member_that_does_not_keep_up() -> 
     assert len(idle_link.deliveries) == 5
 
 
+async def test_what_a_member_leaves_behind_goes_to_another_one() -> None:
+    """A worker dies with two jobs in hand: another one does them (MQTT 5, 4.8.2)."""
+    station = Station()
+    dying, dying_link = await member(station, "dying", receive_maximum=1)
+    for payload in (b"in hand", b"waiting"):
+        station.publish("jobs/x", payload, qos=1)
+    _, link = await member(station, "healthy")
+
+    station.broker.detach(dying, dying_link, will_wanted=False)
+    station.publish("jobs/x", b"next", qos=1)
+
+    assert dying_link.payloads == [b"in hand"]
+    assert link.payloads == [b"in hand", b"waiting", b"next"]
+
+
+async def test_what_was_sent_at_qos_2_goes_to_nobody_else() -> None:
+    """The dead worker may have done it (MQTT 5, 4.8.2); after a restart we still know."""
+    station = Station()
+    request = SubscriptionRequest("$share/workers/jobs/#", qos=2)
+    dying, link = await station.connect(ALICE, "dying", expiry_s=60, receive_maximum=1)
+    await station.broker.subscribe(dying, [request])
+    station.publish("jobs/x", b"perhaps done", qos=2)
+    station.publish("jobs/x", b"waiting", qos=2)
+    station.broker.detach(dying, link, will_wanted=False)
+    await station.broker.checkpoint()
+    await station.restart()
+    healthy, link = await station.connect(BOB, "healthy")
+    await station.broker.subscribe(healthy, [request])
+
+    station.clock.turn(60)
+    await station.broker.sweep(station.clock.now())
+
+    assert link.payloads == [b"waiting"]
+
+
 async def test_groups_and_plain_subscriptions_do_not_disturb_each_other() -> None:
     """Two groups and one onlooker: each group gets it once, the onlooker too."""
     station = Station()

@@ -14,7 +14,7 @@ from msgspec import Struct
 from weft.broker.delivery import NEVER_S, Delivery, Link, Message, Reason
 from weft.broker.directory import Directory
 from weft.broker.retained import Retained, RetainedMessages, load_retained
-from weft.broker.sessions import Common, Session
+from weft.broker.sessions import Common, Item, Session
 from weft.broker.settings import BrokerSettings
 from weft.broker.storage import (
     PLATFORM,
@@ -33,6 +33,7 @@ from weft.broker.subscriptions import (
     SubscriptionRequest,
     choose,
     make_plan,
+    members_for,
 )
 from weft.broker.topics import FilterTree, require_filter, split_share
 from weft.broker.wills import DueWill, PublishWill, Will, Wills
@@ -185,7 +186,9 @@ class Broker:
             qos = min(envelope.qos, target.qos)
             retain = envelope.retain and target.retain_as_published
             if qos or retain or target.subscription_ids or message.expires_at or session.queue:
-                session.offer(message, qos, target.subscription_ids, retain=retain)
+                session.offer(
+                    message, qos, target.subscription_ids, retain=retain, share=target.share
+                )
                 continue
             link = session.link
             if session.flowing and link is not None and link.writable:
@@ -303,12 +306,28 @@ class Broker:
         for text in list(session.subscriptions):
             self._remove(session, text)
         self._directory.remove(session)
+        for item in session.shared_items():
+            self._pass_on(session.principal.tenant, item)
         self._wills.hasten(session.key)
         if session.inbound_qos_two:
             self._forgotten.append(session.key)
         if session.stored:
             self._dirty.add(session)
             self._wanted.set()
+
+    def _pass_on(self, tenant: TenantId, item: Item) -> None:
+        """Give what a member of a group leaves behind to another one, if there is any."""
+        name, filter_ = split_share(item.share)
+        tree = self._trees.get(tenant)
+        group = tree.find(filter_, f"$share/{name}") if tree is not None else None
+        message = item.message
+        members = members_for(group, message.topic) if isinstance(group, SharedGroup) else ()
+        if isinstance(group, SharedGroup) and members:
+            target = choose(group, members)
+            qos = min(item.qos, target.qos)
+            ids = target.subscription_ids
+            target.session.offer(message, qos, ids, retain=item.retain, share=target.share)
+            target.session.flush()
 
     def revoke(self, principal_uid: str) -> int:
         """Cut a principal off: its links, sessions, queues and wills. Returns how many links."""

@@ -50,6 +50,7 @@ class Item(Struct, eq=False):
     qos: int
     retain: bool
     subscription_ids: tuple[int, ...]
+    share: str = ""  # the shared subscription by which it came
     packet_id: int = 0
     sent: bool = False  # at least once: a second time carries DUP
     counted: bool = False  # takes a place in the window of the present link
@@ -224,7 +225,13 @@ class Session:
     # --- in -------------------------------------------------------------------------------
 
     def offer(
-        self, message: Message, qos: int, subscription_ids: tuple[int, ...], *, retain: bool
+        self,
+        message: Message,
+        qos: int,
+        subscription_ids: tuple[int, ...],
+        *,
+        retain: bool,
+        share: str = "",
     ) -> None:
         """Send a message that its principal may receive, or queue it behind what waits."""
         link = self.link
@@ -245,18 +252,16 @@ class Session:
                 )
                 return
             if not self._resend and self._has_room():
-                item = self._new_item(message, qos, subscription_ids, retain=retain)
+                item = self._new_item(Item(0, message, qos, retain, subscription_ids, share))
                 self._launch(item, self.common.clock.now())
                 return
         if qos or link is not None:  # QoS 0 is for who is there
-            self.enqueue(message, qos, subscription_ids, retain=retain)
+            self.enqueue(message, qos, subscription_ids, retain=retain, share=share)
 
-    def _new_item(
-        self, message: Message, qos: int, subscription_ids: tuple[int, ...], *, retain: bool
-    ) -> Item:
-        item = Item(self.next_seq, message, qos, retain, subscription_ids)
+    def _new_item(self, item: Item) -> Item:
+        item.seq = self.next_seq
         self.next_seq += 1
-        if qos and self.durable:
+        if item.qos and self.durable:
             self.fresh.append(item)
             self.common.dirty.add(self)
             if len(self.fresh) > 4 * (len(self.queue) + len(self.inflight)) + 1024:
@@ -264,7 +269,13 @@ class Session:
         return item
 
     def enqueue(
-        self, message: Message, qos: int, subscription_ids: tuple[int, ...], *, retain: bool
+        self,
+        message: Message,
+        qos: int,
+        subscription_ids: tuple[int, ...],
+        *,
+        retain: bool,
+        share: str = "",
     ) -> None:
         """Queue a message; a full queue loses QoS 0 first, then the oldest (MQ-8)."""
         settings = self.common.settings
@@ -279,7 +290,8 @@ class Session:
             self._take(oldest)
             self._finish(oldest)
             self._overflowed(1)
-        self.queue.append(self._new_item(message, qos, subscription_ids, retain=retain))
+        item = Item(0, message, qos, retain, subscription_ids, share)
+        self.queue.append(self._new_item(item))
         self.queue_bytes += size
         if qos == 0:
             self._queued_qos_zero += 1
@@ -417,6 +429,17 @@ class Session:
         if item.chunk >= 0:
             self.chunks[item.chunk].pop(item.seq, None)
             self.common.dirty.add(self)
+
+    def shared_items(self) -> list[Item]:
+        """Return what another member of a group may do instead (MQTT 5, 4.8.2).
+
+        Not at QoS 2 once it was sent: nobody else may have it then.
+        """
+        return [
+            item
+            for item in (*self.inflight.values(), *self.queue)
+            if item.share and (item.qos == 1 or not item.packet_id)
+        ]
 
     # --- checkpoints ----------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ class StoredItem(Struct, frozen=True, array_like=True):
     qos: int
     retain: bool
     subscription_ids: tuple[int, ...]
+    share: str = ""
 
 
 class StoredChunk(Struct, frozen=True):
@@ -170,7 +171,7 @@ def keep_session(session: Session, changes: Changes, *, due: DueWill | None) -> 
 
 def _store_item(item: Item) -> StoredItem:
     message = StoredMessage.of(item.message)
-    return StoredItem(item.seq, message, item.qos, item.retain, item.subscription_ids)
+    return StoredItem(item.seq, message, item.qos, item.retain, item.subscription_ids, item.share)
 
 
 def _store_session(session: Session, due: DueWill | None) -> StoredSession:
@@ -262,6 +263,7 @@ def _restore_chunk(session: Session, chunk: StoredChunk, gone: set[int]) -> None
                 stored.qos,
                 stored.retain,
                 stored.subscription_ids,
+                stored.share,
                 chunk=first,
             )
             left[stored.seq] = item

@@ -62,6 +62,7 @@ class Target(Struct, eq=False):
     subscription_ids: tuple[int, ...]
     retain_as_published: bool
     own: "Target | None" = None
+    share: str = ""  # the shared subscription that it is a member of
 
 
 class Plan:
@@ -87,11 +88,7 @@ def make_plan(entries: Iterable[Entry], topic: str) -> Plan:
     groups: list[tuple[SharedGroup, tuple[Target, ...]]] = []
     for entry in entries:
         if isinstance(entry, SharedGroup):
-            members = tuple(
-                _target([member])
-                for member in entry.members.values()
-                if member.session.may_receive(topic)
-            )
+            members = members_for(entry, topic)
             if members:
                 groups.append((entry, members))
         elif entry.session.may_receive(topic):
@@ -99,6 +96,13 @@ def make_plan(entries: Iterable[Entry], topic: str) -> Plan:
     if not by_session and not groups:
         return NOBODY
     return Plan(tuple(_target(found) for found in by_session.values()), tuple(groups))
+
+
+def members_for(group: SharedGroup, topic: str) -> tuple[Target, ...]:
+    """Return the members of a group that may receive a topic."""
+    return tuple(
+        _target([member]) for member in group.members.values() if member.session.may_receive(topic)
+    )
 
 
 def choose(group: SharedGroup, members: tuple[Target, ...]) -> Target:
@@ -132,4 +136,5 @@ def _merged(found: list[Subscription]) -> Target:
         qos=max(one.request.qos for one in found),
         subscription_ids=tuple(one.request.identifier for one in found if one.request.identifier),
         retain_as_published=any(one.request.retain_as_published for one in found),
+        share=found[0].request.filter if found[0].group else "",
     )
