@@ -1,0 +1,128 @@
+"""Configured connectors: made once from settings, seen by the tenants that they list."""
+
+from typing import Any
+
+import pytest
+from tests.connectors.support import LOOPBACK, MAIN, OTHER, FakeConnector, Plant
+
+from weft.connectors.credentials import Credentials
+from weft.connectors.registry import KINDS, Connectors, Health, make_connectors
+from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
+from weft.security.outbound import OutboundClient, OutboundSettings
+from weft.supervision import FakeClock
+
+ERP = {"kind": "tryton", "url": "https://erp.example", "database": "plant", "key": "env:KEY"}
+HOOK = {"kind": "webhook", "url": "https://hook.example", "secret": "env:SECRET"}
+
+
+def made(tables: dict[str, Any], settings: OutboundSettings = LOOPBACK) -> Connectors:
+    outbound = OutboundClient(settings)
+    return make_connectors(tables, outbound=outbound, credentials=Credentials(), clock=FakeClock())
+
+
+def test_settings_become_connectors() -> None:
+    """Two tables, two connectors, with what each can do."""
+    views = made({"erp": ERP, "alerts": HOOK}).list_connectors(MAIN)
+    assert [(view.name, view.kind, view.actions) for view in views] == [
+        ("alerts", "webhook", ("webhook", "work_order")),
+        ("erp", "tryton", ("work_order",)),
+    ]
+    assert all(view.healthy and view.last_success_at is None for view in views)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({**ERP, "kind": "sap"}, "no kind 'sap'"),
+        ({"url": "https://x"}, "no kind None"),
+        ({**ERP, "colour": "red"}, "colour"),
+        ({"kind": "tryton", "url": "https://erp.example"}, "database"),
+        ({**ERP, "timeout_s": "soon"}, "timeout_s"),
+        ({**ERP, "key": "the-key-itself"}, "not a reference"),
+        ({**HOOK, "secret": "the-key-itself"}, "not a reference"),
+        ({**HOOK, "next_secret": "the-key-itself"}, "not a reference"),
+        ({**ERP, "allow": ["everything"]}, "not a network"),
+    ],
+)
+def test_a_table_that_cannot_be_used_stops_the_start(table: dict[str, Any], words: str) -> None:
+    """The error names the table and what is wrong, and repeats no secret."""
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        made({"erp": table})
+    assert "the-key-itself" not in caught.value.detail + caught.value.remedy
+    assert caught.value.remedy
+
+
+def test_a_connector_has_a_name_that_can_stand_in_a_path() -> None:
+    """It stands in URLs and log lines."""
+    with pytest.raises(ConfigurationError, match="connector name"):
+        made({"a/b": ERP})
+
+
+def test_another_tenants_connector_does_not_exist() -> None:
+    """Neither to look at nor to name in a rule, and not told apart from a missing one."""
+    connectors = made({"erp": {**ERP, "tenants": ["other"]}})
+    assert connectors.list_connectors(MAIN) == []
+    assert connectors.find(MAIN, "erp") is None
+    with pytest.raises(NotFound) as theirs:
+        connectors.get(MAIN, "erp")
+    assert theirs.value.detail == "No connector is named 'erp'."
+    assert connectors.get(OTHER, "erp").name == "erp"
+
+
+def test_a_rule_may_ask_only_what_the_connector_can() -> None:
+    """A webhook to the ERP is refused when the rule is saved, not when the pump fails."""
+    connectors = made({"erp": ERP})
+    connectors.require_action(MAIN, "erp", "work_order")
+    with pytest.raises(Invalid, match="cannot 'webhook'"):
+        connectors.require_action(MAIN, "erp", "webhook")
+    with pytest.raises(Invalid, match="No connector") as caught:
+        connectors.require_action(MAIN, "sap", "work_order")
+    assert "erp" in caught.value.remedy
+
+
+async def test_a_test_tells_and_is_remembered() -> None:
+    """`weft connector test` answers in words; health shows the same afterwards."""
+    plant = Plant(FakeConnector(next=[ConnectorError("It is down.")]))
+    with pytest.raises(ConnectorError):
+        await plant.connectors.test(MAIN, "erp", plant.clock)
+    assert plant.connectors.get(MAIN, "erp").last_error == "It is down."
+    assert await plant.connectors.test(MAIN, "erp", plant.clock) == "fine"
+    assert plant.connectors.get(MAIN, "erp").healthy
+    with pytest.raises(NotFound):
+        await plant.connectors.test(OTHER, "erp", plant.clock)
+
+
+async def test_a_connectors_networks_are_its_own() -> None:
+    """The ERP in the cellar is open to the ERP's connector, not to the webhook."""
+    settings = OutboundSettings()
+    connectors = made(
+        {
+            "near": {**HOOK, "url": "http://127.0.0.1:9", "allow": ["127.0.0.1/32"]},
+            "far": {**HOOK, "url": "http://127.0.0.1:9"},
+        },
+        settings,
+    )
+    by_name = {found.connector.name: found.connector for found in connectors}
+    near, far = by_name["near"], by_name["far"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECRET", "s")
+        with pytest.raises(ConnectorError, match="failed"):
+            await near.test()  # let through; nobody listens
+        with pytest.raises(ConnectorError, match="not a public address"):
+            await far.test()
+    await connectors.close()
+
+
+def test_health_counts_failures_in_a_row() -> None:
+    """One success makes it healthy again; what failed last is still to be read."""
+    health = Health()
+    health.failed(1, "down")
+    health.failed(2, "still down")
+    assert (health.failures, health.last_error) == (2, "still down")
+    health.succeeded(3)
+    assert (health.failures, health.last_failure_at, health.last_success_at) == (0, 2, 3)
+
+
+def test_every_kind_says_its_settings_in_its_docstring() -> None:
+    """The reference of settings is made of these."""
+    assert all(f'kind = "{kind}"' in (type_.__doc__ or "") for kind, (type_, _) in KINDS.items())
