@@ -236,7 +236,9 @@ class Audit:
 
     async def verify(self, tenant: TenantId, exported: Checkpoint | None = None) -> AuditReport:
         """Walk a chain; name the first record that is not as it was written."""
-        head = await self._records.read(lambda r: _head(r, tenant))
+        head, surplus = await self._records.read(lambda r: _head_and_surplus(r, tenant))
+        if surplus is not None:
+            return _bad(tenant, head.sequence, surplus, "a record stands behind the end")
         points = await self._checkpoints(tenant)
         if exported is not None:
             points[exported.sequence] = exported
@@ -303,6 +305,12 @@ def hash_of(record: AuditRecord) -> str:
 def _head(reader: Reader, tenant: TenantId) -> AuditHead:
     found = reader.find(AUDIT_HEAD, tenant, _HEAD_KEY)
     return found.value if found else AuditHead()
+
+
+def _head_and_surplus(reader: Reader, tenant: TenantId) -> tuple[AuditHead, int | None]:
+    head = _head(reader, tenant)
+    behind = reader.list(AUDIT, tenant, after=key_of(head.sequence), limit=1)
+    return head, behind[0].value.sequence if behind else None
 
 
 def _signed_bytes(point: Checkpoint) -> bytes:

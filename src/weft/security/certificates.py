@@ -203,7 +203,8 @@ class CertificateAuthority:
             self._path("server.pem"), self._path("server.key"), password=self._passphrase
         )
         if clients != "none":
-            context.load_verify_locations(cadata=self.root_pem + _pem(self._intermediate))
+            intermediates = self._path("intermediate.pem").read_text()
+            context.load_verify_locations(cadata=self.root_pem + intermediates)
             required = clients == "required"
             context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
         return context
@@ -239,7 +240,10 @@ class CertificateAuthority:
             )
             .sign(root_key, hashes.SHA256())
         )
-        self._store("intermediate", key, [certificate])
+        path = self._path("intermediate.pem")
+        # Devices of the one before come with a leaf alone for another 90 days.
+        before = x509.load_pem_x509_certificates(path.read_bytes()) if path.exists() else []
+        self._store("intermediate", key, [certificate, *before[:1]])
 
     def _make_server(self, names: list[x509.GeneralName]) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -285,7 +289,9 @@ class CertificateAuthority:
             return True
         if names is None:
             return False
-        if certificate.issuer != self._intermediate.subject:
+        try:
+            certificate.verify_directly_issued_by(self._intermediate)
+        except (ValueError, TypeError, InvalidSignature):
             return True
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return list(san) != names

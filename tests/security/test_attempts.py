@@ -1,0 +1,63 @@
+import pytest
+from tests.security.support import MAIN, OTHER
+
+from weft.security.attempts import Attempt, Attempts, address_of, clean_claim
+
+
+def attempt(number: int = 0, claimed: str = "pump-7", tenant: str = MAIN) -> Attempt:
+    return Attempt(number, tenant, "192.0.2.7:4000", claimed, accepted=False, reason=f"r{number}")
+
+
+def test_a_devices_owner_reads_why_it_was_refused() -> None:
+    """Newest first, by device and by address."""
+    attempts = Attempts()
+    attempts.add(attempt(1))
+    attempts.add(attempt(2))
+    assert [a.reason for a in attempts.of_device(MAIN, "pump-7")] == ["r2", "r1"]
+    assert [a.reason for a in attempts.of_address(MAIN, "192.0.2.7")] == ["r2", "r1"]
+    assert [a.at for a in attempts.recent(MAIN)] == [2, 1]
+    assert attempts.of_device(MAIN, "pump-8") == []
+
+
+def test_tn_2_a_tenant_reads_its_own_attempts_only() -> None:
+    """A namesake in another tenant, and those that nobody owns."""
+    attempts = Attempts()
+    attempts.add(attempt(1))
+    assert attempts.of_device(OTHER, "pump-7") == []
+    assert attempts.recent(OTHER) == []
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of names forgets the oldest; a flood on one name its oldest attempts."""
+    monkeypatch.setattr("weft.security.attempts.SUBJECTS_MAX", 10)
+    attempts = Attempts()
+    for number in range(100):
+        attempts.add(attempt(number, claimed=f"d{number}"))
+        attempts.add(attempt(number))
+    assert len(attempts._rings) <= 10
+    assert len(attempts.of_device(MAIN, "pump-7")) == 16
+    assert len(attempts.recent(MAIN, limit=5)) == 5
+
+
+def test_what_a_peer_calls_itself_is_cut_and_escaped() -> None:
+    """It ends up on a screen."""
+    assert clean_claim("a\nb\x1b") == "a\\nb\\x1b"
+    assert len(clean_claim("x" * 1_000)) == 128
+    attempts = Attempts()
+    attempts.add(attempt(claimed="a\nb"))
+    assert attempts.recent(MAIN)[0].claimed == "a\\nb"
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("192.0.2.7:4000", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("[2001:db8::1]:4000", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("", ""),
+    ],
+)
+def test_the_address_of_a_peer(peer: str, address: str) -> None:
+    """Ports change with every connection; addresses count."""
+    assert address_of(peer) == address

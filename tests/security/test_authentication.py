@@ -1,0 +1,173 @@
+from typing import Any
+
+import pytest
+from tests.security.support import ADMIN, MAIN, OTHER, PEER, SYSTEM, World, device
+
+from weft.errors import Unauthenticated
+from weft.model.principal import Principal, PrincipalKind
+from weft.security.authentication import REFUSED
+from weft.security.filters import Direction, Grant
+from weft.security.keys import NewKey
+from weft.security.machine_secrets import make_secret
+
+DEFAULTS = [
+    ("admin", "admin"),
+    ("admin", "password"),
+    ("admin", "public"),
+    ("root", "root"),
+    ("guest", "guest"),
+    ("weft", "weft"),
+    ("tenant@thingsboard.org", "tenant"),
+    ("test", "test"),
+    (None, ""),
+    ("", ""),
+    ("anonymous", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "password"), DEFAULTS)
+def test_id_3_no_default_account_and_no_anonymous(
+    world: World, name: str | None, password: str
+) -> None:
+    """A fresh start knows nobody (AU-1)."""
+    with pytest.raises(Unauthenticated):
+        world.door.by_secret(name, password, PEER)
+    with pytest.raises(Unauthenticated):
+        world.door.by_bearer(password, PEER)
+
+
+async def test_id_4_the_credential_alone_says_who_it_is(world: World) -> None:
+    """By name and token, by token alone, by token as the name, by bearer, by credential id."""
+    pump = device()
+    issued = await world.credentials.issue_secret(SYSTEM, pump)
+    expected = Principal(MAIN, PrincipalKind.DEVICE, "pump-7", pump.uid)
+    token = issued.token
+    assert world.door.by_secret("pump-7", token, PEER) == expected
+    assert world.door.by_secret("pump-7", token.encode(), PEER) == expected
+    assert world.door.by_secret(None, token, PEER) == expected
+    assert world.door.by_secret(token, "", PEER) == expected
+    assert world.door.by_secret(issued.credential.credential_id, token, PEER) == expected
+    assert world.door.by_bearer(token, PEER) == expected
+
+
+@pytest.mark.parametrize("name", ["pump-8", "PUMP-7", "pump-7 ", "+", "#", "pump-7\0", "main"])
+async def test_id_4_a_name_that_is_not_the_credentials_own_is_refused(
+    world: World, name: str
+) -> None:
+    """dB's name with dA's secret is neither of them."""
+    issued = await world.credentials.issue_secret(SYSTEM, device())
+    with pytest.raises(Unauthenticated):
+        world.door.by_secret(name, issued.token, PEER)
+
+
+async def test_tn_1_the_tenant_comes_from_the_credential(world: World) -> None:
+    """Two tenants have a pump-7 each; neither can be taken for the other."""
+    here, there = device(), device("pump-7", OTHER)
+    one = await world.credentials.issue_secret(SYSTEM, here)
+    two = await world.credentials.issue_secret(SYSTEM, there)
+    assert world.door.by_secret("pump-7", one.token, PEER).tenant == MAIN
+    assert world.door.by_secret("pump-7", two.token, PEER).tenant == OTHER
+
+
+async def test_id_4_a_certificate_is_its_keys_device(certified: World) -> None:
+    """The same principal as by secret: one identity, two proofs."""
+    pump = device()
+    issued = await certified.credentials.issue_certificate(SYSTEM, pump)
+    proof = certified.door.prove_certificate(issued.certificate.der, PEER)
+    assert proof.principal == Principal(MAIN, PrincipalKind.DEVICE, "pump-7", pump.uid)
+    assert proof.expires_at == issued.certificate.expires_at
+    assert certified.door.by_certificate(issued.certificate.der, PEER) == proof.principal
+
+
+def wrong_proofs(world: World) -> list[Any]:
+    door = world.door
+    return [
+        lambda: door.by_secret("pump-7", "x", PEER),
+        lambda: door.by_secret("pump-7", make_secret().text, PEER),
+        lambda: door.by_secret("pump-8", b"\xff\xfe", PEER),
+        lambda: door.by_secret("a" * 70_000, "b" * 70_000, PEER),
+        lambda: door.by_certificate(b"x", PEER),
+        lambda: door.by_bearer("x" * 1_000_000, PEER),
+        lambda: door.by_bearer("a.b.c", PEER),
+        lambda: door.by_bearer(make_secret().text, PEER),
+    ]
+
+
+def test_au_5_every_refusal_reads_the_same(world: World) -> None:
+    """Unknown, wrong, malformed or enormous: the peer learns nothing from the answer."""
+    for proof in wrong_proofs(world):
+        with pytest.raises(Unauthenticated) as caught:
+            proof()
+        assert caught.value.detail == REFUSED
+        assert caught.value.__cause__ is None
+
+
+async def test_the_owner_reads_why_a_connection_failed(world: World) -> None:
+    """The reason that the peer was not told."""
+    issued = await world.credentials.issue_secret(SYSTEM, device(), life_s=1)
+    with pytest.raises(Unauthenticated):
+        world.door.by_secret("pump-8", issued.token, PEER)
+    world.clock.turn(1)
+    with pytest.raises(Unauthenticated):
+        world.door.by_secret("pump-7", issued.token, PEER)
+    with pytest.raises(Unauthenticated):
+        world.door.by_secret("pump-7", "hunter2", PEER)
+    (mismatch,) = world.door.attempts.of_device(MAIN, "pump-8")
+    (expired,) = world.door.attempts.of_device(MAIN, "pump-7")
+    assert "user name" in mismatch.reason
+    assert "expired" in expired.reason
+    nobodys = world.door.attempts.recent("")  # type: ignore[arg-type]
+    assert ["mistyped" in attempt.reason for attempt in nobodys] == [True]
+
+
+async def test_al_1_no_token_stands_in_the_log_of_attempts(world: World) -> None:
+    """Whatever field it was put into, right or wrong."""
+    issued = await world.credentials.issue_secret(SYSTEM, device())
+    for name, password in ((issued.token, "x"), ("x", issued.token), (issued.token[:-1], "")):
+        with pytest.raises(Unauthenticated):
+            world.door.by_secret(name, password, PEER)
+    world.door.by_secret(issued.token, "", PEER)
+    secret = issued.token.split("_", 2)[2]
+    assert secret[:40] not in repr(world.door.attempts._rings)
+
+
+async def test_au_5_a_flood_on_one_device_is_not_evaluated_and_the_device_gets_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand wrong secrets with a known key id, from one address."""
+    issued = await world.credentials.issue_secret(SYSTEM, device())
+    key_id = issued.credential.credential_id
+    evaluated = 0
+    find_secret = world.credentials.find_secret
+
+    def counting(secret: Any) -> Any:
+        nonlocal evaluated
+        evaluated += 1
+        return find_secret(secret)
+
+    monkeypatch.setattr(world.credentials, "find_secret", counting)
+    for _ in range(1_000):
+        forged = type(make_secret())(key_id, make_secret().secret).text
+        with pytest.raises(Unauthenticated):
+            world.door.by_secret("pump-7", forged, PEER)
+    assert evaluated <= 100
+    assert world.door.by_secret("pump-7", issued.token, "198.51.100.1:1").id == "pump-7"
+    world.clock.turn(30)
+    assert world.door.by_secret("pump-7", issued.token, PEER).id == "pump-7"
+
+
+async def test_au_2_a_service_key_and_a_person_come_through_the_same_door(world: World) -> None:
+    """By bearer, and a key by name and password over MQTT too."""
+    grants = (Grant(Direction.SUBSCRIBE, "devices/+/telemetry"),)
+    key = await world.keys.create(ADMIN, NewKey("erp", grants=grants))
+    expected = Principal(MAIN, PrincipalKind.KEY, key.key.key_id, key.key.uid)
+    assert world.door.by_bearer(key.token, PEER) == expected
+    assert world.door.by_secret(key.key.key_id, key.token, PEER) == expected
+
+    user = await world.user("ada")
+    signed_in = await world.sessions.open(user.principal, "")
+    proof = world.door.prove_bearer(signed_in.access_token, PEER)
+    assert proof.principal == user.principal
+    assert proof.expires_at == world.clock.now() + 600 * 10**9
+    with pytest.raises(Unauthenticated):  # an access token is no MQTT password
+        world.door.by_secret("ada", signed_in.access_token, PEER)
