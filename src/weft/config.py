@@ -18,9 +18,13 @@ from msgspec import Struct, field
 
 from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
+from weft.connectors.outbox import OutboxSettings
+from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError
+from weft.history.settings import HistorySettings
 from weft.ingest.pipeline import PipelineSettings
 from weft.ingest.rejections import RejectionSettings
+from weft.rules.engine import RulesSettings
 from weft.security.connections import ConnectionSettings
 from weft.security.limits import LimitSettings
 from weft.security.outbound import OutboundSettings
@@ -71,7 +75,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     rejections: RejectionSettings = field(default_factory=RejectionSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    rules: RulesSettings = field(default_factory=RulesSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    work_orders: PollerSettings = field(default_factory=PollerSettings)
     connectors: dict[str, dict[str, Any]] = {}
 
 

@@ -122,3 +122,15 @@ async def test_qos_two_ids_are_kept_with_the_batch() -> None:
 def test_a_slice_keeps_its_positions() -> None:
     part = slice_of(Committed(10, ["a", "b", "c"], [1, 2, 3]), 1, 2)
     assert (part.first, part.envelopes, part.decoded) == (11, ["b"], [2])
+
+
+async def test_it_is_known_up_to_when_everything_was_applied() -> None:
+    """Timers of rules may not run ahead of messages that wait for the disk."""
+    async with Door().running() as door:
+        session = door.gate.open(PUMP_7, "test")
+        assert door.pipeline.settled_until(900) == 900
+        door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), 500)
+        door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), 600)
+        assert door.pipeline.settled_until(900) == 499
+        await door.pipeline.drain()
+        assert door.pipeline.settled_until(900) == 900

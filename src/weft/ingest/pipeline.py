@@ -73,6 +73,7 @@ class Pipeline:
         self._replay_from: dict[str, int] = {}
         self._batch = Batch()
         self._batch_bytes = 0
+        self._in_flight = Batch()
         self._waiting: dict[Sender, list[Any]] = {}
         self._paused: list[Pausable] = []
         self._more = asyncio.Event()
@@ -87,6 +88,16 @@ class Pipeline:
         self._batch_bytes += len(envelope.payload)
         if not self._more.is_set():
             self._more.set()
+
+    @property
+    def durable_position(self) -> int:
+        """Return the position up to which no projection needs the journal any more."""
+        return min((p.position for p in self._projections), default=self._journal.head)
+
+    def settled_until(self, now: int) -> int:
+        """Return the moment up to which everything received has been applied."""
+        pending = self._in_flight.envelopes or self._batch.envelopes
+        return pending[0].received_at - 1 if pending else now
 
     @property
     def newest(self) -> int:
@@ -160,6 +171,13 @@ class Pipeline:
 
     async def _commit_one(self) -> int:
         batch, waiting = self._take()
+        self._in_flight = batch
+        try:
+            return await self._commit(batch, waiting)
+        finally:
+            self._in_flight = Batch()
+
+    async def _commit(self, batch: Batch, waiting: dict[Sender, list[Any]]) -> int:
         if not batch.envelopes and not batch.qos_two:
             self._tell(waiting, self._journal.head + 1)
             return 0

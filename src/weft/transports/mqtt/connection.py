@@ -156,7 +156,7 @@ class MqttConnection(asyncio.Protocol):
         self.writable = True
         self.stalled_at = 0.0
         if self.session is not None and not self._closed:
-            self._given.broker.resume(self.session)
+            self._given.broker.resume(self.session, self)
 
     def _pause(self, why: int) -> None:
         if not self._paused and not self._transport.is_closing():
@@ -315,7 +315,7 @@ class MqttConnection(asyncio.Protocol):
         if not self._closed:
             reasons = [Reason(int(result)) for result in results]
             self._transport.write(self._machine.suback(packet.packet_id, reasons))
-            self._given.broker.resume(self._session)
+            self._given.broker.resume(self._session, self)
 
     async def _unsubscribe(self, packet: Unsubscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id
@@ -392,7 +392,7 @@ class MqttConnection(asyncio.Protocol):
                 )
             )
         )
-        given.broker.resume(attached.session)
+        given.broker.resume(attached.session, self)
         return None
 
     def _refuse(self, reason: Reason, error: PeerError) -> None:
@@ -462,14 +462,9 @@ class MqttConnection(asyncio.Protocol):
     def cut(self, reason: str) -> None:
         """End at once: a right has ended (RV-1)."""
         self._will_void = True
-        self._given.broker.revoke(self._principal_uid)
         self._end(Reason.ADMINISTRATIVE_ACTION, reason)
         if not self._closed and self._transport.get_write_buffer_size():
             self._transport.abort()
-
-    @property
-    def _principal_uid(self) -> str:
-        return self._registered.principal.uid if self._registered else ""
 
     def shut_down(self) -> None:
         """End because the server stops; the session stays."""

@@ -39,6 +39,17 @@ class MqttListener:
                 remedy="Listen on 127.0.0.1, or use listen_tls for every other address.",
             )
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self._tls is not None
+
+    @property
+    def address(self) -> str:
+        """Where it answers, as host:port."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self.port or self._port}"
+
     def __len__(self) -> int:
         return len(self._live)
 

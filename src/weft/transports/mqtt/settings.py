@@ -1,7 +1,7 @@
 """Settings of MQTT, and what every connection is given."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -20,7 +20,7 @@ class MqttSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:1883"  # loopback only; empty turns it off
     listen_tls: str = ""  # as "0.0.0.0:8883": the way in from anywhere else
-    client_certificate: str = "optional"  # or "required": no device then comes by password
+    client_certificate: Literal["optional", "required"] = "optional"  # required: no passwords
     limits: Limits = field(default_factory=Limits)
     strangers_per_address: int = 100  # connections that have not yet said who they are
     write_stall_s: float = 10.0  # a subscriber that reads nothing for so long is cut

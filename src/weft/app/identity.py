@@ -1,0 +1,125 @@
+"""Who is it, and may it: the security and registry stations, put together."""
+
+import asyncio
+from dataclasses import dataclass
+
+from weft.api.operator import Operator, open_key
+from weft.app.folder import DataFolder
+from weft.config import SecuritySettings
+from weft.model.device import Device, Lifecycle
+from weft.ports import Clock, Records
+from weft.registry.device_types import DeviceTypes
+from weft.registry.devices import DeviceChange, Devices
+from weft.registry.tenants import Tenants
+from weft.security.audit import Audit
+from weft.security.authentication import Authenticator
+from weft.security.certificates import CertificateAuthority
+from weft.security.connections import Connections
+from weft.security.credentials import Credentials
+from weft.security.keys import Keys
+from weft.security.limits import Limiter
+from weft.security.passwords import PasswordHasher
+from weft.security.people import People
+from weft.security.policy import Policy
+from weft.security.revocation import Revocation
+from weft.security.secrets import MasterKey, Vault
+from weft.security.sessions import Sessions
+from weft.security.sign_in import SignIn
+from weft.security.throttle import Throttle
+from weft.security.tokens import AccessTokens
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that knows principals, and what exists."""
+
+    vault: Vault
+    audit: Audit
+    policy: Policy
+    connections: Connections
+    revocation: Revocation
+    authority: CertificateAuthority
+    credentials: Credentials
+    keys: Keys
+    sessions: Sessions
+    people: People
+    sign_in: SignIn
+    authenticator: Authenticator
+    operator: Operator
+    limiter: Limiter
+    tenants: Tenants
+    types: DeviceTypes
+    devices: Devices
+
+
+async def open_identity(
+    folder: DataFolder, records: Records, clock: Clock, settings: SecuritySettings
+) -> Identity:
+    """Load keys, policy, credentials and the registry."""
+    vault = Vault(MasterKey.open(folder.path), records)
+    await vault.load()
+    audit = Audit(records, clock, await vault.secret("audit"))
+    pepper = await vault.secret("pepper")
+    policy = Policy()
+    connections = Connections(clock, settings.connections)
+    revocation = Revocation(policy, connections)
+    authority = CertificateAuthority(
+        folder.path / "certificates", (await vault.secret("certificates")).hex().encode(), clock
+    )
+    await asyncio.to_thread(authority.open, settings.server_names)
+    credentials = Credentials(records, audit, clock, pepper, authority, revocation)
+    keys = Keys(records, audit, clock, pepper, policy, revocation)
+    tokens = AccessTokens([await vault.secret("access-token")], clock)
+    sessions = Sessions(records, audit, clock, pepper, tokens)
+    people = People(records, audit, clock, pepper, sessions, revocation)
+    throttle = Throttle(clock, settings.throttle)
+    identity = Identity(
+        vault=vault,
+        audit=audit,
+        policy=policy,
+        connections=connections,
+        revocation=revocation,
+        authority=authority,
+        credentials=credentials,
+        keys=keys,
+        sessions=sessions,
+        people=people,
+        sign_in=SignIn(people, sessions, PasswordHasher(), throttle, audit),
+        authenticator=Authenticator(credentials, keys, sessions, throttle, clock),
+        operator=Operator(open_key(folder.path), clock),
+        limiter=Limiter(clock, settings.limits),
+        tenants=Tenants(records, audit, clock),
+        types=DeviceTypes(records, audit, clock),
+        devices=Devices(records, audit, clock),
+    )
+    await _load(identity)
+    return identity
+
+
+async def _load(identity: Identity) -> None:
+    await identity.credentials.load()
+    await identity.keys.load()
+    await identity.sessions.load()
+    await identity.people.load()
+    await identity.tenants.load()
+    await identity.types.load()
+    await identity.devices.load()
+    for tenant in identity.tenants.list():
+        for device in await identity.devices.list(tenant.id, limit=1_000_000):
+            _tell_policy(identity, device)
+    identity.devices.on_change(lambda change: _device_changed(identity, change))
+
+
+def _tell_policy(identity: Identity, device: Device) -> None:
+    active = device.lifecycle is Lifecycle.ACTIVE
+    identity.policy.set_device(device.tenant, device.uid, active=active)
+
+
+def _device_changed(identity: Identity, change: DeviceChange) -> None:
+    """A right may have ended: the policy first, then every live connection (RV-1)."""
+    old, new = change.old, change.new
+    if new is None:
+        identity.revocation.end(change.device.uid, "the device was deleted")
+    elif old is None or old.lifecycle is not new.lifecycle:
+        active = new.lifecycle is Lifecycle.ACTIVE
+        identity.revocation.device_changed(new.tenant, new.uid, active=active)

@@ -1,0 +1,158 @@
+"""The life of a message, put together: gate, pipeline, projections and their housekeeping."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from weft.api.live import Live
+from weft.app.identity import Identity
+from weft.app.stores import Stores
+from weft.broker.broker import Broker, BrokerDependencies
+from weft.broker.wills import Will
+from weft.config import Config
+from weft.history.history import History
+from weft.ingest.gate import Gate
+from weft.ingest.pipeline import Pipeline
+from weft.ingest.rejections import RejectionInbox, Rejections
+from weft.ingest.submit import Ingest, Message
+from weft.model.device import Device
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Committed, Decoded, Envelope, Operation
+from weft.model.principal import Principal
+from weft.model.twin import Properties
+from weft.ports import Clock
+from weft.rules.alarms import Alarms
+from weft.rules.engine import Engine
+from weft.rules.lineage import Lineage
+from weft.rules.rules import RuleChange, Rules
+from weft.rules.runtime import Reported, Surroundings
+from weft.twins.twins import Twins
+
+
+@dataclass(frozen=True)
+class MessagePath:
+    """Everything between a transport and what is kept."""
+
+    gate: Gate
+    pipeline: Pipeline
+    ingest: Ingest
+    inbox: RejectionInbox
+    rejections: Rejections
+    twins: Twins
+    history: History
+    broker: Broker
+    live: Live
+    surroundings: Surroundings
+    rules: Rules
+    engine: Engine
+    alarms: Alarms
+    lineage: Lineage
+    stores: Stores
+
+    async def samples(self, after: int, until: int) -> AsyncIterator[Committed]:
+        """Read the journal again, decoded as it was when it was admitted."""
+        async for committed in self.stores.journal.read(after, until=until):
+            committed.decoded = [self.gate.decode_again(one) for one in committed.envelopes]
+            yield committed
+
+
+class _Late:
+    """What is needed by a station that is made before it: bound once, used later."""
+
+    gate: Gate
+    ingest: Ingest
+
+    def decode_again(self, envelope: Envelope) -> Decoded:
+        return self.gate.decode_again(envelope)
+
+    async def publish_will(self, principal: Principal, will: Will) -> None:
+        message = Message(will.topic, will.payload, will.qos, will.retain)
+        await self.ingest.send(principal, message, will.properties, address="will")
+
+    async def publish_delta(self, tenant: TenantId, device_id: DeviceId, delta: bytes) -> None:
+        topic = f"devices/{device_id}/properties/desired"
+        await self.ingest.publish(tenant, topic, delta, Operation.DESIRED, retain=True)
+
+
+async def open_message_path(
+    stores: Stores, identity: Identity, clock: Clock, config: Config
+) -> MessagePath:
+    """Make and load all projections; the journal is not read again yet."""
+    records, audit, policy = stores.records, identity.audit, identity.policy
+    late = _Late()
+    twins = Twins(records, audit)
+    history = History(stores.history, clock, config.history)
+    inbox = RejectionInbox(records, config.rejections)
+    alarms = Alarms(records, audit, clock)
+    surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
+    engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
+    rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
+    given = BrokerDependencies(
+        records, policy, clock, late.publish_will, stores.journal.forget_session
+    )
+    broker = Broker(given, config.broker)
+    live = Live(stores.journal, policy, identity.connections, config.api)
+    for projection in (twins, inbox, engine, broker):
+        await projection.load()
+    pipeline = Pipeline(
+        stores.journal,
+        [twins, history, engine, inbox, broker, live],
+        config.pipeline,
+        late.decode_again,
+    )
+    gate = Gate(pipeline, policy, identity.devices, identity.types, broker.retained.require_room)
+    ingest = late.ingest = Ingest(gate, pipeline, clock)
+    late.gate = gate
+    twins.publish_delta_with(late.publish_delta)
+    path = MessagePath(
+        gate=gate,
+        pipeline=pipeline,
+        ingest=ingest,
+        inbox=inbox,
+        rejections=Rejections(records, inbox, gate, ingest, audit),
+        twins=twins,
+        history=history,
+        broker=broker,
+        live=live,
+        surroundings=surroundings,
+        rules=rules,
+        engine=engine,
+        alarms=alarms,
+        lineage=Lineage(records),
+        stores=stores,
+    )
+    _connect(path, identity, clock)
+    return path
+
+
+def _reported_by(twins: Twins) -> Reported:
+    def reported(tenant: TenantId, device_id: DeviceId) -> Properties:
+        return twins.get(tenant, device_id).reported
+
+    return reported
+
+
+def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
+    """Let a change in one station be seen by those that remember what it said."""
+
+    def rule_changed(change: RuleChange) -> None:
+        identity.policy.bump()
+        path.engine.rule_changed(change.old, change.new, at=change.at)
+
+    async def forget(device: Device) -> None:
+        await path.twins.forget(device.tenant, device.device_id)
+        await path.stores.history.delete_device(device.tenant, device.device_id)
+
+    identity.devices.on_change(lambda _change: path.gate.registry_changed())
+    identity.types.on_change(lambda _change: path.gate.registry_changed())
+    identity.devices.on_change(
+        lambda change: path.engine.device_changed(change.old, change.new, at=clock.now())
+    )
+    identity.types.on_change(lambda _change: path.engine.types_changed())
+
+    def revoked(uid: str) -> None:
+        path.broker.revoke(uid)
+
+    identity.revocation.listen(revoked)
+    identity.devices.in_delete(identity.credentials.delete_in)
+    identity.devices.after_delete(forget)
+    path.rules.on_change(rule_changed)
