@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from fuzz.fuzz_mqtt import Mqtt, load_corpus
+from fuzz.harness import Find, run
 from tests.wire.mqtt.support import client_packets, opened
 
 from weft.wire.mqtt.encode import encode
@@ -131,12 +133,25 @@ def test_what_comes_behind_connect_waits_within_64_kib(extra: int, fits: bool) -
     assert (machine.error is None) is fits
     if not fits:
         assert machine.buffered_bytes == 0
+        with pytest.raises(RuntimeError, match="too much"):
+            machine.accept()
+        assert machine.disconnect(Reason.PACKET_TOO_LARGE) == b""  # 3.1.1 has no word for it
         return
     assert machine.buffered_bytes == extra
     assert not machine.has_output
     machine.accept()
     assert machine.receive_data(b"") == []
     assert machine.take_output() == b"\xd0\x00" * (extra // 2)
+
+
+def test_a_flood_in_the_read_of_connect_is_refused_too() -> None:
+    """MQ-4: the bound holds whether the bytes come with CONNECT or behind it."""
+    machine = ServerConnection()
+    flood = b"\xc0\x00" * 40_000
+    assert len(machine.receive_data(encode(Connect("c"), 5) + flood)) == 1
+    assert machine.error is not None
+    assert machine.buffered_bytes == 0
+    assert machine.disconnect(machine.error.reason).hex() == "2003009500"
 
 
 def test_nothing_is_read_after_the_end() -> None:
@@ -163,3 +178,22 @@ def test_only_whole_packets_are_a_sign_of_life() -> None:
     assert machine.heard_at == 0.0
     machine.receive_data(b"\x01a" + b"b" * 13 + b"\xc0\x00", 7.0)
     assert machine.heard_at == 7.0
+
+
+def test_a_short_fuzz_run_finds_nothing() -> None:
+    """Mutated conversations with both ends; the long run is fuzz/fuzz_mqtt.py."""
+    found = run(Mqtt(), load_corpus(), inputs=5000, seed=3, held_bytes=300_000)
+    assert found["inputs"] == 5000
+    assert 0 < found["refused"] < 5000
+
+
+def test_the_fuzzer_would_find_a_foreign_exception_and_a_leak() -> None:
+    """A fuzzer that cannot fail proves nothing."""
+
+    def falls_over(data: bytes) -> int:
+        return data.index(b"\x00") and 0
+
+    with pytest.raises(Find, match="ValueError"):
+        run(falls_over, [b"\x00\x01"], inputs=2000, seed=1, held_bytes=10)
+    with pytest.raises(Find, match="11 bytes held"):
+        run(lambda _: 11, [b"\x00"], inputs=1, seed=1, held_bytes=10)

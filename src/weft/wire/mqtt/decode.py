@@ -110,15 +110,11 @@ def decode_auth(first: int, data: bytes, start: int, end: int, grammar: Grammar)
     if grammar.version != V5:
         raise MqttError("packet type 15 is reserved", clause="v3.1.1 MQTT 2.2.1")
     require_flags(first, 0)  # [MQTT-3.15.1-1]
-    cursor = Cursor(data, start, end)
     if start == end:
-        reason, properties = (
-            grammar.reason(0, P.AUTH),
-            read_properties(Cursor(b"\x00", 0, 1), P.AUTH, grammar.limits),
-        )
-    else:
-        reason = grammar.reason(cursor.byte(), P.AUTH)
-        properties = read_properties(cursor, P.AUTH, grammar.limits)
+        return Auth(grammar.reason(0, P.AUTH))  # 3.15.2.1: the short form is success
+    cursor = Cursor(data, start, end)
+    reason = grammar.reason(cursor.byte(), P.AUTH)
+    properties = read_properties(cursor, P.AUTH, grammar.limits)
     cursor.require_end()
     if reason is not Reason.SUCCESS and properties.authentication_method is None:
         raise MqttError(

@@ -11,7 +11,8 @@ How a transport drives it:
 2.  The first packet returned is the `Connect`. Pause reading; decide; then write either
     `machine.accept(Acceptance(...))` or `machine.refuse(reason)` (then close; the bytes may
     be empty). Bytes that came behind CONNECT were held: after `accept`, handle
-    `machine.receive_data(b"", now)` as another read.
+    `machine.receive_data(b"", now)` as another read. If `error` was set while you decided
+    (too many of those bytes), it is `disconnect`, not `accept`.
 3.  A PUBLISH of QoS 1 or 2 is yours to acknowledge, in order, once the message is kept:
     `puback(id)`, `pubrec(id)`, or for many at once `pubacks(ids)`, `pubrecs(ids)`. Each
     gives bytes back; join those of one connection into one write. With
@@ -170,12 +171,21 @@ class ServerConnection(Stream):
         self._parsing, self._waiting = False, True
         return packet
 
+    def _joined(self, data: bytes) -> bytes:
+        if not self._waiting or self._held is None:
+            return super()._joined(data)
+        self._held += data
+        self._check_waiting(len(self._held))
+        return b""
+
     def _hold(self, data: bytes, at: int, needed: int) -> None:
-        if self._waiting and len(data) - at > self.limits.connect_bytes:
-            self._fail(  # MQ-4
-                MqttError("too much is sent before CONNACK", Reason.PACKET_TOO_LARGE)
-            )
         super()._hold(data, at, needed)
+        if self._waiting:
+            self._check_waiting(len(data) - at)
+
+    def _check_waiting(self, size: int) -> None:
+        if size > self.limits.connect_bytes:  # MQ-4
+            self._fail(MqttError("too much is sent before CONNACK", Reason.PACKET_TOO_LARGE))
 
     def _on_publish(self, first: int, data: bytes, start: int, end: int) -> Publish:
         packet = decode_publish(first, data, start, end, self._grammar)
@@ -252,8 +262,8 @@ class ServerConnection(Stream):
 
     def accept(self, acceptance: Acceptance = NEW_SESSION) -> bytes:
         """CONNACK with what is agreed; from now on packets are read."""
-        if self.state is not State.CONNECTING:
-            raise RuntimeError(f"accept() in state {self.state.value}")
+        if self.state is not State.CONNECTING or self.error is not None:
+            raise RuntimeError(f"accept() in state {self.state.value}, error {self.error}")
         self._unreleased = dict.fromkeys(acceptance.unreleased, self._now)
         if acceptance.assigned_client_id:
             self.client_id = acceptance.assigned_client_id
