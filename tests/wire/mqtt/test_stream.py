@@ -3,10 +3,10 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from fuzz.fuzz_mqtt import Mqtt, load_corpus
 from fuzz.harness import Find, run
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.wire.mqtt.support import client_packets, opened
 
 from weft.wire.mqtt.encode import encode
