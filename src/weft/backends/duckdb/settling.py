@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import duckdb
 
+MANY_RUNS: Final = 8  # a query looks into each
+
 _SETTLE: Final = """
 INSERT INTO settled
 SELECT series, at_ns, {position}::BIGINT, arg_max(value, position)
@@ -64,7 +66,7 @@ def runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
 
 
 def groups_to_merge(found: list[Run], run_points: int) -> list[list[Run]]:
-    """Return neighbours that together stay within `run_points`, two or more each."""
+    """Return neighbours that together stay within `run_points` and are worth merging."""
     groups: list[list[Run]] = []
     group: list[Run] = []
     total = 0
@@ -75,7 +77,14 @@ def groups_to_merge(found: list[Run], run_points: int) -> list[list[Run]]:
         group.append(run)
         total += run.points
     groups.append(group)
-    return [group for group in groups if len(group) > 1]
+    return [group for group in groups if _is_worth(group)]
+
+
+def _is_worth(group: list[Run]) -> bool:
+    """Whether merging gains more than it rewrites: many runs, or none much larger than the rest."""
+    sizes = [run.points for run in group]
+    largest = max(sizes, default=0)
+    return len(group) >= MANY_RUNS or (len(group) > 1 and 4 * (sum(sizes) - largest) >= largest)
 
 
 def merge(connection: duckdb.DuckDBPyConnection, group: list[Run]) -> None:
