@@ -22,7 +22,17 @@ from weft.backends.sqlite.wal import FRAME_HEADER_BYTES, HEADER_BYTES, check_wal
 from weft.errors import ConfigurationError, Damaged, StorageError
 
 BUSY_S = 5.0
-_WAL_INDEX = struct.Struct("=IIIBBHI")  # version, -, change, init, order, page size, mxFrame
+# The log's index: page size and frames committed (then a copy, at 48); frames written back.
+_WAL_INDEX = struct.Struct("=14xHI76xI")
+
+
+class Tuning(Struct, frozen=True):
+    """How a file is laid out and kept; tests make small ones."""
+
+    page_bytes: int = 4096  # of 4, 16 and 64 KiB the least CPU and space for batches of 60 KB
+    max_pages: int | None = None
+    checkpoint_pages: int = 1000  # the log is written back when so many pages wait
+    check_up_to_bytes: int = 1 << 30  # larger files are not checked whole at each start
 
 
 class OpeningReport(Struct, frozen=True):
@@ -37,20 +47,11 @@ class OpeningReport(Struct, frozen=True):
 class Database:
     """The file, its writing connection and its marker. All but `connect` in one thread."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        page_bytes: int = 4096,
-        max_pages: int | None = None,
-        check_up_to_bytes: int = 1 << 30,
-    ) -> None:
+    def __init__(self, path: Path, tuning: Tuning | None = None) -> None:
         self.path = path
         self.marker: Marker
         self.connection: sqlite3.Connection
-        self.page_bytes = page_bytes
-        self._max_pages = max_pages
-        self._check_up_to_bytes = check_up_to_bytes
+        self.tuning = tuning or Tuning()
         self._suspect = False
 
     # --- opening and closing ---------------------------------------------------------------
@@ -90,9 +91,11 @@ class Database:
 
     def close(self) -> None:
         """Write the log back into the file and let go of it."""
-        with told(self.path):
-            self.connection.close()
-        self.marker.close()
+        try:
+            with told(self.path):
+                self.connection.close()
+        finally:
+            self.marker.close()
 
     def connect(self) -> sqlite3.Connection:
         """Open a connection that only reads, for the thread that asks."""
@@ -113,6 +116,7 @@ class Database:
         """
         if self._suspect:
             self._reopen()
+        self._checkpoint_if_due()
         with self.distrusting():
             self.connection.execute("BEGIN IMMEDIATE")
             yield self.connection
@@ -143,13 +147,32 @@ class Database:
 
     def _cut_log(self) -> None:
         """Cut the log behind the last good commit: a failed one may stand there, whole."""
-        with self.path.with_name(self.path.name + "-shm").open("rb") as file:
-            fields = _WAL_INDEX.unpack(file.read(_WAL_INDEX.size))
-        page_bytes, frames = fields[5] if fields[5] != 1 else 65536, fields[6]
+        size, frames, _ = self._log_index()
+        page_bytes = size if size != 1 else 65536
         end = HEADER_BYTES + frames * (FRAME_HEADER_BYTES + page_bytes) if frames else 0
         wal = self._wal_path()
         if wal.stat().st_size > end:
             os.truncate(wal, end)
+
+    def _log_index(self) -> tuple[int, int, int]:
+        with self.path.with_name(self.path.name + "-shm").open("rb") as file:
+            size, frames, written_back = _WAL_INDEX.unpack(file.read(_WAL_INDEX.size))
+        return size, frames, written_back
+
+    def _checkpoint_if_due(self) -> None:
+        """Write the log back into the file, before a transaction and not within its commit.
+
+        SQLite's own checkpoint runs after a commit and, failing, makes a commit that has
+        happened look as if it had not.
+        """
+        try:
+            _, frames, written_back = self._log_index()
+        except OSError as error:
+            self._suspect = True
+            raise StorageError(f"The log of {self.path.name} cannot be read: {error}.") from error
+        if frames - written_back >= self.tuning.checkpoint_pages:
+            with self.distrusting():
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _reopen(self) -> None:
         """Verify the log from the disk and go on with a new connection, or fail again."""
@@ -234,15 +257,16 @@ class Database:
         return connection
 
     def _pragmas(self) -> Iterator[str]:
-        yield f"page_size = {self.page_bytes}"
+        yield f"page_size = {self.tuning.page_bytes}"
         yield "auto_vacuum = INCREMENTAL"
         yield "journal_mode = WAL"
         yield "synchronous = FULL"
         yield "foreign_keys = ON"
         yield "secure_delete = FAST"  # distributions set ON, which writes pages only to blank them
+        yield "wal_autocheckpoint = 0"
         yield f"journal_size_limit = {16 << 20}"
-        if self._max_pages is not None:
-            yield f"max_page_count = {self._max_pages}"
+        if self.tuning.max_pages is not None:
+            yield f"max_page_count = {self.tuning.max_pages}"
 
     def _migrate(self) -> None:
         migrations = load_migrations(self.path.stem)
@@ -268,7 +292,7 @@ class Database:
 
         What is read later carries checksums of its own.
         """
-        if self.path.stat().st_size > self._check_up_to_bytes:
+        if self.path.stat().st_size > self.tuning.check_up_to_bytes:
             return
         problems = [row[0] for row in self.connection.execute("PRAGMA quick_check(3)")]
         if problems != ["ok"]:

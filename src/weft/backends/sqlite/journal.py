@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from weft.backends.sqlite.batches import Chain, Routes, Row, checksum_of, encode, part_of
 from weft.backends.sqlite.copying import copy_database
-from weft.backends.sqlite.database import Database, OpeningReport
+from weft.backends.sqlite.database import Database, OpeningReport, Tuning
 from weft.backends.sqlite.ends import SQL, Ends, checksum_before, find_ends
 from weft.backends.sqlite.faults import REPAIR, told
 from weft.errors import Damaged, Unavailable
@@ -51,8 +51,7 @@ class SqliteJournal:
         folder: Path,
         *,
         expected_at_least: int = 0,
-        page_bytes: int = 4096,
-        max_pages: int | None = None,
+        tuning: Tuning | None = None,
         read_batches: int = 32,
         reserve_bytes: int = _RESERVE_BYTES,
     ) -> "SqliteJournal":
@@ -61,7 +60,7 @@ class SqliteJournal:
         `expected_at_least` is the newest position that others have durably seen: a journal
         that ends before it is `Damaged`.
         """
-        database = Database(folder / FILE, page_bytes=page_bytes, max_pages=max_pages)
+        database = Database(folder / FILE, tuning)
         journal = cls(database, read_batches=read_batches, reserve_bytes=reserve_bytes)
         loop = asyncio.get_running_loop()
         try:
@@ -219,7 +218,7 @@ class SqliteJournal:
         connection = self._database.connection
         with self._database.distrusting():
             (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-            spare = free - self._reserve_bytes // self._database.page_bytes
+            spare = free - self._reserve_bytes // self._database.tuning.page_bytes
             if spare > 0:
                 # `execute` takes one step of this PRAGMA, which is one page; a script takes all.
                 connection.executescript(f"PRAGMA incremental_vacuum({min(spare, _VACUUM_PAGES)})")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from weft.backends.sqlite.copying import copy_database
-from weft.backends.sqlite.database import Database, OpeningReport
+from weft.backends.sqlite.database import Database, OpeningReport, Tuning
 from weft.backends.sqlite.faults import REPAIR, is_storage_fault, told
 from weft.backends.sqlite.rows import SQL, RowReader, RowWriter, decode_texts, is_whole
 from weft.errors import Damaged, Unavailable
@@ -61,10 +61,10 @@ class SqliteRecords:
         *,
         max_waiting: int = 4096,
         max_group: int = 512,
-        max_pages: int | None = None,
+        tuning: Tuning | None = None,
     ) -> "SqliteRecords":
         """Open or make `records.sqlite` in a folder; `opening` says what was found."""
-        database = Database(folder / FILE, max_pages=max_pages)
+        database = Database(folder / FILE, tuning)
         records = cls(database, max_waiting=max_waiting, max_group=max_group)
         loop = asyncio.get_running_loop()
         try:

@@ -1,0 +1,81 @@
+"""Settling: sorted, without duplicates, and newer points still win."""
+
+from pathlib import Path
+
+import pytest
+from tests.backends.duckdb.support import add, count, opened, settled
+
+from weft.backends.duckdb.settling import (
+    MANY_RUNS,
+    Run,
+    groups_to_merge,
+    merge,
+    recent_points,
+    resolve_texts,
+    runs,
+    settle,
+)
+
+
+def test_new_points_become_one_sorted_run(tmp_path: Path) -> None:
+    """Of duplicates the highest position stays."""
+    connection = opened(tmp_path)
+    add(connection, [(2, 5, 1, 1.0), (1, 9, 2, 2.0), (1, 3, 3, 3.0), (1, 9, 4, 4.0)])
+    assert recent_points(connection) == 4
+
+    settle(connection)
+
+    assert recent_points(connection) == 0
+    assert settled(connection) == [(1, 3, 4, 3.0), (1, 9, 4, 4.0), (2, 5, 4, 1.0)]
+    assert runs(connection) == [Run(4, 3, 3, 9)]
+    settle(connection)
+    assert len(runs(connection)) == 1
+
+
+def test_merged_runs_are_one_and_the_newer_point_wins(tmp_path: Path) -> None:
+    """A correction settled in a later run than what it corrects."""
+    connection = opened(tmp_path)
+    add(connection, [(1, 1, 1, 1.0), (1, 2, 2, 2.0)])
+    settle(connection)
+    add(connection, [(1, 2, 3, 2.5), (1, 0, 4, 0.5)])
+    settle(connection)
+
+    merge(connection, runs(connection))
+
+    assert settled(connection) == [(1, 0, 4, 0.5), (1, 1, 4, 1.0), (1, 2, 4, 2.5)]
+    assert runs(connection) == [Run(4, 3, 0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "merged"),
+    [
+        ([], []),
+        ([5], []),
+        ([5, 5], [[5, 5]]),
+        ([50, 5], []),  # rewriting 50 for 5 is not worth it
+        ([50] + [1] * (MANY_RUNS - 1), [[50] + [1] * (MANY_RUNS - 1)]),
+        ([60, 60], []),
+        ([60, 30, 30, 60], [[60, 30]]),
+        ([100, 20, 20], [[20, 20]]),
+    ],
+)
+def test_neighbours_are_merged_up_to_a_size(sizes: list[int], merged: list[list[int]]) -> None:
+    """At most 100 points a run; only neighbours, so that the order of positions holds."""
+    found = [Run(place, size, 0, 1) for place, size in enumerate(sizes)]
+    groups = groups_to_merge(found, 100)
+    assert [[run.points for run in group] for group in groups] == merged
+
+
+def test_a_replaced_text_goes(tmp_path: Path) -> None:
+    """Of two words for one moment the later one stays."""
+    connection = opened(tmp_path)
+    connection.execute(
+        "INSERT INTO texts VALUES (1, 1, 1, 'a'), (1, 1, 2, 'b'), (1, 2, 1, 'c'), (2, 1, 1, 'd')"
+    )
+    resolve_texts(connection)
+    assert count(connection, "texts") == 3
+    assert connection.execute("SELECT value FROM texts ORDER BY ALL").fetchall() == [
+        ("b",),
+        ("c",),
+        ("d",),
+    ]
