@@ -12,7 +12,7 @@ from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
 from weft.security.certificates import CertificateAuthority
 from weft.security.connections import Connection, Connections
-from weft.security.credentials import Credentials
+from weft.security.credentials import Credentials, IssuedIdentity, IssuedSecret
 from weft.security.keys import Keys
 from weft.security.passwords import PasswordHasher
 from weft.security.people import People, User
@@ -58,6 +58,20 @@ class FullDisk(MemoryRecords):
         return await super().write(work)
 
 
+class AdmittedCredentials(Credentials):
+    """Tells the policy of the device first, as the registry does when it makes one."""
+
+    async def issue_secret(self, actor: Principal, device: Device, **more: Any) -> IssuedSecret:
+        self._revocation.device_changed(device.tenant, device.uid, active=True)
+        return await super().issue_secret(actor, device, **more)
+
+    async def issue_certificate(
+        self, actor: Principal, device: Device, **more: Any
+    ) -> IssuedIdentity:
+        self._revocation.device_changed(device.tenant, device.uid, active=True)
+        return await super().issue_certificate(actor, device, **more)
+
+
 class World:
     """Every service, composed as the frame composes them."""
 
@@ -78,7 +92,7 @@ class World:
         parts = (self.records, self.audit, self.clock, PEPPER)
         self.sessions = Sessions(*parts, AccessTokens([b"t" * 32], self.clock))
         self.people = People(*parts, self.sessions, self.revocation)
-        self.credentials = Credentials(*parts, self.authority, self.revocation)
+        self.credentials = AdmittedCredentials(*parts, self.authority, self.revocation)
         self.keys = Keys(*parts, self.policy, self.revocation)
         self.sign_in = SignIn(self.people, self.sessions, self.hasher, self.throttle, self.audit)
         self.door = Authenticator(

@@ -273,6 +273,22 @@ async def test_al_2_only_chains_that_grew_are_signed_again(world: World) -> None
     assert count == 1
 
 
+async def test_al_2_a_checkpoint_is_due_each_minute_or_thousand_records(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever comes first."""
+    monkeypatch.setattr("weft.security.audit.CHECKPOINT_RECORDS", 10)
+    await write_records(world, 9)
+    assert await world.audit.checkpoint_if_due() == 0
+    await write_records(world, 1)
+    assert await world.audit.checkpoint_if_due() == 1
+    await write_records(world, 1)
+    world.clock.turn(59)
+    assert await world.audit.checkpoint_if_due() == 0
+    world.clock.turn(1)
+    assert await world.audit.checkpoint_if_due() == 1
+
+
 async def test_al_4_an_act_that_cannot_be_recorded_has_not_happened(certified: World) -> None:
     """The disk is full: the revocation fails aloud, and the credential still works."""
     world, pump = certified, device()

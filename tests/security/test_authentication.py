@@ -171,3 +171,21 @@ async def test_au_2_a_service_key_and_a_person_come_through_the_same_door(world:
     assert proof.expires_at == world.clock.now() + 600 * 10**9
     with pytest.raises(Unauthenticated):  # an access token is no MQTT password
         world.door.by_secret("ada", signed_in.access_token, PEER)
+
+
+async def test_rv_2_a_suspended_device_is_refused_at_the_door(certified: World) -> None:
+    """By secret and by certificate, until it is active again; its owner reads why."""
+    world, pump = certified, device()
+    token = (await world.credentials.issue_secret(SYSTEM, pump)).token
+    der = (await world.credentials.issue_certificate(SYSTEM, pump)).certificate.der
+    world.revocation.device_changed(MAIN, pump.uid, active=False)
+    for proof in (
+        lambda: world.door.by_secret("pump-7", token, PEER),
+        lambda: world.door.by_bearer(token, PEER),
+        lambda: world.door.by_certificate(der, PEER),
+    ):
+        with pytest.raises(Unauthenticated, match=REFUSED):
+            proof()
+    assert "not active" in world.door.attempts.of_device(MAIN, "pump-7")[0].reason
+    world.revocation.device_changed(MAIN, pump.uid, active=True)
+    assert world.door.by_certificate(der, PEER) == world.door.by_secret("pump-7", token, PEER)

@@ -231,3 +231,10 @@ def test_the_cache_is_bounded(policy: Policy, monkeypatch: pytest.MonkeyPatch) -
     for number in range(100):
         policy.decide(PUMP, "topic.publish", f"topic:{number}")
     assert len(policy._cache) <= 10
+
+
+def test_only_an_active_device_of_its_own_tenant_is_active(policy: Policy) -> None:
+    """The door asks before the first packet is answered."""
+    assert policy.is_active(MAIN, PUMP.uid)
+    assert not policy.is_active(OTHER, PUMP.uid)
+    assert not policy.is_active(MAIN, ADMIN.uid)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct, field, structs
 
 from weft.model.ids import TenantId
+from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import escape_controls
 from weft.ports import Clock, Kind, Reader, Record, Records, Writer
@@ -28,6 +29,8 @@ from weft.ports import Clock, Kind, Reader, Record, Records, Writer
 GENESIS = "0" * 64
 TEXT_MAX = 1_024  # of one field; a record is a line, not a document
 PAGE = 500
+CHECKPOINT_S = 60
+CHECKPOINT_RECORDS = 1_000
 
 
 class Origin(Struct, frozen=True):
@@ -117,6 +120,8 @@ class Audit:
         self._records = records
         self._clock = clock
         self._key = Ed25519PrivateKey.from_private_bytes(signing_key)
+        self._unsigned = 0  # written since the last checkpoint; counted in the writing thread
+        self._signed_at = clock.now()
 
     def entry(
         self,
@@ -160,6 +165,7 @@ class Audit:
             AuditHead(record.sequence, record.hash),
             version=found.version if found else 0,
         )
+        self._unsigned += 1
         return record
 
     async def record(
@@ -218,7 +224,14 @@ class Audit:
                     signed += 1
             return signed
 
+        self._unsigned, self._signed_at = 0, self._clock.now()
         return await self._records.write(work)
+
+    async def checkpoint_if_due(self) -> int:
+        """Sign when a minute has passed or a thousand records were written; call each second."""
+        age_s = (self._clock.now() - self._signed_at) / NS_PER_S
+        due = self._unsigned >= CHECKPOINT_RECORDS or age_s >= CHECKPOINT_S
+        return await self.checkpoint() if due else 0
 
     def _sign(self, tenant: TenantId, head: AuditHead) -> Checkpoint:
         point = Checkpoint(tenant, head.sequence, head.hash, self._clock.now(), "")

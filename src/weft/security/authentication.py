@@ -125,12 +125,21 @@ class Authenticator:
     def prove_certificate(self, der: bytes, peer: str) -> Proof:
         """As `by_certificate`."""
         found = self._credentials.find_certificate(der)
-        if found is None:
-            refused = _Refused("the certificate's key or URI is not that of a live credential")
+        try:
+            if found is None:
+                raise _Refused("the certificate's key or URI is not that of a live credential")
+            proof = self._device(found)
+        except _Refused as refused:
             self._failed(None, peer, "", refused)
-        proof = _device_proof(found)
         self._passed(proof, peer)
         return proof
+
+    def _device(self, found: DeviceCredential) -> Proof:
+        if not self._credentials.is_admitted(found):
+            reason = "the device is not active: pending, suspended, revoked or deleted"
+            raise _Refused(reason, found.tenant, found.device_id)
+        principal = Principal(found.tenant, PrincipalKind.DEVICE, found.device_id, found.device_uid)
+        return Proof(principal, found.credential_id, found.expires_at)
 
     def _machine(self, secret: MachineSecret, peer: str) -> Proof:
         known = self._credentials.find_by_id(secret.key_id)
@@ -142,7 +151,7 @@ class Authenticator:
             raise _Refused(reason, tenant, device_id) from limited
         device = self._credentials.find_secret(secret)
         if device is not None:
-            return _device_proof(device)
+            return self._device(device)
         key = self._keys.find_secret(secret)
         if key is not None:
             return key
@@ -191,13 +200,6 @@ class Authenticator:
             )
         )
         raise Unauthenticated(REFUSED, remedy=REMEDY) from None
-
-
-def _device_proof(credential: DeviceCredential) -> Proof:
-    principal = Principal(
-        credential.tenant, PrincipalKind.DEVICE, credential.device_id, credential.device_uid
-    )
-    return Proof(principal, credential.credential_id, credential.expires_at)
 
 
 def _text(password: bytes | str) -> str:

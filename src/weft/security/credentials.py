@@ -143,6 +143,11 @@ class Credentials:
         """Return the credential of a key id, proven or not: for the log of attempts only."""
         return self._index.get(key_id)
 
+    def is_admitted(self, credential: DeviceCredential) -> bool:
+        """Whether the device itself is active, whatever its credential proves."""
+        policy = self._revocation.policy
+        return policy.is_active(credential.tenant, credential.device_uid)
+
     def _is_live(self, credential: DeviceCredential) -> bool:
         return credential.expires_at is None or self._clock.now() < credential.expires_at
 

@@ -143,6 +143,10 @@ class Policy:
 
     # --- what it answers ---
 
+    def is_active(self, tenant: TenantId, device_uid: str) -> bool:
+        """Whether a device may do anything at all: others are refused at the door."""
+        return self._devices.get(device_uid) == tenant
+
     def decide(self, principal: Principal, action: str, target: str) -> Decision:
         """Decide on a target in the principal's own tenant."""
         key = (principal, action, target)
