@@ -11,7 +11,6 @@ from weft.connectors.outbox import Outbox, OutboxSettings
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Configured, Connectors, Health
 from weft.connectors.work_orders import WorkOrders
-from weft.errors import WeftError
 from weft.model.alarm import (
     Action,
     Alarm,
@@ -98,7 +97,7 @@ class FakeConnector:
     kind: str = "fake"
     actions: frozenset[str] = frozenset({"work_order", "webhook"})
     follows: bool = True
-    next: list[WeftError | None] = field(default_factory=list)
+    next: list[Exception | None] = field(default_factory=list)
     made: dict[str, Situation] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     states: dict[str, RemoteState] = field(default_factory=dict)

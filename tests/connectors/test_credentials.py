@@ -13,7 +13,7 @@ from weft.connectors.credentials import (
     SealedCredential,
     require_reference,
 )
-from weft.errors import ConfigurationError, ConnectorError, Damaged, Invalid
+from weft.errors import ConfigurationError, ConnectorError, Invalid
 from weft.security.audit import AUDIT, Audit
 from weft.security.secrets import MasterKey, Vault
 from weft.supervision import FakeClock
@@ -88,7 +88,7 @@ async def test_a_sealed_credential_does_not_open_under_another_name(tmp_path: Pa
     row = (await records.read(lambda r: r.get(CREDENTIALS, PLATFORM, "erp"))).value
     moved = SealedCredential("other", row.sealed)
     await records.write(lambda w: w.put(CREDENTIALS, PLATFORM, "other", moved))
-    with pytest.raises(Damaged):
+    with pytest.raises(ConnectorError, match="does not open"):
         await credentials.get("sealed:other")
 
 

@@ -1,13 +1,15 @@
 """The outbox: one record at the far side, whatever goes wrong, and nothing dropped."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.connectors.support import ALICE, MAIN, OTHER, FakeConnector, Plant, alarm, entry
 
+from weft.connectors.base import Delivered, Situation
 from weft.connectors.outbox import OutboxSettings
-from weft.errors import Conflict, ConnectorError, Invalid, NotFound
-from weft.model.alarm import OutboxState, WorkOrderState
+from weft.errors import Conflict, ConnectorError, Invalid, NotFound, StorageError
+from weft.model.alarm import OutboxEntry, OutboxState, WorkOrderState
 from weft.model.ids import ActionId
 from weft.rules.kinds import ALARMS, OUTBOX
 from weft.security.audit import AUDIT
@@ -111,6 +113,45 @@ async def test_what_we_would_not_send_ourselves_is_given_up() -> None:
     await plant.put(item)
     await plant.outbox.deliver_due()
     assert (await plant.entry(item)).state is OutboxState.DEAD
+
+
+async def test_a_bug_of_ours_parks_the_entry_that_met_it() -> None:
+    """One odd alarm must not end the platform at every start; the others go out."""
+
+    class Buggy(FakeConnector):
+        async def deliver(self, item: OutboxEntry, situation: Situation) -> Delivered:
+            if item == entry(1):
+                raise KeyError("x")
+            return await super().deliver(item, situation)
+
+    plant = Plant(Buggy())
+    for number in (1, 2):
+        await plant.put(entry(number))
+    await plant.outbox.deliver_due()
+    parked = await plant.entry(entry(1))
+    assert (parked.state, "Weft itself" in parked.last_error) == (OutboxState.DEAD, True)
+    assert (await plant.entry(entry(2))).state is OutboxState.DELIVERED
+
+
+async def test_a_disk_that_fails_halts_the_outbox_and_loses_nothing() -> None:
+    """The store fails while the far side is told; it works again; there is one record."""
+    plant, item = Plant(), entry()
+    await plant.put(item)
+    write, failing = plant.records.write, [True]
+
+    async def write_or_fail(work: Any) -> Any:
+        if failing:
+            failing.pop()
+            raise StorageError("The disk is full.")
+        return await write(work)
+
+    plant.records.write = write_or_fail  # type: ignore[method-assign]
+    with pytest.raises(StorageError):
+        await plant.outbox.deliver_due()
+    assert (await plant.entry(item)).state is OutboxState.PENDING
+    await plant.outbox.deliver_due()
+    assert (await plant.entry(item)).state is OutboxState.DELIVERED
+    assert len(plant.erp.made) == 1
 
 
 async def test_an_entry_is_given_up_after_its_last_try() -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
 from msgspec import structs
 from tests.connectors.support import MAIN, NOON, FakeConnector, Plant, alarm, entry
 
 from weft.connectors.base import RemoteState
 from weft.connectors.poller import NOTED, Poller, PollerSettings
-from weft.errors import ConnectorError
+from weft.errors import ConnectorError, StorageError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrderState
 from weft.rules.kinds import ALARMS, WORK_ORDERS
 
@@ -124,15 +125,16 @@ async def test_a_note_that_is_refused_for_good_is_not_tried_for_ever() -> None:
     assert NOTED in (await plant.order(item)).details
 
 
-async def test_a_system_that_is_down_stops_no_other() -> None:
-    """The ERP does not answer; the other system's work orders go on."""
+@pytest.mark.parametrize("error", [DOWN, KeyError("a bug of ours")])
+async def test_a_system_that_fails_stops_no_other(error: Exception) -> None:
+    """The ERP is down, or our connector trips over its answer; the other's work orders go on."""
     erp, other = FakeConnector("erp"), FakeConnector("other")
     plant = Plant(erp, other)
     [mine] = await delivered(plant, 1)
     theirs = entry(2, connector="other")
     await plant.put(theirs, raised=alarm(2))
     await plant.outbox.deliver_due()
-    erp.next = [DOWN]
+    erp.next = [error]
     other.states[theirs.action.action_id] = DONE
     await plant.poller.poll()
 
@@ -180,6 +182,23 @@ async def test_an_answer_that_comes_too_late_undoes_nothing() -> None:
     plant.erp.poll = Late().poll
     await plant.poller.poll()
     assert (await plant.order(item)).state is WorkOrderState.CANCELLED
+
+
+async def test_a_disk_that_fails_is_tried_again_at_the_next_turn() -> None:
+    """No answer of the far side is lost by it: it is asked again."""
+    plant = Plant()
+    [item] = await delivered(plant, 1)
+    plant.erp.states[item.action.action_id] = DONE
+    write = plant.records.write
+
+    async def fail(_work: Any) -> Any:
+        raise StorageError("The disk is full.")
+
+    plant.records.write = fail  # type: ignore[method-assign]
+    await plant.poller.poll()
+    plant.records.write = write  # type: ignore[method-assign]
+    await plant.poller.poll()
+    assert (await plant.order(item)).state is WorkOrderState.CLOSED
 
 
 async def test_running_polls_by_the_interval_and_stops() -> None:

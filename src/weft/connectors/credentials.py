@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from weft.errors import ConfigurationError, ConnectorError
+from weft.errors import ConfigurationError, ConnectorError, Damaged, NotFound
 from weft.model.ids import TenantId, require_name
 from weft.model.principal import Principal
 from weft.ports import Kind, Records, Writer
@@ -98,7 +98,10 @@ class Credentials:
         found = await self._records.read(lambda r: r.find(CREDENTIALS, PLATFORM, name))
         if found is None:
             return ""
-        plain = self._vault.unseal(PLATFORM, CREDENTIALS.name, name, found.value.sealed)
+        try:
+            plain = self._vault.unseal(PLATFORM, CREDENTIALS.name, name, found.value.sealed)
+        except (Damaged, NotFound) as error:
+            raise ConnectorError(error.detail, remedy=error.remedy) from error
         return plain.decode()
 
 

@@ -249,6 +249,15 @@ class Outbox:
             ) from error
         except PeerError as error:  # our own checks of what would have been sent
             raise ConnectorError(error.detail, permanent=True, remedy=error.remedy) from error
+        except (ConnectorError, StorageError, Unavailable):
+            raise
+        except Exception as error:  # a bug parks the entry that met it, and only that one
+            log.exception("connector_bug", connector=action.connector, action_id=action.action_id)
+            raise ConnectorError(
+                f"Weft itself failed here ({type(error).__name__}).",
+                permanent=True,
+                remedy="Report it with the log; redrive the entry after an update.",
+            ) from error
 
     async def _delivered(self, lane: Lane, entry: OutboxEntry, delivered: Delivered) -> None:
         now, action = self._clock.now(), entry.action

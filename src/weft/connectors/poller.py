@@ -87,19 +87,23 @@ class Poller:
                 group.create_task(self._follow_all(found, tenants))
 
     async def _follow_all(self, found: Configured, tenants: Sequence[TenantId]) -> None:
+        """Follow one system's work orders; what goes wrong here stays here until next time."""
         try:
             for tenant in tenants:
                 for state in OPEN_STATES:
                     await self._follow(found, tenant, state)
         except ConnectorError as error:
-            found.health.failed(self._clock.now(), error.detail)
-            POLLS.labels(found.connector.name, "failed").inc()
-            log.warning(
-                "poll_failed",
-                connector=found.connector.name,
-                error=error.detail,
-                remedy=error.remedy,
-            )
+            self._failed(found, f"{error.detail} {error.remedy}".strip())
+        except (StorageError, Unavailable) as error:
+            log.error("poller_halted", connector=found.connector.name, error=error.detail)
+        except Exception as error:  # a bug met by one system must not stop the others
+            log.exception("connector_bug", connector=found.connector.name)
+            self._failed(found, f"Weft itself failed here ({type(error).__name__}).")
+
+    def _failed(self, found: Configured, error: str) -> None:
+        found.health.failed(self._clock.now(), error)
+        POLLS.labels(found.connector.name, "failed").inc()
+        log.warning("poll_failed", connector=found.connector.name, error=error)
 
     async def _follow(self, found: Configured, tenant: TenantId, state: WorkOrderState) -> None:
         after, size = "", self._settings.poll_batch

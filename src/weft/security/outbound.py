@@ -117,11 +117,17 @@ def url_of(base: str, *segments: str, query: Sequence[tuple[str, str]] = ()) -> 
 class OutboundClient:
     """Sends requests to where the settings allow; share one, close it at the end."""
 
-    def __init__(self, settings: OutboundSettings, *, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        settings: OutboundSettings,
+        *,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.settings = settings
         self._resolve = resolve or _resolve
         self._allowed = read_networks(settings.allow, "[outbound] allow")
-        self._tls = _tls_context(settings.ca_file)
+        self._tls = tls or _tls_context(settings.ca_file)  # 1 MB of certificates: share it
         unknown = set(settings.schemes) - {"https", "http"}
         if unknown:
             raise ConfigurationError(
@@ -134,7 +140,7 @@ class OutboundClient:
         """Return a client of its own that may also reach these networks."""
         more = tuple(cidrs)
         settings = msgspec.structs.replace(self.settings, allow=self.settings.allow + more)
-        return OutboundClient(settings, resolve=self._resolve)
+        return OutboundClient(settings, resolve=self._resolve, tls=self._tls)
 
     async def request(
         self,
