@@ -257,8 +257,9 @@ class Database:
         return connection
 
     def _pragmas(self) -> Iterator[str]:
-        yield f"page_size = {self.tuning.page_bytes}"
-        yield "auto_vacuum = INCREMENTAL"
+        if not self.path.stat().st_size:  # it would write to a file that has them already
+            yield f"page_size = {self.tuning.page_bytes}"
+            yield "auto_vacuum = INCREMENTAL"
         yield "journal_mode = WAL"
         yield "synchronous = FULL"
         yield "foreign_keys = ON"
