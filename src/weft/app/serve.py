@@ -1,0 +1,66 @@
+"""Serving: `weft up` from the first line printed to the last message drained."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+import uvloop
+from msgspec import Struct
+
+from weft.api.snippets import Endpoints
+from weft.app.compose import MACHINE, MAIN, Weft
+from weft.app.folder import DataFolder
+from weft.config import Config
+from weft.security.people import INVITATION_LIFE_S
+
+
+class Started(Struct, frozen=True):
+    """What there is to tell once Weft serves."""
+
+    endpoints: Endpoints
+    data: str
+    ready_s: float
+    replayed: int
+    sign_up_token: str  # empty once somebody has signed up
+    sign_up_life_s: int = INVITATION_LIFE_S
+
+
+Tell = Callable[[Started], None]
+Beside = Callable[[Weft], AbstractAsyncContextManager[None]]
+
+
+def serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. `tell` is called once; `beside` runs as long as we serve.
+
+    Raises `ConfigurationError`, `Damaged` or `StorageError` when it cannot start.
+    """
+    uvloop.run(_serve(config, folder, tell, beside))
+
+
+async def _serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    started = loop.time()
+    async with Weft.open(config, folder) as weft, weft.running():
+        token = await _first_invitation(weft)
+        tell(
+            Started(
+                endpoints=weft.endpoints,
+                data=str(folder.path),
+                ready_s=loop.time() - started,
+                replayed=weft.replayed,
+                sign_up_token=token,
+            )
+        )
+        async with beside(weft) if beside is not None else nullcontext():
+            await stop.wait()
+
+
+async def _first_invitation(weft: Weft) -> str:
+    """Return a one-time token for the first administrator, until there is a user."""
+    if not await weft.identity.people.is_empty():
+        return ""
+    return await weft.identity.people.invite_first(MACHINE, MAIN)
