@@ -18,17 +18,30 @@ from weft.api.operator import Operator
 from weft.api.services import Services
 from weft.api.settings import ApiSettings
 from weft.api.snippets import Endpoints
+from weft.backends.memory.history import MemoryHistory
 from weft.backends.memory.journal import MemoryJournal
 from weft.backends.memory.records import MemoryRecords
+from weft.connectors.outbox import Outbox
+from weft.connectors.registry import Connectors
+from weft.connectors.work_orders import WorkOrders
+from weft.history.history import History
+from weft.history.settings import HistorySettings
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline, PipelineSettings
 from weft.ingest.rejections import RejectionInbox, Rejections, RejectionSettings
 from weft.ingest.submit import Ingest
 from weft.model.ids import TenantId
+from weft.model.message import Committed
 from weft.model.principal import Principal, PrincipalKind
+from weft.model.telemetry import Reading
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices, NewDevice
 from weft.registry.tenants import Tenants
+from weft.rules.alarms import Alarms
+from weft.rules.engine import Engine
+from weft.rules.lineage import Lineage
+from weft.rules.rules import Rules
+from weft.rules.runtime import Surroundings
 from weft.security.actions import ACTIONS, Role
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator, Proof
@@ -128,9 +141,31 @@ class World:
             self.credentials, self.keys, self.badges, self.throttle, self.clock
         )
         self.twins = Twins(self.records, self.audit)
+        self.history = History(MemoryHistory(), self.clock, HistorySettings())
+        self.surroundings = Surroundings(self.devices, self.types)
+        self.alarms = Alarms(self.records, self.audit, self.clock)
+        self.engine = Engine(
+            self.records, self.surroundings, (self.policy, self.audit), self.alarms
+        )
+        self.rules = Rules(
+            self.records,
+            self.policy,
+            self.audit,
+            self.clock,
+            self.surroundings,
+            lambda: self.engine.applied,
+        )
+        self.rules.on_change(
+            lambda change: self.engine.rule_changed(change.old, change.new, at=change.at)
+        )
+        self.work_orders = WorkOrders(self.records)
+        self.connectors = Connectors({})
+        self.outbox = Outbox(
+            self.records, self.connectors, self.work_orders, self.audit, self.clock
+        )
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
-        projections = [self.twins, self.inbox, self.live]
+        projections = [self.twins, self.history, self.engine, self.inbox, self.live]
         self.pipeline = Pipeline(
             self.journal, projections, PipelineSettings(), lambda _envelope: None
         )
@@ -165,6 +200,16 @@ class World:
             twins=self.twins,
             ingest=self.ingest,
             rejections=self.rejections,
+            history=self.history,
+            rules=self.rules,
+            engine=self.engine,
+            surroundings=self.surroundings,
+            samples=self.samples,
+            alarms=self.alarms,
+            lineage=Lineage(self.records),
+            connectors=self.connectors,
+            outbox=self.outbox,
+            work_orders=self.work_orders,
             live=self.live,
             endpoints=Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883"),
             version="0.1.0",
@@ -173,6 +218,15 @@ class World:
             openapi=lambda: encode_document(self.document),
             actions=lambda: ACTIONS,
         )
+
+    async def samples(self, after: int, until: int) -> AsyncIterator[Committed]:
+        """Read the journal again; free JSON only, as the tests send."""
+        async for batch in self.journal.read(after, until=until):
+            decoded = [
+                [Reading(envelope.received_at, json.loads(envelope.payload))]
+                for envelope in batch.envelopes
+            ]
+            yield Committed(batch.first, batch.envelopes, decoded)
 
     def _device_changed(self, change: DeviceChange) -> None:
         device = change.device

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from weft.errors import ConfigurationError, WeftError
 from weft.model.principal import Principal
@@ -128,8 +128,16 @@ class Operation:
 
 
 def _list_fields(query: type[Struct] | None) -> frozenset[str]:
-    fields = msgspec.structs.fields(query) if query is not None else ()
-    return frozenset(f.encode_name for f in fields if str(f.type).startswith(("tuple", "list")))
+    fields = inspect.type_info(query).fields if query is not None else ()  # type: ignore[attr-defined]  # a StructType, as a Struct was given
+    return frozenset(field.encode_name for field in fields if _is_list(field.type))
+
+
+def _is_list(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.Metadata):
+        return _is_list(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_list, kind.types))
+    return isinstance(kind, inspect.VarTupleType | inspect.ListType)
 
 
 def require_sound(operations: Sequence[Operation], actions: Iterable[str]) -> None:

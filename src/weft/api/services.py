@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from weft.api.live import Live
     from weft.api.operator import Operator
+    from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples
     from weft.api.snippets import Endpoints
+    from weft.history.history import History
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
     from weft.ports import Clock, Deciding, Journal, Records
     from weft.registry.device_types import DeviceTypes
     from weft.registry.devices import Devices
     from weft.registry.tenants import Tenants
+    from weft.rules.alarms import Alarms
+    from weft.rules.engine import Engine
+    from weft.rules.lineage import Lineage
+    from weft.rules.rules import Rules
+    from weft.rules.runtime import Surroundings
     from weft.security.audit import Audit
     from weft.security.authentication import Authenticator
     from weft.security.connections import Connections
@@ -56,6 +63,16 @@ class Services:
     twins: Twins
     ingest: Ingest
     rejections: Rejections
+    history: History
+    rules: Rules
+    engine: Engine
+    surroundings: Surroundings
+    samples: Samples
+    alarms: Alarms
+    lineage: Lineage
+    connectors: KnownConnectors
+    outbox: Outgoing
+    work_orders: Ordered
     live: Live
     endpoints: Endpoints
     version: str

@@ -51,7 +51,7 @@ def after_of(call: Call, listing: str) -> str:
     """Return the key behind which the asked page begins."""
     if call.query.cursor is None:
         return ""
-    return read_cursor(call.principal.tenant, listing, call.query.cursor, str)
+    return str(read_cursor(call.principal.tenant, listing, call.query.cursor, str))
 
 
 def page_of(

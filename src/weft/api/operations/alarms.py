@@ -1,0 +1,187 @@
+"""Operations on alarms: see, acknowledge and clear them."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from weft.api.operation import Call, Command, Operation, Reply
+from weft.api.operations.rules import EvidenceView, evidence_of
+from weft.api.services import Services
+from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.errors import Conflict, NotFound
+from weft.model.alarm import Alarm, AlarmState, Severity
+from weft.model.ids import AlarmId, DeviceId, RuleId
+
+
+class AlarmView(Struct, frozen=True):
+    """An alarm as the API shows it."""
+
+    alarm_id: str
+    rule_id: str
+    rule_version: int
+    device_id: str
+    severity: Severity
+    state: AlarmState
+    message: str
+    raised_at: Moment
+    episode: int  # journal position of the sample that began it
+    evidence: list[EvidenceView]
+    acknowledged_at: Moment | None
+    acknowledged_by: str | None
+    cleared_at: Moment | None
+    cleared_by: str | None
+    version: int
+
+
+class AlarmList(Paging, frozen=True):
+    """Which alarms to list; all that is given must match."""
+
+    state: AlarmState | None = None
+    severity: Severity | None = None
+    device: str | None = None
+    rule: str | None = None
+
+
+class Comment(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, in words."""
+
+    comment: Annotated[str, Meta(max_length=1000)] = ""
+
+
+def view_of(alarm: Alarm) -> AlarmView:
+    """Show an alarm."""
+    return AlarmView(
+        alarm_id=alarm.alarm_id,
+        rule_id=alarm.rule_id,
+        rule_version=alarm.rule_version,
+        device_id=alarm.device_id,
+        severity=alarm.severity,
+        state=alarm.state,
+        message=alarm.message,
+        raised_at=moment(alarm.raised_at) or "",
+        episode=alarm.episode,
+        evidence=evidence_of(alarm.evidence),
+        acknowledged_at=moment(alarm.acknowledged_at),
+        acknowledged_by=alarm.acknowledged_by,
+        cleared_at=moment(alarm.cleared_at),
+        cleared_by=alarm.cleared_by,
+        version=alarm.version,
+    )
+
+
+def _reply(alarm: Alarm) -> Reply:
+    return Reply(view_of(alarm), version=alarm.version)
+
+
+async def list_alarms(services: Services, call: Call) -> Page[AlarmView]:
+    """Answer with a page of alarms."""
+    query: AlarmList = call.query
+    found = await services.alarms.list(
+        call.principal.tenant,
+        state=query.state,
+        severity=query.severity,
+        device_id=None if query.device is None else DeviceId(query.device),
+        rule_id=None if query.rule is None else RuleId(query.rule),
+        after=after_of(call, "alarms"),
+        limit=query.limit + 1,
+    )
+    return page_of(call, "alarms", found, view_of, lambda alarm: alarm.alarm_id)
+
+
+async def get_alarm(services: Services, call: Call) -> Reply:
+    """Answer with one alarm."""
+    return _reply(await services.alarms.get(call.principal.tenant, AlarmId(call.path["alarm_id"])))
+
+
+async def acknowledge_alarm(services: Services, call: Call) -> Reply:
+    """Take note that a person has seen it."""
+    body: Comment = call.body or Comment()
+    alarm = await services.alarms.acknowledge(
+        call.principal,
+        AlarmId(call.path["alarm_id"]),
+        version=call.if_match,
+        comment=body.comment,
+    )
+    return _reply(alarm)
+
+
+async def clear_alarm(services: Services, call: Call) -> Reply:
+    """Clear it by hand."""
+    body: Comment = call.body or Comment()
+    alarm = await services.alarms.clear(
+        call.principal,
+        AlarmId(call.path["alarm_id"]),
+        version=call.if_match,
+        comment=body.comment,
+    )
+    return _reply(alarm)
+
+
+_ONE = "/alarms/{alarm_id}"
+_TARGET = "alarm:{alarm_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_alarms",
+        "GET",
+        "/alarms",
+        "List alarms",
+        list_alarms,
+        action="alarm.read",
+        query=AlarmList,
+        result=Page[AlarmView],
+        command=Command(
+            "alarm",
+            "list",
+            columns=("alarm_id", "device_id", "severity", "state", "message", "raised_at"),
+        ),
+    ),
+    Operation(
+        "get_alarm",
+        "GET",
+        _ONE,
+        "Show an alarm with its evidence",
+        get_alarm,
+        action="alarm.read",
+        target=_TARGET,
+        result=AlarmView,
+        etag=True,
+        errors=(NotFound,),
+        command=Command("alarm", "show"),
+    ),
+    Operation(
+        "acknowledge_alarm",
+        "POST",
+        _ONE + "/acknowledge",
+        "Take note that a person has seen an alarm",
+        acknowledge_alarm,
+        action="alarm.acknowledge",
+        target=_TARGET,
+        body=Comment,
+        body_optional=True,
+        result=AlarmView,
+        if_match="optional",
+        etag=True,
+        errors=(NotFound, Conflict),
+        example={"comment": "on my way"},
+        command=Command("alarm", "acknowledge"),
+    ),
+    Operation(
+        "clear_alarm",
+        "POST",
+        _ONE + "/clear",
+        "Clear an alarm by hand",
+        clear_alarm,
+        action="alarm.clear",
+        target=_TARGET,
+        description="It stays cleared until its condition has been false and true again.",
+        body=Comment,
+        body_optional=True,
+        result=AlarmView,
+        if_match="optional",
+        etag=True,
+        errors=(NotFound, Conflict),
+        example={"comment": "bearing replaced"},
+        command=Command("alarm", "clear", confirm="Clear the alarm {alarm_id}?"),
+    ),
+)

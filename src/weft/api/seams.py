@@ -1,0 +1,104 @@
+"""Seams: what the API asks of stations that stand beside it, and so may not be imported."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from weft.model.alarm import OutboxEntry, OutboxState, WorkOrder, WorkOrderState
+from weft.model.ids import ActionId, AlarmId, DeviceId, TenantId, WorkOrderId
+from weft.model.message import Committed
+from weft.model.principal import Principal
+from weft.ports import Clock, Record
+
+
+class ConnectorInfo(Protocol):
+    """What is to be seen of a connector."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102  as ConnectorView has them
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def actions(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def url(self) -> str: ...  # noqa: D102
+    @property
+    def healthy(self) -> bool: ...  # noqa: D102
+    @property
+    def last_success_at(self) -> int | None: ...  # noqa: D102
+    @property
+    def last_failure_at(self) -> int | None: ...  # noqa: D102
+    @property
+    def last_error(self) -> str: ...  # noqa: D102
+    @property
+    def waiting(self) -> int: ...  # noqa: D102
+
+
+class KnownConnectors(Protocol):
+    """The connectors that are configured."""
+
+    def get(self, tenant: TenantId, name: str) -> ConnectorInfo:
+        """Return a tenant's connector, or raise `NotFound`."""
+        ...
+
+    def list_connectors(self, tenant: TenantId) -> Sequence[ConnectorInfo]:
+        """Return a tenant's connectors by name."""
+        ...
+
+    async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
+        """Ask the far side something harmless; return its answer in words."""
+        ...
+
+
+class Outgoing(Protocol):
+    """The outbox."""
+
+    async def get(self, tenant: TenantId, action_id: ActionId) -> Record[OutboxEntry]:
+        """Return an entry, or raise `NotFound`."""
+        ...
+
+    async def list_entries(
+        self,
+        tenant: TenantId,
+        *,
+        state: OutboxState | None = None,
+        alarm_id: AlarmId | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[Record[OutboxEntry]]:
+        """Return entries, by state or by alarm."""
+        ...
+
+    async def redrive(
+        self, actor: Principal, tenant: TenantId, action_id: ActionId
+    ) -> Record[OutboxEntry]:
+        """Start a dead entry again, or raise `NotFound` or `Conflict`."""
+        ...
+
+
+class Ordered(Protocol):
+    """The work orders."""
+
+    async def get(self, tenant: TenantId, work_order_id: WorkOrderId) -> Record[WorkOrder]:
+        """Return a work order, or raise `NotFound`."""
+        ...
+
+    async def list_work_orders(
+        self,
+        tenant: TenantId,
+        *,
+        state: WorkOrderState | None = None,
+        alarm_id: AlarmId | None = None,
+        device_id: DeviceId | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[Record[WorkOrder]]:
+        """Return work orders, at most one of the filters given."""
+        ...
+
+
+class Samples(Protocol):
+    """Reads the journal again, decoded as it was when it was admitted."""
+
+    def __call__(self, after: int, until: int) -> AsyncIterator[Committed]:
+        """Yield the batches behind `after` up to `until`."""
+        ...

@@ -1,0 +1,145 @@
+"""The command line's client: finds a server, signs for it, and speaks JSON with it.
+
+`WEFT_URL` and `WEFT_TOKEN` name any server; otherwise the one that runs on the data folder
+is asked, with a token that the key in that folder signs.
+"""
+
+import http.client
+import json
+import os
+import ssl
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from weft.api.operator import Operator, read_key
+from weft.errors import ConfigurationError, WeftError
+from weft.model.ids import TenantId
+from weft.supervision import SystemClock
+
+TIMEOUT_S = 60.0
+SERVER_FILE = "server.json"  # written by `weft up` at start
+
+
+class NoServer(WeftError):
+    """Nothing answers where a server should be."""
+
+    code = "no_server"
+
+
+class Refused(WeftError):
+    """The server answered with a problem."""
+
+    code = "refused"
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        detail = str(problem.get("detail") or f"The server answered {status}.")
+        super().__init__(detail, remedy=str(problem.get("remedy") or ""))
+        self.status = status
+        self.problem = problem
+
+
+class Received(NamedTuple):
+    """An answer that is no problem."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def value(self) -> Any:
+        """The answer's JSON; None where there is no content."""
+        return json.loads(self.content) if self.content else None
+
+
+class Client:
+    """Speaks with one server."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._parts = urlsplit(url)
+        self._token = token
+        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname:
+            raise ConfigurationError(
+                f"{url!r} is not the address of a server.",
+                remedy="Write it as http://127.0.0.1:8080.",
+            )
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return f"{self._parts.scheme}://{self._parts.netloc}"
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> Received:
+        """Send a request below /api/v1; raise `Refused` for a problem."""
+        sent = {"Authorization": f"Bearer {self._token}", "Accept": "*/*", **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = content_type
+        connection = self._connection()
+        try:
+            connection.request(method, "/api/v1" + path, body, sent)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NoServer(
+                f"Nothing answers at {self.url}: {error}.",
+                remedy="Start it with `weft up`, or set WEFT_URL and WEFT_TOKEN.",
+            ) from error
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise Refused(response.status, _problem(content))
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Received(response.status, received, content)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        context = ssl.create_default_context(cafile=os.environ.get("WEFT_CA"))
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+
+
+def _problem(content: bytes) -> dict[str, Any]:
+    try:
+        problem = json.loads(content)
+    except ValueError:
+        problem = None
+    return problem if isinstance(problem, dict) else {}
+
+
+def find_client(data: Path, tenant: str) -> Client:
+    """Return a client of the server that is meant: by environment, or by data folder."""
+    url = os.environ.get("WEFT_URL")
+    if url:
+        token = os.environ.get("WEFT_TOKEN", "")
+        if not token:
+            raise ConfigurationError(
+                "WEFT_URL is set and WEFT_TOKEN is not.",
+                remedy="Set WEFT_TOKEN to a service key or an access token.",
+            )
+        return Client(url, token)
+    if not (data / SERVER_FILE).exists():
+        raise NoServer(
+            f"No Weft runs on the data folder {data}.", remedy=f"Start one: weft up --data {data}"
+        )
+    operator = Operator(read_key(data), SystemClock())
+    return Client(_address(data), operator.make_token(TenantId(tenant)))
+
+
+def _address(data: Path) -> str:
+    path = data / SERVER_FILE
+    try:
+        found = json.loads(path.read_bytes())
+        return str(found.get("http") or found["https"])
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise NoServer(
+            f"{path} cannot be read: {error}.", remedy=f"Start Weft again: weft up --data {data}"
+        ) from error

@@ -1,0 +1,29 @@
+"""The groups of commands that are generated from the table, with a line on each.
+
+They are named here so that `weft --help` answers without loading the table; a test holds
+the two together.
+"""
+
+GROUPS: dict[str, str] = {
+    "alarm": "Alarms: see, acknowledge and clear them.",
+    "audit": "Who did what, and whether the record is whole.",
+    "connection": "Who is connected now, and cutting it.",
+    "connector": "Business systems that are configured.",
+    "credential": "What devices prove themselves with.",
+    "device": "Devices: make, see, change and delete them.",
+    "history": "Telemetry over time.",
+    "key": "Service keys of business systems.",
+    "lineage": "From a sample to a work order, and back.",
+    "outbox": "Actions on their way to business systems.",
+    "rejection": "Messages that were refused, and sending them again.",
+    "rule": "Rules: save, try and switch them.",
+    "system": "How Weft is, and who you are.",
+    "tenant": "Tenants of this Weft.",
+    "twin": "What devices last told, and what is wanted of them.",
+    "type": "Device types and their versions.",
+    "user": "People: invite, give roles, disable.",
+    "work-order": "Work orders in business systems.",
+}
+
+# Written by hand: name -> (module, attribute, help), loaded when asked for.
+COMMANDS: dict[str, tuple[str, str, str]] = {}

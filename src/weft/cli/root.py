@@ -1,0 +1,67 @@
+"""The root command: loads a group or command when it is asked for, and renders errors."""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from weft.cli.groups import COMMANDS, GROUPS
+from weft.errors import WeftError
+
+DATA = "weft-data"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are loaded one by one, so that `weft --help` is quick."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Name all commands."""
+        return sorted({*COMMANDS, *GROUPS})
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        if cmd_name in COMMANDS:
+            module, attribute, _ = COMMANDS[cmd_name]
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        if cmd_name in GROUPS:
+            made: click.Command = importlib.import_module("weft.cli.commands").make_group(cmd_name)
+            return made
+        return None
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with what is known of them without loading any."""
+        hand = [(name, COMMANDS[name][2]) for name in sorted(COMMANDS)]
+        if hand:
+            with formatter.section("Commands"):
+                formatter.write_dl(hand)
+        with formatter.section("Nouns"):
+            formatter.write_dl(sorted(GROUPS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run; an error of ours says what happened and what to do, and sets the exit code."""
+        try:
+            return super().invoke(ctx)
+        except WeftError as error:
+            output = importlib.import_module("weft.cli.output")
+            output.fail(error)
+            code = output.EXIT_NO_SERVER if error.code == "no_server" else output.EXIT_REFUSED
+            ctx.exit(code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=lambda: Path(os.environ.get("WEFT_DATA", DATA)),
+    help=f"The data folder (WEFT_DATA; ./{DATA}).",
+)
+@click.option("--tenant", default="main", help="The tenant to act in, at the machine itself.")
+@click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
+@click.version_option(package_name="weft", prog_name="weft")
+@click.pass_context
+def cli(ctx: click.Context, data: Path, tenant: str, *, as_json: bool) -> None:
+    """Weft: the API layer between devices and business."""
+    ctx.obj = {"data": data, "tenant": tenant, "json": as_json}
