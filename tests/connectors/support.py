@@ -24,7 +24,7 @@ from weft.model.alarm import (
 )
 from weft.model.ids import ActionId, AlarmId, DeviceId, RuleId, TenantId, WorkOrderId, derived_id
 from weft.model.principal import Principal, PrincipalKind
-from weft.ports import Writer
+from weft.ports import Records, Writer
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 from weft.security.audit import Audit
 from weft.security.outbound import OutboundClient, OutboundSettings
@@ -135,9 +135,14 @@ class FakeConnector:
 class Plant:
     """Records, clock, outbox, poller and connectors, wired as the platform does."""
 
-    def __init__(self, *connectors: Any, settings: OutboxSettings | None = None) -> None:
+    def __init__(
+        self,
+        *connectors: Any,
+        settings: OutboxSettings | None = None,
+        records: Records | None = None,
+    ) -> None:
         self.clock = FakeClock()
-        self.records = MemoryRecords()
+        self.records = records or MemoryRecords()
         self.erp: Any = connectors[0] if connectors else FakeConnector()
         self.connectors = Connectors(
             {
