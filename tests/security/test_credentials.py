@@ -146,6 +146,19 @@ async def test_id_4_another_devices_name_in_a_certificate_proves_nothing(certifi
     assert certified.credentials.find_certificate(stranger.der) is None
 
 
+@pytest.mark.parametrize("uid", ["#", "+", "a/b", "a\x1bb"])
+async def test_mq_3_a_pattern_in_a_certificates_uri_matches_nobody(
+    certified: World, uid: str
+) -> None:
+    """Signed by our own authority for a bound key, and still refused: compared, not matched."""
+    pem = request_for(ec.generate_private_key(ec.SECP256R1()))
+    pump = device()
+    await certified.credentials.issue_certificate(SYSTEM, pump, request_pem=pem)
+    odd = certified.authority.issue(msgspec.structs.replace(pump, uid=uid), pem)
+    with pytest.raises(Unauthenticated):
+        certified.door.by_certificate(odd.der, PEER)
+
+
 async def test_a_certificate_that_is_none_is_nobody(certified: World) -> None:
     """And a damaged signing request is the caller's fault."""
     assert certified.credentials.find_certificate(b"x") is None

@@ -16,6 +16,7 @@ from weft.ports import Clock
 from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.credentials import Credentials, DeviceCredential
 from weft.security.machine_secrets import MachineSecret, parse_secret
+from weft.security.metrics import PROOFS
 from weft.security.throttle import Throttle
 
 NOBODY = TenantId("")
@@ -106,7 +107,9 @@ class Authenticator:
                 tenant = proof.principal.tenant
                 raise _Refused("the user name is not that of the credential's owner", tenant)
         except _Refused as refused:
+            PROOFS.labels("secret", "refused").inc()
             self._failed(secret, peer, name, refused)
+        PROOFS.labels("secret", "accepted").inc()
         self._passed(proof, peer)
         return proof
 
@@ -118,7 +121,9 @@ class Authenticator:
                 raise _Refused("the token is too long")
             proof = self._machine(secret, peer) if secret is not None else self._person(token)
         except _Refused as refused:
+            PROOFS.labels("bearer", "refused").inc()
             self._failed(secret, peer, "", refused)
+        PROOFS.labels("bearer", "accepted").inc()
         self._passed(proof, peer)
         return proof
 
@@ -130,7 +135,9 @@ class Authenticator:
                 raise _Refused("the certificate's key or URI is not that of a live credential")
             proof = self._device(found)
         except _Refused as refused:
+            PROOFS.labels("certificate", "refused").inc()
             self._failed(None, peer, "", refused)
+        PROOFS.labels("certificate", "accepted").inc()
         self._passed(proof, peer)
         return proof
 

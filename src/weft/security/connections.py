@@ -16,6 +16,7 @@ from weft.model.ids import TenantId
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Clock
+from weft.security.metrics import CUT
 
 log = get_logger(__name__)
 
@@ -145,6 +146,7 @@ class Connections:
 
     def _cut(self, connection: Connection, reason: str) -> None:
         self.unregister(connection)
+        CUT.inc()
         try:
             connection.cut(reason)
         except Exception as error:  # noqa: BLE001  one broken transport must not save the others

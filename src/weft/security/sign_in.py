@@ -4,11 +4,12 @@ A wrong name, a wrong password and a disabled user read and cost the same (AU-5)
 try that is evaluated does one argon2 and writes one audit record.
 """
 
-from weft.errors import Unauthenticated
+from weft.errors import RateLimited, Unauthenticated
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.attempts import address_of, clean_claim
 from weft.security.audit import Audit
 from weft.security.authentication import REFUSED
+from weft.security.metrics import SIGN_INS
 from weft.security.passwords import PasswordHasher, require_password
 from weft.security.people import People, User
 from weft.security.secrets import PLATFORM
@@ -66,12 +67,18 @@ class SignIn:
 
     async def _prove(self, name: str, password: str, peer: str) -> User:
         account, address = clean_claim(name).casefold(), address_of(peer)
-        self._throttle.begin(account, address)
+        try:
+            self._throttle.begin(account, address)
+        except RateLimited:
+            SIGN_INS.labels("throttled").inc()
+            raise
         user = await self._people.find_login(account)
         right = await self._hasher.verify(password, user.password_hash if user else None)
         if right and user is not None and user.disabled_at is None:
+            SIGN_INS.labels("accepted").inc()
             self._throttle.succeeded(account, address)
             return user
+        SIGN_INS.labels("refused").inc()
         # An unknown name may be a password typed in the wrong place: it is not written down.
         shown = user.user_id if user else "(unknown)"
         await self._audit.record(
