@@ -106,6 +106,7 @@ class World:
         limits: LimitSettings = FAST,
         settings: ApiSettings | None = None,
         table: tuple[Operation, ...] = TABLE,
+        operator: Operator | None = None,
     ) -> None:
         self.settings = settings or ApiSettings(heartbeat_s=0.05)
         self.limits = limits
@@ -127,7 +128,7 @@ class World:
         self.sign_in = SignIn(
             self.people, self.sessions, PasswordHasher(), self.throttle, self.audit
         )
-        self.operator = Operator(b"o" * 32, self.clock)
+        self.operator = operator or Operator(b"o" * 32, self.clock)
         self.authority = CertificateAuthority(folder / "ca", b"passphrase", self.clock)
         self.authority.open()
         self.tenants = Tenants(self.records, self.audit, self.clock)

@@ -187,8 +187,8 @@ async def test_a_revoke_ends_the_stream(world: World) -> None:
 async def test_changes_of_records_are_told(world: World) -> None:
     """An alarm has no position of its own; it is told at the journal's head."""
     async with watching(world, world.admin(), "/live?kinds=alarm") as reader:
-        world.live.tell(OTHER, "alarm", "pump-7", "raised", {"alarm_id": "theirs"})
-        world.live.tell(MAIN, "alarm", "pump-7", "raised", {"alarm_id": "ours"})
+        world.live.tell(OTHER, "alarm", "pump-7", "raised", lambda: {"alarm_id": "theirs"})
+        world.live.tell(MAIN, "alarm", "pump-7", "raised", lambda: {"alarm_id": "ours"})
         event = await reader.event()
     assert event["data"] == {
         "device_id": "pump-7",

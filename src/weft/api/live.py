@@ -7,7 +7,7 @@ of the journal, and told what else to read again. Nothing here is durable.
 """
 
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -88,13 +88,25 @@ class Live:
                     stream.put(position, data)
             position += 1
 
-    def tell(self, tenant: TenantId, kind: str, device_id: str, change: str, record: Any) -> None:
-        """Send a change of a record to whoever asked for it; called on the loop."""
+    def tell(
+        self,
+        tenant: TenantId,
+        kind: str,
+        device_id: str,
+        change: str,
+        record: Callable[[], Any],
+    ) -> None:
+        """Send a change of a record to whoever asked for it; called on the loop.
+
+        `record` is called once, and only when somebody is watching.
+        """
         data: bytes | None = None
         position = self._journal.head
         for stream in self._streams:
             if stream.principal.tenant == tenant and stream.wants(kind, device_id):
-                data = data or frame(kind, position, _encode(LiveChange(device_id, change, record)))
+                if data is None:
+                    told = LiveChange(device_id, change, record())
+                    data = frame(kind, position, _encode(told))
                 stream.put(position, data)
 
     def close(self) -> None:

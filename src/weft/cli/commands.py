@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
+from msgspec.structs import replace
 
 from weft.api.operation import JSON, YAML, Command, Operation
 from weft.api.operations.table import TABLE
@@ -40,6 +41,8 @@ def make_group(name: str) -> click.Group:
 def make_command(operation: Operation, command: Command) -> click.Command:
     """Return the command of an operation."""
     body = [] if command.file else _fields_of(operation.body)
+    if operation.body_optional:
+        body = [replace(field, required=False) for field in body]
     query = [field for field in _fields_of(operation.query) if field.field != "cursor"]
     renames = dict(command.renames)
     parameters: list[click.Parameter] = [
@@ -138,7 +141,10 @@ def _body(
         return _read_file(given["file"])
     if operation.body is None:
         return None, JSON
-    return json.dumps(_given(fields, given)).encode(), JSON
+    said = _given(fields, given)
+    if not said and operation.body_optional:
+        return None, JSON
+    return json.dumps(said).encode(), JSON
 
 
 def _read_file(name: str) -> tuple[bytes, str]:

@@ -1,0 +1,56 @@
+"""Changes: alarms, twins and work orders as `live` tells of them, in the API's own views."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from weft.api.live import Live
+from weft.api.operations import alarms as alarm_views
+from weft.api.operations import business
+from weft.api.operations import twins as twin_views
+from weft.model.alarm import Alarm, WorkOrder
+from weft.model.ids import DeviceId, TenantId
+from weft.rules.alarms import Alarms
+from weft.twins.twins import Twins
+
+
+class TellingOrders(Protocol):
+    """Whoever tells of work orders."""
+
+    def on_change(self, listener: Callable[[WorkOrder], None]) -> None:
+        """Call `listener` after each change, on the event loop."""
+        ...
+
+
+def tell_changes(live: Live, alarms: Alarms, twins: Twins, orders: TellingOrders) -> None:
+    """Send every change of these to `live`; the frame calls this once."""
+
+    def alarm_changed(alarm: Alarm) -> None:
+        live.tell(
+            alarm.tenant,
+            "alarm",
+            alarm.device_id,
+            alarm.state.value,
+            lambda: alarm_views.view_of(alarm),
+        )
+
+    def twin_changed(tenant: TenantId, device_id: DeviceId) -> None:
+        live.tell(
+            tenant,
+            "twin",
+            device_id,
+            "changed",
+            lambda: twin_views.view_of(twins.get(tenant, device_id)),
+        )
+
+    def order_changed(order: WorkOrder) -> None:
+        live.tell(
+            order.tenant,
+            "work_order",
+            order.device_id,
+            order.state.value,
+            lambda: business.order_view(order),
+        )
+
+    alarms.on_change(alarm_changed)
+    twins.on_change(twin_changed)
+    orders.on_change(order_changed)
