@@ -59,8 +59,7 @@ def eat(data: bytes) -> int:
     for scope in (TYPED, ANY):
         try:
             compiled = compile_rule(rule_of(text), scope)
-        except Invalid as error:
-            assert error.detail, "a refusal says why"
+        except Invalid:
             continue
         program = Program([compiled])
         closure = evaluator(compiled.when.tree, program.slots)

@@ -14,6 +14,7 @@ from weft.model.alarm import Action
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed
+from weft.observability.log import get_logger
 from weft.ports import Deciding, Kind, Reader, Records, V, Writer
 from weft.registry.changes import Listeners
 from weft.rules.alarms import Alarms
@@ -25,6 +26,8 @@ from weft.rules.requests import Request
 from weft.rules.runtime import Runtime, Surroundings
 from weft.rules.state import CHUNKS, POSITIONS, Chunk, DeviceState, Row
 from weft.security.audit import Audit
+
+log = get_logger(__name__)
 
 PLATFORM = TenantId("")
 CHUNK_ROWS = 256  # devices in one record: about 20 KB
@@ -266,6 +269,8 @@ class Engine:
             self._alarms.tell(alarm)
         if fired.actions:
             self._actions.tell(fired.actions)
+        for rule in fired.paused:
+            log.warning("rule_paused", tenant=rule.tenant, rule=rule.rule_id, reason=rule.paused)
 
     def _ask(self, request: Request) -> None:
         # Bounded by `backlog`: the pipeline stops reading while requests wait.

@@ -88,6 +88,9 @@ class Runtime:
         self._errors_in_a_row = errors_in_a_row
         self._rules: dict[TenantId, dict[str, Rule]] = {}
         self._routes: dict[Route, DeviceState | None] = {}
+        self._bound_as: dict[
+            tuple[TenantId, DeviceId], tuple[tuple[str, int], DeviceState | None]
+        ] = {}
         self._programs: dict[tuple[Any, ...], Program] = {}
         self._timers: list[tuple[int, str, str, str, int]] = []
 
@@ -140,6 +143,7 @@ class Runtime:
     def invalidate(self) -> None:
         """Forget what was looked up: a rule, device or type has changed."""
         self._routes.clear()
+        self._bound_as.clear()
 
     def forget_device(self, tenant: TenantId, device_id: DeviceId, *, at: int) -> None:
         """Drop the state of a device that is no more; its alarms are cleared."""
@@ -414,9 +418,15 @@ class Runtime:
         """Return the state that a route's messages change; None when no rule watches it."""
         state = None
         if route.operation in {Operation.TELEMETRY, Operation.REPORTED} and route.device_id:
-            state = self._bound(route)
+            # A replay makes new routes for the same devices: bind each device only once.
+            device = (route.tenant, route.device_id)
+            model = (route.type_name, route.type_version)
+            bound = self._bound_as.get(device)
+            if bound is None or bound[0] != model:
+                bound = self._bound_as[device] = (model, self._bound(route))
+            state = bound[1]
         if len(self._routes) >= ROUTES_MAX:
-            self._routes.clear()
+            self.invalidate()
         self._routes[route] = state
         return state
 

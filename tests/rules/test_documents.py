@@ -1,0 +1,90 @@
+"""Rule documents: what is read, and what a mistake is told."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.rules.support import hot
+
+from weft.errors import Invalid
+from weft.model.alarm import Severity
+from weft.rules.documents import read_rule
+from weft.rules.model import ActionKind, RuleAction, Selector
+
+WHOLE = """
+name: overheating
+description: Bearings die above 80 degrees
+selector:
+  type: machine
+  attributes: {room: hall-1}
+when: temperature > 80
+for: 30s
+clear: temperature < 75
+clear_for: 1m30s
+severity: major
+message: "{device} is at {temperature}"
+actions:
+  - work_order: {connector: erp, title: "Inspect {device}", priority: high}
+  - webhook: {connector: pager}
+"""
+
+
+def test_a_whole_document_is_read() -> None:
+    """Every part arrives typed."""
+    rule, source = read_rule(WHOLE)
+    assert rule.selector == Selector(type_name="machine", attributes={"room": "hall-1"})
+    assert (rule.for_ns, rule.clear_for_ns) == (30_000_000_000, 90_000_000_000)
+    assert rule.severity is Severity.MAJOR
+    assert rule.actions == (
+        RuleAction(ActionKind.WORK_ORDER, "erp", {"title": "Inspect {device}", "priority": "high"}),
+        RuleAction(ActionKind.WEBHOOK, "pager", {}),
+    )
+    assert source["when"] == "temperature > 80"
+
+
+def test_json_and_plain_values_mean_the_same() -> None:
+    """The API hands over values, a file may be JSON."""
+    assert read_rule(json.dumps(hot()))[0] == read_rule(hot())[0]
+
+
+def test_a_mistake_is_told_with_its_line() -> None:
+    """The editor jumps to the line."""
+    with pytest.raises(Invalid, match=r"severity \(line 11\): 'mayor' is no severity") as caught:
+        read_rule(WHOLE.replace("major", "mayor"))
+    assert caught.value.remedy == "Did you mean 'major'?"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"whem": "b"}, "whem: 'whem' is no part of a rule"),
+        ({"name": "a/b"}, "name: 'a/b' cannot be a rule name"),
+        ({"name": 7}, "name: int stands where a text"),
+        ({"for": "30"}, "for: '30' is no duration"),
+        ({"for": 30}, "for: '30' is no duration"),
+        ({"enabled": "yes"}, "enabled: str stands where true or false"),
+        ({"selector": {"typ": "x"}}, "selector.typ: 'typ' is no part"),
+        ({"selector": {"devices": "a"}}, "selector.devices: str stands where a list"),
+        ({"selector": {"type": 1}}, "selector.type: int stands where a text"),
+        ({"selector": {"attributes": []}}, "selector.attributes: list stands where a mapping"),
+        ({"actions": [{"email": {}}]}, r"actions\[0\]: An action is one of"),
+        ({"actions": [{"webhook": {}}]}, r"actions\[0\]: The webhook names no connector"),
+        ({"actions": [{"work_order": {"connector": "erp"}}]}, "has no title"),
+        ({"actions": [{"webhook": {"connector": "a b"}}]}, "cannot be a connector name"),
+        ({"actions": [{"webhook": {"connector": "a"}}] * 9}, "at most 8 are taken"),
+        ({"actions": [{"webhook": {"connector": "a", "x": "y" * 20_000}}]}, "larger than 16 KiB"),
+    ],
+)
+def test_each_mistake_names_its_place_and_a_remedy(change: dict[str, Any], message: str) -> None:
+    """Where, what, and what to do."""
+    with pytest.raises(Invalid, match=message) as caught:
+        read_rule(hot(**change))
+    assert caught.value.remedy
+
+
+def test_a_rule_without_its_condition_is_refused() -> None:
+    """Name and condition are all that is needed, and both are."""
+    with pytest.raises(Invalid, match="no 'when'"):
+        read_rule({"name": "a"})
+    with pytest.raises(Invalid, match="no 'name'"):
+        read_rule("when: b\n")
