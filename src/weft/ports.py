@@ -200,7 +200,9 @@ class Journal(Protocol):
 
 
 class Rows(Struct, eq=False):
-    """Readings of devices of one shape, as columns: a value column per key, None for absent.
+    """Readings of devices of one shape, as columns: a value column per key.
+
+    None or UNSET stands where a reading left the key out.
 
     `position` is the journal position of each reading; of two readings with the same
     device, key and moment the one with the higher position counts.
