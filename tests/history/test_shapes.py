@@ -62,11 +62,11 @@ def test_every_value_arrives_once(readings: list[Reading]) -> None:
 
 
 def test_readings_of_one_type_are_one_part() -> None:
-    """Their columns come from C."""
+    """A column is one field of all of them."""
     readings = [Reading(1, PumpValues(t=1.0)), Reading(2, PumpValues(rpm=5))]
     (part,) = to_rows(gather(readings).items())
     assert part.keys == ("t", "rpm")
-    assert part.columns == ((1.0, UNSET), (UNSET, 5))
+    assert part.columns == ([1.0, UNSET], [UNSET, 5])
 
 
 def test_free_readings_are_parted_by_their_keys() -> None:

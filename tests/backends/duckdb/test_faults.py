@@ -17,7 +17,7 @@ PATH = Path("history.duckdb")
         (duckdb.IOException("Corrupt database file: computed checksum 1"), Damaged, "not what was"),
         (duckdb.IOException("it is not a valid DuckDB database file!"), Damaged, "not what was"),
         (
-            duckdb.IOException("Could not set lock: Conflicting lock is held"),
+            duckdb.IOException("IO Error: Conflicting lock is held"),
             StorageError,
             "in use",
         ),

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 from tests.backends.duckdb.support import add, count, opened
 
+from weft.backends.duckdb.faults import faults
 from weft.backends.duckdb.files import FILE_NAME, copy_file, open_file, set_aside, used_bytes
 from weft.errors import Damaged, StorageError
 from weft.history.settings import HistorySettings
@@ -42,8 +43,6 @@ def test_a_flipped_bit_is_damage_with_a_remedy(tmp_path: Path, place: int) -> No
 
 def duckdb_reads(path: Path) -> None:
     """Open, and read everything: blocks of points are checked when they are read."""
-    from weft.backends.duckdb.faults import faults
-
     connection = open_file(path, HistorySettings())
     try:
         with faults(path, "to read"):

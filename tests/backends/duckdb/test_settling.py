@@ -55,7 +55,7 @@ def test_merged_runs_are_one_and_the_newer_point_wins(tmp_path: Path) -> None:
         ([50, 5], []),  # rewriting 50 for 5 is not worth it
         ([50] + [1] * (MANY_RUNS - 1), [[50] + [1] * (MANY_RUNS - 1)]),
         ([60, 60], []),
-        ([60, 30, 30, 60], [[60, 30]]),
+        ([60, 30, 30, 60], [[60, 30], [30, 60]]),
         ([100, 20, 20], [[20, 20]]),
     ],
 )

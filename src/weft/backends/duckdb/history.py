@@ -209,7 +209,7 @@ class DuckDbHistory:
         forgotten = 0
         if before_at is not None:
             forgotten += self._transact(lambda: delete_before(connection, before_at))
-        for _try in range(8):
+        for _try in range(8):  # blocks are freed whole, so one cut may not be enough
             if max_bytes is None:
                 break
             self._settle()
@@ -218,6 +218,7 @@ class DuckDbHistory:
             if cut is None:
                 break
             forgotten += self._transact(partial(delete_before, connection, cut))
+        connection.execute("CHECKPOINT")
         self._recent = recent_points(connection)
         return forgotten
 
