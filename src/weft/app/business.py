@@ -3,6 +3,8 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from weft.api.operations.alarms import view_of as alarm_view
+from weft.api.operations.business import order_view
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
@@ -49,10 +51,14 @@ async def open_business(
     path.engine.on_actions(lambda _actions: outbox.notify())
 
     def alarm_changed(alarm: Alarm) -> None:
-        path.live.tell(alarm.tenant, "alarm", alarm.device_id, str(alarm.state), alarm)
+        path.live.tell(
+            alarm.tenant, "alarm", alarm.device_id, str(alarm.state), lambda: alarm_view(alarm)
+        )
 
     def order_changed(order: WorkOrder) -> None:
-        path.live.tell(order.tenant, "work_order", order.device_id, str(order.state), order)
+        path.live.tell(
+            order.tenant, "work_order", order.device_id, str(order.state), lambda: order_view(order)
+        )
 
     path.alarms.on_change(alarm_changed)
     work_orders.on_change(order_changed)

@@ -49,12 +49,12 @@ class Housekeeping:
         weft = self._weft
         now = weft.clock.now()
         weft.identity.connections.cut_expired()
+        await weft.identity.audit.checkpoint_if_due()
         await weft.path.broker.sweep(now)
         await weft.path.twins.send_deltas()
         await weft.path.history.checkpoint()
 
     async def _every_minute(self) -> None:
-        await self._weft.identity.audit.checkpoint()
         await self._weft.identity.sessions.sweep()
         await self.trim_journal()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from weft.api.operator import Operator, open_key
 from weft.app.folder import DataFolder
 from weft.config import SecuritySettings
-from weft.model.device import Device, Lifecycle
+from weft.model.device import Lifecycle
 from weft.ports import Clock, Records
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices
@@ -105,21 +105,17 @@ async def _load(identity: Identity) -> None:
     await identity.types.load()
     await identity.devices.load()
     for tenant in identity.tenants.list():
-        for device in await identity.devices.list(tenant.id, limit=1_000_000):
-            _tell_policy(identity, device)
+        devices = await identity.devices.list(tenant.id, limit=1_000_000)
+        active = [one for one in devices if one.lifecycle is Lifecycle.ACTIVE]
+        identity.policy.set_devices((one.tenant, one.uid) for one in active)
     identity.devices.on_change(lambda change: _device_changed(identity, change))
-
-
-def _tell_policy(identity: Identity, device: Device) -> None:
-    active = device.lifecycle is Lifecycle.ACTIVE
-    identity.policy.set_device(device.tenant, device.uid, active=active)
 
 
 def _device_changed(identity: Identity, change: DeviceChange) -> None:
     """A right may have ended: the policy first, then every live connection (RV-1)."""
     old, new = change.old, change.new
     if new is None:
-        identity.revocation.end(change.device.uid, "the device was deleted")
+        identity.credentials.forget(change.device)
     elif old is None or old.lifecycle is not new.lifecycle:
         active = new.lifecycle is Lifecycle.ACTIVE
         identity.revocation.device_changed(new.tenant, new.uid, active=active)

@@ -1,0 +1,1 @@
+"""Simulated devices: they speak the real protocols, and break as real ones do."""
