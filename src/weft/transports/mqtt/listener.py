@@ -9,8 +9,11 @@ from ssl import SSLContext
 
 from weft.errors import ConfigurationError
 from weft.observability.log import get_logger
+from weft.security.attempts import Attempt
+from weft.security.authentication import NOBODY
 from weft.transports.mqtt.connection import MqttConnection, Work
 from weft.transports.mqtt.settings import Given
+from weft.transports.tls import TlsDoor
 
 log = get_logger(__name__)
 
@@ -57,10 +60,10 @@ class MqttListener:
     async def running(self) -> AsyncIterator[None]:
         """Serve inside the context; at its end, connections are told and drained."""
         loop = asyncio.get_running_loop()
+        door = self._tls_door()
+        make = self._connection if door is None else door.protocol
         async with asyncio.TaskGroup() as self._tasks:
-            server = await loop.create_server(
-                self._connection, self._host, self._port, ssl=self._tls, backlog=BACKLOG
-            )
+            server = await loop.create_server(make, self._host, self._port, backlog=BACKLOG)
             self.port = server.sockets[0].getsockname()[1]
             checks = self._tasks.create_task(self._check_all())
             try:
@@ -68,7 +71,28 @@ class MqttListener:
             finally:
                 server.close()
                 checks.cancel()
+                if door is not None:
+                    door.close()
                 await self._drain()
+
+    def _tls_door(self) -> TlsDoor | None:
+        if self._tls is None:
+            return None
+        return TlsDoor(self._tls, self._connection, self._given.settings.tls, self._tls_refused)
+
+    def _tls_refused(self, peer: str, reason: str) -> None:
+        """Let the owner learn why a device does not get as far as CONNECT."""
+        given = self._given
+        given.authenticator.attempts.add(
+            Attempt(
+                at=given.clock.now(),
+                tenant=NOBODY,
+                peer=peer,
+                claimed="(before CONNECT)",
+                accepted=False,
+                reason=reason,
+            )
+        )
 
     def _connection(self) -> MqttConnection:
         return MqttConnection(self._given, self)

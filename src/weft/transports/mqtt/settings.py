@@ -12,6 +12,7 @@ from weft.ports import Clock, Deciding
 from weft.security.authentication import Authenticator
 from weft.security.connections import Connections
 from weft.security.limits import Limiter
+from weft.transports.tls import TlsSettings
 from weft.wire.mqtt.limits import Limits
 
 
@@ -21,6 +22,7 @@ class MqttSettings(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:1883"  # loopback only; empty turns it off
     listen_tls: str = ""  # as "0.0.0.0:8883": the way in from anywhere else
     client_certificate: Literal["optional", "required"] = "optional"  # required: no passwords
+    tls: TlsSettings = field(default_factory=TlsSettings)
     limits: Limits = field(default_factory=Limits)
     strangers_per_address: int = 100  # connections that have not yet said who they are
     write_stall_s: float = 10.0  # a subscriber that reads nothing for so long is cut
