@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.history.support import T0, S, ask, rows
 
@@ -58,6 +58,7 @@ async def test_an_empty_answer_has_its_header() -> None:
 
 
 @given(st.text(min_size=1, max_size=6), st.booleans())
+@settings(deadline=None)  # a busy machine is no fault
 async def test_no_text_becomes_a_formula(text: str, as_key: bool) -> None:
     """A device that calls itself =HYPERLINK(…) stays a word; numbers stay numbers."""
     table = HistoryTable(

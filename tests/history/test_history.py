@@ -27,6 +27,11 @@ class FailingStore(MemoryHistory):
         super().__init__()
         self.failures = failures
         self.appends = 0
+        self.compacted = 0
+
+    async def compact(self) -> None:
+        """Count how often."""
+        self.compacted += 1
 
     async def append(self, rows: Sequence[Rows], position: int) -> None:
         """Fail, or store."""
@@ -138,6 +143,17 @@ async def test_what_is_too_old_goes_when_the_house_is_kept() -> None:
     assert await history.housekeep() == 2
     left = await history.query(ask(start=0))
     assert [at for at, _value in points(left)] == [-80_000, 0]
+
+
+async def test_the_house_may_be_kept_each_minute() -> None:
+    """Compacting rewrites much, so it is done once an hour."""
+    store = FailingStore(0)
+    clock = FakeClock(T0)
+    history = History(store, clock, HistorySettings(compact_every_s=3600))
+    for _minute in range(150):
+        clock.turn(60)
+        await history.housekeep()
+    assert store.compacted == 2
 
 
 async def test_closing_hands_over_what_there_is() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -29,6 +29,7 @@ def test_everything_else_is_not(value: Any) -> None:
 
 
 @given(VALUES)
+@settings(deadline=None)  # a busy machine is no fault
 def test_a_text_comes_back(value: Any) -> None:
     """Whatever JSON can say."""
     read = from_text(to_text(value))
@@ -47,6 +48,7 @@ def test_a_text_comes_back(value: Any) -> None:
         | st.text(max_size=2)
     )
 )
+@settings(deadline=None)  # a busy machine is no fault
 def test_a_column_is_told_apart_and_nothing_is_lost(column: list[Any]) -> None:
     """Numbers, texts and absent values, each where it was."""
     split = Split(column)

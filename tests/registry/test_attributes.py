@@ -1,7 +1,7 @@
 """Attributes are a small JSON document, changed by merge patch."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.errors import Invalid, TooLarge
@@ -33,6 +33,7 @@ def test_a_merge_patch_names_only_what_changes(
 
 
 @given(DOCUMENTS, DOCUMENTS)
+@settings(deadline=None)  # a busy machine is no fault
 def test_patching_twice_changes_nothing_more(
     old: dict[str, object], patch: dict[str, object]
 ) -> None:

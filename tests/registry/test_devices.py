@@ -77,7 +77,7 @@ async def test_mq_3_names_that_mean_something_elsewhere_are_refused(name: str) -
 
 
 @given(st.text(max_size=130))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_mq_3_any_name_is_safe_or_refused(name: str) -> None:
     """Whatever the owner writes: a topic level, a file name and a log line hold it."""
     registry = Registry()
@@ -290,6 +290,18 @@ async def test_every_act_is_on_record() -> None:
     assert {(actor, target) for actor, _a, target, _d in registry.audit.entries} == {
         ("user:alice", "device:pump-7")
     }
+
+
+@pytest.mark.parametrize("state", Lifecycle)
+async def test_pr_6_a_device_begins_pending_or_active(state: Lifecycle) -> None:
+    """No device is born revoked: that would be a move nobody made."""
+    devices = Registry().devices
+    new = NewDevice("d", lifecycle=state)
+    if state in {Lifecycle.PENDING, Lifecycle.ACTIVE}:
+        assert (await devices.create(ALICE, new)).lifecycle is state
+    else:
+        with pytest.raises(Invalid, match="cannot begin"):
+            await devices.create(ALICE, new)
 
 
 def test_pr_6_the_lifecycle_makes_only_listed_moves() -> None:

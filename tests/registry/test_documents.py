@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.errors import Invalid, TooLarge, WeftError
@@ -22,12 +22,14 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4))
+@settings(deadline=None)  # a busy machine is no fault
 def test_json_is_read_as_json(document: dict[str, object]) -> None:
     """What a program wrote as JSON comes back as it was."""
     assert read_document(json.dumps(document, indent="\t"), "rule") == document
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)  # a busy machine is no fault
 def test_no_text_is_a_surprise(text: str) -> None:
     """Whatever is pasted in: a mapping, or an error of ours."""
     try:

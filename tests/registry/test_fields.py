@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.errors import Invalid
@@ -73,6 +73,7 @@ def test_annotations_pass() -> None:
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none()))
+@settings(deadline=None)  # a busy machine is no fault
 def test_a_value_fits_one_kind_or_is_a_whole_number(value: Any) -> None:
     """Only a whole number is of two types: a number as well as an integer."""
     kinds = {kind for kind in TYPES if fits(value, kind)}

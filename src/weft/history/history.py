@@ -14,9 +14,10 @@ from weft.history.settings import HistorySettings
 from weft.history.shapes import Gathered, to_rows
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Operation
+from weft.model.moments import NS_PER_S
 from weft.ports import Clock, HistoryQuery, HistoryStore, HistoryTable
 
-_DAY_NS: Final = 86_400 * 1_000_000_000
+_DAY_NS: Final = 86_400 * NS_PER_S
 
 
 class History:
@@ -31,6 +32,7 @@ class History:
         self._applied = store.position
         self._by_class: dict[type, Gathered] = {}
         self._flushing = asyncio.Lock()
+        self._compacted_at = clock.now()
 
     @property
     def position(self) -> int:
@@ -108,10 +110,16 @@ class History:
         await self._store.delete_device(tenant, device)
 
     async def housekeep(self) -> int:
-        """Forget what is too old or too much, then compact; return how many samples went."""
-        cut = self._clock.now() - round(self._settings.keep_days * _DAY_NS)
+        """Forget what is too old or too much, now and then compact; return how many went.
+
+        May be called as often as one likes.
+        """
+        now = self._clock.now()
+        cut = now - round(self._settings.keep_days * _DAY_NS)
         forgotten = await self._store.trim(before_at=cut, max_bytes=self._settings.max_bytes)
-        await self._store.compact()
+        if now - self._compacted_at >= self._settings.compact_every_s * NS_PER_S:
+            await self._store.compact()
+            self._compacted_at = now
         return forgotten
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):
     threads: int = 1  # of two cores one is left to the devices while history sorts
     settle_points: int = 1_000_000  # at this many new points they are sorted: 0.4 s of one core
     run_points: int = 16_000_000  # sorted runs are merged up to this size
+    compact_every_s: float = 3600.0  # an hour's points are worth a look at how they lie
     keys_per_device: int = 1_000  # a device of free JSON that numbers its keys is stopped here
     query_timeout_s: float = 30.0  # a chart that takes longer is asked wrongly
     query_points_max: int = 5_000_000  # points that one down-sampled chart is drawn from

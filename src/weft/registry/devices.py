@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from weft.errors import NotFound, QuotaExceeded, TooLarge
+from weft.errors import Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.model.device import Device, Lifecycle, require_move
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName, new_id, require_name
 from weft.model.principal import Principal
@@ -25,6 +25,7 @@ from weft.registry.tenants import quotas_of
 from weft.security.audit import Audit
 
 LABEL_MAX_CHARACTERS: Final = 256
+FIRST_STATES: Final = (Lifecycle.PENDING, Lifecycle.ACTIVE)
 _PAGE: Final = 500
 
 
@@ -140,6 +141,11 @@ class Devices:
     async def create(self, actor: Principal, new: NewDevice) -> Device:
         """Make a device in the actor's tenant; raise `AlreadyExists` for a name that is taken."""
         tenant = actor.tenant
+        if new.lifecycle not in FIRST_STATES:
+            raise Invalid(
+                f"A device cannot begin as {new.lifecycle}.",
+                remedy=f"Make it {' or '.join(FIRST_STATES)}, then move it on.",
+            )
         name = new_id() if new.device_id is None else require_name(new.device_id, "device id")
         device = Device(
             tenant=tenant,

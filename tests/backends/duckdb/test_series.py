@@ -1,6 +1,6 @@
 """Series: one number for one key of one device, for ever."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.backends.duckdb import series as series_module
@@ -82,6 +82,7 @@ def test_arrays_of_many_keys_are_bounded(monkeypatch: object) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("tuv")), max_size=80))
+@settings(deadline=None)  # a busy machine is no fault
 def test_any_order_of_meeting_gives_distinct_numbers(seen: list[tuple[str, str]]) -> None:
     """Devices and keys that come in any order, one at a time."""
     known = names()

@@ -6,7 +6,6 @@ import pytest
 from tests.backends.duckdb.support import add, count, opened, settled
 
 from weft.backends.duckdb.settling import (
-    MANY_RUNS,
     Run,
     groups_to_merge,
     merge,
@@ -53,9 +52,10 @@ def test_merged_runs_are_one_and_the_newer_point_wins(tmp_path: Path) -> None:
         ([5], []),
         ([5, 5], [[5, 5]]),
         ([50, 5], []),  # rewriting 50 for 5 is not worth it
-        ([50] + [1] * (MANY_RUNS - 1), [[50] + [1] * (MANY_RUNS - 1)]),
+        ([50, 1, 1, 1], [[1, 1, 1]]),  # small ones wait until they are many
+        ([20, 4, 1, 1], [[20, 4, 1, 1]]),
         ([60, 60], []),
-        ([60, 30, 30, 60], [[60, 30], [30, 60]]),
+        ([60, 30, 30, 60], [[30, 60], [60, 30]]),
         ([100, 20, 20], [[20, 20]]),
     ],
 )

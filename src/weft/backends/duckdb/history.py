@@ -209,9 +209,15 @@ class DuckDbHistory:
         forgotten = 0
         if before_at is not None:
             forgotten += self._transact(lambda: delete_before(connection, before_at))
+        if max_bytes is not None and used_bytes(connection, self._path) > max_bytes:
+            forgotten += self._trim_to(max_bytes)
+        self._recent = recent_points(connection)
+        return forgotten
+
+    def _trim_to(self, max_bytes: int) -> int:
+        connection = self._connection
+        forgotten = 0
         for _try in range(8):  # blocks are freed whole, so one cut may not be enough
-            if max_bytes is None:
-                break
             self._settle()
             connection.execute("CHECKPOINT")
             cut = cut_for_size(connection, used_bytes(connection, self._path), max_bytes)
@@ -219,7 +225,6 @@ class DuckDbHistory:
                 break
             forgotten += self._transact(partial(delete_before, connection, cut))
         connection.execute("CHECKPOINT")
-        self._recent = recent_points(connection)
         return forgotten
 
     def _transact(self, work: Callable[[], T]) -> T:

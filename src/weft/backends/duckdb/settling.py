@@ -12,8 +12,6 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-MANY_RUNS: Final = 8  # a query looks into each
-
 _SETTLE: Final = """
 INSERT INTO settled
 SELECT series, at_ns, {position}::BIGINT, arg_max(value, position)
@@ -66,25 +64,22 @@ def runs(connection: duckdb.DuckDBPyConnection) -> list[Run]:
 
 
 def groups_to_merge(found: list[Run], run_points: int) -> list[list[Run]]:
-    """Return neighbours that together stay within `run_points` and are worth merging."""
+    """Return neighbours that are worth merging, two or more, together within `run_points`.
+
+    From the newest backwards a run joins those behind it unless it is four times as large as
+    all of them: so a point is written again only as often as history grows fourfold.
+    """
     groups: list[list[Run]] = []
     group: list[Run] = []
     total = 0
-    for run in found:
-        if group and total + run.points > run_points:
+    for run in reversed(found):
+        if group and (total + run.points > run_points or run.points > 4 * total):
             groups.append(group)
             group, total = [], 0
-        group.append(run)
+        group = [run, *group]
         total += run.points
     groups.append(group)
-    return [group for group in groups if _is_worth(group)]
-
-
-def _is_worth(group: list[Run]) -> bool:
-    """Whether merging gains more than it rewrites: many runs, or none much larger than the rest."""
-    sizes = [run.points for run in group]
-    largest = max(sizes, default=0)
-    return len(group) >= MANY_RUNS or (len(group) > 1 and 4 * (sum(sizes) - largest) >= largest)
+    return [group for group in groups if len(group) > 1]
 
 
 def merge(connection: duckdb.DuckDBPyConnection, group: list[Run]) -> None:
