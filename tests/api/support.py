@@ -32,6 +32,7 @@ from weft.ingest.rejections import RejectionInbox, Rejections, RejectionSettings
 from weft.ingest.submit import Ingest
 from weft.model.ids import TenantId
 from weft.model.message import Committed
+from weft.model.message import Operation as MessageOperation
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.registry.device_types import DeviceTypes
@@ -225,6 +226,8 @@ class World:
         async for batch in self.journal.read(after, until=until):
             decoded = [
                 [Reading(envelope.received_at, json.loads(envelope.payload))]
+                if envelope.route.operation is MessageOperation.TELEMETRY
+                else None
                 for envelope in batch.envelopes
             ]
             yield Committed(batch.first, batch.envelopes, decoded)

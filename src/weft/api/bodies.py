@@ -167,11 +167,16 @@ def decode_query(operation: Operation, query_string: bytes) -> Any:
             max_num_fields=64,
         )
         values = _gather(operation.query_lists, pairs)
-        return msgspec.convert(values, operation.query, strict=False)
+        query = msgspec.convert(values, operation.query, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"The query is not as declared: {error}.") from error
     except ValueError as error:
         raise Malformed("The query string cannot be read.") from error
+    if nulls := [name for name in values if getattr(query, name) is None]:
+        raise Invalid(
+            f"The parameter {nulls[0]} cannot be null.", remedy="Leave it out to ask for all."
+        )
+    return query
 
 
 def _gather(lists: frozenset[str], pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -188,14 +193,15 @@ def _gather(lists: frozenset[str], pairs: list[tuple[str, str]]) -> dict[str, An
 
 def version_of(headers: Mapping[bytes, bytes], mode: str) -> int | None:
     """Return the version that If-Match names; None where it names any, or there is none."""
-    text = headers.get(b"if-match", b"").decode("latin-1").strip()
-    if not text:
+    header = headers.get(b"if-match")
+    if header is None:
         if mode == "required":
             raise VersionRequired(
                 "This write needs to name the version that it read.",
                 remedy='Send If-Match with the ETag that was read, as "3"; or * to write over any.',
             )
         return None
+    text = header.decode("latin-1").strip()
     if text == "*":
         return None
     match = _ETAG.fullmatch(text)

@@ -138,7 +138,8 @@ def _parameters(operation: Operation, components: dict[str, Any]) -> list[dict[s
             {
                 "name": "If-Match",
                 "in": "header",
-                "required": operation.if_match == "required",
+                # Left out where it is required, it is answered with 428, which says so better.
+                "required": False,
                 "description": "The ETag that was read, or * to write over any version.",
                 "schema": {"type": "string", "pattern": r'^(\*|"\d{1,18}")$'},
                 "example": '"3"',

@@ -1,0 +1,66 @@
+"""HTTP ingest: 2xx after the commit; a refusal in the answer and in the inbox."""
+
+import pytest
+from tests.api.support import MAIN, World
+
+
+async def test_an_answer_means_it_is_kept(world: World) -> None:
+    """The position is that of the journal, and the message is there."""
+    pump = await world.device("pump-7")
+    answer = await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
+    assert answer.json == {"position": world.journal.head}
+    batches = [batch async for batch in world.journal.read(0)]
+    assert batches[0].envelopes[0].route.topic == "devices/pump-7/telemetry"
+
+
+async def test_lists_properties_and_events_are_taken(world: World) -> None:
+    """As on the MQTT topics of the same names."""
+    pump = await world.device("pump-7")
+    for path, body in (
+        ("telemetry", [{"ts": 1_772_366_400_000, "values": {"t": 1}}]),
+        ("properties/reported", {"firmware": "1.4"}),
+        ("events/opened", {"door": 2}),
+    ):
+        answer = await world.call("POST", f"/devices/me/{path}", token=pump, body=body)
+        assert answer.status == 200, answer
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 5000, b'{"t": {"deep": 1}'])
+async def test_what_does_not_decode_stands_in_the_inbox(world: World, body: bytes) -> None:
+    """422 with the reason, and the same reason for an operator (promise 2)."""
+    pump = await world.device("pump-7")
+    answer = await world.call("POST", "/devices/me/telemetry", token=pump, body=body)
+    assert (answer.status, answer.json["code"]) == (422, "payload_invalid")
+    listed = await world.call("GET", "/rejections", token=world.admin())
+    assert [item["detail"] for item in listed.json["items"]] == [answer.json["detail"]]
+
+
+async def test_a_device_speaks_for_itself_only(world: World) -> None:
+    """403 for another's path, whatever its body says."""
+    pump = await world.device("pump-7")
+    await world.device("pump-8")
+    answer = await world.call("POST", "/devices/pump-8/telemetry", token=pump, body={"t": 1})
+    assert answer.status == 403
+    assert world.journal.head == 0
+
+
+async def test_a_key_sends_for_devices_of_its_tenant(world: World) -> None:
+    """With the scope; an unknown device is 404 and nothing is kept."""
+    await world.device("pump-7")
+    body = {"name": "gateway", "scopes": ["telemetry:write"]}
+    key = (await world.call("POST", "/keys", token=world.admin(), body=body)).json["token"]
+    sent = await world.call("POST", "/devices/pump-7/telemetry", token=key, body={"t": 1})
+    assert sent.status == 200, sent
+    lost = await world.call("POST", "/devices/pump-9/telemetry", token=key, body={"t": 1})
+    assert lost.status == 404
+    assert world.twins.get(MAIN, "pump-7").telemetry["t"].value == 1  # type: ignore[arg-type]  # a plain name
+
+
+async def test_a_suspended_device_is_refused_at_once(world: World) -> None:
+    """Its token stops working with the move."""
+    pump = await world.device("pump-7")
+    await world.call(
+        "POST", "/devices/pump-7/lifecycle", token=world.admin(), body={"to": "suspended"}
+    )
+    answer = await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
+    assert answer.status in {401, 403}

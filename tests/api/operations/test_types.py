@@ -1,0 +1,60 @@
+"""Device types over the API: saved from YAML or JSON, version by version."""
+
+from tests.api.support import OTHER, World
+
+PUMP = b"telemetry:\n  temperature: {type: number, unit: Cel}\n"
+YAML = {"content-type": "application/yaml"}
+
+
+async def test_a_type_is_saved_and_each_change_is_a_version(world: World) -> None:
+    """YAML first, JSON later; the same document again changes nothing."""
+    token = world.admin()
+    first = await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
+    assert (first.status, first.json["version"]) == (200, 1)
+    same = await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
+    assert same.json["version"] == 1
+    wider = {"telemetry": {"temperature": {"type": "number"}, "rpm": {"type": "integer"}}}
+    second = await world.call("PUT", "/types/pump", token=token, body=wider)
+    assert (second.json["version"], second.headers["etag"]) == (2, '"2"')
+    versions = await world.call("GET", "/types/pump/versions", token=token)
+    assert versions.json["versions"] == [1, 2]
+    old = await world.call("GET", "/types/pump/versions/1", token=token)
+    assert "rpm" not in old.json["telemetry"]
+    assert (await world.call("GET", "/types/pump/versions/x", token=token)).status == 422
+    assert (await world.call("GET", "/types/pump/versions/9", token=token)).status == 404
+    assert [t["name"] for t in (await world.call("GET", "/types", token=token)).json["items"]] == [
+        "pump"
+    ]
+
+
+async def test_who_has_not_seen_the_latest_does_not_overwrite_it(world: World) -> None:
+    """If-Match names the version that was read."""
+    token = world.admin()
+    await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
+    body = {"telemetry": {"rpm": {"type": "integer"}}}
+    answer = await world.call(
+        "PUT", "/types/pump", token=token, body=body, headers={"if-match": '"7"'}
+    )
+    assert answer.status == 412
+
+
+async def test_a_type_in_use_is_not_deleted(world: World) -> None:
+    """409 while a pump follows it; another tenant cannot see it at all."""
+    token = world.admin()
+    await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
+    body = {"device_id": "pump-7", "type_name": "pump"}
+    await world.call("POST", "/devices", token=token, body=body)
+    assert (await world.call("DELETE", "/types/pump", token=token)).status == 409
+    assert (await world.call("GET", "/types/pump", token=world.admin(OTHER))).status == 404
+    await world.call("DELETE", "/devices/pump-7", token=token)
+    assert (await world.call("DELETE", "/types/pump", token=token)).status == 204
+
+
+async def test_yaml_that_grows_or_does_not_parse_is_refused(world: World) -> None:
+    """Aliases are not read; a mistake names its line."""
+    token = world.admin()
+    bomb = b"a: &a [x, x]\nb: [*a, *a]\n"
+    assert (await world.call("PUT", "/types/x", token=token, body=bomb, headers=YAML)).status == 400
+    broken = await world.call("PUT", "/types/x", token=token, body=b"a: 1\n b: [", headers=YAML)
+    assert broken.status == 400
+    assert "line 2" in broken.json["detail"]
