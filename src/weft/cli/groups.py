@@ -26,4 +26,8 @@ GROUPS: dict[str, str] = {
 }
 
 # Written by hand: name -> (module, attribute, help), loaded when asked for.
-COMMANDS: dict[str, tuple[str, str, str]] = {}
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "check": ("weft.cli.serve", "check", "Validate a configuration, and show it."),
+    "simulate": ("weft.cli.simulate", "simulate", "Drive simulated devices, with faults."),
+    "up": ("weft.cli.serve", "up", "Start everything and serve until Ctrl-C."),
+}

@@ -1,0 +1,164 @@
+"""`weft simulate`: any number of devices of any type, over the real protocol, with faults.
+
+The devices are made with the rest of the API (and kept); each gets a credential of its own.
+Values follow the type's declared ranges, so the gate accepts them, unless a fault is asked
+for that it must refuse.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import click
+import msgspec
+import uvloop
+from rich.console import Console
+
+from weft.cli.client import Client, Refused, find_client
+from weft.cli.simulation.faults import Fault, read_fault
+from weft.cli.simulation.fleet import Fleet
+from weft.model.device import Field
+
+DEFAULT_TYPE = "simulated-machine"
+DEFAULT_TELEMETRY: dict[str, Any] = {
+    "temperature": {"type": "number", "unit": "Cel", "minimum": 20, "maximum": 120},
+    "vibration": {"type": "number", "unit": "[g]", "minimum": 0, "maximum": 10},
+    "rotations": {"type": "integer", "unit": "/min", "minimum": 0, "maximum": 3000},
+}
+SHOW_S = 1.0
+
+
+@click.command("simulate")
+@click.option("--type", "type_name", default=DEFAULT_TYPE, help="A device type that is there.")
+@click.option("--devices", default=5, type=click.IntRange(1, 10_000), help="How many.")
+@click.option("--prefix", default="", help="Their names begin with this; the type's, if left out.")
+@click.option("--interval", "interval_s", default=1.0, type=click.FloatRange(0.01), help="Seconds.")
+@click.option("--seconds", default=0.0, help="Stop after this; 0 goes on until Ctrl-C.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:DEVICES]",
+    help=f"One of {', '.join(Fault)}; on so many devices (1).",
+)
+@click.option("--after", "after_s", default=10.0, help="Seconds until the faults begin.")
+@click.pass_context
+def simulate(ctx: click.Context, /, **options: Any) -> None:
+    """Drive simulated devices until Ctrl-C."""
+    client = find_client(ctx.obj["data"], ctx.obj["tenant"])
+    faults = [_read_fault(text) for text in options["faults"]]
+    telemetry = _telemetry_of(client, options["type_name"])
+    prefix = options["prefix"] or options["type_name"]
+    names = [f"{prefix}-{number}" for number in range(1, options["devices"] + 1)]
+    credentials = [_credential_of(client, name, options["type_name"]) for name in names]
+    fleet = Fleet(mqtt_address(client), credentials, telemetry, interval_s=options["interval_s"])
+    console = Console(stderr=True)
+    console.print(f"{len(names)} devices send every {options['interval_s']:g} s; stop with Ctrl-C.")
+    try:
+        uvloop.run(_run(fleet, names, faults, options, console))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        console.print(f"{fleet.sent} messages acknowledged, {fleet.refused} refused.")
+
+
+async def _run(
+    fleet: Fleet,
+    names: Sequence[str],
+    faults: Sequence[tuple[Fault, int]],
+    options: dict[str, Any],
+    console: Console,
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(fleet.run()),
+            tasks.create_task(_begin(fleet, names, faults, options["after_s"], console)),
+            tasks.create_task(_show(fleet, console)),
+        ]
+        if options["seconds"]:
+            await asyncio.sleep(options["seconds"])
+            for task in running:
+                task.cancel()
+
+
+async def _begin(
+    fleet: Fleet,
+    names: Sequence[str],
+    faults: Sequence[tuple[Fault, int]],
+    after_s: float,
+    console: Console,
+) -> None:
+    await asyncio.sleep(after_s)
+    start = 0
+    for fault, count in faults:
+        hit = names[start : start + count]
+        start += count
+        for name in hit:
+            fleet.break_with(name, fault)
+        console.print(f"{fault} begins on {', '.join(hit) or 'no device: none is left'}.")
+
+
+async def _show(fleet: Fleet, console: Console) -> None:
+    """Say how it goes once a second on a terminal, else every ten."""
+    live = sys.stderr.isatty()
+    began, before = time.monotonic(), 0
+    while True:
+        await asyncio.sleep(SHOW_S if live else 10 * SHOW_S)
+        sent = fleet.sent
+        up = sum(member.connected for member in fleet.members.values())
+        trouble = next((m.trouble for m in fleet.members.values() if m.trouble), "")
+        line = (
+            f"{time.monotonic() - began:5.0f} s  {up} connected  {sent} sent "
+            f"(+{sent - before})  {fleet.refused} refused  {trouble}"
+        )
+        before = sent
+        console.print(line, end="\r" if live else "\n", highlight=False, soft_wrap=True)
+
+
+def _read_fault(text: str) -> tuple[Fault, int]:
+    name, _, count = text.partition(":")
+    try:
+        return read_fault(name), int(count or 1)
+    except ValueError:
+        raise click.BadParameter(f"{count!r} is no number of devices.") from None
+
+
+def _telemetry_of(client: Client, type_name: str) -> dict[str, Field]:
+    path = f"/types/{quote(type_name, safe='')}"
+    try:
+        found = client.send("GET", path).value
+    except Refused as refused:
+        if refused.status != 404 or type_name != DEFAULT_TYPE:
+            raise
+        document = {"title": "Simulated machine", "telemetry": DEFAULT_TELEMETRY}
+        client.send("PUT", path, body=msgspec.json.encode(document))
+        found = client.send("GET", path).value
+    return msgspec.convert(found["telemetry"], dict[str, Field])
+
+
+def _credential_of(client: Client, name: str, type_name: str) -> tuple[str, str]:
+    """Make the device if it is not there, and a credential for this run."""
+    path = f"/devices/{quote(name, safe='')}"
+    try:
+        client.send("GET", path)
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        body = {"device_id": name, "type_name": type_name, "label": "simulated"}
+        client.send("POST", "/devices", body=msgspec.json.encode(body))
+    issued = client.send(
+        "POST",
+        f"{path}/credentials",
+        body=msgspec.json.encode({"kind": "secret", "label": "simulation"}),
+    ).value
+    return name, issued["token"]
+
+
+def mqtt_address(client: Client) -> tuple[str, int]:
+    """Ask the server where it speaks MQTT."""
+    endpoints = client.send("GET", "/health").value["endpoints"]
+    host, _, port = endpoints["mqtt"].rpartition(":")
+    return host.strip("[]"), int(port)
