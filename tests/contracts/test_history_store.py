@@ -79,6 +79,17 @@ async def test_a_text_wins_over_a_number_and_back(store: HistoryStore) -> None:
     ]
 
 
+async def test_the_later_word_counts_however_points_are_sorted(store: HistoryStore) -> None:
+    """A number, a text for the same moment, then enough numbers to sort: the text still counts."""
+    await store.append([rows([(0, 1)]), rows([(0, "x")], position=2)], 2)
+    await store.append([rows([(i, i) for i in range(1, 9)], position=3)], 10)
+    assert points(await store.query(ask(limit=1))) == [(0, "x")]
+    await store.append([rows([(9, 9)], position=11), rows([(1, "y")], position=12)], 12)
+    await store.append([rows([(i, i) for i in range(10, 19)], position=13)], 21)
+    await store.compact()
+    assert points(await store.query(ask(limit=3))) == [(0, "x"), (1, "y"), (2, 2)]
+
+
 async def test_every_kind_of_json_value_comes_back(store: HistoryStore) -> None:
     """Free JSON: booleans, strings, nested values, and integers beyond a double."""
     values = [True, False, "on", "", 'a"b\n', {"x": [1, None]}, [1], 2**60, -1.25, 0, 10**400]
@@ -343,6 +354,11 @@ async def opened(folder: Path) -> AsyncIterator[DuckDbHistory]:
 def close(got: Any, expected: Any) -> bool:
     """Equal, and numbers to 12 digits: a sum may be added up in another order."""
     return len(got) == len(expected) and all(
-        a == b or (isinstance(a, float) and math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12))
+        a == b
+        or (
+            isinstance(a, float)
+            and isinstance(b, float)
+            and math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
+        )
         for a, b in zip(got, expected, strict=True)
     )

@@ -66,6 +66,23 @@ def test_neighbours_are_merged_up_to_a_size(sizes: list[int], merged: list[list[
     assert [[run.points for run in group] for group in groups] == merged
 
 
+def test_a_number_that_a_later_text_replaced_is_not_raised_above_it(tmp_path: Path) -> None:
+    """Neither when points are sorted nor when runs are merged."""
+    connection = opened(tmp_path)
+    connection.execute(
+        "INSERT INTO series VALUES (1, 'm', 'd', 'k', false), (2, 'm', 'd', 'k', true)"
+    )
+    connection.execute("INSERT INTO texts VALUES (2, 5, 2, 'a')")
+    add(connection, [(1, 5, 1, 0.0), (1, 6, 3, 0.0), (1, 7, 4, 0.0)])
+    settle(connection)
+    assert [at for _series, at, _position, _value in settled(connection)] == [6, 7]
+    connection.execute("INSERT INTO texts VALUES (2, 6, 5, 'b')")
+    add(connection, [(1, 8, 9, 0.0)])
+    settle(connection)
+    merge(connection, runs(connection))
+    assert [at for _series, at, _position, _value in settled(connection)] == [7, 8]
+
+
 def test_a_replaced_text_goes(tmp_path: Path) -> None:
     """Of two words for one moment the later one stays."""
     connection = opened(tmp_path)

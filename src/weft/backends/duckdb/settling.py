@@ -29,6 +29,20 @@ DELETE FROM texts WHERE rowid NOT IN (
 """
 
 
+# Keys that have held numbers as well as texts: few devices change their mind.
+_BOTH: Final = """
+SELECT n.id AS number, t.id AS text
+FROM series n JOIN series t ON n.tenant = t.tenant AND n.device = t.device AND n.key = t.key
+WHERE NOT n.is_text AND t.is_text
+"""
+_OVERRULED: Final = """
+DELETE FROM {table} USING texts, ({both}) AS pair
+WHERE {table}.series = pair.number AND texts.series = pair.text
+    AND texts.at_ns = {table}.at_ns AND texts.position > {table}.position
+    AND {table}.position BETWEEN {low} AND {high}
+"""
+
+
 class Run(NamedTuple):
     """A sorted part of history."""
 
@@ -50,6 +64,7 @@ def settle(connection: duckdb.DuckDBPyConnection) -> None:
     if row is None or row[0] is None:
         return
     position = int(row[0])
+    _drop_overruled(connection, "recent", 0, position)
     connection.execute(_SETTLE.format(position=position, source="recent"))
     connection.execute(_RUN.format(position=position))
     connection.execute("DELETE FROM recent")
@@ -86,6 +101,7 @@ def merge(connection: duckdb.DuckDBPyConnection, group: list[Run]) -> None:
     """Make one run of neighbours; they are next to each other, so the order of positions holds."""
     low, high = group[0].position, group[-1].position
     within = f"position BETWEEN {low} AND {high}"
+    _drop_overruled(connection, "settled", low, high)
     connection.execute(
         f"CREATE TEMP TABLE merged AS SELECT series, at_ns, arg_max(value, position) AS value "
         f"FROM settled WHERE {within} GROUP BY series, at_ns"
@@ -98,6 +114,12 @@ def merge(connection: duckdb.DuckDBPyConnection, group: list[Run]) -> None:
     )
     connection.execute(_RUN.format(position=high))
     connection.execute("DROP TABLE merged")
+
+
+def _drop_overruled(connection: duckdb.DuckDBPyConnection, table: str, low: int, high: int) -> None:
+    """Drop numbers that a later text replaced: a run's position would raise them above it."""
+    if connection.execute(f"SELECT 1 FROM ({_BOTH}) LIMIT 1").fetchone():
+        connection.execute(_OVERRULED.format(table=table, both=_BOTH, low=low, high=high))
 
 
 def resolve_texts(connection: duckdb.DuckDBPyConnection) -> None:
