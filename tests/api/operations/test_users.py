@@ -14,7 +14,7 @@ async def test_an_administrator_invites_and_a_person_comes(world: World) -> None
     body = {
         "token": invited.json["token"],
         "name": "vera",
-        "password": "nine violet turbines sing low",
+        "password": "nine violet turbines hum",
     }
     vera = (await world.call("POST", "/sign-up", body=body)).json["access_token"]
     assert (await world.call("GET", "/devices", token=vera)).status == 200
@@ -34,7 +34,7 @@ async def test_a_disabled_user_is_out_at_once(world: World) -> None:
     body = {
         "token": invited.json["token"],
         "name": "vera",
-        "password": "nine violet turbines sing low",
+        "password": "nine violet turbines hum",
     }
     vera = (await world.call("POST", "/sign-up", body=body)).json["access_token"]
     disabled = await world.call("POST", "/users/vera/disable", token=access)
@@ -42,7 +42,7 @@ async def test_a_disabled_user_is_out_at_once(world: World) -> None:
     assert (await world.call("GET", "/whoami", token=vera)).status == 401
     assert (await world.call("POST", "/users/vera/disable", token=access)).status in {200, 409}
     assert (await world.call("POST", "/users/vera/enable", token=access)).status == 200
-    login = {"name": "vera", "password": "nine violet turbines sing low"}
+    login = {"name": "vera", "password": "nine violet turbines hum"}
     assert (await world.call("POST", "/sessions", body=login)).status == 201
     assert (await world.call("DELETE", "/users/vera", token=access)).status == 204
     assert (await world.call("GET", "/users/vera", token=access)).status == 404

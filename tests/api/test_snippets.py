@@ -1,0 +1,28 @@
+"""What is pasted runs as it is: no name, however odd, breaks out of its quotes."""
+
+import ast
+import shlex
+
+from weft.api.snippets import Endpoints, certificate_snippets, secret_snippets
+
+PLAIN = Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883")
+TLS = Endpoints(https="https://weft:8443", mqtts="weft:8883")
+
+
+def test_snippets_parse_and_hold_the_credential() -> None:
+    """Python as Python, the others as one shell command."""
+    for endpoints in (PLAIN, TLS):
+        made = secret_snippets("pump~7", "weft_token", endpoints)
+        ast.parse(made.python)
+        assert "weft_token" in made.python
+        assert shlex.split(made.mosquitto)[0] == "mosquitto_pub"
+        assert "Authorization: Bearer weft_token" in shlex.split(made.curl)
+
+
+def test_tls_names_the_authority() -> None:
+    """And plain loopback does not."""
+    assert "--cafile" in secret_snippets("p", "t", TLS).mosquitto
+    assert "--cafile" not in secret_snippets("p", "t", PLAIN).mosquitto
+    made = certificate_snippets("p", TLS)
+    ast.parse(made.python)
+    assert "--cert device.pem" in made.curl
