@@ -10,6 +10,33 @@ from weft.model.principal import Principal
 from weft.ports import Clock, Record
 
 
+class BackupInfo(Protocol):
+    """How far a snapshot is."""
+
+    @property
+    def backup_id(self) -> str: ...  # noqa: D102  as BackupView has them
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def step(self) -> str: ...  # noqa: D102
+    @property
+    def folder(self) -> str: ...  # noqa: D102
+    @property
+    def error(self) -> str: ...  # noqa: D102
+
+
+class Snapshots(Protocol):
+    """What makes snapshots of the data folder, one at a time."""
+
+    async def start(self, actor: Principal) -> BackupInfo:
+        """Begin one, or raise `Conflict` while one is under way."""
+        ...
+
+    def get(self, backup_id: str) -> BackupInfo:
+        """Return how far one is, or raise `NotFound`."""
+        ...
+
+
 class ConnectorInfo(Protocol):
     """What is to be seen of a connector."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from weft.api.live import Live
     from weft.api.operator import Operator
-    from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples
+    from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
     from weft.api.snippets import Endpoints
     from weft.history.history import History
     from weft.ingest.rejections import Rejections
@@ -74,7 +74,8 @@ class Services:
     outbox: Outgoing
     work_orders: Ordered
     live: Live
-    endpoints: Endpoints
+    backups: Snapshots
+    endpoints: Callable[[], Endpoints]  # ports are known once all listen
     version: str
     started_at: int
     health: Callable[[], Mapping[str, str]]  # each part, and "ok" or a word on what is wrong

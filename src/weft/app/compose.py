@@ -17,6 +17,7 @@ from weft.api.operations.table import TABLE
 from weft.api.server import HttpServer
 from weft.api.services import Services
 from weft.api.snippets import Endpoints
+from weft.app.backup import Backups
 from weft.app.business import Business, open_business
 from weft.app.folder import DataFolder, ServerFile
 from weft.app.housekeeping import Housekeeping
@@ -62,6 +63,9 @@ class Weft:
         self.started_at = self.clock.now()
         self.replayed = 0
         self._stack = stack
+        self.backups = Backups(
+            self.stores, folder.path, self.identity.audit, self.clock, VERSION
+        )
         self._mqtt = self._mqtt_listeners()
         self.services: Services
         self._http: list[HttpServer] = []
@@ -100,6 +104,7 @@ class Weft:
                 tasks.create_task(path.broker.run()),
                 tasks.create_task(self._run_engine()),
                 tasks.create_task(Housekeeping(self).run()),
+                tasks.create_task(self.backups.run()),
             ]
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(business.outbox.running())
@@ -201,7 +206,8 @@ class Weft:
             outbox=business.outbox,
             work_orders=business.work_orders,
             live=path.live,
-            endpoints=self.endpoints,
+            backups=self.backups,
+            endpoints=lambda: self.endpoints,
             version=VERSION,
             started_at=self.started_at,
             health=self.health,

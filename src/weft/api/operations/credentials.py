@@ -79,7 +79,7 @@ async def issue_credential(services: Services, call: Call) -> IssuedCredential:
         )
         return IssuedCredential(
             view_of(issued.credential),
-            secret_snippets(device.device_id, issued.token, services.endpoints),
+            secret_snippets(device.device_id, issued.token, services.endpoints()),
             token=issued.token,
         )
     if body.life_s is not None:
@@ -90,7 +90,7 @@ async def issue_credential(services: Services, call: Call) -> IssuedCredential:
     certificate = identity.certificate
     return IssuedCredential(
         view_of(identity.credential),
-        certificate_snippets(device.device_id, services.endpoints),
+        certificate_snippets(device.device_id, services.endpoints()),
         certificate_pem=certificate.certificate_pem + certificate.chain_pem,
         private_key_pem=certificate.private_key_pem,
         ca_pem=certificate.root_pem,

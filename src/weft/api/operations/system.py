@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from weft.api.operation import PUBLIC, SIGNED_IN, Call, Command, Operation, Reply
 from weft.api.services import Services
+from weft.api.snippets import Endpoints
 from weft.api.views import Moment, moment
 
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,6 +28,7 @@ class Health(Struct, frozen=True):
     journal_head: int
     journal_tail: int
     connections: int
+    endpoints: Endpoints
     parts: dict[str, str]
 
 
@@ -55,6 +57,7 @@ async def get_health(services: Services, call: Call) -> Health:
         journal_head=services.journal.head,
         journal_tail=services.journal.tail,
         connections=services.connections.count(call.principal.tenant),
+        endpoints=services.endpoints(),
         parts=dict(parts),
     )
 

@@ -4,6 +4,7 @@ from weft.api.operation import Operation
 from weft.api.operations import (
     alarms,
     audit,
+    backups,
     business,
     connections,
     credentials,
@@ -41,6 +42,7 @@ TABLE: tuple[Operation, ...] = (
     *tenants.OPERATIONS,
     *connections.OPERATIONS,
     *audit.OPERATIONS,
+    *backups.OPERATIONS,
     *live.OPERATIONS,
     *system.OPERATIONS,
 )

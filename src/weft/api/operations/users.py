@@ -66,7 +66,7 @@ async def invite_user(services: Services, call: Call) -> Invited:
     """Make a one-time link."""
     body: Invite = call.body
     token = await services.people.invite(call.principal, body.roles, life_s=body.life_s)
-    base = services.endpoints.http or services.endpoints.https
+    base = services.endpoints().http or services.endpoints().https
     return Invited(token, f"{base}/sign-up#{token}", body.life_s)
 
 
