@@ -140,7 +140,7 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
 
     async def forget(device: Device) -> None:
         await path.twins.forget(device.tenant, device.device_id)
-        await path.stores.history.delete_device(device.tenant, device.device_id)
+        await path.history.delete_device(device.tenant, device.device_id)
 
     identity.devices.on_change(lambda _change: path.gate.registry_changed())
     identity.types.on_change(lambda _change: path.gate.registry_changed())

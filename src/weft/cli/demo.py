@@ -105,6 +105,7 @@ class ErpStandIn:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            start_new_session=True,  # Ctrl-C is for us; we end it when we are done
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

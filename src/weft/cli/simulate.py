@@ -6,9 +6,11 @@ for that it must refuse.
 """
 
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -57,12 +59,8 @@ def simulate(ctx: click.Context, /, **options: Any) -> None:
     fleet = Fleet(mqtt_address(client), credentials, telemetry, interval_s=options["interval_s"])
     console = Console(stderr=True)
     console.print(f"{len(names)} devices send every {options['interval_s']:g} s; stop with Ctrl-C.")
-    try:
-        uvloop.run(_run(fleet, names, faults, options, console))
-    except KeyboardInterrupt:
-        pass
-    finally:
-        console.print(f"{fleet.sent} messages acknowledged, {fleet.refused} refused.")
+    uvloop.run(_run(fleet, names, faults, options, console))
+    console.print(f"{fleet.sent} messages acknowledged, {fleet.refused} refused.")
 
 
 async def _run(
@@ -72,16 +70,18 @@ async def _run(
     options: dict[str, Any],
     console: Console,
 ) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(fleet.run()),
             tasks.create_task(_begin(fleet, names, faults, options["after_s"], console)),
             tasks.create_task(_show(fleet, console)),
         ]
-        if options["seconds"]:
-            await asyncio.sleep(options["seconds"])
-            for task in running:
-                task.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), options["seconds"] or None)
+        for task in running:
+            task.cancel()
 
 
 async def _begin(
