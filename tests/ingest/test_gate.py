@@ -111,3 +111,15 @@ async def test_a_device_made_inactive_is_refused_though_the_policy_would_allow()
     reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
     assert reason is not None
     assert reason.code == "conflict"
+
+
+async def test_messages_of_one_read_are_kept_apart_by_their_moments() -> None:
+    """Two readings without a time came in one packet of the network; history kept only one."""
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    for rpm in (b'{"rpm": 1}', b'{"rpm": 2}', b'{"rpm": 3}'):
+        door.gate.admit(session, Message("devices/me/telemetry", rpm), 5)
+    door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 4}'), 9)
+    moments = [envelope.received_at for envelope in door.pipeline._batch.envelopes]
+    assert moments == [5, 6, 7, 9]
+    assert [decoded[0].at for decoded in door.pipeline._batch.decoded] == moments
