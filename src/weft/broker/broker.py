@@ -244,12 +244,19 @@ class Broker:
             raise
 
     def detach(
-        self, session: Session, link: Link, *, will_wanted: bool, expiry_s: int | None = None
+        self,
+        session: Session,
+        link: Link,
+        *,
+        will_wanted: bool | None,
+        expiry_s: int | None = None,
     ) -> None:
         """A connection has ended. `will_wanted` unless the peer said good-bye [MQTT-3.14.4-3].
 
-        `expiry_s` is what a DISCONNECT of MQTT 5 named. A link that was taken over, or
-        whose session was revoked, is no longer the session's: then nothing happens.
+        With None it was ended by our own stop: the will stays with the session, and the peer
+        has its delay from the next start on to come back. `expiry_s` is what a DISCONNECT of
+        MQTT 5 named. A link that was taken over, or whose session was revoked, is no longer
+        the session's: then nothing happens.
         """
         if session.link is not link or session.ended:
             return
@@ -282,11 +289,13 @@ class Broker:
         """The peer refused a message (reason 0x80 or more), or it does not fit the peer."""
         return session.discarded(packet_id)
 
-    def _lose(self, session: Session, *, will_wanted: bool) -> None:
+    def _lose(self, session: Session, *, will_wanted: bool | None) -> None:
         now = self._now()
         session.disconnect(now)
         self._dirty.add(session)
-        will, session.will = session.will, None
+        will = session.will
+        if will_wanted is not None:
+            session.will = None
         if will is not None and will_wanted:
             delay_ns = min(will.delay_s, session.expiry_s) * NS_PER_S
             due = DueWill(session.principal, will, now + delay_ns)

@@ -69,7 +69,7 @@ def test_a_keep_alive_is_cut_where_it_can_be_told(version: int, asked: int, agre
     limits = Limits(keep_alive_s=60)
     packet = Connect("c", version, keep_alive_s=asked)
     assert handshake.agree_keep_alive(packet, limits) == agreed
-    assert handshake.agree_keep_alive(packet, DEFAULT_LIMITS) == asked
+    assert handshake.agree_keep_alive(packet, Limits(keep_alive_s=0)) == asked
     if version == 5:
         assert connack(packet, limits).properties.server_keep_alive_s == agreed
 
@@ -78,7 +78,10 @@ def test_connack_says_what_is_granted() -> None:
     """And nothing that is at its default."""
     told = connack(Connect("c"))
     assert told.properties == Properties(
-        receive_maximum=100, maximum_packet_bytes=262_144, topic_alias_maximum=32
+        receive_maximum=100,
+        maximum_packet_bytes=262_144,
+        topic_alias_maximum=32,
+        server_keep_alive_s=1200,
     )
     strict = Limits(
         max_qos=1,

@@ -14,14 +14,17 @@ from weft.broker.delivery import Reason as BrokerReason
 from weft.broker.sessions import Session
 from weft.errors import PeerError, QuotaExceeded, RateLimited, StorageError, Unauthenticated
 from weft.ingest.gate import GateSession
+from weft.ingest.pipeline import CommitFuture
 from weft.model.ids import new_id
-from weft.model.message import QosTwo
+from weft.model.message import QosTwo, RejectionReason
 from weft.observability.log import get_logger
 from weft.security.authentication import Proof
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
+from weft.transports.mqtt.dues import Dues
 from weft.transports.mqtt.settings import Given
 from weft.transports.mqtt.translate import (
+    explained,
     opening_of,
     own_filter,
     publish_of,
@@ -32,6 +35,7 @@ from weft.transports.mqtt.translate import (
 from weft.wire.mqtt.handshake import Acceptance
 from weft.wire.mqtt.kinds import V5
 from weft.wire.mqtt.packets import (
+    NO_PROPERTIES,
     Connect,
     Disconnect,
     Packet,
@@ -57,7 +61,7 @@ ID_MASK = 0xFFFF
 # Why reading is paused; reading goes on when no reason is left.
 WAITING, FULL, OVER_RATE, CLOSING = 1, 2, 4, 8
 
-CHARGED_AT_ONCE = 32  # messages; the limiter is asked once for so many
+NOT_KEPT = "The message could not be kept; send it again."  # why is for our own log
 
 Work = Coroutine[Any, Any, None]
 
@@ -98,8 +102,9 @@ class MqttConnection(asyncio.Protocol):
         self.closing_at = 0.0
         self.stalled_at = 0.0
         self.received = 0
-        self._uncharged = 0
         self.sent = 0
+        self._unsent_bytes = 0
+        self._dues = Dues(given.limiter)
         self._given = given
         self._host = host
         self._loop = asyncio.get_running_loop()
@@ -109,7 +114,8 @@ class MqttConnection(asyncio.Protocol):
         self._registered: Connection | None = None
         self._paused = 0
         self._deferred: Sequence[Packet] = ()
-        self._will_void = False
+        self._only_pubacks = True  # nothing else was ever owed
+        self._will_wanted: bool | None = False  # no CONNECT was accepted yet
         self._closed = False
 
     # --- the socket ---
@@ -125,14 +131,22 @@ class MqttConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle everything that one read brought."""
+        if self.closing_at:
+            return
         machine = self._machine
+        self._dues.bytes += len(data)
         packets = machine.receive_data(data, self._loop.time())
         if packets:
             self._handle(packets)
         if machine.has_output:
             self._transport.write(machine.take_output())
-        if machine.error is not None and not self._deferred:
+        if machine.error is not None and not self._has_to_wait:
             self._break_off()
+
+    @property
+    def _has_to_wait(self) -> bool:
+        """Whether packets before a breach are still being answered; nothing waits for CONNECT."""
+        return bool(self._paused & WAITING) and self._machine.state is State.OPEN
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Let go of everything; the will is published unless the peer said good-bye."""
@@ -143,13 +157,14 @@ class MqttConnection(asyncio.Protocol):
         if self.session is not None:
             expiry = self._machine.session_expiry_s if self._machine.version == V5 else None
             self._given.broker.detach(
-                self.session, self, will_wanted=not self._will_void, expiry_s=expiry
+                self.session, self, will_wanted=self._will_wanted, expiry_s=expiry
             )
 
     def pause_writing(self) -> None:
         """The peer reads slower than we write: the broker queues."""
         self.writable = False
         self.stalled_at = self._loop.time()
+        self._unsent_bytes = self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         """The peer keeps up again."""
@@ -167,6 +182,7 @@ class MqttConnection(asyncio.Protocol):
         if self._paused & why:
             self._paused &= ~why
             if not self._paused and not self._closed and not self._transport.is_closing():
+                self._machine.heard_at = self._loop.time()  # the silence was ours
                 self._transport.resume_reading()
 
     def resume(self) -> None:
@@ -176,15 +192,18 @@ class MqttConnection(asyncio.Protocol):
     # --- packets, in order ---
 
     def _handle(self, packets: Sequence[Packet]) -> None:
+        if self._paused & WAITING:  # a transport may have had more when it was paused
+            self._deferred = [*self._deferred, *packets]
+            return
         given = self._given
-        gate_session = self._gate_session
-        if gate_session is not None:
-            given.gate.refresh(gate_session)
+        session = self._gate_session
         now = given.clock.now()
         published = 0
+        if session is not None:
+            given.gate.refresh(session)
         for number, packet in enumerate(packets):
             if type(packet) is Publish:
-                self._publish(packet, now)
+                self._publish(packet, cast("GateSession", session), now)
                 published += 1
                 continue
             work = self._answer(packet)
@@ -193,14 +212,14 @@ class MqttConnection(asyncio.Protocol):
                 self._pause(WAITING)
                 self._host.start(self._finish(work))
                 break
-        if published:
-            self.received += published
-            self._uncharged += published
-            if self._uncharged >= CHARGED_AT_ONCE:
-                self._charge()
-            if given.pipeline.full:
-                self._pause(FULL)
-                given.pipeline.resume_later(self)
+        self.received += published
+        dues = self._dues
+        dues.messages += published
+        if dues.are_large:
+            self._charge()
+        if published and given.pipeline.full:
+            self._pause(FULL)
+            given.pipeline.resume_later(self)
 
     async def _finish(self, work: Work) -> None:
         """Do what had to wait, then go on where reading was paused."""
@@ -208,7 +227,7 @@ class MqttConnection(asyncio.Protocol):
             await work
         except StorageError as error:
             log.error("mqtt_request_failed", peer=self.address, error=error.detail)
-            self._end(Reason.SERVER_UNAVAILABLE, error.detail)
+            self._end_for_now("The request could not be kept; ask again.")
         except Exception:  # a bug of ours ends the connection that met it, not the others
             log.exception("mqtt_request_broke", peer=self.address)
             self._end(Reason.UNSPECIFIED_ERROR)
@@ -231,17 +250,13 @@ class MqttConnection(asyncio.Protocol):
 
     def _charge(self) -> None:
         """Pay for what was received; over the rate, reading pauses until it is paid."""
-        if self._gate_session is None or self._paused & OVER_RATE or self._is_over:
+        session = self._gate_session
+        if session is None or self._paused & OVER_RATE or self._is_over:
             return
-        principal = self._gate_session.principal
-        wait_s = self._given.limiter.take(
-            principal.tenant, principal, LimitKind.MESSAGES, self._uncharged
-        )
+        wait_s = self._dues.pay(session.principal)
         if wait_s > 0:
             self._pause(OVER_RATE)
             self._loop.call_later(wait_s, self._charge_again)
-        else:
-            self._uncharged = 0
 
     def _charge_again(self) -> None:
         self._paused &= ~OVER_RATE
@@ -250,24 +265,35 @@ class MqttConnection(asyncio.Protocol):
             self._paused |= OVER_RATE
             self._unpause(OVER_RATE)
 
-    def _publish(self, packet: Publish, now: int) -> None:
-        pipeline = self._given.pipeline
-        qos = packet.qos
+    def _publish(self, packet: Publish, session: GateSession, now: int) -> None:
+        given = self._given
         rejection = None
         if not packet.repeated:
-            rejection = self._given.gate.admit(
-                cast("GateSession", self._gate_session), packet, now, relayed(packet.properties)
+            properties = packet.properties
+            rejection = given.gate.admit(
+                session,
+                packet,
+                now,
+                None if properties is NO_PROPERTIES else relayed(properties),
             )
-        if qos == 0:
-            return
-        token: int | Refusal = packet.packet_id if qos == 1 else packet.packet_id | PUBREC_OWED
+        qos = packet.qos
+        if qos == 1 and rejection is None:
+            given.pipeline.acknowledge(self, packet.packet_id)
+        elif qos:
+            self._owe(packet, rejection)
+
+    def _owe(self, packet: Publish, rejection: RejectionReason | None) -> None:
+        """Note what is to be said of a message that is no plain QoS 1 one."""
+        packet_id, qos = packet.packet_id, packet.qos
+        token: int | Refusal = packet_id if qos == 1 else packet_id | PUBREC_OWED
         if rejection is not None and self._machine.version == V5:
-            token = Refusal((packet.packet_id, qos, reason_of(rejection), rejection.detail))
+            token = Refusal((packet_id, qos, reason_of(rejection), rejection.detail))
         elif qos == 2 and not packet.repeated:
-            session = cast("Session", self.session)
+            session = self._session
             session.inbound_qos_two = True
-            pipeline.add_qos_two(QosTwo(session.key, packet.packet_id, released=False))
-        pipeline.acknowledge(self, token)
+            self._given.pipeline.add_qos_two(QosTwo(session.key, packet_id, released=False))
+        self._only_pubacks = False
+        self._given.pipeline.acknowledge(self, token)
 
     def _answer(self, packet: Packet) -> Work | None:
         """Handle what is no PUBLISH; return what has to be awaited."""
@@ -283,6 +309,7 @@ class MqttConnection(asyncio.Protocol):
                 self._given.pipeline.add_qos_two(
                     QosTwo(session.key, packet.packet_id, released=True)
                 )
+                self._only_pubacks = False
                 self._given.pipeline.acknowledge(self, packet.packet_id | PUBCOMP_OWED)
             case Subscribe():
                 return self._subscribe(packet)
@@ -290,7 +317,7 @@ class MqttConnection(asyncio.Protocol):
                 return self._unsubscribe(packet)
             case Disconnect():
                 # [MQTT-3.14.4-3]; reason 4 asks for the will all the same
-                self._will_void = packet.reason == Reason.NORMAL_DISCONNECTION
+                self._will_wanted = packet.reason != Reason.NORMAL_DISCONNECTION
                 self._close()
             case Connect():
                 return self._open(packet)
@@ -312,16 +339,18 @@ class MqttConnection(asyncio.Protocol):
     async def _subscribe(self, packet: Subscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id
         results = await self._given.broker.subscribe(self._session, requests_of(packet, device_id))
-        if not self._closed:
-            reasons = [Reason(int(result)) for result in results]
-            self._transport.write(self._machine.suback(packet.packet_id, reasons))
-            self._given.broker.resume(self._session, self)
+        if self._is_over:
+            return
+        reasons = [Reason(int(result)) for result in results]
+        text = explained(packet, reasons)
+        self._transport.write(self._machine.suback(packet.packet_id, reasons, text))
+        self._given.broker.resume(self._session, self)
 
     async def _unsubscribe(self, packet: Unsubscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id
         filters = [own_filter(text, device_id) for text in packet.filters]
         results = await self._given.broker.unsubscribe(self._session, filters)
-        if not self._closed:
+        if not self._is_over:
             reasons = [Reason(int(result)) for result in results]
             self._transport.write(self._machine.unsuback(packet.packet_id, reasons))
 
@@ -329,19 +358,23 @@ class MqttConnection(asyncio.Protocol):
 
     async def _open(self, connect: Connect) -> None:
         """Decide on a CONNECT: who, may, and with which session."""
+        if self._is_over:  # too much came behind it
+            return None
         try:
             proof = self._authenticate(connect)
             client_id = connect.client_id or f"weft-{new_id()}"
             self._gate_session = self._admit(proof, connect, client_id)
+            return await self._attach(proof, connect, client_id)
         except Unauthenticated as error:
-            return self._refuse(Reason.NOT_AUTHORIZED, error)
+            named = connect.username or connect.password  # else nobody said who it is (AU-1)
+            reason = Reason.BAD_USER_NAME_OR_PASSWORD if named else Reason.NOT_AUTHORIZED
+            return self._refuse(reason, error)
         except RateLimited as error:
             return self._refuse(Reason.CONNECTION_RATE_EXCEEDED, error)
         except QuotaExceeded as error:
             return self._refuse(Reason.QUOTA_EXCEEDED, error)
         except PeerError as error:
             return self._refuse(Reason.NOT_AUTHORIZED, error)
-        return await self._attach(proof, connect, client_id)
 
     def _authenticate(self, connect: Connect) -> Proof:
         """Prove who it is: by certificate where TLS has one, else by secret (ID-4)."""
@@ -354,12 +387,20 @@ class MqttConnection(asyncio.Protocol):
 
     def _admit(self, proof: Proof, connect: Connect, client_id: str) -> GateSession:
         """Open the way in; a will must be allowed now (AZ-3)."""
-        session = self._given.gate.open(proof.principal, self.address, client_id)
+        given, principal = self._given, proof.principal
+        wait_s = given.limiter.take(principal.tenant, principal, LimitKind.CONNECTS)
+        if wait_s > 0:
+            raise RateLimited(
+                f"{principal} connects too often.",
+                retry_after_s=wait_s,
+                remedy=f"Wait {wait_s:.1f} s, and stay connected; or give each client its own key.",
+            )
+        session = given.gate.open(principal, self.address, client_id)
         if connect.will is not None:
-            self._given.gate.admission(session, connect.will.topic)
-        self._registered = self._given.connections.register(
+            given.gate.admission(session, connect.will.topic)
+        self._registered = given.connections.register(
             Connection(
-                proof.principal,
+                principal,
                 "mqtts" if self._transport.get_extra_info("ssl_object") else "mqtt",
                 self.address,
                 self.cut,
@@ -374,15 +415,19 @@ class MqttConnection(asyncio.Protocol):
         opening = opening_of(
             connect, client_id, machine.session_expiry_s, machine.peer_receive_maximum
         )
+        attached = await given.broker.attach(proof.principal, self, opening)
+        session = attached.session
         try:
-            attached = await given.broker.attach(proof.principal, self, opening)
-        except QuotaExceeded as error:
-            return self._refuse(Reason.QUOTA_EXCEEDED, error)
-        self.session = attached.session
-        unreleased = await given.journal.unreleased(attached.session.key)
-        if self._is_over:  # it left while we were at the disk
-            return given.broker.detach(attached.session, self, will_wanted=True)
+            unreleased = await self._unreleased(session.key) if attached.present else ()
+        finally:
+            self.session = session
+            if self._is_over:  # it left, or was cut, while we were at the disk
+                given.broker.detach(session, self, will_wanted=False)
+        if self._is_over:
+            return
         self._host.known(self)
+        self._will_wanted = True
+        machine.session_expiry_s = min(machine.session_expiry_s, attached.expiry_s)
         self._transport.write(
             machine.accept(
                 Acceptance(
@@ -392,12 +437,19 @@ class MqttConnection(asyncio.Protocol):
                 )
             )
         )
-        given.broker.resume(attached.session, self)
-        return None
+        given.broker.resume(session, self)
+
+    async def _unreleased(self, session: str) -> Sequence[int]:
+        """Return the QoS 2 ids that are kept, also those on their way to disk just now."""
+        before = CommitFuture()
+        self._given.pipeline.acknowledge(before, 0)
+        await before.wait()
+        return await self._given.journal.unreleased(session)
 
     def _refuse(self, reason: Reason, error: PeerError) -> None:
         log.debug("mqtt_connect_refused", peer=self.address, reason=error.detail)
-        self._write_last(self._machine.refuse(reason, error.detail))
+        text = f"{error.detail} {error.remedy}".strip()
+        self._write_last(self._machine.refuse(reason, text))
 
     # --- what the pipeline says ---
 
@@ -406,11 +458,11 @@ class MqttConnection(asyncio.Protocol):
         machine = self._machine
         if self._closed or machine.state is not State.OPEN:
             return
-        if all(type(token) is int and token < PUBREC_OWED for token in tokens):
+        if self._only_pubacks:
             self._transport.write(machine.pubacks(tokens))
-            return
-        parts = [self._acknowledgement(token) for token in tokens]  # in order [MQTT-4.6.0-2]
-        self._transport.write(b"".join(parts))
+        else:
+            parts = [self._acknowledgement(token) for token in tokens]  # in order [MQTT-4.6.0-2]
+            self._transport.write(b"".join(parts))
 
     def _acknowledgement(self, token: int | Refusal) -> bytes:
         machine = self._machine
@@ -426,12 +478,15 @@ class MqttConnection(asyncio.Protocol):
 
     def commit_failed(self, _tokens: list[Any], error: StorageError) -> None:
         """Nothing was kept: end the connection, so that the peer sends again."""
-        self._end(Reason.SERVER_UNAVAILABLE, error.detail)
+        log.debug("mqtt_not_kept", peer=self.address, error=error.detail)
+        self._end_for_now(NOT_KEPT)
 
     # --- what the broker says ---
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries, in order; one that the peer cannot take counts as sent."""
+        if self._is_over:  # behind DISCONNECT nothing is sent [MQTT-3.14.4-1]
+            return
         publish = self._machine.publish
         parts = []
         for delivery in deliveries:
@@ -450,6 +505,8 @@ class MqttConnection(asyncio.Protocol):
 
     def release(self, packet_ids: Sequence[int]) -> None:
         """Write PUBRELs, in order."""
+        if self._is_over:
+            return
         pubrel = self._machine.pubrel
         self._transport.write(b"".join([pubrel(packet_id) for packet_id in packet_ids]))
 
@@ -460,32 +517,47 @@ class MqttConnection(asyncio.Protocol):
     # --- endings ---
 
     def cut(self, reason: str) -> None:
-        """End at once: a right has ended (RV-1)."""
-        self._will_void = True
+        """End at once: a right has ended (RV-1); what was not sent by now is not sent."""
+        unsent = self._transport.get_write_buffer_size()
+        self._will_wanted = False
         self._end(Reason.ADMINISTRATIVE_ACTION, reason)
-        if not self._closed and self._transport.get_write_buffer_size():
+        if unsent and not self._closed:
             self._transport.abort()
 
     def shut_down(self) -> None:
-        """End because the server stops; the session stays."""
-        self._will_void = True
+        """End because the server stops; the session stays, its will too."""
+        if self._will_wanted:
+            self._will_wanted = None
         self._end(Reason.SERVER_SHUTTING_DOWN)
+
+    def abort(self) -> None:
+        """End without a word."""
+        self._transport.abort()
 
     def check(self, now: float) -> None:
         """Once a second: end what is silent, stalled or will not close."""
+        settings = self._given.settings
         if self.closing_at:
-            if now - self.closing_at > self._given.settings.close_wait_s:
+            if now - self.closing_at > settings.close_wait_s:
                 self._transport.abort()
             return
-        if self.stalled_at and now - self.stalled_at > self._given.settings.write_stall_s:
+        if self.stalled_at and self._has_stalled(now):
             log.warning("mqtt_peer_stalled", peer=self.address)
             self._transport.abort()
             return
-        if self._uncharged:
-            self._charge()
-        error = self._machine.overdue(now)
-        if error is not None:
-            self._end(error.reason, error.detail)
+        self._charge()
+        if not self._paused:  # else it may have spoken, and we do not listen
+            error = self._machine.overdue(now)
+            if error is not None:
+                self._end(error.reason, error.detail)
+
+    def _has_stalled(self, now: float) -> bool:
+        """Whether the peer has taken nothing for too long; a slow one is let be."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent_bytes:
+            self.stalled_at = now
+        self._unsent_bytes = unsent
+        return now - self.stalled_at > self._given.settings.write_stall_s
 
     def _break_off(self) -> None:
         error = self._machine.error
@@ -497,10 +569,24 @@ class MqttConnection(asyncio.Protocol):
         if not self._closed and not self.closing_at:
             self._write_last(self._machine.disconnect(reason, text))
 
+    def _end_for_now(self, text: str) -> None:
+        """End because we cannot go on: the peer did nothing wrong and may come back."""
+        is_open = self._machine.state is State.OPEN
+        self._end(Reason.SERVER_BUSY if is_open else Reason.SERVER_UNAVAILABLE, text)
+
     def _write_last(self, data: bytes) -> None:
-        if data:
+        """Close behind these bytes, so that they arrive: no reset may overtake them."""
+        if self.closing_at or self._closed:
+            return
+        if not data or not self._transport.can_write_eof():
             self._transport.write(data)
-        self._close()
+            self._close()
+            return
+        self.closing_at = self._loop.time()
+        self._transport.write(data)
+        self._transport.write_eof()
+        if self._paused:
+            self._transport.resume_reading()  # what comes now is thrown away, up to its end
 
     def _close(self) -> None:
         if not self.closing_at:

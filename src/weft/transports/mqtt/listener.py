@@ -1,8 +1,9 @@
 """The MQTT listener: sockets in, connections watched, all of it ended in order."""
 
 import asyncio
+import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from ssl import SSLContext
@@ -21,6 +22,11 @@ BACKLOG = 4096  # a fleet that reconnects after our restart comes all at once
 DRAIN_S = 5.0
 CHECK_S = 1.0
 CHECKED_AT_ONCE = 1_000
+TCP_IDLE_S = 120  # then the kernel asks whether the peer is there: v3.1.1 may do without PINGREQ
+# What the kernel holds unsent of one connection; more waits in the session, where it is
+# counted, and a slow reader is told from one that reads nothing.
+UNSENT_BYTES = 128 * 1024
+PORT_MAX = 65_535
 
 
 class MqttListener:
@@ -59,21 +65,33 @@ class MqttListener:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve inside the context; at its end, connections are told and drained."""
-        loop = asyncio.get_running_loop()
         door = self._tls_door()
         make = self._connection if door is None else door.protocol
         async with asyncio.TaskGroup() as self._tasks:
-            server = await loop.create_server(make, self._host, self._port, backlog=BACKLOG)
-            self.port = server.sockets[0].getsockname()[1]
+            server = await self._listen(make)
             checks = self._tasks.create_task(self._check_all())
             try:
                 yield
             finally:
                 server.close()
-                checks.cancel()
                 if door is not None:
                     door.close()
                 await self._drain()
+                checks.cancel()
+
+    async def _listen(self, make: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(make, self._host, self._port, backlog=BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(
+                f"MQTT cannot listen on {self._host}:{self._port}: {error.strerror or error}.",
+                remedy="Choose another address in [transports.mqtt], or stop what uses this one.",
+            ) from error
+        listening = server.sockets[0]
+        set_socket_options(listening)
+        self.port = listening.getsockname()[1]
+        return server
 
     def _tls_door(self) -> TlsDoor | None:
         if self._tls is None:
@@ -109,10 +127,10 @@ class MqttListener:
         address = connection.address.rpartition(":")[0]
         self._strangers[address] += 1
         self._unknown[connection] = address
-        if self._strangers[address] > self._given.settings.strangers_per_address:
+        surplus = self._strangers[address] - self._given.settings.strangers_per_address
+        if surplus == 1:  # a flood does not fill the log as well
             log.warning("mqtt_too_many_strangers", address=address)
-            return False
-        return True
+        return surplus <= 0
 
     def known(self, connection: MqttConnection) -> None:
         """A stranger has said who it is."""
@@ -134,9 +152,17 @@ class MqttListener:
         while True:
             await asyncio.sleep(CHECK_S)
             for number, connection in enumerate(list(self._live)):
-                connection.check(loop.time())
+                self._check(connection, loop.time())
                 if number % CHECKED_AT_ONCE == CHECKED_AT_ONCE - 1:
                     await asyncio.sleep(0)
+
+    @staticmethod
+    def _check(connection: MqttConnection, now: float) -> None:
+        try:
+            connection.check(now)
+        except Exception:  # a bug of ours ends the connection that met it, not the listener
+            log.exception("mqtt_check_broke", peer=connection.address)
+            connection.abort()
 
     async def _drain(self) -> None:
         for connection in list(self._live):
@@ -145,6 +171,17 @@ class MqttListener:
         if self._live:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), DRAIN_S)
+        for connection in list(self._live):
+            connection.abort()
+
+
+def set_socket_options(listening: socket.socket) -> None:
+    """Set what every accepted socket inherits."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", TCP_IDLE_S), ("TCP_NOTSENT_LOWAT", UNSENT_BYTES)):
+        option = getattr(socket, name, None)
+        if option is not None:  # not on every system
+            listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -153,8 +190,10 @@ def split_address(text: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     try:
         ip_address(host)
-        return host, int(port)
     except ValueError:
+        host = ""
+    if not host or not port.isdecimal() or int(port) > PORT_MAX:
         raise ConfigurationError(
             f"{text!r} is no address to listen on.", remedy="Write it as 127.0.0.1:1883."
-        ) from None
+        )
+    return host, int(port)

@@ -1,5 +1,7 @@
 """Between the words of the wire and those of the stations: properties and reasons."""
 
+from collections.abc import Sequence
+
 from weft.broker.broker import NEVER_S, Opening
 from weft.broker.delivery import Delivery
 from weft.broker.subscriptions import SubscriptionRequest
@@ -12,6 +14,7 @@ from weft.wire.mqtt.packets import NO_PROPERTIES, Connect, Properties, Publish, 
 from weft.wire.mqtt.reasons import Reason
 
 SHARE = "$share/"
+NOTHING = PublishProperties()
 
 _REASONS = {
     "forbidden": Reason.NOT_AUTHORIZED,
@@ -21,7 +24,13 @@ _REASONS = {
     "payload_invalid": Reason.PAYLOAD_FORMAT_INVALID,
     "quota_exceeded": Reason.QUOTA_EXCEEDED,
     "rate_limited": Reason.QUOTA_EXCEEDED,
-    "too_large": Reason.PACKET_TOO_LARGE,
+    "too_large": Reason.QUOTA_EXCEEDED,  # PUBACK has no 0x95 (MQTT 5, 3.4.2.1)
+}
+
+_REMEDIES = {
+    Reason.NOT_AUTHORIZED: "not allowed; an administrator can grant it",
+    Reason.TOPIC_FILTER_INVALID: "no valid filter",
+    Reason.QUOTA_EXCEEDED: "one subscription too many",
 }
 
 
@@ -30,11 +39,20 @@ def reason_of(rejection: RejectionReason) -> Reason:
     return _REASONS.get(rejection.code, Reason.IMPLEMENTATION_SPECIFIC_ERROR)
 
 
+def explained(subscribe: Subscribe, reasons: Sequence[Reason]) -> str:
+    """Say which filters were refused and why; empty when none was."""
+    return "; ".join(
+        f"{one.filter!r}: {_REMEDIES.get(reason, reason.name.lower())}"
+        for one, reason in zip(subscribe.filters, reasons, strict=True)
+        if reason >= Reason.UNSPECIFIED_ERROR
+    )
+
+
 def relayed(properties: Properties) -> PublishProperties | None:
     """Return what of a PUBLISH travels on to subscribers (MQTT 5, 3.3.2.3)."""
     if properties is NO_PROPERTIES:
         return None
-    return PublishProperties(
+    found = PublishProperties(
         properties.payload_format,
         properties.message_expiry_s,
         properties.content_type,
@@ -42,6 +60,7 @@ def relayed(properties: Properties) -> PublishProperties | None:
         properties.correlation_data,
         properties.user_properties,
     )
+    return None if found == NOTHING else found  # a topic alias is of one hop
 
 
 def publish_of(delivery: Delivery) -> Publish:
@@ -49,7 +68,7 @@ def publish_of(delivery: Delivery) -> Publish:
     relay = delivery.properties
     properties = NO_PROPERTIES
     if relay is not None or delivery.subscription_ids:
-        relay = relay or PublishProperties()
+        relay = relay or NOTHING
         properties = Properties(
             payload_format=relay.payload_format,
             message_expiry_s=relay.message_expiry_s,

@@ -20,7 +20,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     unreleased: int = 1000  # 0x93; QoS 2 over v3.1.1, which has no receive maximum
     release_wait_s: float = 60.0  # 0x97; how long a QoS 2 message may wait for its PUBREL
     session_expiry_s: int = 86_400  # longer wishes are cut to this, and the client is told
-    keep_alive_s: int = 0  # longer or absent keep-alives are cut to this; 0: as the client asks
+    keep_alive_s: int = 1200  # longer or absent keep-alives are cut to this; 0: as the client asks
     max_qos: int = 2  # 0x9B
     retain_available: bool = True  # 0x9A
     wildcard_available: bool = True  # 0xA2
