@@ -199,6 +199,8 @@ class CertificateAuthority:
         context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         context.num_tickets = 0
+        # Python cannot turn off TLS 1.2's cache of session ids; this is asked in each handshake.
+        context.sni_callback = _refuse_resumption
         context.load_cert_chain(
             self._path("server.pem"), self._path("server.key"), password=self._passphrase
         )
@@ -321,6 +323,13 @@ class CertificateAuthority:
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise _unusable(self._path(name))
         return key
+
+
+def _refuse_resumption(
+    tls: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext
+) -> int | None:
+    """Refuse a session that is resumed; the alert makes both ends forget it (RV-2)."""
+    return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE if tls.session_reused else None
 
 
 def _server_names(names: Sequence[str]) -> list[x509.GeneralName]:

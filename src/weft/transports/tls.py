@@ -24,6 +24,7 @@ log = get_logger(__name__)
 
 RECORD = 16 * 1024  # the most plaintext of one record [RFC 8446 5.1]
 SLICE = 16 * 1024  # BIOs keep the size they once had, so nothing larger is put into one
+DISTRUST = "It may not trust Weft's certificate: give it certificates/root.pem."
 UNASKED_MAX = 16  # answers of TLS itself (key updates) to a peer that reads nothing
 
 
@@ -146,7 +147,7 @@ class TlsProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the end of the socket's bytes; without a close_notify it may be forged."""
         if self._state is _State.SHAKING:
-            self._fail("The peer left in the middle of the handshake.", "")
+            self._fail("The peer left in the middle of the handshake.", DISTRUST)
         elif self._state is _State.OPEN and not self._held:
             self._fail("The peer left without closing TLS.", "")
         return self._held is not None

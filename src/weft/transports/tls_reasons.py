@@ -36,6 +36,10 @@ _HANDSHAKE: dict[str, tuple[str, str]] = {
         "The client showed no certificate, and this listener requires one.",
         "Issue one: weft credential add.",
     ),
+    "CALLBACK_FAILED": (
+        "The client tried to resume an earlier session, which a revoked one could do as well.",
+        "It is told to forget it; the next connection is new.",
+    ),
     "TLSV1_ALERT_UNKNOWN_CA": ("The client does not trust Weft's certificate.", _ROOT),
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("The client does not trust Weft's certificate.", _ROOT),
     "SSLV3_ALERT_BAD_CERTIFICATE": (
