@@ -13,6 +13,7 @@ from weft.api.application import Application
 from weft.api.live import Live
 from weft.api.openapi import encode_document, make_document
 from weft.api.operation import Operation
+from weft.api.operations.backups import BackupView
 from weft.api.operations.table import TABLE
 from weft.api.operator import Operator
 from weft.api.services import Services
@@ -24,6 +25,7 @@ from weft.backends.memory.records import MemoryRecords
 from weft.connectors.outbox import Outbox
 from weft.connectors.registry import Connectors
 from weft.connectors.work_orders import WorkOrders
+from weft.errors import NotFound
 from weft.history.history import History
 from weft.history.settings import HistorySettings
 from weft.ingest.gate import Gate
@@ -97,6 +99,23 @@ class Answer:
         return f"<{self.status} {self.content[:300]!r}>"
 
 
+class FakeSnapshots:
+    """Snapshots that are done as soon as they are asked for."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, BackupView] = {}
+
+    async def start(self, actor: Principal) -> BackupView:
+        name = f"backup-{len(self.made) + 1}"
+        self.made[name] = BackupView(name, "done", "keys", f"/nowhere/{name}", "")
+        return self.made[name]
+
+    def get(self, backup_id: str) -> BackupView:
+        if backup_id not in self.made:
+            raise NotFound(f"There is no backup {backup_id!r}.")
+        return self.made[backup_id]
+
+
 class World:
     """All services over memory, composed as the frame composes them."""
 
@@ -165,6 +184,7 @@ class World:
         self.outbox = Outbox(
             self.records, self.connectors, self.work_orders, self.audit, self.clock
         )
+        self.backups = FakeSnapshots()
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
         projections = [self.twins, self.history, self.engine, self.inbox, self.live]

@@ -63,9 +63,7 @@ class Weft:
         self.started_at = self.clock.now()
         self.replayed = 0
         self._stack = stack
-        self.backups = Backups(
-            self.stores, folder.path, self.identity.audit, self.clock, VERSION
-        )
+        self.backups = Backups(self.stores, folder.path, self.identity.audit, self.clock, VERSION)
         self._mqtt = self._mqtt_listeners()
         self.services: Services
         self._http: list[HttpServer] = []
