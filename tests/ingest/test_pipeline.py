@@ -9,7 +9,7 @@ from weft.errors import StorageError
 from weft.ingest.metrics import PARKED
 from weft.ingest.pipeline import Pipeline, PipelineSettings, slice_of
 from weft.ingest.submit import Message
-from weft.model.message import Committed, QosTwo
+from weft.model.message import Batch, Committed, QosTwo
 
 TOPIC = "devices/me/telemetry"
 
@@ -62,6 +62,32 @@ async def test_a_failed_commit_acknowledges_nothing_and_the_next_one_works() -> 
         assert position == 1
         assert door.pipeline.failing is None
         assert [payload for _, _, payload, _ in door.recorder.seen] == [b'{"rpm": 2}']
+
+
+async def test_what_gathers_behind_a_failed_commit_is_refused_with_it() -> None:
+    """The disk fails under a message; its repetition over a new connection was on its way."""
+    door = Door()
+    door.journal.failures = 1
+    real, peer, payload = door.journal.append, Peer(door), b'{"rpm": 1}'
+    session = door.gate.open(PUMP_7, "test", "pump-7")
+    door.gate.admit(session, Message(TOPIC, payload, qos=1, packet_id=7), 1)
+
+    async def append(batch: Batch) -> int:
+        if door.journal.failures:  # meanwhile the device comes back, and another one sends
+            again = door.gate.open(PUMP_7, "test", "pump-7")
+            door.gate.admit(again, Message(TOPIC, payload, qos=1, dup=True, packet_id=7), 2)
+            door.pipeline.acknowledge(peer, 7)
+            door.gate.admit(door.gate.open(PUMP_7, "test", "other"), Message(TOPIC, payload), 3)
+        return await real(batch)
+
+    door.journal.append = append  # type: ignore[method-assign]  a disk that fails slowly
+    async with door.running():
+        with pytest.raises(StorageError):
+            await door.pipeline.drain()
+        assert (peer.told, peer.failed) == ([], [7])
+        door.gate.admit(session, Message(TOPIC, payload, qos=1, dup=True, packet_id=7), 4)
+        await door.pipeline.drain()
+    assert [seen[2] for seen in door.recorder.seen] == [payload]
 
 
 async def test_a_message_that_meets_a_bug_is_parked_and_the_others_go_on() -> None:

@@ -209,17 +209,24 @@ class Pipeline:
     async def _refuse(
         self, batch: Batch, waiting: dict[Sender, list[Any]], error: StorageError
     ) -> None:
+        """Tell everybody, also those whose messages gathered meanwhile.
+
+        These stand behind the ones that were not kept, in a device's order, and may be a
+        repetition of one of them: acknowledged alone, they would be out of order or lost.
+        """
         self.failing = error
         metrics.FAILED_COMMITS.inc()
+        gathered, waiting_too = self._take()
         log.error(
             "commit_failed",
-            messages=len(batch.envelopes),
+            messages=len(batch.envelopes) + len(gathered.envelopes),
             error=error.detail,
             remedy=error.remedy,
         )
-        for envelope in batch.envelopes:
+        for envelope in (*batch.envelopes, *gathered.envelopes):
             self.duplicates.forget(envelope.session)
-        for sender, tokens in waiting.items():
+        for sender in {**waiting, **waiting_too}:
+            tokens = [*waiting.get(sender, ()), *waiting_too.get(sender, ())]
             sender.commit_failed(tokens, error)
         await asyncio.sleep(self._settings.storage_pause_s)
 
