@@ -37,3 +37,15 @@ async def test_a_device_is_connected_or_not(world: World) -> None:
     fan = await world.call("GET", "/devices/fan-1/connection", token=token)
     pump = await world.call("GET", "/devices/pump-7/connection", token=token)
     assert (fan.json["connected"], pump.json["connected"]) == (True, False)
+
+
+async def test_a_failed_first_connection_says_why_to_the_owner(world: World) -> None:
+    """The device reads 401 and nothing more; its owner reads the reason."""
+    secret = await world.device("pump-7")
+    wrong = "A" if secret[30] != "A" else "B"
+    await world.call("GET", "/whoami", token=secret)
+    mistyped = secret[:30] + wrong + secret[31:]
+    assert (await world.call("GET", "/whoami", token=mistyped)).status == 401
+    found = await world.call("GET", "/devices/pump-7/attempts", token=world.admin())
+    assert found.json["items"][0]["accepted"] is True
+    assert (await world.call("GET", "/devices/x/attempts", token=world.admin())).status == 404

@@ -31,6 +31,15 @@ class DeviceConnection(Struct, frozen=True):
     connections: list[ConnectionView]
 
 
+class AttemptView(Struct, frozen=True):
+    """One try to prove to be a device, and why it failed; the peer itself is never told."""
+
+    at: Moment
+    peer: str
+    accepted: bool
+    reason: str
+
+
 def view_of(connection: Connection) -> ConnectionView:
     """Show a connection."""
     return ConnectionView(
@@ -63,6 +72,14 @@ async def get_device_connection(services: Services, call: Call) -> DeviceConnect
     device = services.devices.get(call.principal.tenant, call.path["device_id"])
     held = services.connections.of_principal(device.uid)
     return DeviceConnection(device.device_id, bool(held), [view_of(item) for item in held])
+
+
+async def list_attempts(services: Services, call: Call) -> Page[AttemptView]:
+    """Answer with the last tries in a device's name, newest first."""
+    tenant = call.principal.tenant
+    device = services.devices.get(tenant, call.path["device_id"])
+    found = services.authenticator.attempts.of_device(tenant, device.device_id)
+    return Page([AttemptView(moment(a.at) or "", a.peer, a.accepted, a.reason) for a in found])
 
 
 async def cut_connection(services: Services, call: Call) -> None:
@@ -108,6 +125,19 @@ OPERATIONS: tuple[Operation, ...] = (
         result=DeviceConnection,
         errors=(NotFound,),
         command=Command("connection", "show"),
+    ),
+    Operation(
+        "list_attempts",
+        "GET",
+        "/devices/{device_id}/attempts",
+        "Show why a device's last tries to connect failed",
+        list_attempts,
+        action="connection.read",
+        target="device:{device_id}",
+        tag="devices",
+        result=Page[AttemptView],
+        errors=(NotFound,),
+        command=Command("connection", "attempts", columns=("at", "peer", "accepted", "reason")),
     ),
     Operation(
         "cut_connection",
