@@ -2,7 +2,7 @@
 
 The snapshot is a copy of everything, keys included, so it is for the owner of the folder
 alone: the command line on the machine asks for it, seals it into one file and removes it.
-It is never sent anywhere; the platform's administrator may ask for one, a key never (AZ-6).
+It is never sent anywhere, and who asks over the network is refused, administrators as well.
 """
 
 from msgspec import Struct
@@ -10,7 +10,8 @@ from msgspec import Struct
 from weft.api.operation import Call, Operation
 from weft.api.seams import BackupInfo
 from weft.api.services import Services
-from weft.errors import Conflict, NotFound
+from weft.errors import Conflict, Forbidden, NotFound
+from weft.model.principal import PrincipalKind
 
 
 class BackupView(Struct, frozen=True):
@@ -23,13 +24,23 @@ class BackupView(Struct, frozen=True):
     error: str
 
 
+def _require_operator(call: Call) -> None:
+    if call.principal.kind is not PrincipalKind.SYSTEM:
+        raise Forbidden(
+            "A backup is made at the machine itself.",
+            remedy="There, as the owner of the data folder: weft backup FILE",
+        )
+
+
 async def start_backup(services: Services, call: Call) -> BackupView:
     """Begin a snapshot; it is made beside the serving."""
+    _require_operator(call)
     return _view(await services.backups.start(call.principal))
 
 
 async def get_backup(services: Services, call: Call) -> BackupView:
     """Answer how far a snapshot is."""
+    _require_operator(call)
     return _view(services.backups.get(call.path["backup_id"]))
 
 
