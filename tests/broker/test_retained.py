@@ -203,3 +203,13 @@ async def test_retained_messages_survive_a_restart() -> None:
     assert sorted(await retained_for(station)) == [b"behind", b"kept"]
     station.policy.forget(BOB)
     assert await retained_for(station) == []
+
+
+async def test_mq_7_a_tenant_is_held_to_its_own_quota() -> None:
+    """The settings have room for more than this tenant's quota has."""
+    retained = Station().broker.retained
+    retained.set_quota(MAIN, 1, 10_000)
+    retained.require_room(MAIN, "a", b"1")
+    with pytest.raises(QuotaExceeded):
+        retained.require_room(MAIN, "b", b"1")
+    retained.require_room(OTHER, "b", b"1")

@@ -95,3 +95,16 @@ def test_a_connection_tells_who_since_when_and_how_much(world: World) -> None:
     assert world.connect(ADMIN)[0].counters() == {}
     assert len(world.connections.of_principal(ADMIN.uid)) == 2
     assert world.connections.of_principal("nobody") == []
+
+
+def test_a_tenant_is_held_to_its_own_quota_of_connections() -> None:
+    """The platform allows many; this tenant bought two."""
+    connections = Connections(FakeClock(), ConnectionSettings())
+    connections.set_quota(MAIN, 2)
+    for number in range(2):
+        bob = Principal(MAIN, PrincipalKind.USER, "bob", f"uid-{number}")
+        connections.register(Connection(bob, "mqtt", PEER, lambda _reason: None))
+    with pytest.raises(QuotaExceeded):
+        connections.register(Connection(ADMIN, "mqtt", PEER, lambda _reason: None))
+    eve = Principal(OTHER, PrincipalKind.USER, "eve", "uid-eve")
+    connections.register(Connection(eve, "mqtt", PEER, lambda _reason: None))

@@ -102,3 +102,15 @@ def test_memory_is_bounded(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) ->
         one = Principal(MAIN, PrincipalKind.DEVICE, "d", f"uid-{number}")
         assert limiter.take(MAIN, one, LimitKind.CONNECTS) == 0
     assert len(limiter._principals) == 10
+
+
+def test_rl_1_a_tenant_is_held_to_its_own_quota_of_messages(clock: FakeClock) -> None:
+    """A small tenant floods; the settings would let it, its quota does not."""
+    limiter = Limiter(clock)
+    limiter.set_tenant_messages(MAIN, 10)
+    assert limiter.take(MAIN, None, LimitKind.MESSAGES, 50) == 0
+    assert limiter.take(MAIN, None, LimitKind.MESSAGES, 10) == pytest.approx(1.0)
+    assert limiter.take(OTHER, None, LimitKind.MESSAGES, 1_000) == 0
+    limiter.set_tenant_messages(MAIN, 1e9)
+    clock.turn(1)
+    assert limiter.take(MAIN, None, LimitKind.MESSAGES, 1_000) == 0

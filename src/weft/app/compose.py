@@ -34,6 +34,7 @@ from weft.security.actions import ACTIONS
 from weft.supervision import SystemClock, keep_running
 from weft.transports.mqtt.listener import MqttListener
 from weft.transports.mqtt.settings import Given
+from weft.web.routes import Pages
 
 log = get_logger(__name__)
 
@@ -158,7 +159,7 @@ class Weft:
     async def _serve_http(self, stack: AsyncExitStack) -> None:
         api = self.config.api
         self.services = self._services()
-        application = Application(self.services, TABLE, api)
+        application = Pages(Application(self.services, TABLE, api))
         close = self.path.live.close
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))

@@ -20,6 +20,7 @@ from weft.model.message import Committed, Decoded, Envelope, Operation
 from weft.model.principal import Principal
 from weft.model.twin import Properties
 from weft.ports import Clock
+from weft.registry.tenants import Tenant
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
 from weft.rules.lineage import Lineage
@@ -142,6 +143,15 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
         await path.twins.forget(device.tenant, device.device_id)
         await path.history.delete_device(device.tenant, device.device_id)
 
+    def quotas_changed(tenant: Tenant) -> None:
+        quotas = tenant.quotas
+        identity.limiter.set_tenant_messages(tenant.id, quotas.messages_per_s)
+        identity.connections.set_quota(tenant.id, quotas.connections)
+        path.broker.retained.set_quota(tenant.id, quotas.retained_messages, quotas.retained_bytes)
+
+    for tenant in identity.tenants.list():
+        quotas_changed(tenant)
+    identity.tenants.on_change(quotas_changed)
     identity.devices.on_change(lambda _change: path.gate.registry_changed())
     identity.types.on_change(lambda _change: path.gate.registry_changed())
     identity.devices.on_change(

@@ -54,12 +54,22 @@ class RetainedMessages:
     def __init__(self, settings: BrokerSettings, policy: Deciding) -> None:
         self._settings = settings
         self._policy = policy
+        self._quotas: dict[TenantId, tuple[int, int]] = {}
         self._shelves: dict[TenantId, _Shelf] = {}
         self._dirty: set[tuple[TenantId, str]] = set()
         self._expiring: dict[tuple[TenantId, str], int] = {}
 
     def __len__(self) -> int:
         return sum(len(shelf.index) for shelf in self._shelves.values())
+
+    def set_quota(self, tenant: TenantId, messages: int, size_bytes: int) -> None:
+        """Hold a tenant to a quota of its own, where that is below the settings'."""
+        self._quotas[tenant] = (messages, size_bytes)
+
+    def _quota_of(self, tenant: TenantId) -> tuple[int, int]:
+        common = (self._settings.retained_messages_max, self._settings.retained_bytes_max)
+        own = self._quotas.get(tenant, common)
+        return min(own[0], common[0]), min(own[1], common[1])
 
     def require_room(self, tenant: TenantId, topic: str, payload: bytes) -> None:
         """Raise `QuotaExceeded` unless this may be retained; the gate asks before it admits.
@@ -75,13 +85,13 @@ class RetainedMessages:
         more = size - (old.message.size_bytes if old is not None else 0)
         count = len(shelf.index) + shelf.promised + (old is None)
         total = shelf.size_bytes + shelf.promised_bytes + more
-        settings = self._settings
-        if count > settings.retained_messages_max or total > settings.retained_bytes_max:
+        messages_max, bytes_max = self._quota_of(tenant)
+        if count > messages_max or total > bytes_max:
             raise QuotaExceeded(
                 f"The tenant holds {len(shelf.index)} retained messages of "
                 f"{shelf.size_bytes} bytes; {topic!r} does not fit beside them.",
                 remedy="Remove some by publishing an empty retained message to their topics, "
-                "or raise broker.retained_messages_max or broker.retained_bytes_max.",
+                "or raise the tenant's quota, or broker.retained_messages_max.",
             )
         shelf.promised += old is None
         shelf.promised_bytes += max(0, more)

@@ -31,7 +31,6 @@ class Quotas(Struct, frozen=True, forbid_unknown_fields=True):
     rules: int = 1_000
     retained_messages: int = 100_000
     retained_bytes: int = 64 * 1024 * 1024
-    storage_bytes: int = 1024**4
 
 
 class Tenant(Struct, frozen=True):

@@ -79,14 +79,20 @@ class Connections:
         self._numbers = count(1)
         self._by_uid: dict[str, dict[int, Connection]] = {}
         self._per_tenant: dict[TenantId, int] = {}
+        self._quotas: dict[TenantId, int] = {}
         self._expiring: list[tuple[int, int, str]] = []  # heap of (moment, number, uid)
+
+    def set_quota(self, tenant: TenantId, connections: int) -> None:
+        """Hold a tenant to a number of its own, where that is below the settings'."""
+        self._quotas[tenant] = connections
 
     def register(self, connection: Connection) -> Connection:
         """Take in a connection; raise `QuotaExceeded` when its principal or tenant has enough."""
         principal = connection.principal
         held = self._by_uid.setdefault(principal.uid, {})
         in_tenant = self._per_tenant.get(principal.tenant, 0)
-        if len(held) >= self._settings.per_principal or in_tenant >= self._settings.per_tenant:
+        quota = min(self._settings.per_tenant, self._quotas.get(principal.tenant, in_tenant + 1))
+        if len(held) >= self._settings.per_principal or in_tenant >= quota:
             if not held:
                 del self._by_uid[principal.uid]
             raise QuotaExceeded(

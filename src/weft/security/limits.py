@@ -18,6 +18,9 @@ from weft.ports import Clock
 BUCKETS_MAX = 131_072  # about 30 MB when full
 
 
+BURST_S = 5  # of its rate, what a tenant may send at once
+
+
 class LimitKind(StrEnum):
     """What is counted."""
 
@@ -65,16 +68,26 @@ class Limiter:
         chosen = settings or LimitSettings()
         self._principal_rates = {k: getattr(chosen, f"principal_{k}") for k in LimitKind}
         self._tenant_rates = {k: getattr(chosen, f"tenant_{k}") for k in LimitKind}
+        self._own_rates: dict[tuple[TenantId, LimitKind], Rate] = {}
         self._principals: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
         self._tenants: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+
+    def set_tenant_messages(self, tenant: TenantId, per_s: float) -> None:
+        """Give a tenant a rate of messages of its own, where that is below the settings'."""
+        common = self._tenant_rates[LimitKind.MESSAGES]
+        if per_s < common.per_s:
+            self._own_rates[tenant, LimitKind.MESSAGES] = Rate(per_s, BURST_S * per_s)
+        else:
+            self._own_rates.pop((tenant, LimitKind.MESSAGES), None)
 
     def take(
         self, tenant: TenantId, principal: Principal | None, kind: LimitKind, amount: float = 1
     ) -> float:
         """Take tokens of both; return 0 to go on, else the seconds until it would go."""
         now = self._clock.now()
-        shared = _bucket(self._tenants, (tenant, kind), self._tenant_rates[kind], now)
-        wait = _wait_s(shared, self._tenant_rates[kind], amount)
+        tenant_rate = self._own_rates.get((tenant, kind)) or self._tenant_rates[kind]
+        shared = _bucket(self._tenants, (tenant, kind), tenant_rate, now)
+        wait = _wait_s(shared, tenant_rate, amount)
         if principal is None:
             if wait <= 0:
                 shared.left -= amount
