@@ -6,6 +6,7 @@ from tests.rules.support import ALICE, MAIN, Plant, device, hot
 from weft.errors import Conflict, NotFound, StaleVersion
 from weft.model.alarm import AlarmState, Severity
 from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
+from weft.rules.alarms import Wanted
 
 
 async def plant_with_alarms(count: int = 3) -> Plant:
@@ -74,12 +75,12 @@ async def test_lists_filter_and_page() -> None:
     first, *_ = await plant.raised()
     await plant.alarms.clear(ALICE, first.alarm_id)
     alarms = plant.alarms
-    assert len(await alarms.list(MAIN, state=AlarmState.ACTIVE)) == 4
-    assert len(await alarms.list(MAIN, severity=Severity.MAJOR)) == 5
-    assert not await alarms.list(MAIN, severity=Severity.INFO)
-    only = await alarms.list(MAIN, device_id=DeviceId("pump-0"), state=AlarmState.CLEARED)
+    assert len(await alarms.list(MAIN, Wanted(state=AlarmState.ACTIVE))) == 4
+    assert len(await alarms.list(MAIN, Wanted(severity=Severity.MAJOR))) == 5
+    assert not await alarms.list(MAIN, Wanted(severity=Severity.INFO))
+    only = await alarms.list(MAIN, Wanted(device_id=DeviceId("pump-0"), state=AlarmState.CLEARED))
     assert [one.alarm_id for one in only] == [first.alarm_id]
-    assert not await alarms.list(MAIN, rule_id=RuleId("other"))
+    assert not await alarms.list(MAIN, Wanted(rule_id=RuleId("other")))
     page = await alarms.list(MAIN, limit=2)
     rest = await alarms.list(MAIN, after=page[-1].alarm_id)
     assert len({one.alarm_id for one in [*page, *rest]}) == 5

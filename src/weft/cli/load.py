@@ -24,6 +24,7 @@ from weft.wire.mqtt.varint import encode_varint
 TICK_S = 0.005
 WINDOW = 20  # unacknowledged messages of one connection
 CONNECT_AT_ONCE = 50
+ANSWER_S = 30.0  # a server that takes longer to let a device in is no server
 PAYLOADS = 512
 SETTLE_TICKS = 2_000  # ten seconds for the last answers
 PUBACK_BYTES = 4  # always, in v3.1.1
@@ -95,6 +96,7 @@ class LoadConnection(asyncio.Protocol):
         self._password = password
         self._result = result
         self._packet_id = 0
+        self._rest = b""  # of an answer that came in two pieces
         self._topic = load.topic.replace("{id}", username).encode()
         self._transport: asyncio.Transport
 
@@ -108,7 +110,12 @@ class LoadConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Count acknowledgements; the first answer is CONNACK."""
+        if self._rest:
+            data, self._rest = self._rest + data, b""
         if not self.alive:
+            if len(data) < CONNACK_BYTES:
+                self._rest = data
+                return
             if data[3]:
                 refused = Unavailable(f"{self._username} was refused: return code {data[3]}.")
                 self.ready.set_exception(refused)
@@ -123,6 +130,8 @@ class LoadConnection(asyncio.Protocol):
             result.acknowledged += 1
             if not result.acknowledged % 16:
                 result.latencies_ms.append((now - sent_at) * 1000)
+        if len(data) % PUBACK_BYTES:
+            self._rest = data[-(len(data) % PUBACK_BYTES) :]
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Count it."""
@@ -180,13 +189,13 @@ async def _connect_all(load: Load, result: LoadResult) -> list[LoadConnection]:
         fresh: list[LoadConnection] = []
         for username, password in load.credentials[start : start + CONNECT_AT_ONCE]:
             connection = LoadConnection(load, username, password, result)
-            await loop.create_connection(
-                lambda made=connection: made,  # type: ignore[misc]  mypy cannot see the default
-                load.host,
-                load.port,
-            )
+            async with asyncio.timeout(ANSWER_S):
+                await loop.create_connection(lambda made=connection: made, load.host, load.port)  # type: ignore[misc]  # mypy cannot see the default
             fresh.append(connection)
-        await asyncio.gather(*(connection.ready for connection in fresh))
+        async with asyncio.timeout(ANSWER_S):
+            await asyncio.wait([connection.ready for connection in fresh])
+        for connection in fresh:
+            connection.ready.result()
         connections += fresh
     return connections
 

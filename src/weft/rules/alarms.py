@@ -8,6 +8,7 @@ false and true again: that is a new episode with an alarm of its own.
 import builtins
 from collections.abc import Callable
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from weft.errors import Conflict, StaleVersion
@@ -21,6 +22,25 @@ from weft.security.audit import Audit
 
 COMMENT_MAX_CHARACTERS = 1_000
 _PAGE = 500
+
+
+class Wanted(Struct, frozen=True):
+    """Which alarms to list: those that match all that is given."""
+
+    device_id: DeviceId | None = None
+    rule_id: RuleId | None = None
+    state: AlarmState | None = None
+    severity: Severity | None = None
+
+    def filters(self) -> dict[str, str]:
+        """Return what is given, the most selective first."""
+        named = {
+            "device": self.device_id,
+            "rule": self.rule_id,
+            "state": self.state,
+            "severity": self.severity,
+        }
+        return {name: str(value) for name, value in named.items() if value is not None}
 
 
 class Alarms:
@@ -45,22 +65,11 @@ class Alarms:
         record = await self._records.read(lambda reader: reader.get(ALARMS, tenant, alarm_id))
         return record.value
 
-    async def list(  # noqa: PLR0913  one filter each
-        self,
-        tenant: TenantId,
-        *,
-        state: AlarmState | None = None,
-        severity: Severity | None = None,
-        device_id: DeviceId | None = None,
-        rule_id: RuleId | None = None,
-        after: str = "",
-        limit: int = 100,
+    async def list(
+        self, tenant: TenantId, wanted: Wanted | None = None, *, after: str = "", limit: int = 100
     ) -> builtins.list[Alarm]:
         """Return the alarms behind `after` (an alarm's id) that match every filter given."""
-        wanted = {
-            "device": device_id, "rule": rule_id, "state": state, "severity": severity
-        }  # fmt: skip
-        given = {name: str(value) for name, value in wanted.items() if value is not None}
+        given = wanted.filters() if wanted is not None else {}
         # The first filter that is given is looked up, the most selective first; the rest sieve.
         where = next(iter(given.items()), None)
 

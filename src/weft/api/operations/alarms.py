@@ -11,6 +11,7 @@ from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, NotFound
 from weft.model.alarm import Alarm, AlarmState, Severity
 from weft.model.ids import AlarmId, DeviceId, RuleId
+from weft.rules.alarms import Wanted
 
 
 class AlarmView(Struct, frozen=True):
@@ -78,10 +79,12 @@ async def list_alarms(services: Services, call: Call) -> Page[AlarmView]:
     query: AlarmList = call.query
     found = await services.alarms.list(
         call.principal.tenant,
-        state=query.state,
-        severity=query.severity,
-        device_id=None if query.device is None else DeviceId(query.device),
-        rule_id=None if query.rule is None else RuleId(query.rule),
+        Wanted(
+            state=query.state,
+            severity=query.severity,
+            device_id=None if query.device is None else DeviceId(query.device),
+            rule_id=None if query.rule is None else RuleId(query.rule),
+        ),
         after=after_of(call, "alarms"),
         limit=query.limit + 1,
     )

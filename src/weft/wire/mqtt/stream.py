@@ -6,6 +6,7 @@ packet and one read. A packet is refused from its header, before its body is
 buffered: by its type, and by its length.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -36,7 +37,7 @@ def row(handlers: dict[PacketType, Handler]) -> Row:
     return tuple(by_number.get(number) for number in range(16))
 
 
-class Stream:
+class Stream(ABC):
     """One direction of bytes. `error` is set once the peer has broken the protocol."""
 
     __slots__ = (
@@ -119,9 +120,9 @@ class Stream:
             self._hold(data, at, needed)
         return packets
 
+    @abstractmethod
     def _out_of_place(self, kind: int) -> MqttError:
         """Why a packet of this type may not come now."""
-        raise NotImplementedError
 
     def _joined(self, data: bytes) -> bytes:
         held = self._held
