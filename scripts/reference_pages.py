@@ -59,10 +59,10 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Weft starts well with none. They are read from a TOML file (`weft up --config FILE`), then",
-        "from variables (`WEFT_API__LISTEN=…`: two underscores between table and name), then from",
-        "`--set api.listen=…`; later ones win. `weft check` shows what is in force. A name that does",
-        "not exist is refused.",
+        "Weft starts well with none. They are read from a TOML file (`weft up --config FILE`),",
+        "then from variables (`WEFT_API__LISTEN=…`: two underscores between table and name), then",
+        "from `--set api.listen=…`; later ones win. `weft check` shows what is in force. A name",
+        "that does not exist is refused.",
     ]
     for path, kind in tables(Config):
         lines += ["", f"## `[{path}]`", "", *_about(kind, path), *_rows(kind)]
@@ -179,9 +179,9 @@ def errors_page() -> str:
     lines = [
         "# Errors",
         "",
-        "Every error has a stable `code`, says what happened (`detail`) and what to do (`remedy`).",
-        "Over HTTP it is problem+json (RFC 9457) with the status given here; the same codes stand in",
-        "the rejection inbox, the audit and the log.",
+        "Every error has a stable `code`, says what happened (`detail`) and what to do",
+        "(`remedy`). Over HTTP it is problem+json (RFC 9457) with the status given here; the same",
+        "codes stand in the rejection inbox, the audit and the log.",
         "",
         "| code | status | means |",
         "|---|---|---|",
@@ -218,16 +218,18 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "`GET /api/v1/metrics` answers in the format of Prometheus. Beside these stand those of the",
-        "Python process itself (`python_…`, `process_…`).",
+        "`GET /api/v1/metrics` answers in the format of Prometheus. Beside these stand those of",
+        "the Python process itself (`python_…`, `process_…`).",
         "",
         "| metric | kind | labels | means |",
         "|---|---|---|---|",
     ]
     for name, metric in sorted(metrics().items()):
-        labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # no public name for them
-        about = metric._documentation
-        lines.append(f"| `{name}` | {metric._type} | {labels or 'none'} | {_cell(about)} |")
+        described = next(iter(metric.describe()))
+        names = metric._labelnames  # noqa: SLF001  prometheus_client has no public name for them
+        labels = ", ".join(f"`{label}`" for label in names) or "none"
+        about = _cell(described.documentation)
+        lines.append(f"| `{name}` | {described.type} | {labels} | {about} |")
     return "\n".join(lines)
 
 
@@ -238,8 +240,9 @@ def metrics() -> dict[str, MetricWrapperBase]:
         if name.startswith("weft."):
             for value in vars(module).values():
                 if isinstance(value, MetricWrapperBase):
-                    suffix = "_total" if value._type == "counter" else ""
-                    found[value._name + suffix] = value
+                    described = next(iter(value.describe()))
+                    suffix = "_total" if described.type == "counter" else ""
+                    found[described.name + suffix] = value
     return found
 
 
@@ -251,10 +254,11 @@ def rest_page() -> str:
     lines = [
         "# REST",
         "",
-        "The same table answers requests, writes the OpenAPI 3.1 document at `/api/v1/openapi.json`,",
-        "which has every schema, and makes the command line. *May* is the action that the policy is",
-        "asked about; `public` needs no credential, `signed-in` any. Beside the errors given here,",
-        "every operation can answer 400, 401, 403, 404, 406, 413, 415, 422, 429 and 503.",
+        "The same table answers requests, writes the OpenAPI 3.1 document with every schema at",
+        "`/api/v1/openapi.json`, and makes the command line. *May* is the action that the policy",
+        "is asked about; `public` needs no credential, `signed-in` any. Beside the errors given",
+        "here, an operation answers 401, 403 and 429 where its caller earns them, and 503 when",
+        "the disk fails.",
     ]
     tags: dict[str, list[Operation]] = {}
     for operation in TABLE:
