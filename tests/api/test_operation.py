@@ -14,6 +14,9 @@ from weft.security.actions import ACTIONS, Role
 
 DECIDED = [operation for operation in TABLE if operation.action not in {PUBLIC, SIGNED_IN}]
 
+# Beyond the policy: only the operator at the machine itself may.
+AT_THE_MACHINE = {"start_backup", "get_backup"}
+
 
 def path_of(operation: Operation, value: str = "pump-7") -> str:
     path = operation.path
@@ -69,7 +72,7 @@ async def test_every_operation_refuses_whom_its_action_refuses(
         answer = await world.call(
             operation.method, path, body=body, token=token, headers={"if-match": "*"}
         )
-        allowed = role in ACTIONS[operation.action].roles
+        allowed = role in ACTIONS[operation.action].roles and operation.name not in AT_THE_MACHINE
         assert (answer.status != 403) == allowed, (role, answer)
         assert answer.status < 500, answer
 
