@@ -21,10 +21,11 @@ from weft.cli.device_add import device_add
 from weft.cli.groups import GROUPS
 from weft.cli.output import show, show_json
 from weft.cli.parameters import Parameter, parameters_of
+from weft.cli.sign_up import user_link
 
 PAGE_MAX = 1000
 
-BY_HAND: dict[str, tuple[click.Command, ...]] = {"device": (device_add,)}
+BY_HAND: dict[str, tuple[click.Command, ...]] = {"device": (device_add,), "user": (user_link,)}
 
 
 def make_group(name: str) -> click.Group:

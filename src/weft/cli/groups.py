@@ -27,6 +27,8 @@ GROUPS: dict[str, str] = {
 
 # Written by hand: name -> (module, attribute, help), loaded when asked for.
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "sign-in": ("weft.cli.sign_up", "sign_in", "Sign in and print an access token."),
+    "sign-up": ("weft.cli.sign_up", "sign_up", "Make the account of a one-time link."),
     "check": ("weft.cli.serve", "check", "Validate a configuration, and show it."),
     "simulate": ("weft.cli.simulate", "simulate", "Drive simulated devices, with faults."),
     "up": ("weft.cli.serve", "up", "Start everything and serve until Ctrl-C."),
