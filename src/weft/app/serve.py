@@ -13,6 +13,7 @@ from weft.app.compose import MACHINE, MAIN, Weft
 from weft.app.folder import DataFolder
 from weft.config import Config
 from weft.security.people import INVITATION_LIFE_S
+from weft.supervision.memory import release_code
 
 
 class Started(Struct, frozen=True):
@@ -55,6 +56,7 @@ async def _serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside 
                 sign_up_token=token,
             )
         )
+        release_code()
         async with beside(weft) if beside is not None else nullcontext():
             await stop.wait()
 
