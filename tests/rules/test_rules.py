@@ -4,6 +4,7 @@ import pytest
 from tests.rules.support import ALICE, HOOK, MAIN, ORDER, Plant, device, hot
 
 from weft.errors import AlreadyExists, Forbidden, Invalid, NotFound, QuotaExceeded, StaleVersion
+from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.registry.tenants import Quotas
 from weft.rules import rules as rules_module
@@ -99,3 +100,15 @@ async def test_enabling_what_runs_changes_nothing() -> None:
     assert not changes
     await plant.rules.set_enabled(ALICE, "overheating", enabled=False)
     assert len(changes) == 1
+
+
+async def test_a_rule_that_names_no_connector_there_is_is_refused_on_save() -> None:
+    """Found out when the work order was due, it would be too late."""
+    plant = Plant()
+
+    def require(_tenant: TenantId, connector: str, _kind: str) -> None:
+        raise Invalid(f"No connector is named {connector!r}.", remedy="Configured are: erp.")
+
+    plant.rules.check_actions_with(require)
+    with pytest.raises(Invalid, match="'epr'"):
+        await plant.rules.create(ALICE, hot(actions=[{"webhook": {"connector": "epr"}}]))

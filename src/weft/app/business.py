@@ -3,8 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from weft.api.operations.alarms import view_of as alarm_view
-from weft.api.operations.business import order_view
+from weft.api.changes import tell_changes
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
@@ -14,7 +13,6 @@ from weft.connectors.outbox import Outbox
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
 from weft.connectors.work_orders import WorkOrders
-from weft.model.alarm import Alarm, WorkOrder
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
 
@@ -49,17 +47,6 @@ async def open_business(
     outbox = Outbox(stores.records, connectors, work_orders, identity.audit, clock, config.outbox)
     poller = Poller(stores.records, connectors, work_orders, clock, config.work_orders)
     path.engine.on_actions(lambda _actions: outbox.notify())
-
-    def alarm_changed(alarm: Alarm) -> None:
-        path.live.tell(
-            alarm.tenant, "alarm", alarm.device_id, str(alarm.state), lambda: alarm_view(alarm)
-        )
-
-    def order_changed(order: WorkOrder) -> None:
-        path.live.tell(
-            order.tenant, "work_order", order.device_id, str(order.state), lambda: order_view(order)
-        )
-
-    path.alarms.on_change(alarm_changed)
-    work_orders.on_change(order_changed)
+    tell_changes(path.live, path.alarms, path.twins, work_orders)
+    path.rules.check_actions_with(connectors.require_action)
     return Business(connectors, outbox, poller, work_orders)

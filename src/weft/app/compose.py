@@ -9,6 +9,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 
 from weft.api.application import Application
@@ -47,6 +48,12 @@ MACHINE = Principal(MAIN, PrincipalKind.SYSTEM, "weft", "system")
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
+@cache
+def openapi_document() -> bytes:
+    """Return the API's description; it is the same as long as we run."""
+    return encode_document(make_document(TABLE, VERSION))
+
+
 class Weft:
     """One running platform on one data folder."""
 
@@ -67,6 +74,7 @@ class Weft:
         self.backups = Backups(self.stores, folder.path, self.identity.audit, self.clock, VERSION)
         self._mqtt = self._mqtt_listeners()
         self.services: Services
+        self.application: Application
         self._http: list[HttpServer] = []
 
     @classmethod
@@ -159,7 +167,8 @@ class Weft:
     async def _serve_http(self, stack: AsyncExitStack) -> None:
         api = self.config.api
         self.services = self._services()
-        application = Pages(Application(self.services, TABLE, api))
+        self.application = Application(self.services, TABLE, api)
+        application = Pages(self.application)
         close = self.path.live.close
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))
@@ -210,7 +219,7 @@ class Weft:
             version=VERSION,
             started_at=self.started_at,
             health=self.health,
-            openapi=lambda: encode_document(make_document(TABLE, VERSION)),
+            openapi=openapi_document,
             actions=lambda: ACTIONS,
         )
 

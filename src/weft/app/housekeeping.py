@@ -16,6 +16,7 @@ log = get_logger(__name__)
 
 HOUR_NS = 3600 * NS_PER_S
 MINUTE_S = 60.0
+HOUR_S = 3600.0
 
 
 class Housekeeping:
@@ -39,6 +40,7 @@ class Housekeeping:
             (1.0, self._every_second),
             (MINUTE_S, self._every_minute),
             (MINUTE_S, self._housekeep_history),
+            (HOUR_S, self._every_hour),
         ]
 
     async def _tick_rules(self) -> None:
@@ -60,6 +62,9 @@ class Housekeeping:
 
     async def _housekeep_history(self) -> None:
         await self._weft.path.history.housekeep()
+
+    async def _every_hour(self) -> None:
+        await self._weft.application.idempotency.sweep()
 
     async def trim_journal(self) -> None:
         """Forget old messages by age and size, never one that a projection still needs."""

@@ -28,6 +28,13 @@ from weft.rules.runtime import Surroundings
 from weft.security.audit import Audit
 from weft.security.policy import require
 
+# (tenant, connector, kind of action)
+RequireAction = Callable[[TenantId, str, str], None]
+
+
+def _any_action(_tenant: TenantId, _connector: str, _kind: str) -> None:
+    """Take every action: nobody said which connectors there are."""
+
 
 class RuleChange(Struct, frozen=True):
     """A rule before and after: `old` None when made, `new` None when deleted."""
@@ -56,6 +63,11 @@ class Rules:
         self._around = around
         self._head = head  # position of the newest message evaluated
         self._listeners: Listeners[RuleChange] = Listeners()
+        self._require_action: RequireAction = _any_action
+
+    def check_actions_with(self, require: RequireAction) -> None:
+        """Let `require` raise `Invalid` for an action that no connector can do."""
+        self._require_action = require
 
     def on_change(self, callback: Callable[[RuleChange], None]) -> None:
         """Call `callback` on the loop after each change of a rule is on disk."""
@@ -92,6 +104,8 @@ class Rules:
         for scope in self._scopes(tenant, read):
             require_conditions(read, scope)
             require_texts(read, scope)
+        for action in read.actions:
+            self._require_action(tenant, action.connector, action.kind)
         return read, source
 
     async def create(self, actor: Principal, document: str | Mapping[str, Any]) -> Rule:
