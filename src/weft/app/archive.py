@@ -171,7 +171,7 @@ def _unpack(sealed: SealedReader, folder: Path, progress: Progress) -> Manifest:
             _require_room(manifest, folder)
             parts = {part.name: part for part in manifest.parts}
             done = 0
-            for member in tar:
+            while (member := tar.next()) is not None:
                 part = parts.pop(member.name, None)
                 if part is None or not member.isreg() or member.size != part.size:
                     raise Damaged(f"{member.name!r} is not as declared.", remedy=_USE_ANOTHER)

@@ -93,7 +93,8 @@ def _least(reader: Reader) -> int:
 
 def _make_room(source: Path, target: Path) -> None:
     """Make the folder; a backup must not be what fills the disk of a running server."""
-    target.mkdir(mode=0o700, parents=True)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    target.mkdir(mode=0o700)
     names = ("records.sqlite", "journal.sqlite", "history.duckdb")
     files = [source / f"{name}{end}" for name in names for end in ("", "-wal", ".wal")]
     needed = round(_ROOM * sum(file.stat().st_size for file in files if file.exists()))

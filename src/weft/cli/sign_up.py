@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from weft.cli.client import Client, find_client
+from weft.cli.client import Client, Refused, find_client
 from weft.cli.output import show_json
 from weft.cli.server import find_address
-from weft.errors import WeftError
+from weft.errors import Unauthenticated, WeftError
 from weft.security.passwords import LENGTH_MAX, LENGTH_MIN, require_password
 from weft.security.people import FIRST_ROLES, INVITATION_LIFE_S
 
@@ -47,7 +47,15 @@ def sign_up(ctx: click.Context, *, token: str, name: str | None, url: str | None
         click.echo(f"{RULES}\n", err=True)
     name = name or click.prompt("Name", err=True)
     body = {"token": token, "name": name, "password": _new_password(name)}
-    tokens = client.send("POST", "/sign-up", body=json.dumps(body).encode()).value
+    tokens = _send(
+        client,
+        "/sign-up",
+        body,
+        Unauthenticated(
+            "This link was used already, or its time is over.",
+            remedy="Ask for a new one; at the machine itself: weft user link",
+        ),
+    )
     _show_tokens(ctx, client, name, tokens)
 
 
@@ -59,7 +67,12 @@ def sign_in(ctx: click.Context, *, name: str, url: str | None) -> None:
     """Sign in and print an access token."""
     client = _client(ctx.obj["data"], url)
     body = {"name": name, "password": _password("Password")}
-    tokens = client.send("POST", "/sessions", body=json.dumps(body).encode()).value
+    tokens = _send(
+        client,
+        "/sessions",
+        body,
+        Unauthenticated("The name or the password is not right.", remedy="Try again."),
+    )
     _show_tokens(ctx, client, name, tokens)
 
 
@@ -85,6 +98,15 @@ def user_link(ctx: click.Context, *, roles: tuple[str, ...], life_s: int) -> Non
         f"Good for one person, within {life_s // 60} minutes. Open\n\n  {made['link']}\n\n"
         f"or run\n\n  weft sign-up {made['token']}"
     )
+
+
+def _send(client: Client, path: str, body: dict[str, Any], unproven: Unauthenticated) -> Any:
+    try:
+        return client.send("POST", path, body=json.dumps(body).encode()).value
+    except Refused as error:
+        if error.status == 401:
+            raise unproven from error  # the server says to send a token, which is what we want
+        raise
 
 
 def _client(data: Path, url: str | None) -> Client:

@@ -87,6 +87,9 @@ async function signUp() {
   if (answer.ok) {
     return null;
   }
+  if (answer.status === 401) {
+    return { text: "This link was used already, or its time is over. Ask for a new one." };
+  }
   const told = await answer.json().catch(() => ({}));
   const text = [told.detail || `The server answered ${answer.status}.`, told.remedy];
   const field = told.code === "invalid" ? password : told.code === "already_exists" ? nameField : null;
