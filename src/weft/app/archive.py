@@ -59,7 +59,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 def pack(snapshot: Path, file: Path, secret: Secret, progress: Progress) -> Manifest:
     """Write a snapshot into one sealed file (mode 0600); refuse to write over a file."""
-    compression = _compression_of(file)
+    compression = compression_of(file)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
@@ -255,7 +255,8 @@ def _sync_folder(path: Path) -> None:
 # --- compression ---------------------------------------------------------------------------
 
 
-def _compression_of(file: Path) -> Compression:
+def compression_of(file: Path) -> Compression:
+    """Return what a file's name asks for, or raise `ConfigurationError` if this Python has not."""
     if file.suffix == ".zst":
         _zstd()
         return "zstd"

@@ -30,10 +30,13 @@ class DataFolder:
 
     def prepare(self) -> None:
         """Make the folder, or raise `ConfigurationError` for one that cannot be used."""
+        os.umask(0o077)  # DuckDB makes its files for everyone otherwise (OP-1)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.stat().st_mode & 0o077:
                 self.path.chmod(0o700)
+            for file in self.path.glob("*.duckdb*"):
+                file.chmod(0o600)
         except OSError as error:
             raise ConfigurationError(
                 f"The data folder {self.path} cannot be used: {error.strerror}.",

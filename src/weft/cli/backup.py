@@ -19,7 +19,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from weft.app.archive import Manifest, pack, restore
+from weft.app.archive import Manifest, compression_of, pack, restore
 from weft.app.archive import Progress as Tell
 from weft.app.backup import FOLDER, write_snapshot
 from weft.app.folder import DataFolder
@@ -76,6 +76,7 @@ def backup(
         raise NotFound(f"{folder} is no data folder of Weft.", remedy="Name it with --data.")
     if file.exists():
         raise AlreadyExists(f"{file} is there already.", remedy="Name another file.")
+    compression_of(file)  # said before anything is copied
     secret = _new_secret(passphrase_file, key_file)
     snapshot = _snapshot(folder)
     try:
@@ -197,9 +198,8 @@ async def _copy_directly(folder: Path) -> Path:
 def _progress(label: str) -> Iterator[Tell]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    console.quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
