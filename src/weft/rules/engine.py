@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from weft.model.alarm import Action
+from weft.model.alarm import Action, AlarmState
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed
 from weft.observability.log import get_logger
 from weft.ports import Deciding, Kind, Reader, Records, V, Writer
 from weft.registry.changes import Listeners
+from weft.rules import metrics
 from weft.rules.alarms import Alarms
 from weft.rules.firing import Fired, Firing
 from weft.rules.health import RuleHealth
@@ -266,7 +267,10 @@ class Engine:
 
     def _tell(self, fired: Fired) -> None:
         for alarm in fired.alarms:
+            cleared = alarm.state is AlarmState.CLEARED
+            metrics.ALARMS.labels("cleared" if cleared else "raised").inc()
             self._alarms.tell(alarm)
+        metrics.ACTIONS.inc(len(fired.actions))
         if fired.actions:
             self._actions.tell(fired.actions)
         for rule in fired.paused:
