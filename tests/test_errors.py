@@ -34,7 +34,7 @@ def test_an_error_says_what_happened_and_what_to_do() -> None:
     assert Forbidden("no").remedy == ""
 
 
-@pytest.mark.parametrize("kind", tree(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(tree()), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_code_and_a_meaning_of_its_own(kind: type[WeftError]) -> None:
     """A client switches on the code, so no two kinds share one."""
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
@@ -45,10 +45,11 @@ def test_every_error_has_a_code_and_a_meaning_of_its_own(kind: type[WeftError]) 
 
 def test_the_drawing_in_the_docstring_is_the_tree() -> None:
     """Who reads the module's head sees every error, below the right parent."""
-    drawn: list[tuple[int, str]] = []
-    for line in (errors.__doc__ or "").splitlines():
-        if match := re.match(r"^([\s│├└─]*)([A-Z]\w+)(\s{2,}|$)", line):
-            drawn.append((len(match[1]) // 4, match[2]))
+    drawn = [
+        (len(match[1]) // 4, match[2])
+        for line in (errors.__doc__ or "").splitlines()
+        if (match := re.match(r"^([\s│├└─]*)([A-Z]\w+)(\s{2,}|$)", line))
+    ]
     names = [name for _, name in drawn if name != "WeftError"]
     assert sorted(names) == sorted(kind.__name__ for kind in tree() if kind is not WeftError)
     root = drawn[0][0]

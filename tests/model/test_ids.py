@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from weft.errors import Invalid
 from weft.model.ids import NAME_MAX_CHARACTERS, derived_id, new_id, require_name
 
+PARTS = st.lists(st.text(st.characters(exclude_characters="\x1f")), min_size=1, max_size=4)
+
 
 def test_new_ids_are_uuids_of_version_seven_in_the_order_they_were_made() -> None:
     """So that a list by id is a list by time (RFC 9562, 5.7)."""
@@ -26,8 +28,7 @@ def test_the_same_parts_derive_the_same_id() -> None:
     assert derived_id("rule-1", "3", "pump-7") == derived_id("rule-1", "3", "pump-7")
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\x1f")), min_size=1, max_size=4),
-       st.lists(st.text(st.characters(exclude_characters="\x1f")), min_size=1, max_size=4))  # fmt: skip
+@given(PARTS, PARTS)
 def test_other_parts_derive_another_id(some: list[str], others: list[str]) -> None:
     """Also where they only differ in where one part ends: ("ab", "c") is not ("a", "bc")."""
     assert (derived_id(*some) == derived_id(*others)) == (some == others)

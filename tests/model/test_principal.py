@@ -17,7 +17,7 @@ def test_a_client_keeps_its_key_over_connections() -> None:
 
 
 def test_nobody_gets_another_ones_client_by_using_its_name() -> None:
-    """Same client id: another tenant, another device, or a new device of an old name (MQ-2, ID-1)."""
+    """Same client id of another tenant, or of a new device with an old name (MQ-2, ID-1)."""
     north = Principal(TenantId("north"), PUMP.kind, PUMP.id, PUMP.uid)
     reborn = Principal(PUMP.tenant, PUMP.kind, PUMP.id, "uid-2")
     keys = {client_key(one, "a") for one in (PUMP, north, reborn)}
