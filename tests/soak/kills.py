@@ -25,6 +25,7 @@ from tests.soak.checks import Seen, Violation
 from tests.soak.device import Device
 from tests.soak.plant import Episodes, erp_settings, make_plant
 from tests.soak.server import ServerProcess, standin
+from tests.soak.warm import Warm
 
 from weft.model.moments import to_rfc3339
 
@@ -46,6 +47,7 @@ class Plan:
     connections: int = 50
     seed: int = 0
     rate: float = 1_500.0  # messages a second over all connections
+    warm: bool = False  # fork servers from one that has been imported: three times as many kills
 
 
 @dataclass
@@ -246,7 +248,8 @@ async def run_kills(folder: Path, plan: Plan) -> Tally:
     data = folder / "data"
     credentials = await make_plant(data, plan.connections)
     async with standin(folder, "--repair-after", "2") as (url, key_file):
-        server = ServerProcess(data, *erp_settings(url, key_file))
+        warm = Warm() if plan.warm else None
+        server = ServerProcess(data, *erp_settings(url, key_file), warm=warm)
         devices = [
             Device(
                 name, token, port=server.mqtt_port, five=bool(number & 2), stamped=bool(number & 4)
@@ -258,6 +261,8 @@ async def run_kills(folder: Path, plan: Plan) -> Tally:
         finally:
             if server.process is not None and server.process.poll() is None:
                 await server.kill()
+            if warm is not None:
+                warm.close()
 
 
 def first_violation(error: BaseException) -> BaseException:
@@ -281,9 +286,10 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--rate", type=float, default=1_500.0)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--warm", action="store_true", help="fork servers: quicker starts")
     parser.add_argument("--keep", action="store_true", help="keep the data folder in any case")
     options = parser.parse_args()
-    plan = Plan(options.rounds, options.connections, options.seed, options.rate)
+    plan = Plan(options.rounds, options.connections, options.seed, options.rate, options.warm)
     folder = Path(tempfile.mkdtemp(prefix="weft-soak-", dir=_place()))
     print(f"seed {plan.seed}, {plan.connections} connections, folder {folder}", flush=True)
     try:

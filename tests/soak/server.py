@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.soak.warm import Forked, Warm
 
 from weft.api.operator import Operator, read_key
 from weft.app.compose import MAIN
@@ -35,16 +36,21 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """A Weft on one data folder. `environment` and `limits` go to every start of it."""
+    """A Weft on one data folder; `warm` makes its starts quick."""
 
     def __init__(
-        self, data: Path, *settings: str, environment: Mapping[str, str] | None = None
+        self,
+        data: Path,
+        *settings: str,
+        environment: Mapping[str, str] | None = None,
+        warm: Warm | None = None,
     ) -> None:
         self.data = data
         self.mqtt_port = free_port()
         self.http_port = free_port()
         self.log = data.parent / f"{data.name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
+        self._warm = warm
         self._settings = (
             f"transports.mqtt.listen={HOST}:{self.mqtt_port}",
             f"api.listen={HOST}:{self.http_port}",
@@ -62,11 +68,15 @@ class ServerProcess:
 
     # --- the process ---
 
-    def spawn(self, *before: str) -> subprocess.Popen[bytes]:
+    def spawn(self, *before: str) -> subprocess.Popen[bytes] | Forked:
         """Start the process, behind a command such as `prlimit`; it is not waited for."""
-        command = [*before, sys.executable, "-m", "weft", "up", "--data", str(self.data)]
+        arguments = ["up", "--data", str(self.data)]
         for setting in self._settings:
-            command += ["--set", setting]
+            arguments += ["--set", setting]
+        if self._warm is not None:
+            self.process = self._warm.fork(arguments, self.log)
+            return self.process
+        command = [*before, sys.executable, "-m", "weft", *arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
@@ -78,7 +88,7 @@ class ServerProcess:
         process = self.spawn(*before)
         await self.wait_ready(process)
 
-    async def wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+    async def wait_ready(self, process: subprocess.Popen[bytes] | Forked) -> None:
         """Wait until both listeners answer; say what it said if they never do."""
         ends_at = time.monotonic() + START_S
         for port in (self.mqtt_port, self.http_port):
