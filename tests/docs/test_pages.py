@@ -1,0 +1,49 @@
+"""Every page does what it says: its commands are typed, its documents are read."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.docs.support import PAGES, ROOT, Reader, blocks_of, links_of
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
+    """A newcomer types a page from top to bottom; nothing on it fails."""
+    Reader(tmp_path).follow(page)
+
+
+def _written_pages() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    names = filter(None, listed.stdout.split("\0"))
+    return [ROOT / name for name in names if (ROOT / name).exists()]
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    """A page is moved; every page that named it is found here."""
+    lost = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in _written_pages()
+        for target in links_of(page)
+        if not (page.parent / target).exists()
+    ]
+    assert not lost
+
+
+def test_every_script_is_executable() -> None:
+    """The commands that pages name can be typed."""
+    named = {path for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix}
+    assert named
+    assert all(os.access(path, os.X_OK) for path in named)
+
+
+def test_every_page_has_something_to_type_or_read() -> None:
+    """A how-to without a block is prose that nobody has tried."""
+    assert [page.name for page in PAGES if not list(blocks_of(page))] == []
