@@ -1,0 +1,1 @@
+"""What `weft doctor` looks at: each check gives findings, and none of them changes anything."""
