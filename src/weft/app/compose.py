@@ -54,6 +54,20 @@ def openapi_document() -> bytes:
     return encode_document(make_document(TABLE, VERSION))
 
 
+@asynccontextmanager
+async def _seldom_collected() -> AsyncIterator[None]:
+    """Leave what was made at start out of garbage collection, and collect seldom."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 class Weft:
     """One running platform on one data folder."""
 
@@ -100,10 +114,7 @@ class Weft:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve inside the context; at its end everything admitted is on disk and applied."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        async with asyncio.TaskGroup() as tasks:
+        async with _seldom_collected(), asyncio.TaskGroup() as tasks:
             path, business = self.path, self.business
             own = [
                 tasks.create_task(path.pipeline.run()),
@@ -125,7 +136,6 @@ class Weft:
                 yield
             for task in own:
                 task.cancel()
-        gc.unfreeze()
 
     async def _run_engine(self) -> None:
         def failed(error: Exception, wait_s: float) -> None:

@@ -12,6 +12,7 @@ from weft.api.snippets import Endpoints
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.app.folder import DataFolder
 from weft.config import Config
+from weft.errors import WeftError
 from weft.security.people import INVITATION_LIFE_S
 from weft.supervision.memory import release_code
 
@@ -36,7 +37,20 @@ def serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside | None 
 
     Raises `ConfigurationError`, `Damaged` or `StorageError` when it cannot start.
     """
-    uvloop.run(_serve(config, folder, tell, beside))
+    try:
+        uvloop.run(_serve(config, folder, tell, beside))
+    except BaseExceptionGroup as group:
+        ours, others = group.split(WeftError)
+        if ours is None or others is not None:
+            raise
+        raise _innermost(ours) from None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what went wrong in a task group within task groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside | None) -> None:
