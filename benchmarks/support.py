@@ -74,7 +74,7 @@ async def _make_fleet(
 
 @contextmanager
 def weft_process(
-    folder: Path, *settings: str
+    folder: Path, *settings: str, timeout_s: float = 30.0
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
     """Run `weft up` on a folder; yield (process, MQTT port, HTTP port)."""
     mqtt, http = free_port(), free_port()
@@ -88,8 +88,8 @@ def weft_process(
         command += ["--set", setting]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
-        wait_for_port(mqtt)
-        wait_for_port(http)
+        wait_for_port(mqtt, timeout_s)
+        wait_for_port(http, timeout_s)
         yield process, mqtt, http
     finally:
         stop(process)

@@ -8,7 +8,9 @@ is told to the owner in words.
 """
 
 import asyncio
+import socket
 import ssl
+import sys
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
@@ -202,8 +204,18 @@ class TlsProtocol(asyncio.Protocol):
         self._stop_timer()
         self._door.done(self)
         self._state = _State.OPEN
+        self._acknowledge_now()
         self._inner = self._door.inner()
         self._inner.connection_made(TlsTransport(self))
+
+    def _acknowledge_now(self) -> None:
+        """Spare a client 40 ms: with TLS 1.3 its first packet waits for the ACK of its Finished.
+
+        The client's kernel holds it back (Nagle) and ours delays the ACK, having nothing to say.
+        """
+        found = self.socket.get_extra_info("socket")
+        if found is not None and sys.platform.startswith("linux"):
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _too_slow(self) -> None:
         self._timer = None
