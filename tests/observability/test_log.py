@@ -82,3 +82,34 @@ def test_a_trace_of_a_bug_keeps_its_lines() -> None:
     except KeyError:
         get_logger("weft.test").exception("bug")
     assert len(stream.getvalue().splitlines()) > 3
+
+
+class FullDisk(io.StringIO):
+    """A log file on a disk without room."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_log_that_cannot_be_written_stops_nothing(as_json: bool) -> None:
+    """The disk with the log is full: the server goes on, and says later how much is missing."""
+    stream = FullDisk()
+    set_up_logging("info", json=as_json, stream=stream)
+    log = get_logger("weft.test")
+    log.error("commit_failed")
+    log.error("commit_failed")
+    assert stream.getvalue() == ""
+    stream.full = False
+    log.info("device_added")
+    log.info("device_added")
+    first, *rest = stream.getvalue().splitlines()
+    assert "log_lines_lost" in first
+    assert "2" in first
+    assert ["device_added" in line for line in rest] == [True, True]
+    if as_json:
+        assert json.loads(first)["count"] == 2

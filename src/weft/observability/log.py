@@ -38,11 +38,51 @@ def _escape_fields(
     }
 
 
+class LineWriter:
+    """Writes lines to a stream that may fail, as a log on a full disk: a line is then lost.
+
+    What was to be logged goes on all the same; how many lines were lost is said by the first
+    line that can be written again.
+    """
+
+    def __init__(self, stream: TextIO, *, json: bool) -> None:
+        self._stream = stream
+        self._note = _LOST_JSON if json else _LOST
+        self._failed = False
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        """Write part of a line."""
+        try:
+            if self._lost and not self._failed:
+                self._stream.write(self._note % self._lost)
+                self._stream.flush()
+                self._lost = 0
+            self._stream.write(text)
+        except OSError:
+            self._failed = True
+        return len(text)
+
+    def flush(self) -> None:
+        """End a line."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._failed = True
+        self._lost += self._failed
+        self._failed = False
+
+
+_LOST = "log_lines_lost count=%d\n"
+_LOST_JSON = '{"event":"log_lines_lost","level":"error","count":%d}\n'
+
+
 def set_up_logging(
     level: str = "info", *, json: bool = False, stream: TextIO | None = None
 ) -> None:
     """Send all logs to `stream` (standard error), as lines for people or as JSON lines."""
     out = stream or sys.stderr
+    writer = cast("TextIO", LineWriter(out, json=json))
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if json
@@ -58,7 +98,7 @@ def set_up_logging(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(writer),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=out, force=True)
+    logging.basicConfig(level=logging.WARNING, stream=writer, force=True)
