@@ -1,0 +1,74 @@
+"""The business half: alarms become actions, and what is configured wrongly is refused at start."""
+
+from pathlib import Path
+
+import pytest
+from tests.app.support import HOT, add_pump, eventually, opened, send, served
+
+from weft.app.compose import MACHINE, MAIN, Weft
+from weft.errors import ConfigurationError, Invalid
+from weft.model.alarm import OutboxEntry
+
+# A far side that nobody listens at: what is asked of it waits.
+HOOK = (
+    'connectors.hook={kind="webhook", url="http://127.0.0.1:9/x", secret="env:WEFT_TEST_HOOK",'
+    ' allow=["127.0.0.1/32"]}'
+)
+RULE = {**HOT, "actions": [{"connector": "hook", "kind": "work_order", "title": "look at it"}]}
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_TEST_HOOK", "s" * 32)
+
+
+async def entries(weft: Weft) -> list[OutboxEntry]:
+    """Return what the outbox has tried at least once."""
+    found = await weft.business.outbox.list_entries(MAIN)
+    return [one.value for one in found if one.value.attempts]
+
+
+async def test_an_alarm_asks_its_connector_once_and_goes_on_asking(tmp_path: Path) -> None:
+    """The far side is down: one entry, one work order, the same after a restart."""
+    async with served(tmp_path, HOOK) as weft:
+        pump = await add_pump(weft)
+        await weft.path.rules.create(MACHINE, RULE)
+        await send(weft, pump, b'{"temperature": 95.0}')
+        (entry,) = await eventually(lambda: entries(weft))
+        assert "127.0.0.1" in entry.last_error
+        assert weft.health()["connector hook"] != "ok"
+    async with served(tmp_path, HOOK) as weft:
+        await send(weft, pump, b'{"temperature": 96.0}')
+        (again,) = await eventually(lambda: entries(weft))
+        assert again.action == entry.action
+        orders = await weft.business.work_orders.list_work_orders(MAIN)
+        assert [one.value.alarm_id for one in orders] == [entry.action.alarm_id]
+
+
+async def test_a_rule_cannot_name_a_connector_that_is_not_there(tmp_path: Path) -> None:
+    """Told when it is written, not when the machine burns."""
+    async with opened(tmp_path) as weft:
+        await add_pump(weft)
+        with pytest.raises(Invalid, match="hook"):
+            await weft.path.rules.create(MACHINE, RULE)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('{kind="sap"}', "there is no kind 'sap'"),
+        ('{kind="webhook", url="https://x.example"}', "secret"),
+        ('{kind="webhook", url="https://x.example", secret="x", speed=1}', "speed"),
+    ],
+)
+async def test_a_connector_that_cannot_work_keeps_weft_from_starting(
+    tmp_path: Path, table: str, says: str
+) -> None:
+    """With its table's name and what is wrong with it."""
+    with pytest.raises(ConfigurationError) as caught:
+        async with served(tmp_path, f"connectors.erp={table}"):
+            pass
+    assert "connectors.erp" in caught.value.detail
+    assert says in caught.value.detail
+    async with opened(tmp_path):  # and leaves the folder as it was
+        pass
