@@ -145,6 +145,34 @@ def test_fractions_of_milliseconds_are_kept() -> None:
     assert moment_of(1772366300000.5, NOW) == 1_772_366_300_000_500_000
 
 
+@pytest.mark.parametrize("stamp", ["1e308", "-1e308", "1e20", "9" * 400, "-" + "9" * 400])
+def test_a_time_beyond_all_clocks_is_told(stamp: str) -> None:
+    """Found by hand: 1e308 became infinite, and the connection broke without a reason."""
+    with pytest.raises(PayloadInvalid, match="lies"):
+        telemetry(b'{"ts": %s, "values": {"rpm": 1}}' % stamp.encode())
+
+
+@pytest.mark.parametrize("operation", [Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT])
+@pytest.mark.parametrize(
+    "value",
+    ["1" * 30, "-" + "1" * 30, "18446744073709551615", "[" * 40 + "]" * 40, '{"b":' * 40 + "1"],
+)
+def test_what_could_not_be_stored_is_refused_before_it_is_admitted(
+    operation: Operation, value: str
+) -> None:
+    """Found by hand: a number of thirty digits stopped every checkpoint, at each start again."""
+    payload = b'{"a": {"inner": [%s]}}' % (value + "}" * value.count("{")).encode()
+    decode = Decoders(None).for_operation(operation, "any")
+    with pytest.raises(PayloadInvalid, match=r"64 bits|nested"):
+        decode(payload, NOW)
+
+
+def test_nested_values_in_bounds_are_taken() -> None:
+    deep = b'{"a": ' + b'{"b": [' * 10 + b"9223372036854775807" + b"]}" * 10 + b"}"
+    for operation in (Operation.TELEMETRY, Operation.REPORTED):
+        assert Decoders(None).for_operation(operation, "")(deep, NOW)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(payload: bytes) -> None:
     for device_type in (None, pump_type()):

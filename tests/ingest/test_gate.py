@@ -104,6 +104,16 @@ async def test_old_messages_are_read_by_the_type_they_were_admitted_with() -> No
     assert door.gate.decode_again(envelope)[0].values.rpm == 1
 
 
+async def test_an_old_message_that_nobody_can_read_any_more_does_not_stop_the_start() -> None:
+    """Admitted before bounds were drawn closer: it stays in the journal, the rest is read."""
+    door = Door()
+    session = door.gate.open(ERP, "test")
+    door.gate.admit(session, Message("devices/free-1/telemetry", b'{"a": 1}'), 5)
+    envelope = door.pipeline._batch.envelopes[0]
+    envelope.payload = b'{"a": [' + b"9" * 30 + b"]}"
+    assert door.gate.decode_again(envelope) is None
+
+
 async def test_a_device_made_inactive_is_refused_though_the_policy_would_allow() -> None:
     door = Door()
     door.devices.known[PUMP_7.tenant, "pump-7"] = device(state=Lifecycle.SUSPENDED)

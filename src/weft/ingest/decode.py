@@ -21,12 +21,13 @@ from weft.errors import Invalid, PayloadInvalid
 from weft.model.device import DeviceType, Field
 from weft.model.message import Decoded, Operation
 from weft.model.moments import NS_PER_MS, NS_PER_S, from_rfc3339
-from weft.model.telemetry import Reading, Values
+from weft.model.telemetry import Reading, Values, items_of
 
 READINGS_MAX = 1_000  # in one message; a day of minutes fits in two
 KEYS_MAX = 256  # of one free message
 EARLIEST_NS = 946_684_800 * NS_PER_S  # 2000-01-01: a clock that was never set says 1970
 AHEAD_MAX_NS = 24 * 3600 * NS_PER_S
+DEPTH_MAX = 32  # of nested values: twins, rules and answers go down them step by step
 
 _INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _KEY = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -39,6 +40,10 @@ _PLAIN_TYPES: dict[str, Any] = {
     "object": dict[str, Any],
     "array": list[Any],
 }
+
+_NESTED = frozenset({"object", "array"})
+_INT64_RANGE = range(-(2**63), 2**63)
+_TO_CHECK = frozenset({int, dict, list})
 
 _MALFORMED = (ValueError, RecursionError)  # msgspec's, UnicodeDecodeError, and nesting bombs
 
@@ -107,6 +112,9 @@ class TelemetryDecoder:
     """Decodes telemetry of one device type; `decode` is on the path of every message."""
 
     def __init__(self, device_type: DeviceType | None) -> None:
+        self._nests = device_type is None or any(
+            declared.type in _NESTED for declared in device_type.telemetry.values()
+        )
         if device_type is None:
             values: Any = _FREE
             self._describe = Describe("telemetry", "free JSON", {})
@@ -127,10 +135,16 @@ class TelemetryDecoder:
         """Return the readings of a payload; raise `PayloadInvalid` with the reason."""
         try:
             if b'"values"' not in payload and payload[:1] == b"{":
-                return [Reading(received_at, self._values(payload))]
-            return self._decode_other_shapes(payload, received_at)
+                readings = [Reading(received_at, self._values(payload))]
+            else:
+                readings = self._decode_other_shapes(payload, received_at)
         except _MALFORMED as error:
             raise self._describe.refusal(error) from None
+        if self._nests and (b"[" in payload or payload.count(b"{") > 1):
+            for reading in readings:
+                for _key, value in items_of(reading.values):
+                    require_storable(value)
+        return readings
 
     def _decode_other_shapes(self, payload: bytes, received_at: int) -> list[Reading]:
         if payload.lstrip()[:1] != b"[":
@@ -165,7 +179,8 @@ def moment_of(stamp: float | str, received_at: int) -> int:
             raise PayloadInvalid(f"ts: {error.detail}", remedy=error.remedy) from None
     else:
         # A float of milliseconds holds microseconds, not more; do not make up the rest.
-        at = stamp * NS_PER_MS if isinstance(stamp, int) else round(stamp * 1_000) * 1_000
+        exact = isinstance(stamp, int) or abs(stamp) > 2**63  # so far off, only refused below
+        at = int(stamp) * NS_PER_MS if exact else round(stamp * 1_000) * 1_000
     if at < EARLIEST_NS:
         raise PayloadInvalid(
             f"ts {stamp} lies before the year 2000: a clock that was never set, or counts seconds.",
@@ -302,6 +317,30 @@ def _run(check: type[Struct], payload: bytes, describe: Describe) -> None:
 
 def _any_object(payload: bytes, _received_at: int) -> Decoded:
     try:
-        return msgspec.json.decode(payload, type=dict[str, Any])
+        decoded = msgspec.json.decode(payload, type=dict[str, Any])
     except _MALFORMED as error:
         raise Describe("field", "free JSON", ()).refusal(error) from None
+    require_storable(decoded)
+    return decoded
+
+
+def require_storable(value: Any, depth: int = DEPTH_MAX) -> None:
+    """Raise `PayloadInvalid` for what is JSON and yet nothing behind the journal can keep.
+
+    Once admitted, a message must never fail: it would meet the same failure at every start.
+    """
+    if type(value) is int:
+        if value not in _INT64_RANGE:
+            raise PayloadInvalid(
+                "A whole number does not fit into 64 bits.",
+                remedy="Send it as a text, or with a decimal point.",
+            )
+        return
+    inner = value.values() if type(value) is dict else value if type(value) is list else ()
+    if inner and not depth:
+        raise PayloadInvalid(
+            f"The values are nested more than {DEPTH_MAX} deep.", remedy="Send flat values."
+        )
+    for one in inner:
+        if type(one) in _TO_CHECK:
+            require_storable(one, depth - 1)

@@ -26,7 +26,10 @@ from weft.model.message import (
     Route,
 )
 from weft.model.principal import Principal, PrincipalKind, client_key
+from weft.observability.log import get_logger
 from weft.ports import Deciding
+
+log = get_logger(__name__)
 
 ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fit
 DECODERS_MAX = 10_000
@@ -277,10 +280,17 @@ class Gate:
         try:
             return decode(envelope.payload, envelope.received_at)
         except PayloadInvalid:
-            # Admitted by rules that have changed since: it was right then, so read it freely.
-            free = self._decoders_of(envelope.route.tenant, "", 0)
-            again = free.for_operation(envelope.route.operation, envelope.route.name)
-            return again(envelope.payload, envelope.received_at) if again else None
+            return self._decode_freely(envelope)
+
+    def _decode_freely(self, envelope: Envelope) -> Decoded:
+        """Decode what was admitted by rules that have changed since: it was right then."""
+        free = self._decoders_of(envelope.route.tenant, "", 0)
+        decode = free.for_operation(envelope.route.operation, envelope.route.name)
+        try:
+            return decode(envelope.payload, envelope.received_at) if decode else None
+        except PayloadInvalid as error:  # one message must not keep all others from being read
+            log.warning("message_unreadable", topic=envelope.route.topic, error=error.detail)
+            return None
 
     def _addressed(self, session: GateSession, mapped: native.Mapped) -> DeviceId:
         if mapped.device != native.ME:

@@ -101,15 +101,18 @@ class Twins:
         by_route = self._by_route
         for number, envelope in enumerate(batch.envelopes):
             route = envelope.route
+            decoded = batch.decoded[number]
+            if decoded is None:  # no telemetry, or nothing that can be read today
+                continue
             if route.operation is Operation.TELEMETRY:
                 state = by_route.get(route)
                 if state is None:
                     state = self._state_for(route)
-                state.note(batch.decoded[number])
+                state.note(decoded)
                 state.stored.last_seen_at = envelope.received_at
                 self._dirty.add((route.tenant, route.device_id))
             elif route.operation is Operation.REPORTED:
-                self._report(route, envelope, batch.decoded[number])
+                self._report(route, envelope, decoded)
         self._applied = batch.last
 
     def _state_for(self, route: Route) -> TwinState:
