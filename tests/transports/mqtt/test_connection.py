@@ -619,6 +619,25 @@ async def test_a_bug_ends_the_connection_that_met_it_alone(
         await pump.expect(Puback)
 
 
+async def test_a_bug_behind_what_had_to_wait_ends_that_connection_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A message that breaks us stood behind a SUBSCRIBE in one read; the listener lives on."""
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async with station() as made, made.peer("app") as app, made.peer() as pump:
+        monkeypatch.setattr(made.gate, "admit", broken)
+        subscribe = app.machine.subscribe([Filter("a")])[1]
+        app.write(subscribe + app.machine.publish(Publish("a", b"x", 1))[1])
+        await app.expect(Suback)
+        assert (await app.farewell()).reason is Reason.UNSPECIFIED_ERROR
+        monkeypatch.undo()
+        pump.publish(TELEMETRY, b'{"temperature":1}')
+        await pump.expect(Puback)
+
+
 async def test_counters_tell_what_passed() -> None:
     """For the operator's list of connections."""
     async with station() as made, made.peer() as pump:

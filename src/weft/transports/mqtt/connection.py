@@ -225,14 +225,14 @@ class MqttConnection(asyncio.Protocol):
         """Do what had to wait, then go on where reading was paused."""
         try:
             await work
+            if not self._is_over:
+                self._go_on()
         except StorageError as error:
             log.error("mqtt_request_failed", peer=self.address, error=error.detail)
             self._end_for_now("The request could not be kept; ask again.")
         except Exception:  # a bug of ours ends the connection that met it, not the others
             log.exception("mqtt_request_broke", peer=self.address)
             self._end(Reason.UNSPECIFIED_ERROR)
-        if not self._is_over:
-            self._go_on()
 
     def _go_on(self) -> None:
         packets, self._deferred = self._deferred, ()
