@@ -8,6 +8,8 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -98,6 +100,24 @@ class Client:
             raise Refused(response.status, _problem(content))
         received = {name.lower(): value for name, value in response.getheaders()}
         return Received(response.status, received, content)
+
+    @contextmanager
+    def stream(self, path: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+        """Open an answer that goes on; raise `Refused` for a problem, `NoServer` when it breaks."""
+        connection = self._connection()
+        try:
+            sent = {"Authorization": f"Bearer {self._token}", **headers}
+            connection.request("GET", "/api/v1" + path, None, sent)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise Refused(response.status, _problem(response.read()))
+            yield response
+        except (OSError, http.client.HTTPException) as error:
+            raise NoServer(
+                f"{self.url} does not answer: {error}.", remedy="Start it with `weft up`."
+            ) from error
+        finally:
+            connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port

@@ -34,5 +34,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sign-up": ("weft.cli.sign_up", "sign_up", "Make the account of a one-time link."),
     "check": ("weft.cli.serve", "check", "Validate a configuration, and show it."),
     "simulate": ("weft.cli.simulate", "simulate", "Drive simulated devices, with faults."),
+    "watch": ("weft.cli.watch", "watch", "See live what devices send and what comes of it."),
     "up": ("weft.cli.serve", "up", "Start everything and serve until Ctrl-C."),
 }
