@@ -10,7 +10,8 @@ context and enter it again with the same folder to restart; ports may differ the
 that block belong into `asyncio.to_thread` or a process of their own.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,12 @@ OPERATOR = Principal(MAIN, PrincipalKind.SYSTEM, "operator", "operator")
 QUIET = ("log.level=error",)
 FREE_PORTS = ("api.listen=127.0.0.1:0", "transports.mqtt.listen=127.0.0.1:0")
 
-# What a pump says, as its owner would write it (W3C Thing Model).
+# What a pump says, as its owner would write it.
 PUMP_TYPE: dict[str, Any] = {
     "title": "Pump",
-    "properties": {
-        "temperature": {"type": "number", "unit": "Cel", "readOnly": True},
-        "rpm": {"type": "integer", "minimum": 0, "maximum": 3000},
-    },
+    "telemetry": {"temperature": {"type": "number", "unit": "Cel"}, "rpm": {"type": "integer"}},
+    "properties": {"interval": {"type": "integer", "minimum": 1}},
+    "events": {"leak": {"litres": {"type": "number"}}},
 }
 
 
@@ -90,6 +90,11 @@ class RunningWeft:
         issued = await self.weft.identity.keys.create(OPERATOR, new)
         return Account(issued.key.key_id, issued.token)
 
+    def filters(self) -> list[str]:
+        """Return what is subscribed to now."""
+        sessions = self.weft.path.broker.list_sessions(MAIN)
+        return [one for session in sessions for one in session.subscriptions]
+
     async def payloads(self) -> list[bytes]:
         """Return the payload of every message in the journal, in order."""
         return [
@@ -110,3 +115,10 @@ async def running_weft(folder: Path, *assignments: str) -> AsyncIterator[Running
     opened = Weft.open(settings(*assignments), DataFolder(folder))
     async with opened as weft, weft.running():
         yield RunningWeft(weft)
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:
+    """Let the loop turn until a condition holds."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110  what is looked at knows no event
+            await asyncio.sleep(0.005)
