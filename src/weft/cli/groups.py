@@ -28,6 +28,7 @@ GROUPS: dict[str, str] = {
 # Written by hand: name -> (module, attribute, help), loaded when asked for.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("weft.cli.backup", "backup", "Back up the data folder into one sealed file."),
+    "bench": ("weft.cli.bench", "bench", "Measure messages a second and what each costs."),
     "doctor": ("weft.cli.doctor", "doctor", "Find what is wrong, and mend damaged files."),
     "restore": ("weft.cli.backup", "restore_command", "Make a data folder of a backup."),
     "sign-in": ("weft.cli.sign_up", "sign_in", "Sign in and print an access token."),
