@@ -29,8 +29,22 @@ def test_memory_is_bounded_per_session_and_in_all() -> None:
     assert len(window._sessions) == SESSIONS_MAX
 
 
-def test_what_was_not_stored_is_forgotten() -> None:
+def test_what_was_not_stored_is_forgotten_and_what_was_stays_known() -> None:
+    """The disk failed under the second message; the first one's PUBACK may be lost all the same."""
     window = DuplicateWindow()
-    window.of("s").append((1, 2))
-    window.forget("s")
+    stored, lost = (
+        Envelope(ROUTE, 1, payload, qos=1, packet_id=number, session="s")
+        for number, payload in enumerate((b"a", b"b"))
+    )
+    window.note_committed(Committed(1, [stored, lost], [None] * 2))
+    window.forget(lost)
+    assert list(window.of("s")) == [(0, hash(b"a"))]
+
+
+def test_a_packet_id_used_again_for_the_same_words_is_forgotten_as_well() -> None:
+    """Were the older one still known, the repetition of the lost one would be swallowed."""
+    window = DuplicateWindow()
+    twice = [Envelope(ROUTE, at, b"a", qos=1, packet_id=1, session="s") for at in (1, 2)]
+    window.note_committed(Committed(1, twice, [None] * 2))
+    window.forget(twice[1])
     assert not window.of("s")

@@ -1,9 +1,12 @@
 """Gather, commit, acknowledge, apply: in this order, and never without the disk."""
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
-from tests.ingest.support import PUMP_7, Door, Recorder
+from msgspec import structs
+from tests.ingest.support import PUMP_7, Door, FailingJournal, Recorder
 
 from weft.errors import StorageError
 from weft.ingest.metrics import PARKED
@@ -148,6 +151,146 @@ async def test_qos_two_ids_are_kept_with_the_batch() -> None:
 def test_a_slice_keeps_its_positions() -> None:
     part = slice_of(Committed(10, ["a", "b", "c"], [1, 2, 3]), 1, 2)
     assert (part.first, part.envelopes, part.decoded) == (11, ["b"], [2])
+
+
+async def test_a_repetition_of_what_was_kept_is_known_after_a_failed_commit() -> None:
+    """One message is on disk, the next one is not; the device, cut off, sends both again."""
+    async with Door().running() as door:
+        session = door.gate.open(PUMP_7, "test", "pump-7")
+        kept, lost = (
+            Message(TOPIC, b'{"rpm": %d}' % number, qos=1, packet_id=number) for number in (1, 2)
+        )
+        door.gate.admit(session, kept, 1)
+        await door.pipeline.drain()
+        door.journal.failures = 1
+        door.gate.admit(session, lost, 2)
+        with pytest.raises(StorageError):
+            await door.pipeline.drain()
+        again = door.gate.open(PUMP_7, "test", "pump-7")
+        for message in (kept, lost):
+            door.gate.admit(again, structs.replace(message, dup=True), 3)
+        await door.pipeline.drain()
+        assert [payload for _, _, payload, _ in door.recorder.seen] == [kept.payload, lost.payload]
+
+
+class BrokenJournal(FailingJournal):
+    """Raises what no journal may raise."""
+
+    async def append(self, batch: Batch) -> int:
+        raise ZeroDivisionError
+
+
+async def test_a_bug_below_stops_the_pipeline_and_leaves_nobody_waiting() -> None:
+    """It stops the process; a stop that waited for one more commit would hang for ever."""
+    door, peer = Door(), Peer(Door())
+    door.pipeline._journal = BrokenJournal()
+    door.gate.admit(door.gate.open(PUMP_7, "test"), Message(TOPIC, b'{"rpm": 1}'), 1)
+    door.pipeline.acknowledge(peer, "first")
+    with pytest.raises(ZeroDivisionError):
+        await door.pipeline.run()
+    assert (peer.told, peer.failed) == ([], ["first"])
+    door.pipeline.acknowledge(peer, "later")
+    assert peer.failed == ["first", "later"]
+    with pytest.raises(StorageError, match="stopping"):
+        await door.pipeline.drain()
+
+
+async def test_who_waits_when_the_pipeline_is_cancelled_is_told() -> None:
+    """A caller over HTTP gets an answer, though not the one it hoped for."""
+    door = Door()
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(door.pipeline.run())
+        await asyncio.sleep(0)
+        waiting = tasks.create_task(refused(door.ingest.submit(PUMP_7, TOPIC, b"{}", address="t")))
+        await asyncio.sleep(0)
+        loop.cancel()
+    assert "stopping" in waiting.result()
+
+
+async def refused(work: Awaitable[object]) -> str:
+    with pytest.raises(StorageError) as raised:
+        await work
+    return raised.value.detail
+
+
+async def test_a_sender_that_breaks_does_not_keep_the_others_from_being_told() -> None:
+    class Broken(Peer):
+        def committed(self, tokens: list[Any], first: int) -> None:
+            raise ZeroDivisionError
+
+    async with Door().running() as door:
+        broken, peer = Broken(door), Peer(door)
+        session = door.gate.open(PUMP_7, "test")
+        for sender in (broken, peer):
+            door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), door.clock.now())
+            door.pipeline.acknowledge(sender, "x")
+        await door.pipeline.drain()
+        assert peer.told == ["x"]
+        assert broken.failed == ["x"]
+        assert len(door.recorder.seen) == 2
+
+
+class SlowRecorder(Recorder):
+    """Its checkpoints take a while; says how many there were at the same time."""
+
+    at_once = most_at_once = 0
+
+    async def checkpoint(self) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+
+
+async def test_checkpoints_do_not_overtake_each_other() -> None:
+    """The second would tell of a position whose state the first has taken and may yet lose."""
+    slow = SlowRecorder()
+    door = Door(projections=[slow])
+    await asyncio.gather(door.pipeline.checkpoint(), door.pipeline.checkpoint())
+    assert slow.most_at_once == 1
+
+
+async def test_a_failed_checkpoint_shows_until_one_succeeds() -> None:
+    class Failing(Recorder):
+        failures = 1
+
+        async def checkpoint(self) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise StorageError("The disk is full.")
+            await super().checkpoint()
+
+    async with Door(projections=[Failing()]).running() as door:
+        await door.pipeline.checkpoint()
+        await door.ingest.submit(PUMP_7, TOPIC, b'{"rpm": 2}', address="test")
+        assert door.pipeline.failing is not None
+        await door.pipeline.checkpoint()
+        assert door.pipeline.failing is None
+
+
+async def test_settled_means_applied_and_durable_everywhere() -> None:
+    late = Recorder()
+    async with Door(projections=[late]).running() as door:
+        session = door.gate.open(PUMP_7, "test")
+        door.gate.admit(session, Message(TOPIC, b'{"rpm": 1}'), 1)
+        await door.pipeline.settle()
+        assert door.recorder.position == late.position == door.journal.head == 1
+        late.seen.clear()
+        late.position = 0
+        with pytest.raises(StorageError, match="behind position 1"):
+            await door.pipeline.settle()
+
+
+async def test_what_the_journal_no_longer_has_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A journal restored alone, or a projection left behind: not ignored in silence."""
+    door = Door()
+    async with door.running():
+        for number in range(3):
+            await door.ingest.submit(PUMP_7, TOPIC, b'{"rpm": %d}' % number, address="test")
+    await door.journal.trim(before=3)
+    door.recorder.position = 0
+    await door.pipeline.recover()
+    assert "replay_incomplete" in capsys.readouterr().out
 
 
 async def test_it_is_known_up_to_when_everything_was_applied() -> None:

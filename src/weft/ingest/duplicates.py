@@ -8,7 +8,7 @@ window is filled again from the journal after a crash.
 
 from collections import OrderedDict, deque
 
-from weft.model.message import Committed
+from weft.model.message import Committed, Envelope
 
 WINDOW = 100  # our receive maximum: no more can be sent again
 SESSIONS_MAX = 50_000
@@ -34,11 +34,13 @@ class DuplicateWindow:
             self._sessions.move_to_end(session)
         return recent
 
-    def forget(self, session: str) -> None:
-        """Drop a window: what it holds was not stored after all."""
-        recent = self._sessions.get(session)
-        if recent is not None:
-            recent.clear()
+    def forget(self, envelope: Envelope) -> None:
+        """Drop a message that was not stored after all; those before it stay known."""
+        recent = self._sessions.get(envelope.session)
+        if recent is not None and envelope.qos == 1:
+            sent = (envelope.packet_id, hash(envelope.payload))
+            while sent in recent:
+                recent.remove(sent)
 
     def note_committed(self, committed: Committed) -> None:
         """Take in messages read from the journal after a start."""

@@ -21,6 +21,8 @@ from weft.ports import Journal, Projection
 
 log = get_logger(__name__)
 
+JOURNAL = "journal"
+
 
 class PipelineSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`[pipeline]`: how messages gather, and how far state may lag behind the journal."""
@@ -65,7 +67,9 @@ class Pipeline:
         decode_again: Callable[[Envelope], Decoded],
     ) -> None:
         self.duplicates = DuplicateWindow()
-        self.failing: StorageError | None = None
+        self._failing: dict[str, StorageError] = {}  # by what fails: the journal, a projection
+        self._ended: StorageError | None = None
+        self._checkpointing = asyncio.Lock()
         self._journal = journal
         self._projections = projections
         self._settings = settings
@@ -108,6 +112,9 @@ class Pipeline:
         """Tell `sender` with `token` once everything added so far is on disk."""
         tokens = self._waiting.get(sender)
         if tokens is None:
+            if self._ended is not None:
+                sender.commit_failed([token], self._ended)
+                return
             self._waiting[sender] = [token]
             self._more.set()
         else:
@@ -126,6 +133,11 @@ class Pipeline:
             or self._batch_bytes >= self._settings.batch_max_bytes
         )
 
+    @property
+    def failing(self) -> StorageError | None:
+        """Return what went wrong the last time that something was to be stored, if it did."""
+        return next(iter(self._failing.values()), None)
+
     def resume_later(self, source: Pausable) -> None:
         """Ask to be resumed when the batch has been taken."""
         self._paused.append(source)
@@ -133,14 +145,19 @@ class Pipeline:
     # --- the loop ---
 
     async def run(self) -> None:
-        """Commit batch after batch until cancelled."""
+        """Commit batch after batch until cancelled; nobody is left waiting for one more."""
         last_count = 0
-        while True:
-            await self._more.wait()
-            if last_count >= self._settings.busy_messages:
-                await asyncio.sleep(self._settings.gather_ms / 1000)
-            last_count = await self._commit_one()
-            await self._hold_for_backlog()
+        try:
+            while True:
+                await self._more.wait()
+                if last_count >= self._settings.busy_messages:
+                    await asyncio.sleep(self._settings.gather_ms / 1000)
+                last_count = await self._commit_one()
+                await self._hold_for_backlog()
+        finally:
+            self._ended = _stopped()
+            _, waiting = self._take()
+            self._fail(waiting, self._ended)
 
     async def run_checkpoints(self) -> None:
         """Make projections durable at every interval until cancelled."""
@@ -149,18 +166,28 @@ class Pipeline:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """Make every projection's state durable; a failing one waits for the next turn."""
-        for projection in self._projections:
-            try:
-                await projection.checkpoint()
-            except StorageError as error:
-                self.failing = error
-                log.error(
-                    "checkpoint_failed",
-                    projection=projection.name,
-                    error=error.detail,
-                    remedy=error.remedy,
-                )
+        """Make every projection's state durable; a failing one waits for the next turn.
+
+        One at a time: a later one that succeeds must not tell of a position whose state an
+        earlier one, that failed meanwhile, had taken with it.
+        """
+        async with self._checkpointing:
+            for projection in self._projections:
+                await self._checkpoint(projection)
+
+    async def _checkpoint(self, projection: Projection) -> None:
+        try:
+            await projection.checkpoint()
+        except StorageError as error:
+            self._failing[projection.name] = error
+            log.error(
+                "checkpoint_failed",
+                projection=projection.name,
+                error=error.detail,
+                remedy=error.remedy,
+            )
+        else:
+            self._failing.pop(projection.name, None)
 
     async def drain(self) -> None:
         """Wait until everything added so far is committed and applied, then checkpoint."""
@@ -169,11 +196,28 @@ class Pipeline:
         await done.wait()
         await self.checkpoint()
 
+    async def settle(self) -> None:
+        """Have all that was admitted until now applied and durable in every projection.
+
+        Raises `StorageError` when that cannot be said of one of them.
+        """
+        if self._in_flight.envelopes or self._batch.envelopes:
+            done = CommitFuture()
+            self.acknowledge(done, 0)
+            await done.wait()
+        head = self._journal.head
+        await self.checkpoint()
+        if self.durable_position < head:
+            raise self.failing or StorageError(f"A projection is behind position {head}.")
+
     async def _commit_one(self) -> int:
         batch, waiting = self._take()
         self._in_flight = batch
         try:
             return await self._commit(batch, waiting)
+        except BaseException:  # stopped, or a bug of ours: whether it is on disk is not known
+            self._fail(waiting, _stopped())
+            raise
         finally:
             self._in_flight = Batch()
 
@@ -186,7 +230,7 @@ class Pipeline:
         except StorageError as error:
             await self._refuse(batch, waiting, error)
             return 0
-        self.failing = None
+        self._failing.pop(JOURNAL, None)
         self._tell(waiting, first)
         if batch.envelopes:
             self._apply(Committed(first, batch.envelopes, batch.decoded))
@@ -201,10 +245,21 @@ class Pipeline:
             source.resume()
         return batch, waiting
 
-    @staticmethod
-    def _tell(waiting: dict[Sender, list[Any]], first: int) -> None:
+    def _tell(self, waiting: dict[Sender, list[Any]], first: int) -> None:
         for sender, tokens in waiting.items():
-            sender.committed(tokens, first)
+            try:
+                sender.committed(tokens, first)
+            except Exception:  # a bug of ours: it ends the connection that met it
+                log.exception("sender_failed")
+                self._fail({sender: tokens}, _stopped())
+
+    @staticmethod
+    def _fail(waiting: dict[Sender, list[Any]], error: StorageError) -> None:
+        for sender, tokens in waiting.items():
+            try:
+                sender.commit_failed(tokens, error)
+            except Exception:  # as above; the others are told all the same
+                log.exception("sender_failed")
 
     async def _refuse(
         self, batch: Batch, waiting: dict[Sender, list[Any]], error: StorageError
@@ -214,7 +269,7 @@ class Pipeline:
         These stand behind the ones that were not kept, in a device's order, and may be a
         repetition of one of them: acknowledged alone, they would be out of order or lost.
         """
-        self.failing = error
+        self._failing[JOURNAL] = error
         metrics.FAILED_COMMITS.inc()
         gathered, waiting_too = self._take()
         log.error(
@@ -224,10 +279,10 @@ class Pipeline:
             remedy=error.remedy,
         )
         for envelope in (*batch.envelopes, *gathered.envelopes):
-            self.duplicates.forget(envelope.session)
-        for sender in {**waiting, **waiting_too}:
-            tokens = [*waiting.get(sender, ()), *waiting_too.get(sender, ())]
-            sender.commit_failed(tokens, error)
+            self.duplicates.forget(envelope)
+        for sender, tokens in waiting_too.items():
+            waiting.setdefault(sender, []).extend(tokens)
+        self._fail(waiting, error)
         await asyncio.sleep(self._settings.storage_pause_s)
 
     def _apply(self, committed: Committed) -> None:
@@ -274,6 +329,7 @@ class Pipeline:
         """
         head = self._journal.head
         oldest = min((p.position for p in self._projections), default=head)
+        self._report_gaps()
         start = max(min(oldest, head - REBUILD_MESSAGES), self._journal.tail - 1, 0)
         replayed = 0
         async for committed in self._journal.read(start):
@@ -285,6 +341,19 @@ class Pipeline:
                 await asyncio.sleep(0)  # a long replay must not starve the health check
         return replayed
 
+    def _report_gaps(self) -> None:
+        """Say what a projection will never see, as when a journal was restored alone."""
+        tail = self._journal.tail
+        for projection in self._projections:
+            if projection.position < tail - 1:
+                log.error(
+                    "replay_incomplete",
+                    projection=projection.name,
+                    first_missing=projection.position + 1,
+                    last_missing=tail - 1,
+                    remedy="The journal keeps no more of it; restore records and journal together.",
+                )
+
     def _replay(self, committed: Committed) -> None:
         committed.decoded = [self._decode_again(envelope) for envelope in committed.envelopes]
         for projection in self._projections:
@@ -293,6 +362,10 @@ class Pipeline:
                 continue
             start = max(0, position + 1 - committed.first)
             self._apply_to(projection, slice_of(committed, start) if start else committed)
+
+
+def _stopped() -> StorageError:
+    return StorageError("Weft is stopping.", remedy="Send it again in a few seconds.")
 
 
 def slice_of(committed: Committed, start: int, stop: int | None = None) -> Committed:
