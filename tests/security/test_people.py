@@ -36,6 +36,17 @@ async def test_id_3_the_first_administrator_comes_by_a_link_that_works_once(worl
         await world.people.accept(late, "eve", HASH)
 
 
+async def test_id_3_links_of_earlier_starts_end_with_the_first_sign_up(world: World) -> None:
+    """Each start prints one; what scrolled away on a terminal makes no second administrator."""
+    earlier = await world.people.invite_first(SYSTEM, MAIN)
+    token = await world.people.invite_first(SYSTEM, MAIN)
+    await world.people.accept(token, "Ada", HASH)
+    with pytest.raises(Unauthenticated):
+        await world.people.accept(earlier, "eve", HASH)
+    later = await world.people.invite_first(SYSTEM, MAIN)  # the machine's own may make more
+    assert (await world.people.accept(later, "bob", HASH)).user_id == "bob"
+
+
 async def test_id_3_nobody_but_the_machine_makes_an_administrator_from_nothing(
     world: World,
 ) -> None:

@@ -131,7 +131,7 @@ class People:
         )
 
         def work(writer: Writer) -> None:
-            _drop_expired(writer, now)
+            _drop_invitations(writer, until=now)
             writer.insert(INVITATIONS, PLATFORM, invitation.invitation_id, invitation)
             self._audit.entry(
                 writer,
@@ -171,6 +171,8 @@ class People:
         def work(writer: Writer) -> None:
             if not writer.delete(INVITATIONS, PLATFORM, invitation.invitation_id):
                 raise _no_invitation()
+            if not writer.list(LOGINS, PLATFORM, limit=1):
+                _drop_invitations(writer)  # links of earlier starts end with the first sign-up
             if writer.find(LOGINS, PLATFORM, user.user_id) is not None:
                 raise AlreadyExists("This user name is taken.", remedy="Choose another.")
             writer.insert(LOGINS, PLATFORM, user.user_id, Login(user.tenant, user.uid))
@@ -304,9 +306,9 @@ class People:
             raise Forbidden("Only a platform administrator may give this.")
 
 
-def _drop_expired(writer: Writer, now: int) -> None:
+def _drop_invitations(writer: Writer, until: int | None = None) -> None:
     for stored in writer.list(INVITATIONS, PLATFORM, limit=1_000):
-        if stored.value.expires_at <= now:
+        if until is None or stored.value.expires_at <= until:
             writer.delete(INVITATIONS, PLATFORM, stored.key)
 
 
