@@ -14,7 +14,7 @@ HOOK = (
     'connectors.hook={kind="webhook", url="http://127.0.0.1:9/x", secret="env:WEFT_TEST_HOOK",'
     ' allow=["127.0.0.1/32"]}'
 )
-RULE = {**HOT, "actions": [{"connector": "hook", "kind": "work_order", "title": "look at it"}]}
+RULE = {**HOT, "actions": [{"work_order": {"connector": "hook", "title": "look at it"}}]}
 
 
 @pytest.fixture(autouse=True)
