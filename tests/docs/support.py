@@ -8,6 +8,7 @@ block is what one sees: its lines come in that order, `…` stands for anything.
 `file=NAME` is saved under that name.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -35,7 +36,11 @@ from weft.rules.documents import read_rule
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for path in [ROOT / "README.md", *ROOT.glob("docs/tutorial/*.md"), *ROOT.glob("docs/howto/*.md")]
+    for path in [
+        ROOT / "README.md",
+        *ROOT.glob("docs/tutorial/*.md"),
+        *ROOT.glob("docs/howto/*.md"),
+    ]
 )
 DEFAULT_PORTS = (8080, 1883, 8443, 8883, 8090)
 BLOCK_S = 40.0
@@ -61,20 +66,16 @@ class Block:
 
 def blocks_of(page: Path) -> Iterator[Block]:
     """Yield the fenced blocks of a page."""
-    fence = ""
-    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+    lines = iter(enumerate(page.read_text("utf-8").splitlines(), 1))
+    for number, line in lines:
         found = _FENCE.match(line.strip())
-        if fence:
-            if line.strip() == fence:
-                yield Block(language, words, "\n".join(lines) + "\n", start)
-                fence = ""
-            else:
-                lines.append(line[indent:])
-        elif found:
-            fence, language, rest = found[1], found[2], found[3]
-            words = {one.partition("=")[0]: one.partition("=")[2] for one in rest.split()}
-            lines: list[str] = []
-            start, indent = number + 1, len(line) - len(line.lstrip())
+        if found is None:
+            continue
+        indent = len(line) - len(line.lstrip())
+        inside = itertools.takewhile(lambda one, end=found[1]: one[1].strip() != end, lines)
+        text = "".join(f"{one[indent:]}\n" for _, one in inside)
+        words = {name: value for name, _, value in (w.partition("=") for w in found[3].split())}
+        yield Block(found[2], words, text, number + 1)
 
 
 def free_ports(count: int) -> list[int]:
@@ -104,7 +105,7 @@ class Reader:
         }
         self._terminals: dict[str, Terminal] = {}
 
-    def follow(self, page: Path) -> None:
+    def follow(self, page: Path, *, leave: bool = True) -> None:
         """Do all that the page says; raise `AssertionError` at the first block that fails."""
         shown, seen = "", False
         try:
@@ -120,21 +121,33 @@ class Reader:
                 if "file" in block.words:
                     (self.folder / block.words["file"]).write_text(self._as_typed(block.text))
         finally:
-            for terminal in self._terminals.values():
-                terminal.stop()
+            if leave:
+                self.leave()
+
+    def leave(self, *names: str) -> None:
+        """Press Ctrl-C in these terminals, or in all."""
+        for name in names or tuple(self._terminals):
+            self._terminals[name].stop()
+
+    def shown(self, name: str) -> str:
+        """All that a terminal has printed."""
+        return self._as_written(self._terminals[name].shown)
+
+    def type(self, text: str, *, terminal: str = "", where: str = "typed") -> str:
+        """Type into the shell and return what it printed, or into a terminal of that name."""
+        text = self._as_typed(text)
+        if not terminal:
+            return self._run(text, where)
+        if terminal in self._terminals:
+            self._terminals[terminal].stop()
+        self._terminals[terminal] = Terminal(text, self.folder, self.environment)
+        return terminal
 
     def _type(self, block: Block, where: str) -> str:
         if not block.typed:
             require_commands(block, where)
             return ""
-        text = self._as_typed(block.text)
-        name = block.words.get("terminal")
-        if name is None:
-            return self._run(text, where)
-        if name in self._terminals:
-            self._terminals[name].stop()
-        self._terminals[name] = Terminal(text, self.folder, self.environment)
-        return name
+        return self.type(block.text, terminal=block.words.get("terminal", ""), where=where)
 
     def _run(self, text: str, where: str) -> str:
         """Run a block; what it sets is there in the next one."""
