@@ -44,6 +44,7 @@ class ServerProcess:
         *settings: str,
         environment: Mapping[str, str] | None = None,
         warm: Warm | None = None,
+        entry: Sequence[str] = ("-m", "weft"),
     ) -> None:
         self.data = data
         self.mqtt_port = free_port()
@@ -51,6 +52,7 @@ class ServerProcess:
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | Forked | None = None
         self._warm = warm
+        self._entry = entry
         self._settings = (
             f"transports.mqtt.listen={HOST}:{self.mqtt_port}",
             f"api.listen={HOST}:{self.http_port}",
@@ -76,7 +78,7 @@ class ServerProcess:
         if self._warm is not None:
             self.process = self._warm.fork(arguments, self.log)
             return self.process
-        command = [*before, sys.executable, "-m", "weft", *arguments]
+        command = [*before, sys.executable, *self._entry, *arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
