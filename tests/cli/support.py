@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,5 +46,6 @@ async def shell(folder: Path) -> AsyncIterator[Shell]:
     async with running(world):
         server = HttpServer(world.application, world.settings, listen="127.0.0.1:0")
         async with server.running():
-            (data / "server.json").write_text(json.dumps({"http": server.url, "pid": 1}))
+            found = {"http": server.url, "pid": os.getpid(), "version": "0.1.0"}
+            (data / "server.json").write_text(json.dumps(found))
             yield Shell(world, data)

@@ -208,7 +208,7 @@ def _read_manifest(tar: tarfile.TarFile) -> Manifest:
                 remedy="Restore it with the Weft that wrote it, or a newer one.",
             )
         return msgspec.convert(document, Manifest)
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise Damaged(f"The backup's manifest: {error}.", remedy=_USE_ANOTHER) from error
 
 

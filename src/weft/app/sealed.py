@@ -215,7 +215,7 @@ def read_header(file: BinaryIO, name: str) -> tuple[bytes, Header]:
     encoded = file.read(min(struct.unpack(">H", start[-2:])[0], HEADER_MAX))
     try:
         header = msgspec.json.decode(encoded, type=Header)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"The header of {name} is damaged.", remedy="Use another copy.") from error
     if header.memory_kib > MEMORY_KIB_MAX or not 0 < header.iterations <= ITERATIONS_MAX:
         raise Invalid(

@@ -19,10 +19,19 @@ def find_server(data: Path) -> ServerFile | None:
     """Return what a running server says of itself; None if none runs."""
     try:
         found = msgspec.json.decode((data / SERVER_FILE).read_bytes(), type=ServerFile)
-        os.kill(found.pid, 0)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return found
+    return found if _is_alive(found.pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # another user's
+    except OSError:
+        return False
+    return True
 
 
 def find_address(data: Path) -> str:

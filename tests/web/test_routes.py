@@ -1,0 +1,133 @@
+"""The pages: their headers, their rules, and that nothing else is served."""
+
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.support import Answer, World, running, scope_of
+
+import weft.web
+from weft.security.passwords import LENGTH_MAX, LENGTH_MIN
+from weft.web.routes import FILES, POLICY, Pages
+
+FOLDER = Path(weft.web.__file__).parent
+
+
+async def ask(pages: Pages, method: str, path: str, scheme: str = "http") -> Answer:
+    scope = scope_of(method, "/x", {})
+    scope |= {"raw_path": path.encode(), "scheme": scheme}
+    messages: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        messages.append(message)
+
+    await pages(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    return Answer(messages[0]["status"], headers, body)
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> Any:
+    async with running(World(tmp_path)) as world:
+        yield Pages(world.application)
+
+
+@pytest.mark.parametrize("path", [path.decode() for path in FILES])
+async def test_a_page_runs_only_our_script_and_tells_nobody_where_it_is(
+    pages: Pages, path: str
+) -> None:
+    """The token behind the # is worth an administrator's account."""
+    answer = await ask(pages, "GET", path)
+    assert answer.status == 200
+    policy = answer.headers["content-security-policy"]
+    assert policy == POLICY
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert "strict-transport-security" not in answer.headers
+    assert "set-cookie" not in answer.headers
+
+
+async def test_head_answers_as_get_without_the_content(pages: Pages) -> None:
+    """And over TLS a browser is told to stay there."""
+    answer = await ask(pages, "HEAD", "/sign-up", scheme="https")
+    assert (answer.status, answer.content) == (200, b"")
+    assert "strict-transport-security" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/web"),
+        ("GET", "/web/"),
+        ("GET", "/web/routes.py"),
+        ("GET", "/web/sign_up.html"),
+        ("GET", "/web/../sign-up"),
+        ("GET", "/web/%2e%2e/routes.py"),
+        ("GET", "/sign-up/"),
+        ("GET", "/SIGN-UP"),
+        ("GET", "/favicon.ico"),
+        ("GET", "/metrics"),
+        ("POST", "/sign-up"),
+        ("DELETE", "/web/style.css"),
+    ],
+)
+async def test_nothing_else_answers_outside_of_the_api(
+    pages: Pages, method: str, path: str
+) -> None:
+    """Whoever is not known learns nothing, not even which paths exist (AU-1)."""
+    assert (await ask(pages, method, path)).status == 401
+
+
+async def test_the_api_answers_as_without_pages(pages: Pages) -> None:
+    """Pages stand in front and are not in the way."""
+    assert (await ask(pages, "GET", "/api/v1/health/live")).json == {"status": "ok"}
+
+
+def test_every_file_is_served_and_every_served_file_is_there() -> None:
+    """A file that is forgotten in the list would be a dead link."""
+    there = {
+        path.name for path in FOLDER.iterdir() if path.suffix in {".html", ".js", ".css", ".svg"}
+    }
+    assert there == {name for name, _ in FILES.values()}
+
+
+def test_the_page_has_nothing_inline_and_asks_nobody_else() -> None:
+    """The policy would stop it in the browser; here it is seen before."""
+    html = (FOLDER / "sign_up.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    assert not re.search(r"<style|\sstyle=|\son\w+=", html)
+    for name in ("sign_up.html", "sign_up.js", "style.css"):
+        assert not re.search(r"https?://", (FOLDER / name).read_text()), name
+    for link in re.findall(r'(?:src|href)="([^"]+)"', html):
+        assert link.encode() in FILES, link
+
+
+def test_the_page_says_the_rules_that_the_server_holds() -> None:
+    """Two places that must not disagree."""
+    html, script = (FOLDER / "sign_up.html").read_text(), (FOLDER / "sign_up.js").read_text()
+    assert f"{LENGTH_MIN} to {LENGTH_MAX} characters" in html
+    assert f"LENGTH_MIN = {LENGTH_MIN}" in script
+    assert f"LENGTH_MAX = {LENGTH_MAX}" in script
+    assert "innerHTML" not in script
+
+
+def test_every_field_has_a_label() -> None:
+    """By keyboard and with a screen reader."""
+    html = (FOLDER / "sign_up.html").read_text()
+    for name in re.findall(r'<input id="(\w+)"', html):
+        assert f'for="{name}"' in html or re.search(rf'<label[^>]*><input id="{name}"', html), name
+    script = (FOLDER / "sign_up.js").read_text()
+    for name in re.findall(r'find\("([\w-]+)"\)', script):
+        assert f'id="{name}"' in html, name
