@@ -1,12 +1,19 @@
 """The inbox: nothing refused is lost, a flood does not fill it, and what is mended goes in."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from tests.ingest.support import ACME, PUMP_7, Door, pump_type
 
 from weft.backends.memory.records import MemoryRecords
-from weft.errors import Conflict, NotFound, PayloadInvalid
+from weft.errors import Conflict, NotFound, PayloadInvalid, StorageError
 from weft.ingest.rejections import (
+    FRESH_MAX,
+    FRESH_MAX_BYTES,
     PAYLOAD_MAX_BYTES,
+    Fresh,
+    Rejection,
     RejectionInbox,
     Rejections,
     RejectionSettings,
@@ -146,3 +153,83 @@ async def test_deleting_one_is_audited() -> None:
             await door.rejections.delete(ALICE, 1)
         records = await door.audit.list_records(ACME)
         assert [r.value.action for r in records] == ["rejection.delete"]
+
+
+async def test_a_redrive_under_way_is_not_begun_again() -> None:
+    """Two operators press the button; the message goes in once."""
+    async with Inbox().running() as door:
+        assert isinstance(door, Inbox)
+        await door.refuse(b'{"speed": 3}')
+        door.types.known.append(pump_type(2, speed=Field("number")))
+        door.gate.registry_changed()
+        answers = await asyncio.gather(
+            *(door.rejections.redrive(ALICE, 1, PUMP_7) for _ in range(2)), return_exceptions=True
+        )
+        assert answers[0] == 2
+        assert isinstance(answers[1], Conflict)
+        assert door.journal.head == 2
+
+
+async def test_id_1_a_namesake_does_not_send_what_a_deleted_device_was_refused() -> None:
+    async with Inbox().running() as door:
+        assert isinstance(door, Inbox)
+        await door.refuse(b'{"speed": 3}')
+        namesake = Principal(ACME, PrincipalKind.DEVICE, "pump-7", "uid-of-another")
+        with pytest.raises(Conflict, match="was deleted"):
+            await door.rejections.redrive(ALICE, 1, namesake)
+
+
+class FullDisk(MemoryRecords):
+    """Fails as many writes as it is told to."""
+
+    failures = 0
+
+    async def write(self, work: Any) -> Any:
+        if self.failures:
+            self.failures -= 1
+            await asyncio.sleep(0)
+            raise StorageError("The disk is full.")
+        return await super().write(work)
+
+
+async def test_what_could_not_be_stored_is_stored_the_next_time() -> None:
+    """The disk is full for a moment; the inbox lacks nothing afterwards, in its order."""
+    door = Inbox()
+    door.records = door.rejections._records = door.inbox._records = disk = FullDisk()
+    async with door.running():
+        await door.refuse(b"1")
+        disk.failures = 1
+        failing = asyncio.create_task(door.rejections.list(ACME))
+        await door.refuse(b"2")
+        await asyncio.gather(failing, return_exceptions=True)
+        disk.failures = 1
+        await door.refuse(b"3")
+        found = [record.value.payload for record in await door.rejections.list(ACME)]
+        assert found == [b"3", b"2", b"1"]
+        assert door.inbox.position == 3
+
+
+def test_memory_is_bounded_though_the_disk_takes_no_more() -> None:
+    """An hour without a disk, and a thousand devices that say the same wrong thing."""
+    fresh = Fresh(per_source=3)
+    for position in range(FRESH_MAX * 2):
+        fresh.add(refused(position, f"pump-{position % (FRESH_MAX // 2)}"))
+    assert len(fresh.all()) == FRESH_MAX
+    assert {one.left_out_before for one in fresh.all()[-100:]} == {2}
+    fresh.add(refused(1, "another"))
+    assert (len(fresh.all()), fresh.unlisted) == (FRESH_MAX, 1)
+
+
+def test_large_payloads_count_as_well() -> None:
+    fresh = Fresh(per_source=100_000)
+    for position in range(2_000):
+        fresh.add(refused(position, "pump-7", b"x" * PAYLOAD_MAX_BYTES))
+    held = fresh.all()
+    assert sum(len(one.payload) for one in held) <= FRESH_MAX_BYTES
+    assert held[-1].position == 1_999
+
+
+def refused(position: int, device_id: str, payload: bytes = b"") -> Rejection:
+    return Rejection(
+        position, ACME, "device", device_id, device_id, "t", 0, "invalid", "", "", payload, 0, 0
+    )

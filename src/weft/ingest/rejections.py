@@ -4,9 +4,11 @@ Refused messages travel through the journal as all others do, so none is lost be
 refusal and the inbox. A flood keeps the newest of each source and counts the rest.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from weft.errors import Conflict
 from weft.ingest.gate import Gate
@@ -21,6 +23,9 @@ from weft.security.audit import Audit
 log = get_logger(__name__)
 
 PAYLOAD_MAX_BYTES = 64 * 1024  # a larger one stays in the journal only and cannot be redriven
+# Held in memory between two checkpoints, or for as long as the disk takes no more.
+FRESH_MAX = 10_000
+FRESH_MAX_BYTES = 32 * 1024 * 1024
 
 
 class RejectionSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +52,7 @@ class Rejection(Struct, frozen=True):
     payload_bytes: int
     qos: int
     left_out_before: int = 0  # like it, from the same source, since the one before
+    principal_uid: str = ""  # a namesake made later is not who sent it (ID-1)
 
 
 REJECTIONS: Kind[Rejection] = Kind(
@@ -54,11 +60,52 @@ REJECTIONS: Kind[Rejection] = Kind(
 )
 POSITION: Kind[int] = Kind("projection", int)
 PLATFORM = TenantId("")
+UNLISTED_REMEDY = "Look at what is listed: too many devices are refused; the journal has the rest."
 
 
 def rejection_key(position: int) -> str:
     """Return the key of the message at a position; sorts by age."""
     return f"{position:020d}"
+
+
+Source = tuple[str, str]  # tenant, and device or other sender
+
+
+class Fresh:
+    """What was refused since the last checkpoint: a bounded number of each source and in all."""
+
+    def __init__(self, per_source: int) -> None:
+        self._per_source = per_source
+        self._by_source: dict[Source, list[Rejection]] = {}
+        self._left_out: dict[Source, int] = {}
+        self._count = 0
+        self._bytes = 0
+        self.unlisted = 0  # of sources that there was no room for
+
+    def add(self, rejection: Rejection) -> None:
+        """Take one in; the oldest of its source makes room for it."""
+        source = (rejection.tenant, rejection.device_id or rejection.principal_id)
+        held = self._by_source.get(source, [])
+        full = self._count >= FRESH_MAX or self._bytes >= FRESH_MAX_BYTES
+        if full and not held:
+            self.unlisted += 1
+            return
+        if full or len(held) >= self._per_source:
+            oldest = held.pop(0)
+            self._count -= 1
+            self._bytes -= len(oldest.payload)
+            self._left_out[source] = self._left_out.get(source, 0) + 1
+        left_out = self._left_out.get(source, 0) + rejection.left_out_before
+        held.append(replace(rejection, left_out_before=left_out))
+        self._by_source[source] = held
+        self._count += 1
+        self._bytes += len(rejection.payload)
+
+    def all(self) -> list[Rejection]:
+        """Return everything, in the order of the journal."""
+        found = [rejection for held in self._by_source.values() for rejection in held]
+        found.sort(key=lambda rejection: rejection.position)
+        return found
 
 
 class RejectionInbox:
@@ -71,8 +118,8 @@ class RejectionInbox:
         self._settings = settings
         self._applied = 0
         self._durable = 0
-        self._fresh: dict[tuple[str, str], list[Rejection]] = {}
-        self._left_out: dict[tuple[str, str], int] = {}
+        self._fresh = Fresh(settings.per_source)
+        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Read how far the inbox has come."""
@@ -86,7 +133,7 @@ class RejectionInbox:
 
     @property
     def backlog(self) -> int:
-        """Bounded by `per_source` and the sources; never a reason to stop the door."""
+        """Bounded by itself; never a reason to stop the door."""
         return 0
 
     def apply(self, batch: Committed) -> None:
@@ -100,12 +147,7 @@ class RejectionInbox:
         route, reason = envelope.route, envelope.rejection
         if reason is None:
             return  # cannot be: the gate gives each refused message its reason
-        source = (route.tenant, route.device_id or route.principal_id)
-        fresh = self._fresh.setdefault(source, [])
-        if len(fresh) >= self._settings.per_source:
-            self._left_out[source] = self._left_out.get(source, 0) + 1
-            fresh.pop(0)
-        fresh.append(
+        self._fresh.add(
             Rejection(
                 position,
                 route.tenant,
@@ -120,28 +162,39 @@ class RejectionInbox:
                 envelope.payload[:PAYLOAD_MAX_BYTES],
                 len(envelope.payload),
                 envelope.qos,
-                self._left_out.get(source, 0),
+                principal_uid=route.principal_uid,
             )
         )
 
     async def checkpoint(self) -> None:
         """Write what is new, within the tenant's bound, with the position."""
+        async with self._writing:
+            if self._applied != self._durable:
+                await self._write()
+
+    async def _write(self) -> None:
         applied = self._applied
-        if applied == self._durable:
-            return
-        fresh, self._fresh, self._left_out = self._fresh, {}, {}
+        taken, self._fresh = self._fresh, Fresh(self._settings.per_source)
+        rejections = taken.all()
 
         def write(w: Writer) -> None:
-            for rejections in fresh.values():
-                for rejection in rejections:
-                    key = rejection_key(rejection.position)
-                    w.put(REJECTIONS, rejection.tenant, key, rejection)
-            for tenant in {tenant for tenant, _ in fresh}:
-                self._drop_oldest(w, TenantId(tenant))
+            for rejection in rejections:
+                w.put(REJECTIONS, rejection.tenant, rejection_key(rejection.position), rejection)
+            for tenant in {rejection.tenant for rejection in rejections}:
+                self._drop_oldest(w, tenant)
             w.put(POSITION, PLATFORM, self.name, applied)
 
-        await self._records.write(write)
+        try:
+            await self._records.write(write)
+        except BaseException:
+            for rejection in self._fresh.all():
+                taken.add(rejection)
+            taken.unlisted += self._fresh.unlisted
+            self._fresh = taken
+            raise
         self._durable = applied
+        if taken.unlisted:
+            log.warning("rejections_not_listed", count=taken.unlisted, remedy=UNLISTED_REMEDY)
 
     def _drop_oldest(self, w: Writer, tenant: TenantId) -> None:
         excess = w.count(REJECTIONS, tenant) - self._settings.per_tenant
@@ -163,6 +216,7 @@ class Rejections:
         self._gate = gate
         self._ingest = ingest
         self._audit = audit
+        self._redriving: set[tuple[TenantId, int]] = set()
 
     async def list(
         self,
@@ -203,11 +257,26 @@ class Rejections:
 
         Returns its new position. Refused again: raises the reason, and it stays in the inbox.
         """
+        place = (actor.tenant, position)
+        if place in self._redriving:
+            raise Conflict(f"Rejection {position} is being redriven.", remedy="Look again.")
+        self._redriving.add(place)
+        try:
+            return await self._redrive(actor, position, sender)
+        finally:
+            self._redriving.discard(place)
+
+    async def _redrive(self, actor: Principal, position: int, sender: Principal) -> int:
         rejection = await self.get(actor.tenant, position)
         if rejection.payload_bytes > len(rejection.payload):
             raise Conflict(
                 f"The payload of {rejection.payload_bytes} bytes was not kept whole.",
                 remedy="Have the device send it again.",
+            )
+        if rejection.principal_uid not in {"", sender.uid}:
+            raise Conflict(
+                f"Its sender {sender} was deleted; who bears the name now has not sent it.",
+                remedy="Delete the rejection.",
             )
         session = self._gate.open(sender, "redrive")
         message = Message(rejection.topic, rejection.payload)
