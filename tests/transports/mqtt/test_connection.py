@@ -136,6 +136,25 @@ async def test_a_failed_commit_acknowledges_nothing_and_the_repeat_is_stored_onc
         assert made.payloads() == [b'{"temperature":1}']
 
 
+async def test_a_repeat_is_not_acknowledged_for_a_first_copy_that_was_not_kept() -> None:
+    """The device was back before the commit of its message failed: it must send once more."""
+    async with station() as made:
+        async with made.peer() as peer:
+            made.journal.flowing.clear()
+            peer.publish(TELEMETRY, b'{"temperature":1}')
+            await made.journal.asked.wait()
+        async with made.peer() as again:
+            again.publish(TELEMETRY, b'{"temperature":1}', dup=True)
+            await until(lambda: made.pipeline._waiting)
+            made.journal.failures = 1
+            made.journal.flowing.set()
+            assert (await again.farewell()).reason is Reason.SERVER_BUSY
+        async with made.peer() as again:
+            again.publish(TELEMETRY, b'{"temperature":1}', dup=True)
+            await again.expect(Puback)
+        assert made.payloads() == [b'{"temperature":1}']
+
+
 async def test_a_lost_puback_does_not_store_twice() -> None:
     """The message was on disk, only its acknowledgement was lost on the way."""
     async with station() as made:

@@ -545,7 +545,6 @@ class MqttConnection(asyncio.Protocol):
             log.warning("mqtt_peer_stalled", peer=self.address)
             self._transport.abort()
             return
-        self._charge()
         if not self._paused:  # else it may have spoken, and we do not listen
             error = self._machine.overdue(now)
             if error is not None:
