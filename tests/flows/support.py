@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,16 @@ from weft.registry.devices import NewDevice
 WAIT_S = 30.0
 
 
-async def make_device(data: Path, device_id: str, type_name: str | None = None) -> str:
-    """Make a device in a folder that nobody serves; return its secret."""
+async def make_device(
+    data: Path,
+    device_id: str,
+    type_name: str | None = None,
+    types: Mapping[str, dict[str, Any]] | None = None,
+) -> str:
+    """Make types and a device in a folder that nobody serves; return the device's secret."""
     async with Weft.open(load_config(None, {}), DataFolder(data)) as weft:
+        for name, document in (types or {}).items():
+            await weft.identity.types.save(MACHINE, name, document)
         new = NewDevice(device_id=device_id, type_name=type_name)
         device = await weft.identity.devices.create(MACHINE, new)
         return (await weft.identity.credentials.issue_secret(MACHINE, device)).token

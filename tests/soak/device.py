@@ -90,16 +90,18 @@ class Device:
 
     def publish(self, serial: int, level: float, qos: int) -> None:
         """Send a reading; `serial` names it for ever."""
-        assert self._link is not None
         values = {"serial": serial, "level": level}
         document: object = values
         if self._stamped:
             self._last_ts = max(self._last_ts + 1, time.time_ns() // 1_000_000)
             document = {"ts": self._last_ts, "values": values}
+        self.send(serial, json.dumps(document).encode(), qos)
+
+    def send(self, serial: int, payload: bytes, qos: int) -> None:
+        """Send telemetry as it is; `serial` is how the book calls it."""
+        assert self._link is not None
         topic = f"devices/{self.device_id}/telemetry"
-        packet_id, data = self.machine.publish(
-            Publish(topic, json.dumps(document).encode(), qos=qos)
-        )
+        packet_id, data = self.machine.publish(Publish(topic, payload, qos=qos))
         self._serials[packet_id] = serial
         self.book.sent.append(serial)
         self._link.write(data)

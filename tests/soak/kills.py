@@ -23,7 +23,7 @@ import uvloop
 from tests.soak import checks
 from tests.soak.checks import Seen, Violation
 from tests.soak.device import Device
-from tests.soak.plant import Episodes, erp_settings, make_plant
+from tests.soak.plant import RULES, Episodes, erp_settings, make_plant
 from tests.soak.server import ServerProcess, standin
 from tests.soak.warm import Warm
 
@@ -91,6 +91,8 @@ class Soak:
         """Do all rounds, then let everything come to rest and compare exactly."""
         started = time.monotonic()
         await self._server.start()
+        for rule in RULES:
+            await self._server.post("/rules", rule)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(one.keep_connected()) for one in self._devices]
             running.append(tasks.create_task(self._send()))

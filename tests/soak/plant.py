@@ -54,7 +54,7 @@ def erp_settings(url: str, key_file: Path) -> tuple[str, ...]:
 
 
 async def make_plant(data: Path, devices: int) -> list[tuple[str, str]]:
-    """Make type, devices and rules; return (id, secret) of each. Every second one is untyped."""
+    """Make type and devices; return (id, secret) of each. Every second one is untyped."""
     credentials: list[tuple[str, str]] = []
     async with Weft.open(load_config(None, {}), DataFolder(data)) as weft:
         identity = weft.identity
@@ -65,8 +65,6 @@ async def make_plant(data: Path, devices: int) -> list[tuple[str, str]]:
             device = await identity.devices.create(MACHINE, new)
             issued = await identity.credentials.issue_secret(MACHINE, device)
             credentials.append((device.device_id, issued.token))
-        for rule in RULES:
-            await weft.path.rules.create(MACHINE, rule)
     return credentials
 
 

@@ -153,6 +153,12 @@ class ServerProcess:
         assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
+    async def post(self, path: str, body: Any = None) -> Any:
+        """Return the JSON that a POST answers."""
+        answer = await self.ask("POST", path, body)
+        assert answer.is_success, f"POST {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
     async def pages(self, path: str, **params: Any) -> list[dict[str, Any]]:
         """Return the items of all pages of a list."""
         items: list[dict[str, Any]] = []
