@@ -2,9 +2,13 @@
 
 from tests.ingest.support import ERP, PUMP_7, Door, device, pump_type
 
+from weft.errors import QuotaExceeded
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Envelope
 from weft.model.principal import Principal, PrincipalKind, client_key
+from weft.model.twin import Properties
 
 
 def admitted(door: Door) -> list[str]:
@@ -102,6 +106,21 @@ async def test_old_messages_are_read_by_the_type_they_were_admitted_with() -> No
     envelope = door.pipeline._batch.envelopes[0]
     door.types.known.append(pump_type(2, speed=pump_type().telemetry["rpm"]))
     assert door.gate.decode_again(envelope)[0].values.rpm == 1
+
+
+async def test_a_report_too_many_is_refused_at_the_door_and_an_old_one_is_read() -> None:
+    def check(_tenant: TenantId, device_id: DeviceId, patch: Properties) -> None:
+        raise QuotaExceeded(f"{device_id} reports {sorted(patch)}.", remedy="Report less.")
+
+    door = Door()
+    door.gate.check_reported_with(check)
+    session = door.gate.open(PUMP_7, "test")
+    for topic in ("devices/me/telemetry", "devices/me/properties/reported"):
+        door.gate.admit(session, Message(topic, b"{}"), 5)
+    assert admitted(door) == ["TELEMETRY", "REJECTED"]
+    session.admissions.clear()
+    route = door.gate.admission(session, "devices/me/properties/reported").route
+    assert door.gate.decode_again(Envelope(route, 1, b'{"interval": 1}')) == {"interval": 1}
 
 
 async def test_an_old_message_that_nobody_can_read_any_more_does_not_stop_the_start() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType, defstruct
 
 from weft.model.telemetry import Reading
-from weft.twins.state import Reported, TwinState, merge_patch
+from weft.twins.state import KEYS_MAX, NOTED_MAX, Reported, TwinState, merge_patch
 
 Values = defstruct("Values", [("a", int | UnsetType, UNSET), ("b", int | UnsetType, UNSET)])
 
@@ -58,3 +58,24 @@ def test_rfc_7396_examples_hold() -> None:
     assert merge_patch({"a": ["b"]}, {"a": "c"}) == {"a": "c"}
     assert merge_patch({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}) == {"a": {"b": "d"}}
     assert merge_patch({"a": "b"}, {"a": {"x": None, "y": 1}}) == {"a": {"y": 1}}
+
+
+def test_readings_that_nobody_looks_at_are_worked_in_before_they_fill_the_memory() -> None:
+    """A thousand readings in one message, and the disk takes no checkpoint for a while."""
+    state = TwinState(Reported())
+    for start in range(0, NOTED_MAX * 3, 1_000):
+        state.note([Reading(at, {"a": at}) for at in range(start, start + 1_000)])
+    assert len(state._noted) <= NOTED_MAX
+    newest = state.merge().telemetry["a"]
+    assert newest.value == newest.at >= NOTED_MAX * 3 - 1
+
+
+def test_of_keys_without_end_the_newest_are_kept() -> None:
+    """A device that makes up a new key each time has a twin of bounded size."""
+    state = TwinState(Reported())
+    for at in range(KEYS_MAX + 10):
+        state.note([Reading(at, {f"key{at}": at})])
+    merged = state.merge().telemetry
+    assert len(merged) == KEYS_MAX
+    assert "key9" not in merged
+    assert f"key{KEYS_MAX + 9}" in merged

@@ -3,14 +3,14 @@
 import pytest
 
 from weft.backends.memory.records import MemoryRecords
-from weft.errors import StaleVersion
+from weft.errors import QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.security.audit import Audit
 from weft.supervision import FakeClock
-from weft.twins.twins import Twins
+from weft.twins.twins import REPORTED_MAX_BYTES, Twins
 
 ACME = TenantId("acme")
 PUMP = DeviceId("pump-7")
@@ -105,3 +105,70 @@ async def test_desired_properties_survive_a_restart_and_go_with_the_device() -> 
     assert again.get(ACME, PUMP).delta() == {"rpm": 900}
     await again.forget(ACME, PUMP)
     assert (await make(records)).get(ACME, PUMP).desired == {}
+
+
+async def test_a_delta_that_could_not_be_kept_is_sent_later_and_hinders_no_other() -> None:
+    """The disk is full for one of three commits; the desire itself is stored and says so."""
+    twins = await make()
+    names = [DeviceId(f"pump-{number}") for number in range(3)]
+    sent: list[DeviceId] = []
+    failing = set(names)
+
+    async def publish(_tenant: TenantId, device_id: DeviceId, _payload: bytes) -> None:
+        if device_id in failing:
+            raise StorageError("The disk is full.")
+        sent.append(device_id)
+
+    twins.publish_delta_with(publish)
+    for name in names:
+        assert (await twins.desire(ALICE, name, {"rpm": 900}, version=0)).desired_version == 1
+    assert sent == []
+    failing = {names[0]}
+    await twins.send_deltas()
+    assert sorted(sent) == names[1:]
+    failing.clear()
+    await twins.send_deltas()
+    await twins.send_deltas()
+    assert sorted(sent) == names
+
+
+async def test_a_delta_that_a_crash_cut_off_is_sent_after_the_restart() -> None:
+    records = MemoryRecords()
+    await (await make(records)).desire(ALICE, PUMP, {"rpm": 900}, version=0)
+    again = await make(records)
+    sent: list[bytes] = []
+
+    async def publish(_tenant: TenantId, _device: DeviceId, payload: bytes) -> None:
+        sent.append(payload)
+
+    again.publish_delta_with(publish)
+    await again.send_deltas()
+    assert sent == [b'{"version":1,"properties":{"rpm":900}}']
+
+
+async def test_a_deleted_device_is_sent_nothing_more() -> None:
+    twins = await make()
+    await twins.desire(ALICE, PUMP, {"rpm": 900}, version=0)
+    twins.apply(reported(1, rpm=800))
+    sent: list[bytes] = []
+
+    async def publish(_tenant: TenantId, _device: DeviceId, payload: bytes) -> None:
+        sent.append(payload)
+
+    twins.publish_delta_with(publish)
+    await twins.forget(ACME, PUMP)
+    await twins.send_deltas()
+    assert sent == []
+
+
+async def test_a_twin_grows_no_further_than_it_may() -> None:
+    """A device that makes up a new property each time fills no memory; it is told at the door."""
+    twins = await make()
+    size = REPORTED_MAX_BYTES // 2
+    twins.require_room(ACME, PUMP, {"a": "x" * size})
+    twins.apply(reported(1, a="x" * size))
+    with pytest.raises(QuotaExceeded, match="bytes"):
+        twins.require_room(ACME, PUMP, {"b": "x" * size})
+    twins.require_room(ACME, PUMP, {"a": None, "b": "x" * size})
+    twins.apply(reported(2, b="x" * size))
+    twins.require_room(ACME, PUMP, {"b": None})  # out of room, and still smaller than before

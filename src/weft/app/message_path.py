@@ -104,6 +104,7 @@ async def open_message_path(
     ingest = late.ingest = Ingest(gate, pipeline, clock)
     late.gate = gate
     twins.publish_delta_with(late.publish_delta)
+    gate.check_reported_with(twins.require_room)
     path = MessagePath(
         gate=gate,
         pipeline=pipeline,

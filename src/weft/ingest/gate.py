@@ -26,6 +26,7 @@ from weft.model.message import (
     Route,
 )
 from weft.model.principal import Principal, PrincipalKind, client_key
+from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
 
@@ -34,6 +35,8 @@ log = get_logger(__name__)
 ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fit
 DECODERS_MAX = 10_000
 EVERY_BYTES: Decode | None = None
+
+CheckReported = Callable[[TenantId, DeviceId, Properties], None]
 
 
 class Incoming(Protocol):
@@ -136,6 +139,7 @@ class Gate:
         self._devices = devices
         self._types = types
         self._check_retained = check_retained
+        self._check_reported: CheckReported | None = None
         self._registry_version = 0
         self._decoders: dict[tuple[str, str, int], Decoders] = {}
 
@@ -144,6 +148,10 @@ class Gate:
         key = client_key(principal, client_id) if client_id else ""
         recent = self._pipeline.duplicates.of(key) if key else Recent(maxlen=0)
         return GateSession(principal, address, key, recent)
+
+    def check_reported_with(self, check: CheckReported) -> None:
+        """Have `check(tenant, device, patch)` raise `QuotaExceeded` for a report too many."""
+        self._check_reported = check
 
     def registry_changed(self) -> None:
         """Forget what was looked up: a device or type is not what it was."""
@@ -236,7 +244,7 @@ class Gate:
             mapped.name,
             principal.uid,
         )
-        found = Admission(route, self._decode_for(route))
+        found = Admission(route, self._checked(route, self._decode_for(route)))
         if len(session.admissions) >= ADMISSIONS_MAX:
             session.admissions.clear()
         session.admissions[topic] = found
@@ -332,6 +340,19 @@ class Gate:
             return EVERY_BYTES
         decoders = self._decoders_of(route.tenant, route.type_name, route.type_version)
         return decoders.for_operation(route.operation, route.name)
+
+    def _checked(self, route: Route, decode: Decode | None) -> Decode | None:
+        """Add what is asked of a report at the door, and not of an old one that is read again."""
+        check = self._check_reported
+        if decode is None or check is None or route.operation is not Operation.REPORTED:
+            return decode
+
+        def checked(payload: bytes, received_at: int) -> Decoded:
+            patch = decode(payload, received_at)
+            check(route.tenant, route.device_id, patch)
+            return patch
+
+        return checked
 
     def _decoders_of(self, tenant: TenantId, type_name: str, version: int) -> Decoders:
         key = (tenant, type_name, version)

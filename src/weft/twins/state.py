@@ -13,6 +13,9 @@ from msgspec.structs import astuple
 from weft.model.telemetry import Reading, items_of
 from weft.model.twin import Latest, Properties
 
+KEYS_MAX = 1_000  # telemetry keys whose newest value is kept; the longest silent ones go first
+NOTED_MAX = 4_096  # readings, before they are worked in though nobody looks
+
 
 class Reported(Struct):
     """What is stored of a device's own side."""
@@ -42,6 +45,9 @@ class TwinState:
         else:
             self._noted += readings
             reading = readings[-1]
+            if len(self._noted) > NOTED_MAX:
+                self.merge()
+                return
         self._last = reading
 
     def report(self, patch: Properties) -> None:
@@ -62,6 +68,9 @@ class TwinState:
                     telemetry[key] = Latest(value, reading.at)
         noted.clear()
         self._last = None
+        if len(telemetry) > KEYS_MAX:
+            newest = sorted(telemetry.items(), key=lambda item: item[1].at, reverse=True)
+            self.stored.telemetry = dict(newest[:KEYS_MAX])
         return self.stored
 
 

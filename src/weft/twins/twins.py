@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from weft.errors import StaleVersion
+from weft.errors import QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
@@ -23,6 +23,8 @@ from weft.twins.state import Reported, TwinState, merge_patch
 
 ROUTES_MAX = 100_000
 COPIED_AT_ONCE = 100  # twins, before other work has its turn
+SENT_AT_ONCE = 1_000  # deltas that wait for one commit together
+REPORTED_MAX_BYTES = 256 * 1024  # of one device, as JSON
 PLATFORM = TenantId("")
 
 V = TypeVar("V")
@@ -75,6 +77,8 @@ class Twins:
             self._applied = self._durable = position.value if position else 0
 
         await self._records.read(read)
+        # Stored, and perhaps not sent before a crash: a delta is sent until it is gone.
+        self._deltas_due = {key for key in self._desired if self.get(*key).delta()}
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with a device whose reported or desired properties changed."""
@@ -214,20 +218,40 @@ class Twins:
         self._desired[key] = await self._records.write(write)
         for listener in self._listeners:
             listener(actor.tenant, device_id)
-        twin = self.get(actor.tenant, device_id)
-        await self._send_delta(twin)
-        return twin
+        await self._send_delta(key)
+        return self.get(actor.tenant, device_id)
+
+    def require_room(self, tenant: TenantId, device_id: DeviceId, patch: Properties) -> None:
+        """Raise `QuotaExceeded` for a report that makes a twin too large; the gate asks."""
+        state = self._states.get((tenant, device_id))
+        before = state.stored.properties if state else {}
+        size = len(msgspec.json.encode(merge_patch(before, patch)))
+        if size > REPORTED_MAX_BYTES and size > len(msgspec.json.encode(before)):
+            raise QuotaExceeded(
+                f"The reported properties of {device_id!r} would take {size} bytes; "
+                f"at most {REPORTED_MAX_BYTES} are kept.",
+                remedy="Report null for properties that are over, and keep bulk data elsewhere.",
+            )
 
     async def send_deltas(self) -> None:
         """Send what is left of the delta to devices that reported since the last call."""
-        due, self._deltas_due = self._deltas_due, set()
-        for tenant, device_id in due:
-            await self._send_delta(self.get(tenant, device_id))
+        due = list(self._deltas_due)
+        self._deltas_due.clear()
+        for start in range(0, len(due), SENT_AT_ONCE):
+            async with asyncio.TaskGroup() as tasks:
+                for key in due[start : start + SENT_AT_ONCE]:
+                    tasks.create_task(self._send_delta(key))
 
-    async def _send_delta(self, twin: Twin) -> None:
-        if self._publish_delta is not None:
-            delta = {"version": twin.desired_version, "properties": twin.delta()}
-            await self._publish_delta(twin.tenant, twin.device_id, msgspec.json.encode(delta))
+    async def _send_delta(self, key: Key) -> None:
+        """Send a delta; one that cannot be kept just now is sent by the next `send_deltas`."""
+        if self._publish_delta is None:
+            return
+        twin = self.get(*key)
+        delta = {"version": twin.desired_version, "properties": twin.delta()}
+        try:
+            await self._publish_delta(*key, msgspec.json.encode(delta))
+        except StorageError:  # the pipeline has said why
+            self._deltas_due.add(key)
 
     async def forget(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Drop the twin of a deleted device."""
@@ -235,6 +259,7 @@ class Twins:
         self._states.pop(key, None)
         self._desired.pop(key, None)
         self._dirty.discard(key)
+        self._deltas_due.discard(key)
         self._by_route.clear()
 
         def write(w: Writer) -> None:
