@@ -13,6 +13,7 @@ from weft.wire.mqtt.reasons import Reason
 
 ANSWER_S = 10.0
 KEEP_ALIVE_S = 60
+PING_S = KEEP_ALIVE_S / 2  # a device that has nothing to say for so long says so
 
 
 class DeviceConnection(asyncio.Protocol):
@@ -26,6 +27,7 @@ class DeviceConnection(asyncio.Protocol):
         self._device_id = device_id
         self._token = token
         self._waiting: dict[int, asyncio.Future[Reason]] = {}
+        self._written_at = loop.time()
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,6 +55,8 @@ class DeviceConnection(asyncio.Protocol):
                     self._transport.close()
         if self._machine.has_output:
             self._transport.write(self._machine.take_output())
+        if self._machine.error is not None:  # what it says is no MQTT: nothing else can be read
+            self._transport.close()
 
     def _on_connack(self, packet: Connack) -> None:
         if self.connected.done():
@@ -75,14 +79,31 @@ class DeviceConnection(asyncio.Protocol):
             self.closed.set_result(None)
 
     async def publish(self, topic: str, document: Any) -> Reason:
-        """Send a document and return how the server took it."""
+        """Send a document and return how the server took it; `Unavailable` if it has gone."""
+        if not self.is_open:
+            raise Unavailable(f"{self._device_id} is not connected.")
         packet = Publish(topic, msgspec.json.encode(document), qos=1)
         packet_id, data = self._machine.publish(packet)
         waiting: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
         self._waiting[packet_id] = waiting
-        self._transport.write(data)
+        self._write(data)
         async with asyncio.timeout(ANSWER_S):
             return await waiting
+
+    def keep_alive(self) -> None:
+        """Tell the server that we are here, if it has heard nothing for a while."""
+        if self.is_open and asyncio.get_running_loop().time() - self._written_at >= PING_S:
+            self._write(self._machine.ping())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server let us in and has not gone."""
+        let_in = self.connected.done() and not self.connected.cancelled()
+        return let_in and self.connected.exception() is None and not self._transport.is_closing()
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        self._written_at = asyncio.get_running_loop().time()
 
     def close(self) -> None:
         """Say good-bye."""
@@ -96,12 +117,17 @@ async def connect_device(
 ) -> DeviceConnection:
     """Connect a device, or raise `Unavailable` with the server's reason."""
     loop = asyncio.get_running_loop()
+    connection = DeviceConnection(*credential)
+    transport: asyncio.Transport | None = None
     try:
         async with asyncio.timeout(ANSWER_S):
-            _, connection = await loop.create_connection(
-                lambda: DeviceConnection(*credential), host, port, ssl=tls
-            )
+            transport, _ = await loop.create_connection(lambda: connection, host, port, ssl=tls)
             await connection.connected
+    except TimeoutError:
+        raise Unavailable(f"{host}:{port} did not answer within {ANSWER_S:g} s.") from None
     except OSError as error:
         raise Unavailable(f"Nothing answers at {host}:{port}: {error}.") from error
+    finally:
+        if transport is not None and not connection.is_open:
+            transport.close()
     return connection

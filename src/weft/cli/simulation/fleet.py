@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from weft.cli.simulation.device import DeviceConnection, connect_device
+from weft.cli.simulation.device import PING_S, DeviceConnection, connect_device
 from weft.cli.simulation.faults import Fault
 from weft.cli.simulation.machine import Machine
 from weft.errors import Unavailable
@@ -95,9 +95,18 @@ class Fleet:
                 values = member.machine.step(self._interval_s)
                 if values is not None:
                     await self._send(member, connection, values)
-                await asyncio.sleep(self._interval_s)
+                await self._rest(connection)
         finally:
             connection.close()
+
+    async def _rest(self, connection: DeviceConnection) -> None:
+        """Wait for the next turn; a device that is silent for long stays connected."""
+        left_s = self._interval_s
+        while left_s > 0 and not connection.closed.done():
+            pause_s = min(left_s, PING_S)
+            await asyncio.sleep(pause_s)
+            left_s -= pause_s
+            connection.keep_alive()
 
     async def _send(
         self, member: Member, connection: DeviceConnection, values: dict[str, Any]

@@ -25,8 +25,7 @@ class Signal:
     """One number that wanders."""
 
     def __init__(self, key: str, declared: Field, chance: random.Random) -> None:
-        low = declared.minimum if declared.minimum is not None else DEFAULT_RANGE[0]
-        high = declared.maximum if declared.maximum is not None else max(DEFAULT_RANGE[1], low + 1)
+        low, high = _range_of(declared)
         self.key = key
         self.low, self.high = low, high
         self.usual = low + (high - low) * chance.uniform(0.2, 0.4)
@@ -48,6 +47,18 @@ class Signal:
         return round(value) if self._whole else round(value, 3)
 
 
+def _range_of(declared: Field) -> tuple[float, float]:
+    """Return the range that a field declares; what it leaves open is chosen around the rest."""
+    low, high = DEFAULT_RANGE
+    if declared.minimum is not None:
+        low = declared.minimum
+        high = max(high, low + 1)
+    if declared.maximum is not None:
+        high = declared.maximum
+        low = low if declared.minimum is not None else min(low, high - 1)
+    return low, high
+
+
 class Machine:
     """One device's values over time."""
 
@@ -56,7 +67,7 @@ class Machine:
         self._signals = {
             key: Signal(key, declared, self._chance)
             for key, declared in telemetry.items()
-            if declared.type in {"number", "integer"}
+            if declared.type in {"number", "integer"} and not declared.enum
         }
         self._others = {
             key: declared for key, declared in telemetry.items() if key not in self._signals
@@ -111,7 +122,7 @@ class Machine:
             case "boolean":
                 return self._chance.random() < 0.95
             case "string":
-                return "ok"
+                return "ok"[: declared.max_length]
             case "array":
                 return []
             case _:
