@@ -266,6 +266,25 @@ async def test_a_connection_whose_session_cannot_be_written_is_not_answered() ->
     assert station.broker.count_sessions(MAIN) == (0, 1)
 
 
+async def test_a_will_survives_a_planned_stop() -> None:
+    """We ended the connection, not the device: it has its delay from the next start on."""
+    station = Station()
+    will = Will("status", b"lost", delay_s=30)
+    session, link = await station.connect(expiry_s=3600, will=will)
+    station.broker.detach(session, link, will_wanted=None)
+    await station.broker.sweep(station.clock.now())
+    await station.broker.checkpoint()
+    station.clock.turn(100)
+
+    await station.restart()
+    await station.broker.sweep(station.clock.now())
+    assert station.wills == []
+
+    station.clock.turn(31)
+    await station.broker.sweep(station.clock.now())
+    assert [one.payload for _, one in station.wills] == [b"lost"]
+
+
 async def test_a_will_survives_a_restart() -> None:
     """We crashed; the device does not come back; its will is published after its delay."""
     station = Station()

@@ -98,6 +98,16 @@ async def test_who_connects_too_often_is_told_to_wait() -> None:
         assert (await other.sign_in("app")).reason is Reason.SUCCESS
 
 
+async def test_a_principal_with_enough_connections_is_told_so() -> None:
+    """And one that was refused does not count, though its socket is still closing."""
+    async with station(broker=BrokerSettings(links_per_principal=1)) as made, made.peer("app"):
+        refused = await Peer.dial(made.listener.port)
+        connack = await refused.sign_in("app", client_id="second")
+        assert connack.reason is Reason.QUOTA_EXCEEDED
+        assert made.connections.count() == 1
+        refused.hang_up()
+
+
 async def test_connack_tells_how_long_the_session_is_kept() -> None:
     """MQ-8: the broker's own cap is told as well."""
     async with station(broker=BrokerSettings(session_expiry_max_s=30)) as made:

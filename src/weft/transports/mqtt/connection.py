@@ -448,6 +448,8 @@ class MqttConnection(asyncio.Protocol):
 
     def _refuse(self, reason: Reason, error: PeerError) -> None:
         log.debug("mqtt_connect_refused", peer=self.address, reason=error.detail)
+        if self._registered is not None:
+            self._given.connections.unregister(self._registered)
         text = f"{error.detail} {error.remedy}".strip()
         self._write_last(self._machine.refuse(reason, text))
 
