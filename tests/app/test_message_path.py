@@ -1,5 +1,6 @@
 """The message path: stations that hear of each other, put together as they are in life."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from tests.app.support import HOT, add_pump, eventually, send, served, temperatu
 
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.errors import Invalid, NotFound
+from weft.ingest.submit import Message
+from weft.model.alarm import AlarmState
 from weft.model.device import Device
 from weft.model.ids import DeviceId
 from weft.model.message import Envelope, Operation
@@ -87,6 +90,35 @@ async def test_a_deleted_device_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             weft.identity.devices.get(MAIN, PUMP)
         assert not weft.path.twins.get(MAIN, PUMP).telemetry
+
+
+async def test_id_1_a_namesake_starts_empty_whatever_was_on_its_way(tmp_path: Path) -> None:
+    """The old pump's last message is being written while it is deleted; then the power fails."""
+    alive, crashed = tmp_path / "alive", tmp_path / "crashed"
+    async with served(alive) as weft:
+        path, pump = weft.path, await add_pump(weft)
+        await path.rules.create(MACHINE, HOT)
+        await path.twins.desire(MACHINE, PUMP, {"rpm": 900}, version=0)
+        session = path.gate.open(pump, "test")
+        for topic in ("devices/me/telemetry", "devices/me/properties/reported"):
+            path.gate.admit(session, Message(topic, b'{"temperature": 99.0}'), weft.clock.now())
+        await weft.identity.devices.delete(MACHINE, PUMP)
+        await add_pump(weft)
+        shutil.copytree(alive, crashed)
+        await require_unknown(weft)
+    async with served(crashed) as weft:
+        await require_unknown(weft)
+
+
+async def require_unknown(weft: Weft) -> None:
+    """Nothing of the first pump-7 is there for the second one."""
+    twin = weft.path.twins.get(MAIN, PUMP)
+    assert (twin.telemetry, twin.reported, twin.desired, twin.last_seen_at) == ({}, {}, {}, 0)
+    assert await temperatures(weft) == []
+    filter_ = f"devices/{PUMP}/#"
+    assert weft.path.broker.retained.match(MAIN, filter_, weft.clock.now()) == []
+    alarms = await weft.path.alarms.list(MAIN)
+    assert [one.state for one in alarms if one.state is not AlarmState.CLEARED] == []
 
 
 async def test_samples_are_decoded_as_they_were_when_they_came(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from tests.broker.support import ALICE, BOB, MAIN, OTHER, BrokerSettings, Station, principal
 
 from weft.errors import QuotaExceeded
+from weft.model.ids import DeviceId
 from weft.model.message import Operation
 
 
@@ -213,3 +214,14 @@ async def test_mq_7_a_tenant_is_held_to_its_own_quota() -> None:
     with pytest.raises(QuotaExceeded):
         retained.require_room(MAIN, "b", b"1")
     retained.require_room(OTHER, "b", b"1")
+
+
+async def test_id_1_a_namesake_is_not_told_what_a_deleted_device_was() -> None:
+    """What Weft wanted of the old pump-7, and what that one said, ends with it; others' stays."""
+    station = Station()
+    for topic in ("devices/p/properties/desired", "devices/p/telemetry", "devices/p2/telemetry"):
+        station.publish(topic, b"x", retain=True)
+    await station.broker.forget_device(OTHER, DeviceId("p"))
+    assert len(station.broker.retained) == 3
+    await station.broker.forget_device(MAIN, DeviceId("p"))
+    assert len(station.broker.retained) == 1

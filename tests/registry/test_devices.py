@@ -246,6 +246,8 @@ async def test_all_are_told_to_forget_once_more_after_a_crash() -> None:
     with pytest.raises(StorageError):
         await registry.devices.delete(ALICE, "pump-7")
     assert registry.devices.find(MAIN, "pump-7") is None
+    with pytest.raises(AlreadyExists, match="still being forgotten"):
+        await registry.devices.create(ALICE, PUMP_7)  # or its data would go with the old one's
 
     again = await registry.restarted()
     forgotten: list[str] = []
@@ -257,6 +259,7 @@ async def test_all_are_told_to_forget_once_more_after_a_crash() -> None:
     await again.devices.finish_deletes()
     await again.devices.finish_deletes()
     assert forgotten == ["pump-7"]
+    await again.devices.create(ALICE, PUMP_7)
 
 
 async def test_what_is_kept_in_records_goes_in_the_same_transaction() -> None:

@@ -141,8 +141,14 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
         path.engine.rule_changed(change.old, change.new, at=change.at)
 
     async def forget(device: Device) -> None:
+        # What it sent last may be on its way, or come again after a crash: applied behind this,
+        # it would turn up in its namesake.
+        await path.pipeline.settle()
+        path.engine.device_changed(device, None, at=clock.now())
         await path.twins.forget(device.tenant, device.device_id)
         await path.history.delete_device(device.tenant, device.device_id)
+        await path.broker.forget_device(device.tenant, device.device_id)
+        await path.pipeline.settle()
 
     def quotas_changed(tenant: Tenant) -> None:
         quotas = tenant.quotas

@@ -38,7 +38,7 @@ from weft.broker.subscriptions import (
 from weft.broker.topics import FilterTree, require_filter, split_share
 from weft.broker.wills import DueWill, PublishWill, Will, Wills
 from weft.errors import Invalid, StorageError, Unavailable
-from weft.model.ids import TenantId
+from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
@@ -337,6 +337,11 @@ class Broker:
             ids = target.subscription_ids
             target.session.offer(message, qos, ids, retain=item.retain, share=target.share)
             target.session.flush()
+
+    async def forget_device(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Drop what is retained on a deleted device's topics: its namesake is another one."""
+        self.retained.forget(tenant, f"devices/{device_id}/#")
+        await self.checkpoint()
 
     def revoke(self, principal_uid: str) -> int:
         """Cut a principal off: its links, sessions, queues and wills. Returns how many links."""

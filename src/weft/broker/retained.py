@@ -113,6 +113,13 @@ class RetainedMessages:
             shelf.promised_bytes = max(0, shelf.promised_bytes - max(0, more))
         self._dirty.add((route.tenant, route.topic))
 
+    def forget(self, tenant: TenantId, filter_: str) -> None:
+        """Remove everything that a filter matches."""
+        shelf = self._shelves.get(tenant)
+        for one in shelf.index.match(filter_) if shelf is not None else ():
+            self._remove(tenant, one.message.topic)
+            self._dirty.add((tenant, one.message.topic))
+
     def match(self, tenant: TenantId, filter_: str, now: int) -> list[Retained]:
         """Return what a filter matches, without what has expired or whose owner may not speak."""
         shelf = self._shelves.get(tenant)

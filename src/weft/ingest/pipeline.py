@@ -69,6 +69,7 @@ class Pipeline:
         self.duplicates = DuplicateWindow()
         self._failing: dict[str, StorageError] = {}  # by what fails: the journal, a projection
         self._ended: StorageError | None = None
+        self._applied = 0
         self._checkpointing = asyncio.Lock()
         self._journal = journal
         self._projections = projections
@@ -205,10 +206,12 @@ class Pipeline:
             done = CommitFuture()
             self.acknowledge(done, 0)
             await done.wait()
-        head = self._journal.head
+        applied = self._applied  # the journal's own head may be ahead of the loop
         await self.checkpoint()
-        if self.durable_position < head:
-            raise self.failing or StorageError(f"A projection is behind position {head}.")
+        if self.failing is not None:
+            raise self.failing
+        if self.durable_position < applied:
+            raise StorageError(f"A projection is behind position {applied}.")
 
     async def _commit_one(self) -> int:
         batch, waiting = self._take()
@@ -288,6 +291,7 @@ class Pipeline:
     def _apply(self, committed: Committed) -> None:
         for projection in self._projections:
             self._apply_to(projection, committed)
+        self._applied = committed.last
         metrics.MESSAGES.inc(len(committed.envelopes))
         metrics.BATCHES.inc()
         metrics.HEAD.set(committed.last)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from weft.errors import Invalid, NotFound, QuotaExceeded, TooLarge
+from weft.errors import AlreadyExists, Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.model.device import Device, Lifecycle, require_move
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName, new_id, require_name
 from weft.model.principal import Principal
@@ -166,6 +166,7 @@ class Devices:
                     remedy="Delete devices that are out of use, or raise the quota.",
                 )
             _require_type(writer, tenant, device.type_name)
+            _require_forgotten(writer, tenant, name)
             writer.insert(DEVICES, tenant, name, device)
             detail = {"uid": device.uid, "type": device.type_name}
             self._audit.entry(writer, actor, "device.create", f"device:{name}", detail=detail)
@@ -311,6 +312,17 @@ def _all_devices(reader: Reader) -> builtins.list[Device]:
     for tenant in reader.tenants(DEVICES):
         found += [record.value for record in reader.list(DEVICES, tenant, limit=10_000_000)]
     return found
+
+
+def _require_forgotten(reader: Reader, tenant: TenantId, name: str) -> None:
+    """Refuse a name while what is kept of its last bearer is being deleted by that name."""
+    for record in reader.list(TOMBSTONES, tenant, where=("forgotten", "no"), limit=100_000):
+        device = record.value.device
+        if device is not None and device.device_id == name:
+            raise AlreadyExists(
+                f"The device {name!r} that was deleted is still being forgotten.",
+                remedy="Try again in a few seconds; if it lasts, restart Weft and see its log.",
+            )
 
 
 def _unforgotten(reader: Reader) -> builtins.list[Device]:
