@@ -1,7 +1,9 @@
 """One MQTT connection on a real socket: what it promises to its device, and to the others."""
 
 import asyncio
+import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,22 +313,34 @@ async def test_a_socket_that_is_not_closed_by_its_peer_is_let_go() -> None:
 
 
 async def test_mq_4_large_first_packets_cost_nothing() -> None:
-    """Mosquitto's case: 14 strangers each announce 100 MB and begin to send."""
-    async with station() as made:
-        sockets = []
-        for first in range(1, 15):
-            connection = socket.create_connection(("127.0.0.1", made.listener.port))
+    """Mosquitto's case: 14 strangers each announce 100 MB and send as much as they can."""
+    loop = asyncio.get_running_loop()
+
+    async def flood(kind: int, port: int) -> bytes:
+        with socket.socket() as connection:
             connection.setblocking(False)
-            connection.send(bytes((first << 4,)) + b"\x80\x80\x80\x32" + b"x" * 1000)
-            sockets.append(connection)
-        await until(lambda: not len(made.listener))
-        loop = asyncio.get_running_loop()
-        for connection in sockets:
+            await loop.sock_connect(connection, ("127.0.0.1", port))
             try:
-                assert await loop.sock_recv(connection, 100) == b""
-            except ConnectionResetError:
-                assert connection.fileno() > 0
-            connection.close()
+                await loop.sock_sendall(connection, bytes((kind << 4,)) + b"\x80\x80\x80\x32")
+                for _ in range(1600):
+                    await loop.sock_sendall(connection, JUNK)
+                return await loop.sock_recv(connection, 100)
+            except ConnectionError:
+                return b""
+
+    async with station() as made:
+        before = resident_bytes()
+        answers = await asyncio.gather(*[flood(kind, made.listener.port) for kind in range(1, 15)])
+        assert answers == [b""] * 14
+        await until(lambda: not len(made.listener))
+        assert resident_bytes() - before < 25 * 1024 * 1024
+
+
+JUNK = b"x" * 65_536
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 async def test_a_stranger_is_buffered_for_up_to_64_kib() -> None:

@@ -418,7 +418,7 @@ class MqttConnection(asyncio.Protocol):
         attached = await given.broker.attach(proof.principal, self, opening)
         session = attached.session
         try:
-            unreleased = await self._unreleased(session.key) if attached.present else ()
+            unreleased = await self._unreleased(session) if attached.present else ()
         finally:
             self.session = session
             if self._is_over:  # it left, or was cut, while we were at the disk
@@ -439,12 +439,13 @@ class MqttConnection(asyncio.Protocol):
         )
         given.broker.resume(session, self)
 
-    async def _unreleased(self, session: str) -> Sequence[int]:
+    async def _unreleased(self, session: Session) -> Sequence[int]:
         """Return the QoS 2 ids that are kept, also those on their way to disk just now."""
-        before = CommitFuture()
-        self._given.pipeline.acknowledge(before, 0)
-        await before.wait()
-        return await self._given.journal.unreleased(session)
+        if session.inbound_qos_two:
+            before = CommitFuture()
+            self._given.pipeline.acknowledge(before, 0)
+            await before.wait()
+        return await self._given.journal.unreleased(session.key)
 
     def _refuse(self, reason: Reason, error: PeerError) -> None:
         log.debug("mqtt_connect_refused", peer=self.address, reason=error.detail)
