@@ -3,8 +3,9 @@
 import pytest
 from tests.ingest.support import ACME, PUMP_7, Door
 
-from weft.errors import Forbidden, Invalid, PayloadInvalid, StorageError
-from weft.ingest.submit import refusal
+from weft.errors import Forbidden, Invalid, PayloadInvalid, StorageError, Unavailable
+from weft.ingest.pipeline import PipelineSettings
+from weft.ingest.submit import Message, refusal
 from weft.model.message import Operation, RejectionReason
 
 
@@ -45,3 +46,13 @@ async def test_weft_publishes_in_its_own_name() -> None:
 def test_reasons_become_the_errors_they_were() -> None:
     assert type(refusal(RejectionReason("forbidden", "no", ""))) is Forbidden
     assert type(refusal(RejectionReason("strange", "no", ""))) is Invalid
+
+
+async def test_a_caller_is_not_taken_in_when_the_journal_cannot_keep_up() -> None:
+    """A connection is read no further; a request has no such brake, so it is sent away."""
+    door = Door()
+    door.pipeline._settings = PipelineSettings(batch_max_messages=1)
+    session = door.gate.open(PUMP_7, "test")
+    door.gate.admit(session, Message("devices/me/telemetry", b"{}"), 1)
+    with pytest.raises(Unavailable, match="keep up"):
+        await door.ingest.submit(PUMP_7, "devices/me/telemetry", b"{}", address="test")

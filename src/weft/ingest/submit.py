@@ -10,6 +10,7 @@ from weft.errors import (
     PayloadInvalid,
     PeerError,
     QuotaExceeded,
+    Unavailable,
 )
 from weft.ingest.gate import Gate, GateSession
 from weft.ingest.pipeline import CommitFuture, Pipeline
@@ -48,9 +49,14 @@ class Ingest:
     ) -> int:
         """Admit one message and return its journal position once it is on disk.
 
-        Raises the reason of a refusal, when the refused message is kept in the inbox, and
-        `StorageError` when nothing could be kept.
+        Raises the reason of a refusal, when the refused message is kept in the inbox,
+        `StorageError` when nothing could be kept, and `Unavailable` when too much waits for
+        the disk already: a caller, unlike a connection, cannot be read more slowly.
         """
+        if self._pipeline.full:
+            raise Unavailable(
+                "The journal cannot keep up just now.", remedy="Send it again in a few seconds."
+            )
         return await self.send(principal, Message(topic, payload), address=address)
 
     async def send(

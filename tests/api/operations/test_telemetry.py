@@ -64,3 +64,19 @@ async def test_a_suspended_device_is_refused_at_once(world: World) -> None:
     )
     answer = await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
     assert answer.status in {401, 403}
+
+
+async def test_rl_1_messages_and_bytes_are_limited_as_over_mqtt(world: World) -> None:
+    """One door: a tenant's rate of messages is not passed by changing the protocol."""
+    pump = await world.device("pump-7")
+    world.services.limiter.set_tenant_messages(MAIN, 0.2)  # a burst of one
+    answers = [
+        await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
+        for _ in range(2)
+    ]
+    assert [answer.status for answer in answers] == [200, 429]
+    assert answers[1].headers["retry-after"] == "5"
+    assert world.journal.head == 1
+    world.clock.turn(5)
+    again = await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
+    assert again.status == 200

@@ -10,8 +10,16 @@ from msgspec import Struct
 
 from weft.api.operation import Call, Operation
 from weft.api.services import Services
-from weft.errors import Forbidden, NotFound, PayloadInvalid, QuotaExceeded, Unavailable
+from weft.errors import (
+    Forbidden,
+    NotFound,
+    PayloadInvalid,
+    QuotaExceeded,
+    RateLimited,
+    Unavailable,
+)
 from weft.model.ids import require_name
+from weft.security.limits import LimitKind
 
 
 class Accepted(Struct, frozen=True):
@@ -23,10 +31,24 @@ class Accepted(Struct, frozen=True):
 async def _submit(services: Services, call: Call, rest: str) -> Accepted:
     device_id = call.path["device_id"]
     services.devices.get(call.principal.tenant, device_id)
+    _charge(services, call)
     position = await services.ingest.submit(
         call.principal, f"devices/{device_id}/{rest}", call.body, address=call.address
     )
     return Accepted(position)
+
+
+def _charge(services: Services, call: Call) -> None:
+    """Count it as what it is, a message, whatever the protocol that it came by (promise 3)."""
+    principal, size = call.principal, len(call.body)
+    for kind, amount in ((LimitKind.MESSAGES, 1), (LimitKind.BYTES, size)):
+        wait_s = services.limiter.take(principal.tenant, principal, kind, amount)
+        if wait_s > 0:
+            raise RateLimited(
+                f"{principal}, or its tenant, sends more {kind} than it may.",
+                retry_after_s=wait_s,
+                remedy="Send more slowly, or several readings in one message.",
+            )
 
 
 async def send_telemetry(services: Services, call: Call) -> Accepted:
