@@ -165,3 +165,23 @@ async def get(url: str) -> int:
             return error.code
 
     return await asyncio.to_thread(ask)
+
+
+async def test_a_bug_in_one_task_ends_the_process_and_does_not_hang_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that neither serves nor ends is never started anew by who watches over it."""
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(30), served(tmp_path, "pipeline.checkpoint_s=0.05") as weft:
+            pump = await add_pump(weft)
+            await send(weft, pump, b'{"temperature": 20.0}')
+            monkeypatch.setattr(weft.path.inbox, "checkpoint", broken)
+            await asyncio.Event().wait()
+    assert raised.value.subgroup(ZeroDivisionError) is not None
+    monkeypatch.undo()
+    async with served(tmp_path) as weft:
+        assert await temperatures(weft) == [20.0]
