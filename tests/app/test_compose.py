@@ -175,12 +175,15 @@ async def test_a_bug_in_one_task_ends_the_process_and_does_not_hang_it(
     async def broken() -> None:
         raise ZeroDivisionError
 
-    with pytest.raises(ExceptionGroup) as raised:
-        async with asyncio.timeout(30), served(tmp_path, "pipeline.checkpoint_s=0.05") as weft:
+    async def live_and_break() -> None:
+        async with served(tmp_path, "pipeline.checkpoint_s=0.05") as weft:
             pump = await add_pump(weft)
             await send(weft, pump, b'{"temperature": 20.0}')
             monkeypatch.setattr(weft.path.inbox, "checkpoint", broken)
             await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(live_and_break(), 30)
     assert raised.value.subgroup(ZeroDivisionError) is not None
     monkeypatch.undo()
     async with served(tmp_path) as weft:
