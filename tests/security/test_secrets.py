@@ -1,3 +1,4 @@
+import asyncio
 import stat
 from pathlib import Path
 
@@ -187,3 +188,13 @@ async def test_a_tenants_first_key_is_made_once(tmp_path: Path) -> None:
     vault = await make_vault(tmp_path, records)
     await vault.add_tenant(MAIN)
     assert await records.read(lambda r: r.count(DATA_KEY, MAIN)) == 1
+
+
+async def test_two_first_uses_at_once_make_one_key(tmp_path: Path) -> None:
+    """Two connectors' passwords are sealed in the same moment, on a new platform."""
+    vault = Vault(MasterKey.open(tmp_path), MemoryRecords())
+    await asyncio.gather(*(vault.add_tenant(MAIN) for _ in range(5)))
+    found = await asyncio.gather(*(vault.secret("pepper") for _ in range(5)))
+    assert len(set(found)) == 1
+    sealed = vault.seal(MAIN, "credential", "erp", b"plain")
+    assert vault.unseal(MAIN, "credential", "erp", sealed) == b"plain"

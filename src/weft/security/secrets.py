@@ -6,6 +6,7 @@ moved to another place it does not open. Rotating the master key rewraps the dat
 destroying a tenant's data keys destroys all that was sealed for it (CR-3).
 """
 
+import asyncio
 import base64
 import os
 import stat
@@ -155,6 +156,7 @@ class Vault:
         self._records = records
         self._keys: dict[TenantId, dict[str, bytes]] = {}  # oldest first, the last current
         self._secrets: dict[str, bytes] = {}
+        self._making = asyncio.Lock()  # two first uses at once make one key
 
     async def load(self) -> None:
         """Unwrap all keys, and finish a master key rotation that was interrupted."""
@@ -179,20 +181,26 @@ class Vault:
 
     async def secret(self, name: str) -> bytes:
         """Return a named 32-byte secret of the platform, made at first use."""
-        if name not in self._secrets:
-            plain = os.urandom(32)
-            key = self._wrapped(PLATFORM, name, plain)
-            await self._records.write(lambda w: w.insert(PLATFORM_SECRET, PLATFORM, name, key))
-            self._secrets[name] = plain
+        async with self._making:
+            if name not in self._secrets:
+                plain = os.urandom(32)
+                key = self._wrapped(PLATFORM, name, plain)
+                await self._records.write(lambda w: w.insert(PLATFORM_SECRET, PLATFORM, name, key))
+                self._secrets[name] = plain
         return self._secrets[name]
 
     async def add_tenant(self, tenant: TenantId) -> None:
         """Give a tenant its first data key, unless it has one."""
-        if tenant not in self._keys:
-            await self.rotate_tenant(tenant)
+        async with self._making:
+            if tenant not in self._keys:
+                await self._add_key(tenant)
 
     async def rotate_tenant(self, tenant: TenantId) -> None:
         """Seal with a new data key from now on; what was sealed before still opens."""
+        async with self._making:
+            await self._add_key(tenant)
+
+    async def _add_key(self, tenant: TenantId) -> None:
         versions = self._keys.get(tenant, {})
         name = f"{len(versions) + 1:08d}"
         plain = os.urandom(32)

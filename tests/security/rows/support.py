@@ -28,6 +28,10 @@ from weft.wire.mqtt.packets import Connack, Properties
 from weft.wire.mqtt.reasons import Reason
 
 GLOBEX = TenantId("globex")
+BUSY = (  # a test asks more in a second than a business does
+    "security.limits.principal_requests.per_s=10000",
+    "security.limits.principal_requests.burst=10000",
+)
 KEPT = Properties(session_expiry_s=3600)
 TLS = ("transports.mqtt.listen_tls=127.0.0.1:0", "api.tls_listen=127.0.0.1:0")
 PATIENCE_S = 20.0
@@ -171,7 +175,7 @@ async def nothing_for(peer: Peer) -> bool:
 @asynccontextmanager
 async def house_in(folder: Path, *assignments: str) -> AsyncIterator[House]:
     """Serve two tenants from `folder` until the context ends."""
-    opened = Weft.open(settings(*TLS, *assignments), DataFolder(folder))
+    opened = Weft.open(settings(*TLS, *BUSY, *assignments), DataFolder(folder))
     async with opened as weft, weft.running():
         if weft.identity.tenants.find(GLOBEX) is None:
             await weft.identity.tenants.create(operator(), GLOBEX)
