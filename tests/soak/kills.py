@@ -4,7 +4,7 @@
 
 Fifty devices publish at QoS 1 and 2 over real sockets, some with their own time stamps and
 some without; some drive values over a threshold and back. The server is killed, started
-again on the same folder (sometimes killed while it recovers), and asked through its API.
+again on the same folder (sometimes killed while it recovers, or stops), and asked through its API.
 The first broken promise ends the run with a non-zero code and the data folder kept.
 """
 
@@ -34,6 +34,7 @@ IN_FLIGHT = 20
 DRIVERS = 4  # devices with episodes; of the typed ones
 LOAD_S = (0.02, 0.3)  # beyond the time that the checks take
 KILLED_WHILE_RECOVERING = 0.15
+KILLED_WHILE_STOPPING = 0.1
 DRAIN_S = 60.0
 TWINS_PER_ROUND = 10
 RESERVE_NS = 2_000_000_000
@@ -154,6 +155,9 @@ class Soak:
 
     async def _kill(self) -> None:
         self._raise_if_refused()
+        if self._chance.random() < KILLED_WHILE_STOPPING:
+            self._server.interrupt()
+            await asyncio.sleep(self._chance.uniform(0, 0.3))
         await self._server.kill()
         self.tally.kills += 1
 

@@ -106,12 +106,17 @@ class ServerProcess:
         self.process.kill()
         await asyncio.to_thread(self.process.wait)
 
-    async def stop(self) -> int:
-        """End it in order, as Ctrl-C does; return the exit code."""
-        await self.forget_connections()
+    def interrupt(self) -> None:
+        """Ask it to end in order, as Ctrl-C does; it is not waited for."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
+
+    async def stop(self) -> int:
+        """End it in order; return the exit code."""
+        await self.forget_connections()
+        self.interrupt()
+        assert self.process is not None
         try:
             return await asyncio.to_thread(self.process.wait, 30)
         except subprocess.TimeoutExpired:
