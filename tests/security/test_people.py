@@ -204,7 +204,7 @@ async def test_an_invitation_makes_sense(world: World) -> None:
             await world.people.invite(SYSTEM, roles, life_s=life_s)
 
 
-@pytest.mark.parametrize("token", ["", "x", make_secret().text])
+@pytest.mark.parametrize("token", ["", "x", make_secret().text], ids=["none", "short", "other"])
 async def test_what_is_no_link_is_refused(world: World, token: str) -> None:
     """The same words for all."""
     with pytest.raises(Unauthenticated, match="not valid, has expired, or was used"):

@@ -102,7 +102,9 @@ async def test_cr_2_the_refresh_token_is_not_stored(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "x", make_secret().text, "a.b.c"])
+@pytest.mark.parametrize(
+    "text", ["", "x", make_secret().text, "a.b.c"], ids=["none", "short", "other", "jwt"]
+)
 async def test_what_is_no_refresh_token_is_refused(world: World, text: str) -> None:
     """The same answer to all."""
     with pytest.raises(Unauthenticated):
