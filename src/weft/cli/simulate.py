@@ -30,6 +30,7 @@ DEFAULT_TELEMETRY: dict[str, Any] = {
     "vibration": {"type": "number", "unit": "[g]", "minimum": 0, "maximum": 10},
     "rotations": {"type": "integer", "unit": "/min", "minimum": 0, "maximum": 3000},
 }
+LABEL = "simulation"  # of the credentials that are made here
 SHOW_S = 1.0
 
 
@@ -71,7 +72,7 @@ async def _run(
     console: Console,
 ) -> None:
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    stop_on_signals(stop)
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(fleet.run()),
@@ -82,6 +83,12 @@ async def _run(
             await asyncio.wait_for(stop.wait(), options["seconds"] or None)
         for task in running:
             task.cancel()
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Let Ctrl-C and a service manager end it in order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def _begin(
@@ -143,17 +150,18 @@ def _credential_of(client: Client, name: str, type_name: str) -> tuple[str, str]
     """Make the device if it is not there, and a credential for this run."""
     path = f"/devices/{quote(name, safe='')}"
     try:
-        client.send("GET", path)
+        known = client.send("GET", f"{path}/credentials").value["items"]
     except Refused as refused:
         if refused.status != 404:
             raise
+        known = []
         body = {"device_id": name, "type_name": type_name, "label": "simulated"}
         client.send("POST", "/devices", body=msgspec.json.encode(body))
-    issued = client.send(
-        "POST",
-        f"{path}/credentials",
-        body=msgspec.json.encode({"kind": "secret", "label": "simulation"}),
-    ).value
+    for old in known:  # those of earlier runs have no holder any more
+        if old["label"] == LABEL and old["revoked_at"] is None:
+            client.send("DELETE", f"{path}/credentials/{quote(old['credential_id'], safe='')}")
+    body = {"kind": "secret", "label": LABEL}
+    issued = client.send("POST", f"{path}/credentials", body=msgspec.json.encode(body)).value
     return name, issued["token"]
 
 
