@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from weft.supervision.memory import code_regions, release_code
+from weft.supervision.memory import code_regions, release_code, release_heap
 
 SMAPS = """\
 55c52c03c000-55c52c03f000 r--p 00000000 fe:00 247741                     /usr/bin/server
@@ -60,3 +60,10 @@ def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other systems are left alone."""
     monkeypatch.setattr(sys, "platform", "darwin")
     assert release_code() == 0
+
+
+def test_free_heap_is_given_back_where_the_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With glibc it is asked; with another C library nothing happens."""
+    assert release_heap() in {True, False}
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
+    assert release_heap() is False

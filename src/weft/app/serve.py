@@ -14,7 +14,7 @@ from weft.app.folder import DataFolder
 from weft.config import Config
 from weft.errors import WeftError
 from weft.security.people import INVITATION_LIFE_S
-from weft.supervision.memory import release_code
+from weft.supervision.memory import release_code, release_heap
 
 
 class Started(Struct, frozen=True):
@@ -71,6 +71,7 @@ async def _serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside 
             )
         )
         release_code()
+        release_heap()
         async with beside(weft) if beside is not None else nullcontext():
             await stop.wait()
 
