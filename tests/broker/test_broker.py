@@ -1,8 +1,10 @@
 """The broker as its callers see it."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
+import pytest
 from tests.broker.support import (
     ALICE,
     BOB,
@@ -17,7 +19,7 @@ from tests.broker.support import (
 
 from weft.broker import Will
 from weft.errors import Forbidden
-from weft.model.message import Operation
+from weft.model.message import Committed, Envelope, Operation
 
 
 async def test_a_message_reaches_who_subscribed_and_nobody_else() -> None:
@@ -506,3 +508,28 @@ async def test_operators_see_sessions_of_their_tenant_only() -> None:
     assert station.broker.count_sessions(MAIN) == (1, 1)
     assert station.broker.is_connected(BOB.uid)
     assert not station.broker.is_connected(ALICE.uid)
+
+
+async def test_what_stands_before_a_message_that_breaks_us_is_delivered_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pipeline gives the batch again, message by message, to find the one that does it."""
+    station = Station()
+    session, link = await station.connect()
+    await station.subscribe(session, "#")
+    batch = [station.envelope(topic, b"x") for topic in ("a", "b", "c")]
+    deliver = station.broker._deliver
+
+    def broken(envelope: Envelope, *rest: Any) -> None:
+        if envelope.route.topic == "b":
+            raise ZeroDivisionError
+        deliver(envelope, *rest)
+
+    monkeypatch.setattr(station.broker, "_deliver", broken)
+    with pytest.raises(ZeroDivisionError):
+        station.apply(*batch)
+    for number, envelope in enumerate(batch):
+        with suppress(ZeroDivisionError):
+            station.broker.apply(Committed(1 + number, [envelope], [None]))
+    assert [one.topic for one in link.deliveries] == ["a", "c"]
+    assert station.broker.backlog == 3

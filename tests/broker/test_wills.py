@@ -1,5 +1,7 @@
 """Wills: the last word of a lost connection."""
 
+import asyncio
+
 import pytest
 from tests.broker.support import ALICE, BOB
 
@@ -101,3 +103,34 @@ async def test_a_will_survives_a_full_disk() -> None:
     await wills.publish(2)
 
     assert publisher.published == [("alice", b"lost")]
+
+
+async def test_wills_of_a_whole_site_wait_for_one_commit_together() -> None:
+    """The uplink breaks under a thousand devices; one after the other would take seconds."""
+    at_once: list[int] = []
+    go_on = asyncio.Event()
+
+    async def publish(_principal: Principal, _will: Will) -> None:
+        at_once.append(len(at_once))
+        if len(at_once) == 1_000:
+            go_on.set()
+        await go_on.wait()
+
+    wills = Wills(publish)
+    for number in range(1_000):
+        wills.schedule(str(number), DueWill(ALICE, WILL, 1), now=1)
+    await asyncio.wait_for(wills.publish(2), 10)
+    assert len(wills) == 0
+
+
+async def test_wills_that_fail_together_are_all_published_later() -> None:
+    publisher = Publisher()
+    publisher.error = StorageError("The disk is full.")
+    wills = Wills(publisher)
+    for number in range(3):
+        wills.schedule(str(number), DueWill(ALICE, WILL, 1), now=1)
+    with pytest.raises(StorageError):
+        await wills.publish(2)
+    publisher.error = None
+    await wills.publish(3)
+    assert len(publisher.published) == 3

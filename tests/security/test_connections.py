@@ -3,7 +3,7 @@ from tests.security.support import ADMIN, MAIN, OTHER, PEER, World
 
 from weft.errors import QuotaExceeded
 from weft.model.principal import Principal, PrincipalKind
-from weft.security.connections import Connection, Connections, ConnectionSettings
+from weft.security.connections import ENDED_MAX, Connection, Connections, ConnectionSettings
 from weft.supervision import FakeClock
 
 
@@ -108,3 +108,14 @@ def test_a_tenant_is_held_to_its_own_quota_of_connections() -> None:
         connections.register(Connection(ADMIN, "mqtt", PEER, lambda _reason: None))
     eve = Principal(OTHER, PrincipalKind.USER, "eve", "uid-eve")
     connections.register(Connection(eve, "mqtt", PEER, lambda _reason: None))
+
+
+def test_what_has_ended_leaves_nothing_behind_until_its_certificate_ends() -> None:
+    """A device with a certificate of a year comes back every minute; memory does not grow."""
+    connections = Connections(FakeClock())
+    for _ in range(10 * ENDED_MAX):
+        held = connections.register(
+            Connection(ADMIN, "mqtts", PEER, lambda _: None, expires_at=2**62)
+        )
+        connections.unregister(held)
+    assert len(connections._expiring) <= ENDED_MAX + 1

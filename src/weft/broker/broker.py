@@ -146,15 +146,19 @@ class Broker:
             plans.clear()
             self._plans_version = self._policy.version
         touched: list[Session] = []
-        for envelope in envelopes:
-            plan = plans.get(envelope.route)
-            if plan is None:
-                plan = self._plan(envelope.route)
-            if plan is not NOBODY or envelope.retain:
-                self._deliver(envelope, plan, touched)
-        self._applied = max(self._applied, batch.last)
-        for session in touched:
-            session.flush()
+        done = batch.last
+        try:
+            for envelope in envelopes:
+                plan = plans.get(envelope.route) or self._plan(envelope.route)
+                if plan is not NOBODY or envelope.retain:
+                    self._deliver(envelope, plan, touched)
+        except BaseException:  # a bug of ours: what stands before it is not delivered twice
+            done = batch.last - len(envelopes) + envelopes.index(envelope)
+            raise
+        finally:
+            self._applied = max(self._applied, done)
+            for session in touched:
+                session.flush()
 
     def _plan(self, route: Route) -> Plan:
         plan = NOBODY

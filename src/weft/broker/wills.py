@@ -4,6 +4,7 @@ A will is decided on when the device connects (by the transport) and again when 
 published (by the gate). A device that says good-bye, or is revoked, leaves none.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
@@ -14,6 +15,8 @@ from weft.model.principal import Principal
 from weft.observability.log import get_logger
 
 log = get_logger(__name__)
+
+AT_ONCE = 1_000  # wills that wait for one commit together, when a network goes down
 
 
 class Will(Struct, frozen=True):
@@ -84,16 +87,24 @@ class Wills:
         for session in [key for key, due in self._waiting.items() if due.due_at <= now]:
             self._due.append(self._waiting.pop(session))
         while self._due:
-            due = self._due.pop(0)
-            try:
-                await self._publish(due.principal, due.will)
-            except PeerError as error:
-                log.warning(
-                    "will_refused",
-                    tenant=due.principal.tenant,
-                    principal=str(due.principal),
-                    error=error.code,
-                )
-            except WeftError:
-                self._due.insert(0, due)
-                raise
+            together, self._due = self._due[:AT_ONCE], self._due[AT_ONCE:]
+            failures: list[WeftError] = []
+            async with asyncio.TaskGroup() as tasks:
+                for due in together:
+                    tasks.create_task(self._publish_one(due, failures))
+            if failures:
+                raise failures[0]
+
+    async def _publish_one(self, due: DueWill, failures: list[WeftError]) -> None:
+        try:
+            await self._publish(due.principal, due.will)
+        except PeerError as error:
+            log.warning(
+                "will_refused",
+                tenant=due.principal.tenant,
+                principal=str(due.principal),
+                error=error.code,
+            )
+        except WeftError as error:
+            self._due.append(due)
+            failures.append(error)

@@ -20,6 +20,8 @@ from weft.security.metrics import CUT
 
 log = get_logger(__name__)
 
+ENDED_MAX = 1_024  # connections that have ended and whose expiry is still noted
+
 
 class ConnectionSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`[security.connections]`: how many connections one principal and one tenant may hold."""
@@ -104,10 +106,19 @@ class Connections:
         held[connection.number] = connection
         self._per_tenant[principal.tenant] = in_tenant + 1
         if connection.expires_at is not None:
+            if len(self._expiring) >= 2 * self.count() + ENDED_MAX:
+                self._forget_ended()
             heapq.heappush(
                 self._expiring, (connection.expires_at, connection.number, principal.uid)
             )
         return connection
+
+    def _forget_ended(self) -> None:
+        """Drop the moments of connections that are gone: a certificate lasts for a year."""
+        self._expiring = [
+            entry for entry in self._expiring if entry[1] in self._by_uid.get(entry[2], {})
+        ]
+        heapq.heapify(self._expiring)
 
     def unregister(self, connection: Connection) -> None:
         """Forget a connection that has ended; asking twice changes nothing."""
