@@ -8,8 +8,9 @@ import pytest
 from tests.cli.support import Shell
 
 from weft.api.operations.table import TABLE
-from weft.cli.commands import make_group
+from weft.cli.commands import make_group, sort_page
 from weft.cli.groups import GROUPS
+from weft.cli.words import NEWEST
 
 
 def test_every_group_is_in_the_table_and_the_other_way_round() -> None:
@@ -26,6 +27,8 @@ def test_every_command_is_well_formed(name: str) -> None:
         names = [parameter.name for parameter in command.params]
         assert len(set(names)) == len(names), command.name
         assert command.get_help(click.Context(command))
+        silent = [p.opts for p in command.params if isinstance(p, click.Option) and not p.help]
+        assert not silent, f"{command.name}: {silent} say nothing of what they take"
 
 
 async def test_a_device_is_listed_shown_changed_and_deleted(weft: Shell) -> None:
@@ -42,7 +45,9 @@ async def test_a_device_is_listed_shown_changed_and_deleted(weft: Shell) -> None
     assert shown["attributes"] == {"room": 3}  # type: ignore[index]  # an object
     assert (await weft.run("device", "delete", "pump-7", text="n\n")).exit_code == 1
     assert (await weft.run("device", "delete", "pump-7", "--yes")).exit_code == 0
-    assert (await weft.run("device", "list")).stdout.strip() == "None."
+    assert (await weft.run("device", "list")).stdout == (
+        "No devices. Add one: weft device add pump-1\n"
+    )
 
 
 async def test_an_error_says_what_happened_and_what_to_do(weft: Shell) -> None:
@@ -112,3 +117,57 @@ async def test_another_tenant_is_acted_in_by_name(weft: Shell) -> None:
     await weft.run("--tenant", "north", "device", "add", "fan-1")
     assert "fan-1" in (await weft.run("--tenant", "north", "device", "list")).stdout
     assert "fan-1" not in (await weft.run("device", "list")).stdout
+
+
+async def test_a_name_that_is_nearly_right_is_suggested(weft: Shell) -> None:
+    """A slip of the finger costs one look, not a search."""
+    await weft.run("device", "add", "pump-7")
+    result = await weft.run("device", "show", "pumpp-7")
+    assert result.exit_code == 1
+    assert "Did you mean 'pump-7'?" in result.stderr
+
+
+async def test_a_tenant_that_is_not_there_is_no_empty_one(weft: Shell) -> None:
+    """A slip in --tenant must not look as if all devices were gone."""
+    result = await weft.run("--tenant", "nroth", "device", "list")
+    assert result.exit_code == 1
+    assert "weft tenant add nroth" in result.stderr
+
+
+async def test_a_mistake_in_a_rule_says_where_and_what_was_meant(
+    weft: Shell, tmp_path: Path
+) -> None:
+    """The operator mends the file without looking anything up."""
+    path = tmp_path / "rule.yaml"
+    path.write_text("name: hot\nwhen: temperature > 80\nseverity: majr\n")
+    result = await weft.run("rule", "add", str(path))
+    assert result.exit_code == 1
+    assert "severity" in result.stderr
+    assert "Did you mean 'major'?" in result.stderr
+
+
+async def test_a_key_gets_topic_rights_from_the_command_line(weft: Shell) -> None:
+    """Without writing JSON; the token stands alone in its line, once."""
+    right = "action=subscribe,filter=devices/+/telemetry"
+    made = await weft.run("key", "add", "line-3", "--grant", right)
+    assert made.exit_code == 0, made.output
+    assert sum(line.strip().startswith("weft_") for line in made.stdout.splitlines()) == 1
+    assert "devices/+/telemetry" in made.stdout
+
+
+async def test_history_that_is_no_text_goes_to_a_file_as_it_is(weft: Shell) -> None:
+    """Arrow is for programs; what is written is what the server sent."""
+    pytest.importorskip("pyarrow")
+    await weft.run("device", "add", "pump-7")
+    result = await weft.run("history", "show", "pump-7", "--format", "arrow")
+    assert result.exit_code == 0, result.output
+    assert result.stdout_bytes
+
+
+async def test_lists_that_are_kept_by_id_are_shown_newest_first() -> None:
+    """The alarm that has just risen is the first that one sees, whatever its id."""
+    assert set(NEWEST) < {operation.name for operation in TABLE}
+    items = [{"id": "a", "raised_at": "2026-03-01"}, {"id": "b", "raised_at": "2026-03-02"}]
+    page = sort_page({"items": items, "next": None}, "raised_at", 1)
+    assert page == {"items": [items[0]], "next": True}
+    assert page["items"][0]["id"] == "b"

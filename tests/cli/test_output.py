@@ -7,11 +7,30 @@ from weft.errors import NotFound
 
 
 def test_a_page_is_a_table_of_chosen_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    """With a word when there is more."""
+    """With a word when there is more, beside the table and not in it."""
     show({"items": [{"a": 1, "b": None, "c": "hidden"}], "next": "x"}, ("a", "b"))
+    captured = capsys.readouterr()
+    assert captured.out == "a\n1\n"
+    assert "There are more" in captured.err
+
+
+def test_an_empty_list_says_what_would_fill_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is only half an answer."""
+    show({"items": [], "next": None}, ("a",), "No pumps. Add one: weft device add pump-1")
+    show({"items": [], "next": None}, ("a",))
     out = capsys.readouterr().out
-    assert "hidden" not in out
-    assert "There are more" in out
+    assert out == "No pumps. Add one: weft device add pump-1\nThere are none.\n"
+
+
+def test_columns_without_a_place_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a narrow terminal somebody learns what is not shown, and how to see it."""
+    monkeypatch.setenv("COLUMNS", "12")
+    show({"items": [{"alarm_id": "x" * 10, "state": "active"}], "next": None}, ())
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[1] == "x" * 10
+    assert "No room for: state" in captured.err
 
 
 def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,10 +49,10 @@ def test_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_values_are_written_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    """Yes and no, lists with commas, documents as JSON, nothing as a dash."""
+    """Yes and no, lists with commas, documents in lines, nothing as a dash."""
     show({"on": True, "off": False, "list": ["a", "b"], "doc": {"x": 1}, "none": None}, ())
     out = capsys.readouterr().out
-    for part in ("yes", "no", "a, b", '"x": 1', "-"):
+    for part in ("yes", "no", "a, b", "x  1", "-"):
         assert part in out
     show(None, ())
     show("text", ())

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import click
+import pytest
 from click.testing import CliRunner
 
 from weft.cli.groups import COMMANDS, GROUPS
 from weft.cli.root import cli
+from weft.errors import ConfigurationError
 
 
 def test_help_names_all_commands() -> None:
@@ -33,3 +36,28 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_error_from_within_tasks_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port in use ends `weft up` with what happened and what to do, not with a traceback."""
+    busy = ConfigurationError("The port 8080 is in use.", remedy="Choose another one.")
+
+    @click.command("busy")
+    def command() -> None:
+        raise ExceptionGroup("outer", [ExceptionGroup("inner", [busy])])
+
+    monkeypatch.setattr("weft.cli.root.LazyGroup.get_command", lambda *_: command)
+    result = CliRunner().invoke(cli, ["busy"])
+    assert result.exit_code == 1
+    assert result.stderr == "The port 8080 is in use.\n  Choose another one.\n"
+
+
+def test_an_error_that_is_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug shows where it is, so that it can be reported."""
+
+    @click.command("broken")
+    def command() -> None:
+        raise ExceptionGroup("outer", [ConfigurationError("x"), KeyError("y")])
+
+    monkeypatch.setattr("weft.cli.root.LazyGroup.get_command", lambda *_: command)
+    assert isinstance(CliRunner().invoke(cli, ["broken"]).exception, ExceptionGroup)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from weft.api.operator import Operator, read_key
 from weft.errors import ConfigurationError, WeftError
@@ -21,6 +21,7 @@ from weft.supervision import SystemClock
 
 TIMEOUT_S = 60.0
 SERVER_FILE = "server.json"  # written by `weft up` at start
+MAIN = "main"  # the tenant that is made at first start
 
 
 class NoServer(WeftError):
@@ -39,6 +40,10 @@ class Refused(WeftError):
         super().__init__(detail, remedy=str(problem.get("remedy") or ""))
         self.status = status
         self.problem = problem
+
+    def with_remedy(self, remedy: str) -> "Refused":
+        """Return the same refusal with a better remedy."""
+        return Refused(self.status, {**self.problem, "remedy": remedy})
 
 
 class Received(NamedTuple):
@@ -79,19 +84,25 @@ class Client:
         body: bytes | None = None,
         content_type: str = "application/json",
         headers: dict[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Received:
         """Send a request below /api/v1; raise `Refused` for a problem."""
         sent = {"Authorization": f"Bearer {self._token}", "Accept": "*/*", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = content_type
-        connection = self._connection()
+        connection = self._connection(timeout_s)
         try:
             connection.request(method, "/api/v1" + path, body, sent)
             response = connection.getresponse()
             content = response.read()
+        except TimeoutError as error:
+            raise NoServer(
+                f"{self.url} has not answered within {timeout_s:.0f} s.",
+                remedy="Try again, or ask for less at a time.",
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise NoServer(
-                f"Nothing answers at {self.url}: {error}.",
+                f"Nothing answers at {self.url}: {_reason(error)}.",
                 remedy="Start it with `weft up`, or set WEFT_URL and WEFT_TOKEN.",
             ) from error
         finally:
@@ -104,7 +115,7 @@ class Client:
     @contextmanager
     def stream(self, path: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
         """Open an answer that goes on; raise `Refused` for a problem, `NoServer` when it breaks."""
-        connection = self._connection()
+        connection = self._connection(TIMEOUT_S)
         try:
             sent = {"Authorization": f"Bearer {self._token}", **headers}
             connection.request("GET", "/api/v1" + path, None, sent)
@@ -112,6 +123,11 @@ class Client:
             if response.status >= 400:
                 raise Refused(response.status, _problem(response.read()))
             yield response
+        except TimeoutError as error:
+            raise NoServer(
+                f"{self.url} has not answered within {TIMEOUT_S:.0f} s.",
+                remedy="Try again, or ask for less at a time.",
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise NoServer(
                 f"{self.url} does not answer: {error}.", remedy="Start it with `weft up`."
@@ -119,12 +135,16 @@ class Client:
         finally:
             connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
         if self._parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            return http.client.HTTPConnection(host, port, timeout=timeout_s)
         context = ssl.create_default_context(cafile=os.environ.get("WEFT_CA"))
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _problem(content: bytes) -> dict[str, Any]:
@@ -151,7 +171,20 @@ def find_client(data: Path, tenant: str) -> Client:
             f"No Weft runs on the data folder {data}.", remedy=f"Start one: weft up --data {data}"
         )
     operator = Operator(read_key(data), SystemClock())
-    return Client(_address(data), operator.make_token(TenantId(tenant)))
+    address = _address(data)
+    if tenant != MAIN:
+        _require_tenant(Client(address, operator.make_token(TenantId(MAIN))), tenant)
+    return Client(address, operator.make_token(TenantId(tenant)))
+
+
+def _require_tenant(client: Client, tenant: str) -> None:
+    """Raise unless there is such a tenant: in one that is not, all lists are empty."""
+    try:
+        client.send("GET", f"/tenants/{quote(tenant, safe='')}")
+    except Refused as refused:
+        raise refused.with_remedy(
+            f"See `weft tenant list`, or make it: weft tenant add {tenant}"
+        ) from refused
 
 
 def _address(data: Path) -> str:

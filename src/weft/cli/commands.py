@@ -6,7 +6,8 @@ fields as options; a document comes from a file or standard input.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,14 +17,20 @@ from msgspec.structs import replace
 
 from weft.api.operation import JSON, YAML, Command, Operation
 from weft.api.operations.table import TABLE
-from weft.cli.client import Client, Received, find_client
+from weft.cli.client import TIMEOUT_S, Client, Received, Refused, find_client
 from weft.cli.device_add import device_add
 from weft.cli.groups import GROUPS
-from weft.cli.output import show, show_json
+from weft.cli.layout import terminal_width
+from weft.cli.output import show, show_json, show_lines, tell_more
 from weft.cli.parameters import Parameter, parameters_of
 from weft.cli.sign_up import user_link
+from weft.cli.suggestions import suggest
+from weft.cli.views import VIEWS, View
+from weft.cli.words import EMPTY, EXAMPLES, NEWEST, SLOW, SLOW_TIMEOUT_S, help_of
 
 PAGE_MAX = 1000
+LIMIT = 100  # where none is asked for, as in the API
+SORTED_MAX = 10_000  # of a list that the API keeps by id and people read by time
 
 BY_HAND: dict[str, tuple[click.Command, ...]] = {"device": (device_add,), "user": (user_link,)}
 
@@ -52,20 +59,34 @@ def make_command(operation: Operation, command: Command) -> click.Command:
     by_name = {field.field: field for field in body}
     parameters += [_argument(by_name[name]) for name in command.arguments]
     options = [field for field in body if field.field not in command.arguments] + query
-    parameters += [_option(field, renames.get(field.field, field.field)) for field in options]
+    parameters += [
+        _option(operation.name, field, renames.get(field.field, field.field)) for field in options
+    ]
     if command.file:
-        parameters.append(click.Argument(["file"], type=click.Path(allow_dash=True)))
+        file_type = click.Path(allow_dash=True)
+        parameters.append(click.Argument(["file"], metavar="FILE", type=file_type))
     if operation.if_match:
         parameters.append(_version_option())
     if command.confirm:
         parameters.append(click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."))
-    parameters.append(click.Option(["--json", "as_json"], is_flag=True, help="For machines."))
+    parameters.append(
+        click.Option(["--json", "as_json"], is_flag=True, help="Answer for machines.")
+    )
     return click.Command(
         command.name,
         params=parameters,
         callback=_callback(operation, command, body, query),
-        help="\n\n".join(text for text in (operation.summary + ".", operation.description) if text),
+        help=_help_of(operation),
     )
+
+
+def _help_of(operation: Operation) -> str:
+    texts = [operation.summary + ".", operation.description]
+    if operation.command is not None and operation.command.file:
+        texts.append("FILE is YAML, or JSON if its name ends so; - reads standard input.")
+    if examples := EXAMPLES.get(operation.name):
+        texts.append("\b\nExample:\n" + "\n".join(f"  {line}" for line in examples))
+    return "\n\n".join(filter(None, texts))
 
 
 def _fields_of(struct: Any) -> list[Parameter]:
@@ -74,11 +95,23 @@ def _fields_of(struct: Any) -> list[Parameter]:
 
 def _argument(field: Parameter) -> click.Argument:
     return click.Argument(
-        [field.field], type=field.type, nargs=-1 if field.multiple else 1, required=field.required
+        [field.field],
+        metavar=_metavar(field),
+        type=field.type,
+        nargs=-1 if field.multiple else 1,
+        required=field.required,
     )
 
 
-def _option(field: Parameter, name: str) -> click.Option:
+def _metavar(field: Parameter) -> str:
+    if isinstance(field.type, click.Choice):
+        name = "|".join(field.type.choices)
+        return f"{{{name}}}..." if field.multiple else f"{{{name}}}"
+    name = "NAME=VALUE" if field.document else field.field.upper()
+    return f"{name}..." if field.multiple else name
+
+
+def _option(operation: str, field: Parameter, name: str) -> click.Option:
     text = name.replace("_", "-")
     return click.Option(
         [f"--{text}/--no-{text}" if field.flag else f"--{text}", field.field],
@@ -86,7 +119,7 @@ def _option(field: Parameter, name: str) -> click.Option:
         multiple=field.multiple,
         required=field.required and not field.multiple,
         default=None,
-        help=field.help,
+        help=field.help or help_of(operation, field.field),
     )
 
 
@@ -109,15 +142,56 @@ def _callback(
         content, content_type = _body(operation, command, body, given)
         route = operation.path.format_map({key: quote(text, safe="") for key, text in path.items()})
         asked = _given(query, given)
-        received = _send(client, operation, route, asked, (content, content_type, headers))
+        try:
+            with _waiting(operation.name):
+                received = _send(client, operation, route, asked, (content, content_type, headers))
+        except Refused as refused:
+            raise suggest(client, refused, command.group, path) from refused
         if given["as_json"] or ctx.obj["json"]:
-            show_json(received)
+            _for_machines(received)
         else:
-            show(received, command.columns)
+            _for_people(operation.name, command, received)
         if isinstance(received, dict) and received.get("intact") is False:
             ctx.exit(1)
 
     return run
+
+
+@contextmanager
+def _waiting(operation: str) -> Iterator[None]:
+    """Say on a terminal that something is being read that may take minutes."""
+    if operation in SLOW and sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415  only where it is seen
+
+        with Console(stderr=True).status("Reading what was kept; Ctrl-C gives up."):
+            yield
+    else:
+        yield
+
+
+def _for_machines(received: Any) -> None:
+    if isinstance(received, bytes):
+        _write_bytes(received)
+    else:
+        show_json(received)
+
+
+def _for_people(name: str, command: Command, received: Any) -> None:
+    empty = isinstance(received, dict) and received.get("items") == []
+    if isinstance(received, bytes):
+        _write_bytes(received)
+    elif name in VIEWS and isinstance(received, dict) and not empty:
+        view: View = VIEWS[name]
+        show_lines(view(received, terminal_width()))
+        tell_more(received)
+    else:
+        show(received, command.columns, EMPTY.get(name, ""))
+
+
+def _write_bytes(content: bytes) -> None:
+    if sys.stdout.isatty():
+        raise click.UsageError("That is no text: send it to a file, with >FILE.")
+    sys.stdout.buffer.write(content)
 
 
 def _headers(operation: Operation, version: int | None) -> dict[str, str]:
@@ -172,25 +246,43 @@ def _send(
         text = urlencode({key: _query_text(value) for key, value in more.items()})
         path = f"{route}?{text}" if text else route
         return client.send(
-            operation.method, path, body=content, content_type=content_type, headers=headers
+            operation.method,
+            path,
+            body=content,
+            content_type=content_type,
+            headers=headers,
+            timeout_s=SLOW_TIMEOUT_S if operation.name in SLOW else TIMEOUT_S,
         )
 
-    wanted = asked.get("limit")
-    if operation.method != "GET" or wanted is None or wanted <= PAGE_MAX:
+    wanted: int | None = asked.get("limit")
+    newest = NEWEST.get(operation.name)
+    if operation.method != "GET" or (newest is None and (wanted or 0) <= PAGE_MAX):
         return _value(once(asked))
-    page = _value(once(asked | {"limit": PAGE_MAX}))
+    read_max = SORTED_MAX if newest or wanted is None else wanted
+    page = _value(once(asked | {"limit": min(PAGE_MAX, read_max)}))
     items = page["items"]
-    while page["next"] and len(items) < wanted:
-        more = {"limit": min(PAGE_MAX, wanted - len(items)), "cursor": page["next"]}
+    while page["next"] and len(items) < read_max:
+        more = {"limit": min(PAGE_MAX, read_max - len(items)), "cursor": page["next"]}
         page = _value(once(asked | more))
         items += page["items"]
-    return {"items": items, "next": page["next"]}
+    page = {"items": items, "next": page["next"]}
+    return page if newest is None else sort_page(page, newest, wanted)
+
+
+def sort_page(page: dict[str, Any], field: str, limit: int | None) -> dict[str, Any]:
+    """Return the newest of a list that the API keeps by id."""
+    items = page["items"]
+    items.sort(key=lambda item: str(item[field]), reverse=True)
+    shown = items[: LIMIT if limit is None else limit]
+    return {"items": shown, "next": page["next"] or (len(items) > len(shown) or None)}
 
 
 def _value(received: Received) -> Any:
     if received.headers.get("content-type", JSON).startswith(JSON):
         return received.value
-    return received.content.decode()
+    if received.headers["content-type"].startswith("text/"):
+        return received.content.decode()
+    return received.content
 
 
 def _query_text(value: Any) -> str:

@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 import click
 
-from weft.cli.client import Client, find_client
-from weft.cli.output import show_json
+from weft.cli.client import Client, Refused, find_client
+from weft.cli.output import show_json, show_lines
+from weft.cli.views import CERTIFICATE_FILES, credential_lines
 
-FILES = (
-    ("ca.pem", "ca_pem"),
-    ("device.pem", "certificate_pem"),
-    ("device.key", "private_key_pem"),
+# Which endpoint takes certificates, and the setting that turns it on.
+TLS_SETTINGS = (
+    ("mqtts", "transports.mqtt.listen_tls=127.0.0.1:8883"),
+    ("https", "api.tls_listen=127.0.0.1:8443"),
 )
 
 
@@ -27,16 +28,21 @@ FILES = (
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the certificate's files; the device's name if left out.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
 @click.pass_context
 def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: Any) -> None:
     """Make a device with a credential, and show what to paste to connect it.
 
     The credential is shown once and kept nowhere in clear.
+
+    \b
+    Example:
+      weft device add pump-1
+      weft device add gate-1 --certificate --type gate
     """
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
     wanted = {"device_id": name, "label": options["label"], "type_name": options["type_name"]}
-    device = _post(client, "/devices", wanted)
+    device = _make(client, wanted)
     kind = "certificate" if options["certificate"] else "secret"
     path = f"/devices/{quote(device['device_id'], safe='')}/credentials"
     issued = _post(client, path, {"kind": kind, "label": "first"})
@@ -44,13 +50,23 @@ def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: An
         show_json({"device": device, **issued})
         return
     click.echo(f"Device {device['device_id']} is there.\n")
-    if issued["token"] is not None:
-        click.echo(f"Its token, shown this once:\n\n  {issued['token']}\n")
-    else:
+    if issued["token"] is None:
         _write_files(issued, out or Path(name))
-    for title, key in (("Python (paho-mqtt)", "python"), ("mosquitto", "mosquitto")):
-        click.echo(f"# {title}\n{issued['snippets'][key]}\n")
-    click.echo(f"# curl\n{issued['snippets']['curl']}")
+        _warn_without_tls(client)
+    show_lines(credential_lines(issued, in_files=True))
+
+
+def _make(client: Client, wanted: dict[str, Any]) -> Any:
+    try:
+        return _post(client, "/devices", wanted)
+    except Refused as refused:
+        if refused.problem.get("code") == "already_exists":
+            name = wanted["device_id"]
+            remedy = (
+                f"Give it another credential: weft credential add {name}; or choose a new name."
+            )
+            raise refused.with_remedy(remedy) from refused
+        raise
 
 
 def _post(client: Client, path: str, body: dict[str, Any]) -> Any:
@@ -59,8 +75,21 @@ def _post(client: Client, path: str, body: dict[str, Any]) -> Any:
 
 def _write_files(issued: dict[str, Any], folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, key in FILES:
+    for name, key in CERTIFICATE_FILES:
         path = folder / name
         path.touch(mode=0o600)
         path.write_text(issued[key])
     click.echo(f"Its certificate and key are in {folder}/ and nowhere else. There:\n")
+
+
+def _warn_without_tls(client: Client) -> None:
+    """Say so where nothing listens that takes a certificate: the snippets could not work."""
+    endpoints = client.send("GET", "/health").value["endpoints"]
+    missing = [setting for name, setting in TLS_SETTINGS if not endpoints.get(name)]
+    if len(missing) == len(TLS_SETTINGS):
+        settings = " ".join(f"--set {setting}" for setting in missing)
+        click.echo(
+            "No TLS listener is on yet, and a certificate needs one. Start Weft with\n\n"
+            f"  weft up {settings}\n",
+            err=True,
+        )

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from weft.cli.layout import record_lines, table, terminal_width, wrap
 from weft.errors import WeftError
 from weft.observability.log import escape_controls
 
@@ -16,61 +14,49 @@ EXIT_USAGE = 2
 EXIT_REFUSED = 1
 EXIT_NO_SERVER = 3
 
+NOTHING = "There are none."
+
 
 def show_json(value: Any) -> None:
     """Print a value for machines."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def show(value: Any, columns: Sequence[str]) -> None:
+def show(value: Any, columns: Sequence[str], empty: str = "") -> None:
     """Print a value for people: a page as a table, a record field by field."""
-    console = Console(highlight=False, soft_wrap=False)
     if value is None:
-        console.print("Done.")
+        click.echo("Done.")
     elif isinstance(value, dict) and isinstance(value.get("items"), list):
-        _show_page(console, value, columns)
+        _show_page(value, columns, empty)
     elif isinstance(value, dict):
-        _show_record(console, value)
+        show_lines(record_lines(value, terminal_width()))
     else:
-        console.print(Text(_text(value)))
+        show_lines(escape_controls(line) for line in str(value).splitlines())
 
 
-def _show_page(console: Console, page: dict[str, Any], columns: Sequence[str]) -> None:
+def show_lines(lines: Any) -> None:
+    """Print lines that are ready."""
+    for line in lines:
+        click.echo(line)
+
+
+def _show_page(page: dict[str, Any], columns: Sequence[str], empty: str) -> None:
     items = page["items"]
     if not items:
-        console.print("None.")
+        show_lines(wrap(empty or NOTHING, terminal_width()))
         return
-    names = columns or tuple(items[0])
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for item in items:
-        table.add_row(*(Text(_text(item.get(name))) for name in names))
-    console.print(table)
-    if page.get("next"):
-        console.print("There are more: ask with a larger --limit.", style="dim")
+    lines, left_out = table(items, columns or tuple(items[0]), terminal_width())
+    show_lines(lines)
+    if left_out:
+        names = ", ".join(name.replace("_", " ") for name in reversed(left_out))
+        click.echo(f"No room for: {names}. A wider terminal or --json shows all.", err=True)
+    tell_more(page)
 
 
-def _show_record(console: Console, record: dict[str, Any]) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in record.items():
-        table.add_row(name.replace("_", " "), Text(_text(value)))
-    console.print(table)
-
-
-def _text(value: Any) -> str:
-    """Write a value in a cell; what devices sent must not steer the terminal."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return escape_controls(", ".join(value))
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, indent=1) if value else "-"
-    return "\n".join(escape_controls(line) for line in str(value).splitlines()) or "-"
+def tell_more(answer: dict[str, Any]) -> None:
+    """Say so where a page is not the last."""
+    if "items" in answer and answer.get("next"):
+        click.echo("There are more: ask with a larger --limit.", err=True)
 
 
 def fail(error: WeftError) -> None:

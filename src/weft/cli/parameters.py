@@ -1,17 +1,19 @@
 """Parameters: how fields of an operation's Structs are written at the command line."""
 
 import json
+import re
 from enum import Enum
 from typing import Any
 
 import click
 from msgspec import NODEFAULT, Struct, UnsetType, inspect
 
+_MEMBERS = re.compile(r",(?=\w+=)")  # a comma in a value stays
 UNSET_TYPE = inspect.type_info(UnsetType)
 
 
 class JsonText(click.ParamType[Any]):
-    """A document: JSON, or NAME=VALUE for one member of an object."""
+    """A document: JSON, or NAME=VALUE for the members of an object, with commas between."""
 
     name = "json"
 
@@ -19,16 +21,20 @@ class JsonText(click.ParamType[Any]):
         """Read JSON; text that is no JSON behind an equals sign is itself."""
         if not isinstance(value, str):
             return value
-        name, equals, text = value.partition("=")
-        if equals and not value.lstrip().startswith(("{", "[", '"')):
-            try:
-                return {name: json.loads(text)}
-            except ValueError:
-                return {name: text}
+        if "=" in value and not value.lstrip().startswith(("{", "[", '"')):
+            return dict(map(_member, _MEMBERS.split(value)))
         try:
             return json.loads(value)
         except ValueError as error:
             self.fail(f"{value!r} is neither JSON nor NAME=VALUE: {error}", param, ctx)
+
+
+def _member(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 class Parameter(Struct, frozen=True):

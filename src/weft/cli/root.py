@@ -2,8 +2,9 @@
 
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -45,10 +46,27 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except WeftError as error:
-            output = importlib.import_module("weft.cli.output")
-            output.fail(error)
-            code = output.EXIT_NO_SERVER if error.code == "no_server" else output.EXIT_REFUSED
-            ctx.exit(code)
+            _end(ctx, error)
+        except BaseExceptionGroup as group:
+            errors = list(_leaves(group))
+            if not all(isinstance(error, WeftError) for error in errors):
+                raise
+            _end(ctx, errors[0])
+
+
+def _end(ctx: click.Context, error: WeftError) -> NoReturn:
+    output = importlib.import_module("weft.cli.output")
+    output.fail(error)
+    ctx.exit(output.EXIT_NO_SERVER if error.code == "no_server" else output.EXIT_REFUSED)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[Any]:
+    """Return the errors themselves: tasks wrap what ends them, each around the next."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

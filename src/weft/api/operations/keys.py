@@ -99,7 +99,12 @@ OPERATIONS: tuple[Operation, ...] = (
         secret=True,
         errors=(AlreadyExists,),
         example={"name": "erp", "scopes": ["devices:read", "telemetry:read"]},
-        command=Command("key", "add", arguments=("name",), renames=(("scopes", "scope"),)),
+        command=Command(
+            "key",
+            "add",
+            arguments=("name",),
+            renames=(("scopes", "scope"), ("grants", "grant")),
+        ),
     ),
     Operation(
         "get_key",

@@ -1,5 +1,6 @@
 """Operations on twins: what a device last told us, and what we want of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -8,6 +9,7 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, moment
 from weft.errors import NotFound
+from weft.model.device import Device, Field
 from weft.model.moments import to_rfc3339
 from weft.model.twin import Twin
 
@@ -17,6 +19,7 @@ class LatestView(Struct, frozen=True):
 
     value: Any
     at: Moment
+    unit: str = ""  # as the device type declares it
 
 
 class TwinView(Struct, frozen=True):
@@ -38,8 +41,12 @@ class DesiredPatch(Struct, frozen=True, forbid_unknown_fields=True):
     desired: dict[str, Any]
 
 
-def view_of(twin: Twin) -> TwinView:
-    """Show a twin."""
+Fields = Mapping[str, Field]
+
+
+def view_of(twin: Twin, declared: Fields | None = None) -> TwinView:
+    """Show a twin; with the units that its type declares, where those are given."""
+    units = {key: field.unit for key, field in (declared or {}).items()}
     return TwinView(
         device_id=twin.device_id,
         version=twin.version,
@@ -48,11 +55,18 @@ def view_of(twin: Twin) -> TwinView:
         desired_version=twin.desired_version,
         delta=twin.delta(),
         telemetry={
-            key: LatestView(latest.value, to_rfc3339(latest.at))
+            key: LatestView(latest.value, to_rfc3339(latest.at), units.get(key, ""))
             for key, latest in twin.telemetry.items()
         },
         last_seen_at=moment(twin.last_seen_at),
     )
+
+
+def _declared(services: Services, device: Device) -> Fields:
+    if device.type_name is None:
+        return {}
+    found = services.types.find(device.tenant, device.type_name)
+    return {} if found is None else found.telemetry
 
 
 async def get_twin(services: Services, call: Call) -> Reply:
@@ -60,7 +74,7 @@ async def get_twin(services: Services, call: Call) -> Reply:
     tenant = call.principal.tenant
     device = services.devices.get(tenant, call.path["device_id"])
     twin = services.twins.get(tenant, device.device_id)
-    return Reply(view_of(twin), headers=_etag(twin))
+    return Reply(view_of(twin, _declared(services, device)), headers=_etag(twin))
 
 
 async def update_twin(services: Services, call: Call) -> Reply:
@@ -73,7 +87,7 @@ async def update_twin(services: Services, call: Call) -> Reply:
     twin = await services.twins.desire(
         call.principal, device.device_id, call.body.desired, version=version
     )
-    return Reply(view_of(twin), headers=_etag(twin))
+    return Reply(view_of(twin, _declared(services, device)), headers=_etag(twin))
 
 
 def _etag(twin: Twin) -> tuple[tuple[bytes, bytes], ...]:

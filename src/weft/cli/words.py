@@ -1,0 +1,117 @@
+"""Words: what the command line says beyond the table: examples, options, and next steps.
+
+A list that is empty says what would fill it; an option says what it takes. A test holds
+these to the table, so that no command is without them.
+"""
+
+# An empty list: what that means, and the next step.
+EMPTY: dict[str, str] = {
+    "get_device_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
+    "get_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
+    "list_alarms": "No alarms. Rules raise them: weft rule list",
+    "list_attempts": "Nobody has tried to connect as this device since the start. What to paste "
+    "on the device: weft credential add DEVICE",
+    "list_audit": "No such act is in the audit. All of it: weft audit list",
+    "list_connections": "Nobody is connected. Add a device: weft device add pump-1",
+    "list_connectors": "No connectors. They are made in the configuration, as "
+    "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
+    "list_credentials": "No credentials, so this device cannot connect. Give it one: "
+    "weft credential add DEVICE",
+    "list_devices": "No devices. Add one: weft device add pump-1",
+    "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
+    "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
+    "weft rule list",
+    "list_rejections": "No message was refused.",
+    "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "
+    "weft rule add FILE",
+    "list_rule_versions": "No versions of this rule are kept.",
+    "list_tenants": "No tenants. Make one: weft tenant add north",
+    "list_types": "No device types. Save one: weft type save pump pump.yaml",
+    "list_users": "Nobody has signed up yet. Make a one-time link: weft user link",
+    "list_work_orders": "No work orders. Rules with a work_order action ask for them: "
+    "weft rule list",
+}
+
+# What one would type, where that is not plain from the usage.
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "cut_connection": ("weft connection cut 5",),
+    "create_key": (
+        "weft key add erp --scope devices:read --scope telemetry:read",
+        "weft key add line-3 --grant action=subscribe,filter=devices/+/telemetry",
+    ),
+    "create_rule": ("weft rule add too-hot.yaml", "weft rule add - <too-hot.yaml"),
+    "create_tenant": ('weft tenant add north --name "Northern plant" --quotas devices=500',),
+    "get_device_history": (
+        "weft history show pump-1 --keys temperature --bucket 1m --aggregates mean,max",
+        "weft history show pump-1 --start 2026-03-01T00:00:00Z --format csv >pump-1.csv",
+    ),
+    "get_history": ("weft history read --devices pump-1,pump-2 --keys temperature --bucket 1h",),
+    "get_lineage": (
+        "weft lineage show sample 2781",
+        "weft lineage show work_order 70e91634-466d-58b9-a965-6b32d04e8a9c",
+    ),
+    "invite_user": ("weft user invite operator",),
+    "issue_credential": (
+        "weft credential add pump-1",
+        "weft credential add pump-1 --kind certificate",
+    ),
+    "list_audit": ("weft audit list --target device:pump-1",),
+    "list_rejections": ("weft rejection list --device pump-1",),
+    "move_device": ("weft device move pump-1 suspended",),
+    "redrive_rejection": ("weft rejection redrive 1160",),
+    "replay_rule": ("weft rule replay too-hot --start 2026-03-01T00:00:00Z",),
+    "save_type": ("weft type save pump pump.yaml",),
+    "set_user_roles": ("weft user roles anna operator viewer",),
+    "try_rule": ("weft rule try too-hot.yaml --start 2026-03-01T00:00:00Z",),
+    "update_device": ('weft device update pump-1 --label "Cooling pump" --attributes hall=2',),
+    "update_twin": ("weft twin desire pump-1 interval_s=10",),
+}
+
+# What an option takes, where the table does not say it. A field, or an operation's field.
+HELP: dict[str, str] = {
+    "action": "Acts of this kind only, as alarm.clear.",
+    "actor": "Acts of this person, key or rule only.",
+    "alarm": "Of this alarm only.",
+    "attributes": "A fact, as hall=2; again for more; hall=null removes it.",
+    "code": "Refused for this reason only, as payload_invalid.",
+    "comment": "Why, for those who read it later.",
+    "descending": "Newest first.",
+    "device": "Of this device only.",
+    "devices": "A device; again or with commas for more.",
+    "grants": "A topic right, as action=subscribe,filter=devices/+/telemetry; again for more.",
+    "kind": "What it proves itself with; a secret if left out.",
+    "label": "What people call it.",
+    "life_s": "How many seconds it is good.",
+    "lifecycle": "In this state only.",
+    "limit": "How many at most.",
+    "name": "What people call it.",
+    "quotas": "A limit, as devices=500; again for more.",
+    "rule": "Of this rule only.",
+    "scopes": "What it may do, as devices:read; again for more.",
+    "severity": "Of this severity only.",
+    "start": "RFC 3339; from the oldest kept message if left out.",
+    "end": "RFC 3339; to now if left out.",
+    "state": "In this state only.",
+    "target": "Acts on this only, as device:pump-1.",
+    "type_name": "The device type it follows.",
+    "verify_audit.sequence": "Of a head that was kept elsewhere (weft audit head).",
+    "verify_audit.hash": "Of that head.",
+    "verify_audit.at": "Of that head.",
+    "verify_audit.signature": "Of that head.",
+}
+
+# Lists that the API keeps by id, and that people read newest first: by this field.
+NEWEST: dict[str, str] = {
+    "list_alarms": "raised_at",
+    "list_outbox": "created_at",
+    "list_work_orders": "created_at",
+}
+
+# These read the whole journal or audit: they are waited for, and say so.
+SLOW = frozenset({"replay_rule", "try_rule", "verify_audit"})
+SLOW_TIMEOUT_S = 3600.0
+
+
+def help_of(operation: str, field: str) -> str:
+    """Return what an option of an operation takes; empty if nothing is said."""
+    return HELP.get(f"{operation}.{field}") or HELP.get(field, "")
