@@ -43,8 +43,8 @@ PAGES = sorted(
     ]
 )
 DEFAULT_PORTS = (8080, 1883, 8443, 8883, 8090)
-BLOCK_S = 40.0
-TERMINAL_S = 20.0
+BLOCK_S = 60.0
+TERMINAL_S = 40.0
 
 _FENCE = re.compile(r"^(`{3,})(\w*) *(.*)$")
 
@@ -99,7 +99,6 @@ class Reader:
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
-            "COLUMNS": "120",
             "WEFT_API__LISTEN": f"127.0.0.1:{self.ports['8080']}",
             "WEFT_TRANSPORTS__MQTT__LISTEN": f"127.0.0.1:{self.ports['1883']}",
         }
@@ -197,7 +196,7 @@ class Terminal:
         self._process = subprocess.Popen(
             ["bash", "-ec", text],
             cwd=environment.get("PWD", folder),
-            env=environment | {"PYTHONUNBUFFERED": "1"},
+            env=environment | {"PYTHONUNBUFFERED": "1", "COLUMNS": "300"},
             stdout=self._output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

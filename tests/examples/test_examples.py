@@ -17,7 +17,7 @@ from weft.registry.documents import read_document
 from weft.rules.documents import read_rule
 
 EXAMPLES = ROOT / "examples"
-WAIT_S = 20.0
+WAIT_S = 40.0
 SEND = "python examples/device_http.py --url http://127.0.0.1:8080 --count 1"
 FOLLOW = "python examples/follow_live.py --url http://127.0.0.1:8080 --kinds telemetry"
 
