@@ -92,6 +92,7 @@ async def test_a_backup_under_load_has_all_that_was_acknowledged_before(tmp_path
         text=f"{PASSPHRASE}\n",
     )  # fmt: skip
     assert restored.exit_code == 0, restored.output
+    assert "revoke it again" in restored.output
 
     async with serving(new) as weft:
         for name in DEVICES:
@@ -169,3 +170,27 @@ def test_a_folder_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
     found = weft_command(tmp_path, "backup", str(tmp_path / "b.tar.gz"))
     assert found.exit_code == 1
     assert "no data folder" in found.output
+
+
+async def test_an_interrupted_backup_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while it packs: neither half a backup nor a snapshot stays."""
+    data, file = tmp_path / "data", tmp_path / "b.tar.gz"
+    await make_folder(data, 1)
+
+    def interrupt(_self: object, *_arguments: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("weft.cli.backup.Progress.update", interrupt)
+    made = await asyncio.to_thread(
+        weft_command, data, "backup", str(file), "--key-file", str(tmp_path / "backup.key")
+    )
+    assert made.exit_code == 1
+    assert "Aborted" in made.output
+    assert not list_of(file.parent, "b.tar.gz")
+    assert not list_of(data / "backups", "")
+
+
+def list_of(folder: Path, name: str) -> list[Path]:
+    return [path for path in folder.iterdir() if name in path.name]

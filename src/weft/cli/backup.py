@@ -6,10 +6,13 @@ acknowledged before, opens only with its passphrase or key file, and is never wr
 """
 
 import asyncio
+import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -34,13 +37,14 @@ from weft.app.stores import open_stores
 from weft.cli.client import NoServer
 from weft.cli.output import show_json
 from weft.cli.server import find_server, operator_client
-from weft.errors import AlreadyExists, Invalid, NotFound, StorageError
+from weft.errors import AlreadyExists, Invalid, NotFound, StorageError, Unavailable
 from weft.history.settings import HistorySettings
 from weft.model.ids import new_id
 from weft.model.moments import to_rfc3339
 from weft.supervision import SystemClock
 
 POLL_S = 0.2
+NICE = 10
 
 DATA_OPTION = click.option(
     "--data", type=click.Path(path_type=Path), help="The data folder (./weft-data)."
@@ -81,7 +85,7 @@ def backup(
     snapshot = _snapshot(folder)
     try:
         with _progress("Packing") as tell:
-            manifest = pack(snapshot, file, secret, tell)
+            manifest = _pack_quietly(snapshot, file, secret, tell)
     finally:
         shutil.rmtree(snapshot, ignore_errors=True)
     _report(ctx, "backed up", file, manifest)
@@ -119,6 +123,7 @@ def restore_command(
         manifest = restore(file, data, secret, tell)
     _report(ctx, "restored", data, manifest)
     if not ctx.obj["json"]:
+        click.echo("What was revoked or deleted after that moment is back: revoke it again.")
         click.echo(f"Start it: weft up --data {data}")
 
 
@@ -189,6 +194,26 @@ async def _copy_directly(folder: Path) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         raise
     return target
+
+
+def _pack_quietly(snapshot: Path, file: Path, secret: Secret, tell: Tell) -> Manifest:
+    """Pack in a thread of low priority: the server beside it goes first."""
+    stop = threading.Event()
+
+    def lower() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread, on Linux
+
+    def told(done: int, total: int) -> None:
+        if stop.is_set():
+            raise Unavailable("The backup was interrupted.")
+        tell(done, total)
+
+    with ThreadPoolExecutor(1, initializer=lower if sys.platform == "linux" else None) as pool:
+        try:
+            return pool.submit(pack, snapshot, file, secret, told).result()
+        except BaseException:
+            stop.set()  # Ctrl-C: the thread removes what it has written
+            raise
 
 
 # --- what it says --------------------------------------------------------------------------
