@@ -55,7 +55,7 @@ async def test_damage_is_told_then_mended_then_well(tmp_path: Path) -> None:
         assert "Say --yes" in unasked.output
         mended = weft_command(tmp_path, "doctor", "--repair", "--yes", *OPTIONS)
         assert mended.exit_code == 0, mended.output
-        assert "position 4 (1 messages)" in mended.output
+        assert "position 4 (1 message)" in mended.output
         assert "damaged-1" in mended.output
         again = weft_command(tmp_path, "doctor", "--repair", "--yes", *OPTIONS)
         assert "Nothing was damaged" in again.output

@@ -19,7 +19,7 @@ async def test_a_damaged_message_is_dropped_and_named_and_the_rest_goes_on(tmp_p
     report = await asyncio.to_thread(repair_folder, data)
     assert report.positions_dropped == ((2, 2),)
     said = "\n".join(told_of(report))
-    assert "Dropped from the journal: position 2 (1 messages)." in said
+    assert "Dropped from the journal: position 2 (1 message)." in said
     assert f"{data}/damaged-1" in said
     rebuilt = await rebuild_history(config(), DataFolder(data))
     assert rebuilt.position == 5

@@ -81,7 +81,8 @@ def told_of(report: RepairReport) -> Iterator[str]:
     for first, last in report.positions_dropped:
         count = last - first + 1
         span = f"position {first}" if count == 1 else f"positions {first} to {last}"
-        yield f"Dropped from the journal: {span} ({count:,} messages)."
+        messages = "1 message" if count == 1 else f"{count:,} messages"
+        yield f"Dropped from the journal: {span} ({messages})."
     for record in report.records_dropped:
         yield f"Dropped from the records: {record}."
     if not report.positions_dropped and not report.records_dropped:
