@@ -296,12 +296,19 @@ def require_weft_command(words: list[str], where: str) -> None:
         assert not option.startswith("--") or option in known, f"{where}: no option {option}"
 
 
+def without_blocks(page: Path) -> str:
+    """Return the text of a page between its code blocks."""
+    return re.sub(r"(?ms)^( *)```.*?^\1```", "", page.read_text("utf-8"))
+
+
 def links_of(page: Path) -> Iterator[str]:
-    """Yield the targets of relative links of a page, without code blocks."""
-    text = re.sub(r"(?ms)^( *)```.*?^\1```", "", page.read_text("utf-8"))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    """Yield the targets of relative links of a page."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page)):
         if not re.match(r"[a-z]+:|#", target):
             yield target.partition("#")[0]
 
 
-__all__ = ["PAGES", "ROOT", "Block", "Reader", "blocks_of", "links_of"]
+def code_of(page: Path) -> Iterator[str]:
+    """Yield what stands in backticks within the text of a page, on one line."""
+    for text in re.findall(r"(?<!`)`([^`]+)`(?!`)", without_blocks(page)):
+        yield " ".join(text.split())

@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import pytest
-from tests.docs.support import Reader, as_pattern, blocks_of, first_missing, links_of
+from tests.docs.support import (
+    Reader,
+    as_pattern,
+    blocks_of,
+    code_of,
+    first_missing,
+    links_of,
+)
 
 
 def page_of(folder: Path, text: str) -> Path:
@@ -86,3 +93,9 @@ def test_links_of_a_page_are_those_of_its_text(tmp_path: Path) -> None:
     """Links in code and to other places are not followed."""
     page = page_of(tmp_path, "[a](b.md#c) [d](https://e) [f](#g)\n~~~text\n[h](i.md)\n~~~\n")
     assert list(links_of(page)) == ["b.md"]
+
+
+def test_code_within_the_text_is_found_over_the_end_of_a_line(tmp_path: Path) -> None:
+    """A command is broken where the line ends; it is still one command."""
+    page = page_of(tmp_path, "a `weft rule\nlist` and ``x`` `y`\n~~~bash\n`date`\n~~~\n")
+    assert list(code_of(page)) == ["weft rule list", "y"]
