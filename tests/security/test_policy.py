@@ -59,7 +59,9 @@ DEVICE_TOPICS = [
     ("topic.subscribe", "#", False),
     ("topic.subscribe", "devices/#", False),
     ("topic.subscribe", "devices/+/commands/#", False),
-    ("topic.subscribe", "devices/pump-7/#", False),
+    ("topic.subscribe", "devices/pump-7/#", True),
+    ("topic.receive", "devices/pump-7/telemetry", True),
+    ("topic.subscribe", "devices/pump-7", False),
     ("topic.subscribe", "$share/g/devices/+/telemetry", False),
 ]
 

@@ -33,8 +33,7 @@ _DEVICE_TOPICS = TopicRights(
         Grant(Direction.PUBLISH, "properties/reported"),
         Grant(Direction.PUBLISH, "events/+"),
         Grant(Direction.PUBLISH, "commands/+/result"),
-        Grant(Direction.SUBSCRIBE, "properties/desired"),
-        Grant(Direction.SUBSCRIBE, "commands/#"),
+        Grant(Direction.SUBSCRIBE, "#"),  # all of its own: `devices/me/#` is what people try first
     )
 )
 _NO_TOPICS = TopicRights(())
