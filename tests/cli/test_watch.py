@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.cli.platform import make_device, make_folder, send, serving, weft_command
 
 from weft.cli.client import NoServer, Refused
-from weft.cli.watch import PAUSES_S, Watcher, draw
+from weft.cli.watch import OPEN_ALARMS, OPEN_ORDERS, PAUSES_S, Watcher, draw
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,21 @@ async def test_the_screen_is_drawn_from_records_and_events(tmp_path: Path) -> No
         await asyncio.to_thread(draw, watcher, 2, console)
     assert "pump-1" in output.getvalue()
     assert "2 messages" in output.getvalue()
+
+
+async def test_open_records_are_read_by_their_state(tmp_path: Path) -> None:
+    """A thousand cleared alarms do not hide the one that is open."""
+    async with serving(tmp_path):
+        watcher = Watcher(tmp_path, "main")
+        found = await asyncio.to_thread(
+            lambda: (
+                watcher.records("/alarms", OPEN_ALARMS)
+                + watcher.records("/work-orders", OPEN_ORDERS)
+            )
+        )
+    assert found == []
+    assert "cleared" not in OPEN_ALARMS
+    assert not {"closed", "cancelled"} & set(OPEN_ORDERS)
 
 
 async def test_a_refusal_and_a_missing_server_end_it(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ def message(device: str, data: Any, position: int = 1) -> dict[str, Any]:
 
 
 def alarm(name: str, state: str = "active") -> dict[str, Any]:
-    return {"alarm_id": name, "device_id": "pump-1", "state": state, "severity": "major"}
+    return {
+        "alarm_id": name, "device_id": "pump-1", "state": state, "severity": "major",
+        "raised_at": f"2026-11-23T07:00:0{name[1:]}Z",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,20 @@ from rich.live import Live
 from weft.cli.client import NoServer, Refused, find_client
 from weft.cli.events import EventReader, ServerSent
 from weft.cli.watch_screen import json_line, plain_line, screen
-from weft.cli.watching import RECORDS_MAX, Watched
+from weft.cli.watching import Watched
+from weft.model.alarm import AlarmState, WorkOrderState
 
 PAUSES_S = (0.2, 1.0, 2.0, 5.0)  # between tries to connect again; the last one repeats
 CHUNK_BYTES = 65_536
 REFRESH_PER_S = 4
+RECORDS_READ = 500  # of each state; of these the newest are shown
+OPEN_ALARMS = (AlarmState.ACTIVE, AlarmState.ACKNOWLEDGED)
+OPEN_ORDERS = (
+    WorkOrderState.REQUESTED,
+    WorkOrderState.OPEN,
+    WorkOrderState.IN_PROGRESS,
+    WorkOrderState.FAILED,
+)
 
 Event = tuple[str, str, dict[str, Any]]  # kind, id, data
 
@@ -84,10 +93,13 @@ class Watcher:
                     if event.kind != "end":
                         yield _decoded(event)
 
-    def records(self, path: str) -> list[dict[str, Any]]:
-        """Return the newest records of a list."""
-        answer = find_client(self._data, self._tenant).send("GET", f"{path}?limit={RECORDS_MAX}")
-        return list(answer.value["items"])
+    def records(self, path: str, states: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the records of a list that are in one of these states."""
+        client = find_client(self._data, self._tenant)
+        asked = [urlencode({"state": state, "limit": RECORDS_READ}) for state in states]
+        return [
+            one for query in asked for one in client.send("GET", f"{path}?{query}").value["items"]
+        ]
 
 
 def _decoded(event: ServerSent) -> Event:
@@ -142,7 +154,9 @@ def draw(watcher: Watcher, count: int | None, console: Console | None = None) ->
     watched = Watched()
 
     def opened() -> None:
-        watched.load(watcher.records("/alarms"), watcher.records("/work-orders"))
+        watched.load(
+            watcher.records("/alarms", OPEN_ALARMS), watcher.records("/work-orders", OPEN_ORDERS)
+        )
 
     seen = 0
     with Live(

@@ -56,13 +56,13 @@ class Watched:
         self.missed = 0
 
     def load(self, alarms: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]) -> None:
-        """Take records as they stand, at the start and after a gap; the newest come first."""
+        """Take records as they stand, at the start and after a break; the newest are kept."""
         with self.lock:
             self.alarms.clear()
             self.orders.clear()
-            for alarm in reversed([*alarms]):
+            for alarm in sorted(alarms, key=lambda one: str(one["raised_at"])):
                 self._alarm(alarm)
-            for order in reversed([*orders]):
+            for order in sorted(orders, key=lambda one: str(one["created_at"])):
                 self._order(order)
 
     def take(self, kind: str, data: Mapping[str, Any], now_s: int) -> None:
