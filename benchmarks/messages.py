@@ -5,7 +5,7 @@ QoS 1, about 90 bytes of JSON with three values. Mosquitto hands it to one subsc
 keeps nothing; Weft decodes and checks it, has it on disk before each acknowledgement, and
 keeps twin, history and ten rules up to date.
 
-    python benchmarks/messages.py [--rate 30000] [--seconds 20] [--connections 1000] [--no-mosquitto]
+    scripts/bench messages [--rate 30000] [--seconds 20] [--connections 1000] [--no-mosquitto]
 
 `--profile FILE` has py-spy record the server's stacks meanwhile.
 """
