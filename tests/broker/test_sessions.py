@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.broker.support import ALICE, BrokerSettings, FakeLink, Station
 
 from weft.broker import Delivery, Session
+from weft.broker.sessions import BURST_BYTES
 
 
 async def subscribed(
@@ -426,3 +427,23 @@ TestSubscriberModel.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+async def test_large_messages_leave_few_at_a_time() -> None:
+    """A reader is found to be slow before its whole queue stands in the socket's buffer."""
+    station = Station()
+    session, link = await station.connect()
+    await station.subscribe(session, "#", qos=1)
+    link.writable = False
+    for _ in range(8):
+        station.publish("firmware", b"x" * BURST_BYTES, qos=1)
+    bursts: list[int] = []
+
+    def send(deliveries: Any) -> None:
+        bursts.append(len(deliveries))
+        link.writable = len(bursts) < 3
+
+    link.writable, link.send = True, send  # type: ignore[method-assign]  # counts
+    station.broker.resume(session)
+    assert bursts == [1, 1, 1]
+    assert len(session.queue) == 5

@@ -164,3 +164,17 @@ async def test_closing_hands_over_what_there_is() -> None:
     await history.close()
     assert store.appends == 1
     assert store.position == 2
+
+
+async def test_a_message_of_many_readings_weighs_as_many() -> None:
+    """A day of minutes in one message, sent by a thousand devices: the door closes in time."""
+    store = FailingStore(failures=1)
+    history = make(store)
+    readings = [Reading(T0 + number, {"t": 1.0}) for number in range(1_000)]
+    history.apply(Committed(1, [Envelope(ROUTE, T0, b"")], [readings]))
+    assert history.backlog == 1_000
+    with pytest.raises(StorageError):
+        await history.flush()
+    assert history.backlog == 1_000
+    await history.flush()
+    assert history.backlog == 0

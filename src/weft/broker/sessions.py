@@ -30,6 +30,7 @@ log = get_logger(__name__)
 PACKET_IDS = 65_535
 RIGHTS_CACHED = 4_096
 BURST = 256  # handed to a link before it is asked again whether it keeps up
+BURST_BYTES = 256 * 1024  # of payload, likewise: one message of the largest, or all small ones
 
 
 class Common(Struct, eq=False):
@@ -204,8 +205,10 @@ class Session:
         if self._resend:
             return bool(outgoing)
         queue = self.queue
-        while queue and len(outgoing) < BURST and link.writable:
+        size = 0
+        while queue and len(outgoing) < BURST and size < BURST_BYTES and link.writable:
             item = queue[0]
+            size += len(item.message.payload)
             if item.qos and not self._has_room():
                 break
             self._take(queue.popleft())
