@@ -22,7 +22,7 @@ from tests.rules.support import (
 
 from weft.model.alarm import AlarmState, OutboxState, WorkOrderState
 from weft.model.ids import DeviceId
-from weft.model.message import Operation
+from weft.model.message import REDRIVEN, Committed, Operation
 from weft.model.telemetry import Reading
 from weft.rules.engine import Chunks
 from weft.rules.state import Row
@@ -123,6 +123,22 @@ async def test_a_buffered_hour_is_judged_by_its_own_time() -> None:
     assert alarm.cleared_at == START + 140 * S
 
 
+async def test_what_stands_before_a_message_that_breaks_us_is_looked_at_once() -> None:
+    """The pipeline gives the batch again, message by message; no step is taken twice."""
+    plant, line = Plant(), Line()
+    await plant.rules.create(ALICE, hot())
+    parts = [line.say(number, {"temperature": 99.0}) for number in range(3)]
+    parts[1].decoded = [[object()]]
+    whole = Committed(1, [one.envelopes[0] for one in parts], [one.decoded[0] for one in parts])
+    with pytest.raises(AttributeError):
+        plant.engine.apply(whole)
+    assert plant.engine.applied == 1
+    with pytest.raises(AttributeError):
+        plant.engine.apply(parts[1])
+    plant.engine.apply(parts[2])
+    assert plant.engine.applied == 3
+
+
 async def test_late_samples_neither_raise_nor_clear() -> None:
     """A sample from before the newest is history, not news."""
     plant = Plant()
@@ -133,6 +149,21 @@ async def test_late_samples_neither_raise_nor_clear() -> None:
     await plant.hear(12, {"temperature": 95.0})
     await plant.hear(11, {"temperature": 20.0}, received=13)
     assert [one.state for one in await plant.raised()] == [AlarmState.ACTIVE]
+
+
+async def test_a_clock_that_was_set_back_makes_nothing_late() -> None:
+    """Our own clock was an hour ahead; rules are not blind until it has caught up."""
+    plant, line = Plant(), Line()
+    await plant.rules.create(ALICE, hot())
+    plant.engine.apply(line.say(3_700, {"temperature": 20.0}))
+    redriven = line.say(50, {"temperature": 99.0})
+    redriven.envelopes[0].session = REDRIVEN
+    plant.engine.apply(redriven)
+    await plant.engine.checkpoint()
+    assert await plant.alarms.list(MAIN) == []
+    plant.engine.apply(line.say(100, {"temperature": 99.0}))
+    await plant.engine.checkpoint()
+    assert len(await plant.alarms.list(MAIN)) == 1
 
 
 async def test_a_clock_in_the_future_makes_nothing_late() -> None:

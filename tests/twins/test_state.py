@@ -24,7 +24,7 @@ readings = st.lists(
 @given(st.lists(readings, max_size=4))
 def test_the_newest_value_of_each_key_counts(rounds: list[list[tuple[int, Any, bool]]]) -> None:
     """Whatever the order of arrival, the shapes and the moments of merging."""
-    state = TwinState(Reported())
+    state = TwinState(Reported(last_seen_at=10))
     expected: dict[str, tuple[int, int]] = {}
     for batch in rounds:
         for at, values, typed in batch:
@@ -37,7 +37,7 @@ def test_the_newest_value_of_each_key_counts(rounds: list[list[tuple[int, Any, b
 
 
 def test_a_late_value_does_not_overwrite_a_newer_one() -> None:
-    state = TwinState(Reported())
+    state = TwinState(Reported(last_seen_at=10))
     state.note([Reading(10, {"a": 1})])
     state.merge()
     state.note([Reading(5, {"a": 2, "b": 3})])
@@ -62,7 +62,7 @@ def test_rfc_7396_examples_hold() -> None:
 
 def test_readings_that_nobody_looks_at_are_worked_in_before_they_fill_the_memory() -> None:
     """A thousand readings in one message, and the disk takes no checkpoint for a while."""
-    state = TwinState(Reported())
+    state = TwinState(Reported(last_seen_at=NOTED_MAX * 4))
     for start in range(0, NOTED_MAX * 3, 1_000):
         state.note([Reading(at, {"a": at}) for at in range(start, start + 1_000)])
     assert len(state._noted) <= NOTED_MAX

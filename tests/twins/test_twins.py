@@ -5,7 +5,7 @@ import pytest
 from weft.backends.memory.records import MemoryRecords
 from weft.errors import QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import Committed, Envelope, Operation, Route
+from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.security.audit import Audit
@@ -172,3 +172,23 @@ async def test_a_twin_grows_no_further_than_it_may() -> None:
     twins.require_room(ACME, PUMP, {"a": None, "b": "x" * size})
     twins.apply(reported(2, b="x" * size))
     twins.require_room(ACME, PUMP, {"b": None})  # out of room, and still smaller than before
+
+
+async def test_a_clock_that_was_set_back_does_not_hide_what_comes_now() -> None:
+    """The machine started with a wrong clock, an hour ahead; the dashboard shows today's values."""
+    twins = await make()
+    twins.apply(telemetry(1, 3_700, temperature=1))
+    assert twins.get(ACME, PUMP).telemetry["temperature"].value == 1
+    twins.apply(telemetry(2, 100, temperature=2))
+    assert twins.get(ACME, PUMP).telemetry["temperature"].value == 2
+
+
+async def test_what_is_redriven_neither_outdates_nor_was_seen_now() -> None:
+    """Yesterday's message goes in as of yesterday: the device has spoken since."""
+    twins = await make()
+    twins.apply(telemetry(1, 100, temperature=1))
+    again = telemetry(2, 50, temperature=2)
+    again.envelopes[0].session = REDRIVEN
+    twins.apply(again)
+    twin = twins.get(ACME, PUMP)
+    assert (twin.telemetry["temperature"].value, twin.last_seen_at) == (1, 100)

@@ -15,7 +15,14 @@ from weft.errors import (
 from weft.ingest.gate import Gate, GateSession
 from weft.ingest.pipeline import CommitFuture, Pipeline
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import Envelope, Operation, PublishProperties, RejectionReason, Route
+from weft.model.message import (
+    REDRIVEN,
+    Envelope,
+    Operation,
+    PublishProperties,
+    RejectionReason,
+    Route,
+)
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock
 
@@ -101,6 +108,7 @@ class Ingest:
             message.payload,
             message.qos,
             message.retain,
+            session=REDRIVEN,
         )
         self._pipeline.add(envelope, decoded)
         return await self._committed()

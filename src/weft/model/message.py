@@ -12,6 +12,8 @@ from msgspec import Struct, field
 
 from weft.model.ids import DeviceId, TenantId
 
+REDRIVEN = "redrive"  # as `Envelope.session`: it was refused before, and keeps its old moment
+
 
 class Operation(IntEnum):
     """What a message asks for, whatever the protocol and dialect it came by."""

@@ -11,6 +11,9 @@ The words, precisely:
   clock in the future cannot make all its later samples late.
 - A sample older than the newest one of its device is late: it is kept in history and
   neither raises nor clears. One of the same moment counts.
+- A sample received before the newest one was received is not late: our own clock was set
+  back, and rules that waited for it to catch up would be blind. One that was refused before
+  and is redriven is late.
 - A key that a message lacks has the value that the device sent last, as far as the rules
   have seen it. A key that was never sent is absent: the condition is unknown, which
   neither raises nor clears.
@@ -27,7 +30,7 @@ from msgspec import UNSET, Struct
 from weft.errors import Invalid
 from weft.model.device import Device, DeviceType
 from weft.model.ids import AlarmId, DeviceId, TenantId
-from weft.model.message import Committed, Envelope, Operation, Route
+from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.telemetry import Reading, items_of
 from weft.rules.cells import Cell, Moment, Outcome, Phase
 from weft.rules.conditions import Compiled, compile_rule
@@ -83,6 +86,7 @@ class Runtime:
         self.states: dict[tuple[TenantId, DeviceId], DeviceState] = {}
         self.dirty: list[DeviceState] = []
         self.due = NEVER
+        self.looking_at = 0  # position of the message that is being taken in
         self._around = around
         self._ask = ask
         self._errors_in_a_row = errors_in_a_row
@@ -182,7 +186,7 @@ class Runtime:
         position = batch.first - 1
         routes = self._routes
         for envelope, decoded in zip(batch.envelopes, batch.decoded, strict=True):
-            position += 1
+            self.looking_at = position = position + 1
             if position <= after:
                 continue
             if envelope.received_at > self.due:
@@ -200,7 +204,7 @@ class Runtime:
             for reading in decoded:
                 at = reading.at
                 at = min(at, received)
-                if at < state.at:
+                if at < state.at and (received >= state.at or envelope.session == REDRIVEN):
                     continue
                 state.at = at
                 values = reading.values

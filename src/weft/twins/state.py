@@ -61,10 +61,13 @@ class TwinState:
         noted = self._noted
         if len(noted) > 1:
             noted.sort(key=lambda reading: reading.at)  # stable: of equal moments the last counts
+        # A moment later than the last receipt was told by a clock that has been set since,
+        # the device's or ours: it does not hold up what comes now.
+        seen_at = self.stored.last_seen_at
         for reading in noted:
             for key, value in items_of(reading.values):
                 known = telemetry.get(key)
-                if known is None or known.at <= reading.at:
+                if known is None or known.at <= reading.at or known.at > seen_at:
                     telemetry[key] = Latest(value, reading.at)
         noted.clear()
         self._last = None

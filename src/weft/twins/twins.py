@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from weft.errors import QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import Committed, Envelope, Operation, Route
+from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
 from weft.model.twin import Properties, Twin
 from weft.ports import Kind, Reader, Records, Writer
@@ -113,7 +113,8 @@ class Twins:
                 if state is None:
                     state = self._state_for(route)
                 state.note(decoded)
-                state.stored.last_seen_at = envelope.received_at
+                if envelope.session != REDRIVEN:
+                    state.stored.last_seen_at = envelope.received_at
                 self._dirty.add((route.tenant, route.device_id))
             elif route.operation is Operation.REPORTED:
                 self._report(route, envelope, decoded)
@@ -132,7 +133,8 @@ class Twins:
     def _report(self, route: Route, envelope: Envelope, patch: Properties) -> None:
         state = self._by_route.get(route) or self._state_for(route)
         state.report(patch)
-        state.stored.last_seen_at = envelope.received_at
+        if envelope.session != REDRIVEN:
+            state.stored.last_seen_at = envelope.received_at
         key = (route.tenant, route.device_id)
         self._dirty.add(key)
         if key in self._desired:
