@@ -10,6 +10,7 @@ block is what one sees: its lines come in that order, `…` stands for anything.
 
 import itertools
 import os
+import random
 import re
 import shlex
 import signal
@@ -79,12 +80,23 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Return ports that nobody listens on, apart from those of other test workers.
+
+    They lie below the ports that systems give to outgoing connections, or a busy machine
+    would take one before it is listened on.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10
+    candidates = list(range(20_000 + worker * 1_000, 21_000 + worker * 1_000))
+    random.shuffle(candidates)
+    return list(itertools.islice(filter(_is_free, candidates), count))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("0.0.0.0", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 class Reader:

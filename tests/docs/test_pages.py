@@ -33,6 +33,7 @@ PLACES = (
 )
 
 
+@pytest.mark.timeout(300)  # the longest page has some thirty commands
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     """A newcomer types a page from top to bottom; nothing on it fails."""

@@ -58,6 +58,7 @@ def start(reader: Reader) -> None:
     reader.type("weft device add cold-1 > cold-1.txt\nTOKEN=$(grep -o -m1 'weft_[^ ]*' cold-1.txt)")
 
 
+@pytest.mark.timeout(300)
 def test_the_page_of_examples_does_what_it_says(reader: Reader) -> None:
     """A newcomer types the page; the receiver is told of one alarm, by Weft."""
     reader.follow(EXAMPLES / "README.md", leave=False)
