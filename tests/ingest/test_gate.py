@@ -3,6 +3,7 @@
 from tests.ingest.support import ERP, PUMP_7, Door, device, pump_type
 
 from weft.errors import QuotaExceeded
+from weft.ingest.gate import TEXT_MAX_CHARACTERS
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
 from weft.model.ids import DeviceId, TenantId
@@ -152,3 +153,16 @@ async def test_messages_of_one_read_are_kept_apart_by_their_moments() -> None:
     moments = [envelope.received_at for envelope in door.pipeline._batch.envelopes]
     assert moments == [5, 6, 7, 9]
     assert [decoded[0].at for decoded in door.pipeline._batch.decoded] == moments
+
+
+async def test_a_reason_does_not_grow_with_what_was_sent() -> None:
+    """A key of 200 KB nobody declared is neither compared with all others nor quoted whole."""
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    payload = b'{"' + b"x" * 200_000 + b'": 1}'
+    reason = door.gate.admit(session, Message("devices/me/telemetry", payload), 5)
+    assert reason is not None
+    assert len(reason.detail) < 400
+    reason = door.gate.admit(session, Message("devices/" + "x" * 60_000, b""), 5)
+    assert reason is not None
+    assert len(reason.detail) <= TEXT_MAX_CHARACTERS

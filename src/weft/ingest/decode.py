@@ -27,6 +27,7 @@ READINGS_MAX = 1_000  # in one message; a day of minutes fits in two
 KEYS_MAX = 256  # of one free message
 EARLIEST_NS = 946_684_800 * NS_PER_S  # 2000-01-01: a clock that was never set says 1970
 AHEAD_MAX_NS = 24 * 3600 * NS_PER_S
+SHOWN_MAX = 128  # characters of a key that nobody declared
 DEPTH_MAX = 32  # of nested values: twins, rules and answers go down them step by step
 
 _INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -295,6 +296,7 @@ class Describe:
         return PayloadInvalid(f"{where}{text.replace('`', '')}.", remedy=declared)
 
     def _unknown(self, key: str, where: str) -> PayloadInvalid:
+        key = key if len(key) <= SHOWN_MAX else f"{key[:SHOWN_MAX]}..."
         hint = _did_you_mean(key, self._known)
         return PayloadInvalid(
             f"{where}Type {self._label} declares no {self._what} {key!r}.",
@@ -304,6 +306,8 @@ class Describe:
 
 
 def _did_you_mean(key: str, known: Iterable[str]) -> str:
+    if len(key) > SHOWN_MAX:
+        return ""  # comparing costs as much as the key is long
     close = difflib.get_close_matches(key, list(known), n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 

@@ -34,6 +34,7 @@ log = get_logger(__name__)
 
 ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fit
 DECODERS_MAX = 10_000
+TEXT_MAX_CHARACTERS = 2_000  # of a reason: it may quote what was sent
 EVERY_BYTES: Decode | None = None
 
 CheckReported = Callable[[TenantId, DeviceId, Properties], None]
@@ -255,7 +256,9 @@ class Gate:
     ) -> RejectionReason:
         """Keep a refused message for the rejection inbox, with its reason."""
         principal = session.principal
-        reason = RejectionReason(error.code, error.detail, error.remedy)
+        reason = RejectionReason(
+            error.code, error.detail[:TEXT_MAX_CHARACTERS], error.remedy[:TEXT_MAX_CHARACTERS]
+        )
         route = Route(
             principal.tenant,
             principal.kind.value,
