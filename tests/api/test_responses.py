@@ -62,6 +62,24 @@ async def test_a_caller_that_hangs_up_ends_the_stream() -> None:
     assert closed.is_set()
 
 
+async def test_a_request_that_ends_before_its_first_byte_forgets_the_stream() -> None:
+    """The place of a stream is taken before it begins; eight lost ones would lock a user out."""
+    closed = asyncio.Event()
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"x"
+        finally:
+            closed.set()
+
+    async def send(_message: MutableMapping[str, Any]) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ExceptionGroup):
+        await send_stream(Reply(stream=chunks()), [], never, send, None)
+    assert closed.is_set()
+
+
 def test_strict_transport_is_for_tls_only() -> None:
     """On plain loopback the header would lock the browser out."""
     assert (b"strict-transport-security" in dict(head_of("r", tls=True))) is True

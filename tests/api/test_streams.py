@@ -1,6 +1,6 @@
 """One reader's queue."""
 
-from weft.api.streams import Filter, Stream, frame
+from weft.api.streams import QUEUE_MAX_BYTES, Filter, Stream, frame
 from weft.model.ids import TenantId
 from weft.model.message import Operation, Route
 from weft.model.principal import Principal, PrincipalKind
@@ -58,3 +58,16 @@ async def test_silence_is_broken_by_a_comment() -> None:
     assert (await anext(events)).startswith(b":")
     stream.close("over")
     assert b'"reason":"over"' in await anext(events)
+
+
+def test_a_slow_reader_holds_a_bounded_amount_of_memory() -> None:
+    """A thousand large messages are as many as it may lag behind, and far too much."""
+    stream = Stream(VERA, Filter(), Counting(), queue=1_000)
+    large = b"x" * (QUEUE_MAX_BYTES // 4)
+    for position in range(100):
+        stream.put(position, large)
+    taken = stream._take()
+    assert taken.count(large) == 4
+    assert b'"missed":96' in taken
+    stream.put(100, large)
+    assert stream._take() == large

@@ -89,9 +89,12 @@ async def send_stream(
     assert reply.stream is not None
     stream, ended = reply.stream, reply.ended
     headers = [*head, (b"content-type", reply.media_type.encode()), *reply.headers]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    # Closing runs the end of a stream only when it has begun: what it holds would stay held.
+    first = await anext(stream, b"")
 
     async def pump() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": first, "more_body": True})
         async for chunk in stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -109,11 +112,13 @@ async def send_stream(
             if abort is not None:
                 abort()
 
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(work()) for work in (pump, watch, cut)]
-        try:
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in running:
-                task.cancel()
-    await stream.aclose()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(work()) for work in (pump, watch, cut)]
+            try:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in running:
+                    task.cancel()
+    finally:
+        await stream.aclose()

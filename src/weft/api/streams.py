@@ -16,6 +16,7 @@ from weft.model.message import Operation, Route
 from weft.model.principal import Principal
 from weft.ports import Deciding
 
+QUEUE_MAX_BYTES = 8 * 1024 * 1024  # that a slow reader may lag behind, as a session of MQTT
 ROUTES_MAX = 10_000  # verdicts kept per stream; one a device and topic
 
 # Kinds of live events and what the policy is asked for each.
@@ -89,6 +90,7 @@ class Stream:
         self._version = -1
         self._verdicts: dict[Route, bool] = {}
         self._queue: deque[bytes] = deque()
+        self._bytes = 0
         self._limit = queue
         self._wake = asyncio.Event()
         self._missed: tuple[int, int, int] | None = None  # how many, from, to
@@ -124,12 +126,14 @@ class Stream:
 
     def put(self, position: int, data: bytes) -> None:
         """Queue an event, or count it as missed."""
-        if self._missed is not None or len(self._queue) >= self._limit:
+        full = len(self._queue) >= self._limit or self._bytes >= QUEUE_MAX_BYTES
+        if self._missed is not None or full:
             missed, first, _ = self._missed or (0, position, position)
             self._missed = (missed + 1, first, position)
             metrics.STREAM_GAPS.inc()
         else:
             self._queue.append(data)
+            self._bytes += len(data)
         self._wake.set()
 
     def close(self, reason: str) -> None:
@@ -155,6 +159,7 @@ class Stream:
     def _take(self) -> bytes:
         frames = list(self._queue)
         self._queue.clear()
+        self._bytes = 0
         if self._missed is not None:
             missed, first, last = self._missed
             self._missed = None
