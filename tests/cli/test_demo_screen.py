@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from rich.console import Console
 from tests.app.support import served
@@ -110,3 +111,32 @@ async def test_a_terminal_shows_every_machine_and_the_last_events(tmp_path: Path
         assert part in drawn
     assert f"event {2 * EVENTS_SHOWN - 1}." in drawn
     assert "event 0." not in drawn
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 12), (60, 16), (80, 24), (100, 30), (130, 45)])
+async def test_it_fits_any_terminal_and_counts_what_has_no_place(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    """On a small one the machines in trouble stay, and the rest is a number."""
+    shown, _ = screen()
+    names = [f"machine-{number}" for number in range(8)] + ["pump-1"]
+    fleet = Fleet(("127.0.0.1", 9), [(name, "x") for name in names], {}, interval_s=1)
+    for member in fleet.members.values():
+        member.connected = True
+    shown.started(STARTED)
+    shown.show(fleet)
+    shown.alarm_changed(ALARM)
+    for number in range(2 * EVENTS_SHOWN):
+        shown.tell(f"event {number}. " + "x" * 100)
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=height, no_color=True)
+    shown._console = console
+    async with served(tmp_path) as weft:
+        console.print(shown._draw(weft))
+    lines = out.getvalue().splitlines()
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+    assert any("pump-1" in line for line in lines)
+    assert any("machine-7" in line for line in lines) or "more" in out.getvalue()
+    assert f"event {2 * EVENTS_SHOWN - 1}." in out.getvalue()
+    assert "Ctrl-C" in out.getvalue()

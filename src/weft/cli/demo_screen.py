@@ -1,22 +1,31 @@
-"""What the demonstration shows in the terminal: the plant, what happens, what to try."""
+"""What the demonstration shows in the terminal: the plant, what happens, what to try.
+
+It fits any terminal: what has no place is counted or shortened with a mark, never cut in
+silence. What one copies is printed once, in whole lines, before the picture begins.
+"""
 
 import asyncio
+import shlex
 import time
 from collections import deque
+from collections.abc import Sequence
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from weft.api.snippets import Endpoints
 from weft.app.compose import MAIN, Weft
 from weft.app.serve import Started
 from weft.cli.simulation.fleet import Fleet, Member
 from weft.model.alarm import Alarm, AlarmState, WorkOrder
 
 EVENTS_SHOWN = 10
+EVENTS_MIN = 3
+FRAME = 2  # a panel's lines above and below
+VALUES = ("temperature", "vibration", "rotations", "power")
+VALUE_WIDTH, NAME_WIDTH = 13, 34  # columns that a value takes; machine, state and frame
 REFRESH_S = 0.5
 COLOURS = {"critical": "red", "major": "yellow", "warning": "yellow", "info": "cyan"}
 
@@ -37,8 +46,7 @@ class DemoScreen:
     def started(self, started: Started) -> None:
         """Weft serves."""
         self._started = started
-        if not self._console.is_terminal:
-            self._console.print(self._hints(started.endpoints))
+        self._console.print(self._hints(started), soft_wrap=True, highlight=False)
         self.tell(f"Weft is ready after {started.ready_s:.1f} s")
 
     def show(self, fleet: Fleet) -> None:
@@ -47,7 +55,8 @@ class DemoScreen:
 
     def tell(self, text: str, style: str = "") -> None:
         """Something happened."""
-        line = Text(f"{time.monotonic() - self._began:6.1f} s  {text}", style=style)
+        moment = f"{time.monotonic() - self._began:6.1f} s"
+        line = Text(f"{moment}  {text}", style=style, no_wrap=True, overflow="ellipsis")
         self._events.append(line)
         if not self._console.is_terminal:
             self._console.print(line, soft_wrap=True)
@@ -91,25 +100,52 @@ class DemoScreen:
         )
 
     def _draw(self, weft: Weft) -> Group:
-        members = self._fleet.members.values() if self._fleet else ()
-        table = Table(expand=True, box=None, header_style="bold")
-        for title in ("machine", "temperature", "vibration", "rotations", "power", "state"):
-            words = title in {"machine", "state"}
-            table.add_column(title, justify="left" if words else "right")
-        for member in members:
-            table.add_row(*self._row(member))
-        parts = [
-            Panel(table, title="Factory", subtitle=self._summary(weft)),
-            Panel(Group(*self._events), title="What happens"),
-        ]
-        if self._started is not None:
-            parts.append(Panel(self._hints(self._started.endpoints), title="Try"))
+        width, height = self._console.size
+        summary = Text(self._summary(weft), no_wrap=True, overflow="ellipsis")
+        members = list(self._fleet.members.values()) if self._fleet else []
+        room = height - 2 - (1 + FRAME)  # the summary and the cursor; the head of the plant
+        shown, left_out = self._most_urgent(members, max(room - EVENTS_MIN - FRAME, 1))
+        room -= len(shown) + (1 if left_out else 0)
+        parts: list[RenderableType] = [self._plant(shown, left_out, width), summary]
+        hints = self._hints(self._started) if self._started is not None else None
+        if hints is not None and self._fits(hints, width, room - EVENTS_SHOWN - FRAME):
+            room -= len(hints.plain.splitlines()) + FRAME
+            parts.append(Panel(hints, title="Try"))
+        else:
+            room -= 1
+            parts.append(Text("What to try: above. Stop: Ctrl-C."))
+        events = list(self._events)[-max(min(room - FRAME, EVENTS_SHOWN), 1) :]
+        parts.insert(2, Panel(Group(*events), title="What happens"))
         return Group(*parts)
 
-    def _row(self, member: Member) -> list[Text]:
-        values = [
-            Text("-" if member.last.get(key) is None else f"{member.last[key]:,}")
-            for key in ("temperature", "vibration", "rotations", "power")
+    def _most_urgent(self, members: list[Member], room: int) -> tuple[list[Member], int]:
+        """Return the machines to show, in their order, and how many have no place."""
+        if len(members) <= room:
+            return members, 0
+        urgent = sorted(members, key=lambda m: m.device_id not in self._alarms and m.connected)
+        chosen = {member.device_id for member in urgent[: room - 1]}
+        return [m for m in members if m.device_id in chosen], len(members) - len(chosen)
+
+    def _plant(self, members: list[Member], left_out: int, width: int) -> Panel:
+        values = VALUES[: max((width - NAME_WIDTH) // VALUE_WIDTH, 0)]
+        table = Table(expand=True, box=None, header_style="bold")
+        for title in ("machine", *values, "state"):
+            words = title in {"machine", "state"}
+            table.add_column(title, justify="left" if words else "right", no_wrap=True)
+        for member in members:
+            table.add_row(*self._row(member, values))
+        if left_out:
+            table.add_row(Text(f"and {left_out} more", style="dim"))
+        return Panel(table, title="Factory")
+
+    @staticmethod
+    def _fits(hints: Text, width: int, room: int) -> bool:
+        lines = hints.plain.splitlines()
+        return len(lines) + FRAME <= room and max(map(len, lines)) <= width - 2 * FRAME
+
+    def _row(self, member: Member, values: Sequence[str]) -> list[Text]:
+        cells = [
+            Text("-" if member.last.get(key) is None else f"{member.last[key]:,}") for key in values
         ]
         alarm = self._alarms.get(member.device_id)
         if alarm is not None:
@@ -118,13 +154,12 @@ class DemoScreen:
             state = Text("ok", style="green")
         else:
             state = Text(member.trouble or "away", style="red")
-        return [Text(member.device_id), *values, state]
+        return [Text(member.device_id), *cells, state]
 
-    def _hints(self, endpoints: Endpoints) -> Text:
-        started = self._started
-        data = f" --data {started.data}" if started else ""
+    def _hints(self, started: Started) -> Text:
+        data, endpoints = f" --data {shlex.quote(started.data)}", started.endpoints
         lines = [
-            f"API           {endpoints.http}/api/v1    MQTT {endpoints.mqtt}",
+            f"API           {endpoints.http or endpoints.https}/api/v1    MQTT {endpoints.mqtt}",
             f"ERP tasks     {self._erp_url}",
             f"alarms        weft{data} alarm list",
             f"work orders   weft{data} work-order list",
@@ -132,6 +167,7 @@ class DemoScreen:
             f"live          weft{data} watch",
             f"own device    weft{data} device add my-device",
         ]
-        if started is not None and started.sign_up_token:
-            lines.append(f"sign up       {endpoints.http}/sign-up#{started.sign_up_token}")
+        if started.sign_up_token:
+            base = endpoints.http or endpoints.https
+            lines.append(f"sign up       {base}/sign-up#{started.sign_up_token}")
         return Text("\n".join([*lines, "Stop with Ctrl-C."]))
