@@ -359,3 +359,10 @@ def _run(coroutine: object) -> object:
     except StopIteration as done:
         return done.value
     raise AssertionError("the store in memory waited")
+
+
+async def test_no_device_is_named_as_every_device_names_itself() -> None:
+    """`devices/me/telemetry` is the sender's own; a device of that name could not be told apart."""
+    registry = Registry()
+    with pytest.raises(Invalid, match="stands for the device that speaks"):
+        await registry.devices.create(ALICE, NewDevice("me"))

@@ -146,7 +146,7 @@ class Devices:
                 f"A device cannot begin as {new.lifecycle}.",
                 remedy=f"Make it {' or '.join(FIRST_STATES)}, then move it on.",
             )
-        name = new_id() if new.device_id is None else require_name(new.device_id, "device id")
+        name = new_id() if new.device_id is None else _require_device_id(new.device_id)
         device = Device(
             tenant=tenant,
             device_id=DeviceId(name),
@@ -288,6 +288,15 @@ def _get(reader: Reader, tenant: TenantId, device_id: str) -> Device:
     if record is None:
         raise _not_found(device_id)
     return record.value
+
+
+def _require_device_id(name: str) -> str:
+    if name == "me":
+        raise Invalid(
+            "'me' cannot be a device id: in a topic it stands for the device that speaks.",
+            remedy="Choose another name.",
+        )
+    return require_name(name, "device id")
 
 
 def _require_label(label: str) -> str:
