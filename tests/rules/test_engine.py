@@ -213,6 +213,19 @@ async def test_reported_properties_and_attributes_are_inputs() -> None:
     assert [one.state for one in await plant.raised()] == [AlarmState.CLEARED]
 
 
+async def test_a_redriven_report_is_late() -> None:
+    """Last week's limit, refused then and redriven now, does not come back."""
+    plant, line = Plant(), Line()
+    await plant.rules.create(ALICE, hot(when="temperature > twin.reported.limit"))
+    plant.engine.apply(line.say(10, {"limit": 50}, operation=Operation.REPORTED))
+    redriven = line.say(5, {"limit": 99}, operation=Operation.REPORTED)
+    redriven.envelopes[0].session = REDRIVEN
+    plant.engine.apply(redriven)
+    plant.engine.apply(line.say(11, {"temperature": 60.0}))
+    await plant.engine.checkpoint()
+    assert len(await plant.alarms.list(MAIN)) == 1
+
+
 async def test_devices_without_a_type_are_watched_too() -> None:
     """Free JSON: 90 and 90.0 are the same number, and a text is a failure that is counted."""
     plant = Plant(device("free", type_name=None))

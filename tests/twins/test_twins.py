@@ -192,3 +192,13 @@ async def test_what_is_redriven_neither_outdates_nor_was_seen_now() -> None:
     twins.apply(again)
     twin = twins.get(ACME, PUMP)
     assert (twin.telemetry["temperature"].value, twin.last_seen_at) == (1, 100)
+
+
+async def test_a_redriven_report_undoes_nothing() -> None:
+    """What the device has reported since holds; what nobody knew by now is taken in."""
+    twins = await make()
+    twins.apply(reported(1, firmware="1.5"))
+    again = reported(2, firmware="1.4", serial="A7", gone=None)
+    again.envelopes[0].session = REDRIVEN
+    twins.apply(again)
+    assert twins.get(ACME, PUMP).reported == {"firmware": "1.5", "serial": "A7"}

@@ -222,7 +222,7 @@ class Runtime:
         self, state: DeviceState, position: int, envelope: Envelope, patch: Any
     ) -> None:
         """Merge a patch into the reported inputs (RFC 7396: null removes) and evaluate."""
-        if not isinstance(patch, Mapping):
+        if not isinstance(patch, Mapping) or envelope.session == REDRIVEN:
             return
         changed = False
         for slot, (source, key) in enumerate(state.program.paths):

@@ -55,6 +55,11 @@ class TwinState:
         self.stored.properties = merge_patch(self.stored.properties, patch)
         self.stored.version += 1
 
+    def report_late(self, patch: Properties) -> None:
+        """Take in an old report: it tells what is not known, and changes nothing that is."""
+        self.stored.properties = merge_patch(merge_patch({}, patch), self.stored.properties)
+        self.stored.version += 1
+
     def merge(self) -> Reported:
         """Work the noted readings in and return the state."""
         telemetry = self.stored.telemetry

@@ -132,8 +132,10 @@ class Twins:
 
     def _report(self, route: Route, envelope: Envelope, patch: Properties) -> None:
         state = self._by_route.get(route) or self._state_for(route)
-        state.report(patch)
-        if envelope.session != REDRIVEN:
+        if envelope.session == REDRIVEN:
+            state.report_late(patch)
+        else:
+            state.report(patch)
             state.stored.last_seen_at = envelope.received_at
         key = (route.tenant, route.device_id)
         self._dirty.add(key)
