@@ -61,3 +61,10 @@ def test_an_error_that_is_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("weft.cli.root.LazyGroup.get_command", lambda *_: command)
     assert isinstance(CliRunner().invoke(cli, ["broken"]).exception, ExceptionGroup)
+
+
+def test_help_says_how_to_begin_and_how_to_complete() -> None:
+    """The first three commands, and the line for one's shell."""
+    output = CliRunner().invoke(cli, ["--help"]).output
+    assert "weft device add pump-1" in output
+    assert "_WEFT_COMPLETE=bash_source" in output

@@ -61,3 +61,9 @@ def test_a_refusal_without_a_remedy_gets_the_list() -> None:
     listing = Listing(field="work_order_id")
     remedy = _suggested(listing, Refused(404, {}), "work-order", work_order_id="x")
     assert remedy == "All of them: weft work-order list"
+
+
+def test_a_refused_value_points_at_the_help_of_the_command() -> None:
+    """Not at a document for programmers."""
+    refused = Refused(400, {"detail": "Expected int.", "remedy": "See /api/v1/openapi.json."})
+    assert "weft device --help" in _suggested(Listing(), refused)

@@ -25,7 +25,7 @@ EVENTS_SHOWN = 10
 EVENTS_MIN = 3
 FRAME = 2  # a panel's lines above and below
 VALUES = ("temperature", "vibration", "rotations", "power")
-VALUE_WIDTH, NAME_WIDTH = 13, 34  # columns that a value takes; machine, state and frame
+VALUE_WIDTH, NAME_WIDTH = 11, 34  # columns that a value takes; machine, state and frame
 REFRESH_S = 0.5
 COLOURS = {"critical": "red", "major": "yellow", "warning": "yellow", "info": "cyan"}
 

@@ -69,7 +69,18 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[Any]:
             yield error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+EPILOG = """\b
+Example:
+  weft up --demo factory
+  weft device add pump-1
+  weft twin show pump-1
+\b
+Completion, in bash (zsh and fish likewise):
+  eval "$(_WEFT_COMPLETE=bash_source weft)"
+"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -77,7 +88,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[Any]:
     help=f"The data folder (WEFT_DATA; ./{DATA}).",
 )
 @click.option("--tenant", default="main", help="The tenant to act in, at the machine itself.")
-@click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Answer for machines: exact values.")
 @click.version_option(package_name="weft", prog_name="weft")
 @click.pass_context
 def cli(ctx: click.Context, data: Path, tenant: str, *, as_json: bool) -> None:

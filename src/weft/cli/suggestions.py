@@ -23,10 +23,15 @@ LISTS: dict[str, tuple[str, str]] = {
 }
 NAMED_BY_GROUP = {"connector": ("/connectors", "name"), "user": ("/users", "name")}
 PREFIX_MIN = 3
+INVALID = frozenset({400, 422})
 
 
 def suggest(client: Client, refused: Refused, group: str, path: Mapping[str, str]) -> Refused:
     """Return a refusal for a name that is not there with the nearest name as its remedy."""
+    if refused.status in INVALID and (not refused.remedy or "openapi.json" in refused.remedy):
+        return refused.with_remedy(
+            f"What it takes: weft {group} --help, and --help of its command."
+        )
     if refused.status != 404:
         return refused
     for parameter, given in path.items():
