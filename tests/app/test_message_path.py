@@ -7,7 +7,7 @@ import pytest
 from tests.app.support import HOT, add_pump, eventually, send, served, temperatures
 
 from weft.app.compose import MACHINE, MAIN, Weft
-from weft.errors import Invalid, NotFound
+from weft.errors import AlreadyExists, Invalid, NotFound, StorageError
 from weft.ingest.submit import Message
 from weft.model.alarm import AlarmState
 from weft.model.device import Device
@@ -107,6 +107,27 @@ async def test_id_1_a_namesake_starts_empty_whatever_was_on_its_way(tmp_path: Pa
         shutil.copytree(alive, crashed)
         await require_unknown(weft)
     async with served(crashed) as weft:
+        await require_unknown(weft)
+
+
+async def test_a_delete_that_the_disk_broke_off_is_finished_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then its name is taken: what is deleted by name would be its namesake's."""
+
+    async def full(*_: object) -> None:
+        raise StorageError("The disk is full.")
+
+    async with served(tmp_path) as weft:
+        await send(weft, await add_pump(weft), b'{"temperature": 20.0}')
+        with monkeypatch.context() as patch:
+            patch.setattr(weft.path.history, "delete_device", full)
+            with pytest.raises(StorageError):
+                await weft.identity.devices.delete(MACHINE, PUMP)
+        with pytest.raises(AlreadyExists, match="still being forgotten"):
+            await add_pump(weft)
+    async with served(tmp_path) as weft:
+        await add_pump(weft)
         await require_unknown(weft)
 
 
