@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from weft.history.scalars import is_absent
 from weft.history.shapes import Gathered, to_rows
-from weft.history.values import is_absent
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Operation, Route
 from weft.model.telemetry import Reading, items_of

@@ -2,30 +2,18 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from weft.history.values import EXACT_MAX, Split, from_text, is_absent, is_number, to_text
+from weft.history.scalars import is_absent
+from weft.history.values import Split, from_text, to_text
 
 VALUES = st.recursive(
     st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
-
-
-@pytest.mark.parametrize("value", [0, -1, 1.5, EXACT_MAX - 1, -0.0])
-def test_what_a_double_holds_is_a_number(value: float) -> None:
-    """These are averaged and drawn."""
-    assert is_number(value)
-
-
-@pytest.mark.parametrize("value", [True, "1", None, UNSET, EXACT_MAX, -(2**60), [1], {}])
-def test_everything_else_is_not(value: Any) -> None:
-    """A serial number of 18 digits must not lose its last one."""
-    assert not is_number(value)
 
 
 @given(VALUES)

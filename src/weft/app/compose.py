@@ -7,6 +7,7 @@ until its context ends, then drains: no message that was admitted is left behind
 import asyncio
 import gc
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
@@ -240,10 +241,16 @@ class Weft:
         """Where it answers; ports are known once it runs."""
         found = {"http": "", "https": "", "mqtt": "", "mqtts": ""}
         for server in self._http:
-            found["https" if server.url.startswith("https") else "http"] = server.url
+            found["https" if server.url.startswith("https") else "http"] = self._named(server.url)
         for listener in self._mqtt:
-            found["mqtts" if listener.is_tls else "mqtt"] = listener.address
+            found["mqtts" if listener.is_tls else "mqtt"] = self._named(listener.address)
         return Endpoints(**found)
+
+    def _named(self, address: str) -> str:
+        """Put a name in the place of "all interfaces", which nobody can connect to."""
+        names = self.config.security.server_names
+        name = names[0] if names else socket.gethostname()
+        return address.replace("0.0.0.0", name).replace("[::]", name)  # noqa: S104  read, not bound
 
     def health(self) -> Mapping[str, str]:
         """Return each part, and "ok" or a word on what is wrong."""

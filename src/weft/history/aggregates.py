@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from weft.errors import Invalid
-from weft.history.values import is_number
+from weft.history.scalars import is_number
 from weft.ports import HistoryQuery
 
 _PERCENTILE: Final = re.compile(r"p(\d{1,2}(?:\.\d{1,4})?|100)")

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from weft.errors import Invalid
-from weft.history.values import is_number
+from weft.history.scalars import is_number
 from weft.model.moments import to_rfc3339
 from weft.ports import HistoryQuery, HistoryTable
 

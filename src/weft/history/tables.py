@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weft.history.downsample import evenly, largest_triangles
-from weft.history.values import is_number
+from weft.history.scalars import is_number
 from weft.ports import HistoryQuery, HistoryTable
 
 # (at, device, key, values): one value of a raw sample, else one per aggregate.

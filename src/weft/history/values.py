@@ -10,12 +10,13 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
+
+from weft.history.scalars import EXACT_MAX, is_absent, is_number
 
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
-EXACT_MAX: Final = 2**53  # beyond it a double skips whole numbers
 _NUMBER: Final = frozenset({float, int})
 _ABSENT: Final = frozenset({type(None), UnsetType})
 _EMPTY: Final[Index] = np.array([], np.int64)
@@ -24,17 +25,6 @@ _BOOLEANS: Final = {True: "true", False: "false"}
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value counts as a number in history."""
-    kind = type(value)
-    return kind is float or (kind is int and -EXACT_MAX < value < EXACT_MAX)
-
-
-def is_absent(value: Any) -> bool:
-    """Whether the device sent nothing here."""
-    return value is None or value is UNSET
 
 
 def to_text(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.history.aggregates import aggregate, bucket_start, increases, require_sound
 from weft.history.tables import Row, fewer, make_table
-from weft.history.values import is_absent
+from weft.history.scalars import is_absent
 from weft.model.ids import DeviceId, TenantId
 from weft.ports import HistoryQuery, HistoryTable, Rows
 
