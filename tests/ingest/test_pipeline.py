@@ -281,6 +281,17 @@ async def test_settled_means_applied_and_durable_everywhere() -> None:
             await door.pipeline.settle()
 
 
+async def test_a_parked_message_does_not_stop_a_delete_for_good() -> None:
+    """The last message met a bug of a projection; what stands before it is settled."""
+    async with Door().running() as door:
+        session = door.gate.open(PUMP_7, "test")
+        door.recorder.fail_on = b'{"rpm": 2}'
+        for number in (1, 2):
+            door.gate.admit(session, Message(TOPIC, b'{"rpm": %d}' % number), 1)
+        await door.pipeline.settle()
+        assert door.recorder.position == 1
+
+
 async def test_what_the_journal_no_longer_has_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """A journal restored alone, or a projection left behind: not ignored in silence."""
     door = Door()

@@ -289,9 +289,9 @@ class Pipeline:
         await asyncio.sleep(self._settings.storage_pause_s)
 
     def _apply(self, committed: Committed) -> None:
+        self._applied = committed.last
         for projection in self._projections:
             self._apply_to(projection, committed)
-        self._applied = committed.last
         metrics.MESSAGES.inc(len(committed.envelopes))
         metrics.BATCHES.inc()
         metrics.HEAD.set(committed.last)
@@ -309,6 +309,8 @@ class Pipeline:
             projection.apply(one)
         except Exception as error:  # noqa: BLE001  parked and counted, see above
             metrics.PARKED.labels(projection.name).inc()
+            # Its position stands before what it could not take, until the next message passes.
+            self._applied = min(self._applied, one.first - 1)
             log.error(
                 "message_parked",
                 projection=projection.name,
