@@ -1,5 +1,6 @@
 """The demonstration, as a newcomer starts it: a process, real MQTT, an ERP beside it."""
 
+import io
 import os
 import re
 import signal
@@ -10,9 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from tests.app.support import served
 
+from weft.app.compose import MACHINE, MAIN
 from weft.app.folder import DataFolder
-from weft.cli.demo import ErpStandIn, run_demo
+from weft.cli.demo import ErpStandIn, FactoryDemo, run_demo
+from weft.cli.demo_screen import DemoScreen
 from weft.errors import ConfigurationError
 
 FIRST_WORK_ORDER_S = 60
@@ -75,3 +80,17 @@ def test_the_stand_in_ends_with_the_demonstration(tmp_path: Path) -> None:
         assert erp.key_file.stat().st_mode & 0o077 == 0
         process = erp._process
     assert process.poll() is not None
+
+
+async def test_a_second_start_revokes_its_own_credentials_alone(tmp_path: Path) -> None:
+    """A secret that somebody has added to a machine of the plant goes on working."""
+    async with served(tmp_path) as weft:
+        demo = FactoryDemo(DemoScreen(Console(file=io.StringIO()), "http://127.0.0.1:9"))
+        name, _ = await demo._machine(weft, "pump-1")
+        device = weft.identity.devices.get(MAIN, name)
+        own = await weft.identity.credentials.issue_secret(MACHINE, device, label="mine")
+        await demo._machine(weft, "pump-1")
+        held = await weft.identity.credentials.list_credentials(device)
+        live = [one for one in held if one.revoked_at is None]
+    assert len(live) == 2
+    assert own.credential.credential_id in {one.credential_id for one in live}

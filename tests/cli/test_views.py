@@ -9,6 +9,7 @@ from weft.cli.views import (
     history_lines,
     invitation_lines,
     key_lines,
+    rejection_lines,
     rule_lines,
     trial_lines,
     twin_lines,
@@ -137,3 +138,13 @@ def test_a_type_and_a_rule_are_shown_once_and_without_empty_parts() -> None:
     rule = {"rule_id": "r", "paused": "", "document": {"when": "t > 1"}, "health": {"failures": 0}}
     assert "health   ok" in text(rule_lines(rule, 80))
     assert "failures  2" in text(rule_lines({**rule, "health": {"failures": 2}}, 80))
+
+
+def test_a_refused_message_shows_its_payload_and_how_to_send_it_again() -> None:
+    """As text where it is text, else in hex; a terminal is never steered by it."""
+    sent = {"position": 5, "payload_base64": "eyJhIjoxfQ=="}
+    seen = text(rejection_lines(sent, 80))
+    assert 'payload   {"a":1}' in seen
+    assert "weft rejection redrive 5" in seen
+    assert "(hex)" in text(rejection_lines({**sent, "payload_base64": "//4bWw=="}, 80))
+    assert "\x1b]" not in text(rejection_lines({**sent, "payload_base64": "G11h"}, 80))

@@ -42,6 +42,7 @@ from weft.observability.log import set_up_logging
 from weft.registry.devices import NewDevice
 
 DEMOS = ("factory",)
+LABEL = "demonstration"  # of the credentials that the plant makes for itself
 INTERVAL_S = 0.5
 REPAIR_AFTER_S = 20.0
 START_S = 20.0
@@ -165,8 +166,9 @@ class FactoryDemo:
             new = NewDevice(device_id=name, type_name=TYPE, attributes={"site": "factory"})
             device = await identity.devices.create(MACHINE, new)
         for old in await identity.credentials.list_credentials(device):
-            await identity.credentials.revoke(MACHINE, device, old.credential_id)
-        issued = await identity.credentials.issue_secret(MACHINE, device, label="demonstration")
+            if old.label == LABEL and old.revoked_at is None:  # not what somebody added
+                await identity.credentials.revoke(MACHINE, device, old.credential_id)
+        issued = await identity.credentials.issue_secret(MACHINE, device, label=LABEL)
         return name, issued.token
 
     @staticmethod

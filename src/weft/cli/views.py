@@ -3,6 +3,7 @@
 Each is the reading of one operation's answer; --json shows the answer itself.
 """
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -103,6 +104,22 @@ def verdict_lines(verdict: dict[str, Any], width: int) -> list[str]:
     ]
 
 
+def rejection_lines(found: dict[str, Any], width: int) -> list[str]:
+    """Return a refused message with its payload as text, where it is text."""
+    payload = base64.b64decode(found["payload_base64"])
+    shown = {name: value for name, value in found.items() if name != "payload_base64"}
+    try:
+        shown["payload"] = payload.decode()
+    except UnicodeDecodeError:
+        shown["payload"] = f"{payload.hex(' ')[:200]} (hex)"
+    position = found["position"]
+    return [
+        *record_lines(shown, width),
+        "",
+        f"Send it again once its cause is mended: weft rejection redrive {position}",
+    ]
+
+
 def type_lines(found: dict[str, Any], width: int) -> list[str]:
     """Return a device type; its document says the same once more and is left to --json."""
     shown = {name: value for name, value in found.items() if name != "document"}
@@ -183,6 +200,7 @@ VIEWS: dict[str, View] = {
     "get_device_history": history_lines,
     "get_history": history_lines,
     "get_lineage": lineage_lines,
+    "get_rejection": rejection_lines,
     "get_rule": rule_lines,
     "get_twin": twin_lines,
     "get_type": type_lines,
