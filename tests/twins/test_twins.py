@@ -1,5 +1,8 @@
 """Twins: told by devices, desired by people, the same after a crash."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 
 from weft.backends.memory.records import MemoryRecords
@@ -8,10 +11,12 @@ from weft.model.ids import DeviceId, TenantId
 from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
+from weft.ports import Writer
 from weft.security.audit import Audit
 from weft.supervision import FakeClock
-from weft.twins.twins import REPORTED_MAX_BYTES, Twins
+from weft.twins.twins import REPORTED_MAX_BYTES, STORED_AT_ONCE, TWINS, Twins
 
+T = TypeVar("T")
 ACME = TenantId("acme")
 PUMP = DeviceId("pump-7")
 ALICE = Principal(ACME, PrincipalKind.USER, "alice", "u1")
@@ -202,3 +207,42 @@ async def test_a_redriven_report_undoes_nothing() -> None:
     again.envelopes[0].session = REDRIVEN
     twins.apply(again)
     assert twins.get(ACME, PUMP).reported == {"firmware": "1.5", "serial": "A7"}
+
+
+async def test_a_report_that_is_read_again_counts_once() -> None:
+    """A crash between a twin's own record and the position: the report comes a second time."""
+    records = MemoryRecords()
+    twins = await make(records)
+    twins.apply(reported(1, interval=10))
+    await twins._store([(ACME, PUMP)])
+    again = await make(records)
+    assert again.position == 0
+    again.apply(reported(1, interval=10))
+    again.apply(reported(2, interval=20))
+    twin = again.get(ACME, PUMP)
+    assert (twin.reported, twin.version) == ({"interval": 20}, 2)
+
+
+async def test_a_large_fleet_is_stored_in_turns_so_that_alarms_need_not_wait() -> None:
+    """A thousand twins in one transaction held every other write up."""
+
+    class Counting(MemoryRecords):
+        sizes: list[int] = []  # noqa: RUF012  one test's
+
+        async def write(self, work: Callable[[Writer], T]) -> T:
+            before = await self.read(lambda r: r.count(TWINS, ACME))
+            result = await super().write(work)
+            self.sizes.append(await self.read(lambda r: r.count(TWINS, ACME)) - before)
+            return result
+
+    records = Counting()
+    twins = await make(records)
+    for number in range(200):
+        device = DeviceId(f"pump-{number}")
+        route = Route(ACME, "device", device, "t", Operation.TELEMETRY, device)
+        batch = Committed(number + 1, [Envelope(route, 5, b"")], [[Reading(5, {"t": 1.0})]])
+        twins.apply(batch)
+    await twins.checkpoint()
+    assert max(records.sizes) <= STORED_AT_ONCE
+    assert sum(records.sizes) == 200
+    assert (await make(records)).position == 200

@@ -24,6 +24,7 @@ class Reported(Struct):
     version: int = 0
     telemetry: dict[str, Latest] = field(default_factory=dict)
     last_seen_at: int = 0
+    position: int = 0  # in the journal, of the report that was taken in last
 
 
 class TwinState:
