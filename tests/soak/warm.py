@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -32,8 +33,9 @@ class Forked:
         return ended
 
     def send_signal(self, number: int) -> None:
-        if not self._gone:
-            signal.pidfd_send_signal(self._handle, number)
+        if self._ended(0) is None:
+            with suppress(ProcessLookupError):  # it ended in order, in this very moment
+                signal.pidfd_send_signal(self._handle, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
