@@ -14,7 +14,7 @@ class PrincipalKind(StrEnum):
     DEVICE = "device"
     USER = "user"
     KEY = "key"  # a service key of a business system
-    RULE = "rule"  # acts with its owner's rights
+    RULE = "rule"  # who the audit names; its owner is asked for the rights
     SYSTEM = "system"  # weft itself, and the operator at the machine's own command line
 
 

@@ -24,7 +24,6 @@ from weft.security.filters import Direction, Grant, TopicRights
 __all__ = ["ACTIONS", "Policy", "require"]
 
 CACHE_MAX = 65_536  # decisions; about 20 MB when full
-OWNERS_MAX = 8  # a rule made by a rule acts for that one's owner; a circle ends
 
 # What a device may do below `devices/{its own id}/` (AZ-7).
 _DEVICE_TOPICS = TopicRights(
@@ -69,7 +68,6 @@ class Policy:
         self._version = 1
         self._devices: dict[str, TenantId] = {}  # uid of each active device
         self._rights: dict[str, _Rights] = {}  # uid of each enabled user and key
-        self._owners: dict[str, Principal] = {}  # uid of each rule
         self._cache: dict[tuple[Principal, str, str], Decision] = {}
         self._watchers: list[Callable[[int], None]] = []
 
@@ -118,16 +116,10 @@ class Policy:
         self._rights[uid] = _Rights(tenant, actions_of_scopes(scopes), topics)
         self._changed()
 
-    def set_rule(self, uid: str, owner: Principal) -> None:
-        """Take note of whose rights a rule acts with (AZ-5)."""
-        self._owners[uid] = owner
-        self._changed()
-
     def forget(self, uid: str) -> None:
         """Drop all rights of a principal that was disabled, revoked or deleted."""
         self._devices.pop(uid, None)
         self._rights.pop(uid, None)
-        self._owners.pop(uid, None)
         self._changed()
 
     def bump(self) -> None:
@@ -165,13 +157,6 @@ class Policy:
         return Decision(allowed, f"{principal} {may} {action} {target}: {reason}.", self._version)
 
     def _judge(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
-        for _ in range(OWNERS_MAX):
-            if principal.kind is not PrincipalKind.RULE:
-                break
-            owner = self._owners.get(principal.uid)
-            if owner is None or owner.tenant != principal.tenant:
-                return False, "the rule has no owner who may act"
-            principal = owner
         if action not in ACTIONS:
             return False, "no such action is declared"
         if principal.kind is PrincipalKind.SYSTEM:
