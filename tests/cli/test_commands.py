@@ -8,9 +8,8 @@ import pytest
 from tests.cli.support import Shell
 
 from weft.api.operations.table import TABLE
-from weft.cli.commands import make_group, sort_page
+from weft.cli.commands import make_group
 from weft.cli.groups import GROUPS
-from weft.cli.words import NEWEST
 
 
 def test_every_group_is_in_the_table_and_the_other_way_round() -> None:
@@ -162,12 +161,3 @@ async def test_history_that_is_no_text_goes_to_a_file_as_it_is(weft: Shell) -> N
     result = await weft.run("history", "show", "pump-7", "--format", "arrow")
     assert result.exit_code == 0, result.output
     assert result.stdout_bytes
-
-
-async def test_lists_that_are_kept_by_id_are_shown_newest_first() -> None:
-    """The alarm that has just risen is the first that one sees, whatever its id."""
-    assert set(NEWEST) < {operation.name for operation in TABLE}
-    items = [{"id": "a", "raised_at": "2026-03-01"}, {"id": "b", "raised_at": "2026-03-02"}]
-    page = sort_page({"items": items, "next": None}, "raised_at", 1)
-    assert page == {"items": [items[0]], "next": True}
-    assert page["items"][0]["id"] == "b"

@@ -6,7 +6,7 @@ import click
 
 from weft.api.operations.table import TABLE
 from weft.cli.root import cli
-from weft.cli.words import EMPTY, EXAMPLES, HELP, NEWEST, SLOW, help_of
+from weft.cli.words import EMPTY, EXAMPLES, HELP, SLOW, help_of
 
 COMMANDS = {operation.name for operation in TABLE if operation.command is not None}
 LISTS = {
@@ -23,7 +23,7 @@ def test_every_list_says_what_would_fill_it() -> None:
 
 def test_words_are_about_operations_that_are_there() -> None:
     """An operation that is renamed takes its words along."""
-    for words in (EXAMPLES, NEWEST, SLOW):
+    for words in (EXAMPLES, SLOW):
         assert set(words) <= COMMANDS
     assert {name.partition(".")[0] for name in HELP if "." in name} <= COMMANDS
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.errors import Invalid
-from weft.model.ids import NAME_MAX_CHARACTERS, derived_id, new_id, require_name
+from weft.model.ids import NAME_MAX_CHARACTERS, derived_id, derived_id_at, new_id, require_name
 
 PARTS = st.lists(st.text(st.characters(exclude_characters="\x1f")), min_size=1, max_size=4)
 
@@ -32,6 +32,16 @@ def test_the_same_parts_derive_the_same_id() -> None:
 def test_other_parts_derive_another_id(some: list[str], others: list[str]) -> None:
     """Also where they only differ in where one part ends: ("ab", "c") is not ("a", "bc")."""
     assert (derived_id(*some) == derived_id(*others)) == (some == others)
+
+
+@given(st.integers(0, 2**47), st.integers(0, 2**47), PARTS)
+def test_derived_ids_sort_by_their_moment(first_ms: int, other_ms: int, parts: list[str]) -> None:
+    """Alarms are listed newest first, page by page, though their ids are derived."""
+    first = derived_id_at(first_ms * 1_000_000, *parts)
+    other = derived_id_at(other_ms * 1_000_000, *parts)
+    assert (first < other) == (first_ms < other_ms)
+    assert uuid.UUID(first).version == 8
+    assert first == derived_id_at(first_ms * 1_000_000 + 999_999, *parts)
 
 
 @pytest.mark.parametrize("name", ["pump-7", "7", "a.b_c:d@e~f", "x" * NAME_MAX_CHARACTERS])

@@ -26,11 +26,10 @@ from weft.cli.parameters import Parameter, parameters_of
 from weft.cli.sign_up import user_link
 from weft.cli.suggestions import suggest
 from weft.cli.views import VIEWS, View
-from weft.cli.words import EMPTY, EXAMPLES, NEWEST, SLOW, SLOW_TIMEOUT_S, help_of
+from weft.cli.words import EMPTY, EXAMPLES, SLOW, SLOW_TIMEOUT_S, help_of
 
 PAGE_MAX = 1000
 LIMIT = 100  # where none is asked for, as in the API
-SORTED_MAX = 10_000  # of a list that the API keeps by id and people read by time
 
 BY_HAND: dict[str, tuple[click.Command, ...]] = {"device": (device_add,), "user": (user_link,)}
 
@@ -255,26 +254,16 @@ def _send(
         )
 
     wanted: int | None = asked.get("limit")
-    newest = NEWEST.get(operation.name)
-    if operation.method != "GET" or (newest is None and (wanted or 0) <= PAGE_MAX):
+    if operation.method != "GET" or (wanted or 0) <= PAGE_MAX:
         return _value(once(asked))
-    read_max = SORTED_MAX if newest or wanted is None else wanted
-    page = _value(once(asked | {"limit": min(PAGE_MAX, read_max)}))
+    assert wanted is not None
+    page = _value(once(asked | {"limit": PAGE_MAX}))
     items = page["items"]
-    while page["next"] and len(items) < read_max:
-        more = {"limit": min(PAGE_MAX, read_max - len(items)), "cursor": page["next"]}
+    while page["next"] and len(items) < wanted:
+        more = {"limit": min(PAGE_MAX, wanted - len(items)), "cursor": page["next"]}
         page = _value(once(asked | more))
         items += page["items"]
-    page = {"items": items, "next": page["next"]}
-    return page if newest is None else sort_page(page, newest, wanted)
-
-
-def sort_page(page: dict[str, Any], field: str, limit: int | None) -> dict[str, Any]:
-    """Return the newest of a list that the API keeps by id."""
-    items = page["items"]
-    items.sort(key=lambda item: str(item[field]), reverse=True)
-    shown = items[: LIMIT if limit is None else limit]
-    return {"items": shown, "next": page["next"] or (len(items) > len(shown) or None)}
+    return {"items": items, "next": page["next"]}
 
 
 def _value(received: Received) -> Any:

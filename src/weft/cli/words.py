@@ -100,13 +100,6 @@ HELP: dict[str, str] = {
     "verify_audit.signature": "Of that head.",
 }
 
-# Lists that the API keeps by id, and that people read newest first: by this field.
-NEWEST: dict[str, str] = {
-    "list_alarms": "raised_at",
-    "list_outbox": "created_at",
-    "list_work_orders": "created_at",
-}
-
 # These read the whole journal or audit: they are waited for, and say so.
 SLOW = frozenset({"replay_rule", "try_rule", "verify_audit"})
 SLOW_TIMEOUT_S = 3600.0

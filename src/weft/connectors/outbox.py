@@ -95,10 +95,10 @@ class Outbox:
         after: str = "",
         limit: int = 100,
     ) -> Sequence[Record[OutboxEntry]]:
-        """Return entries, by state or by alarm."""
+        """Return entries, newest first, by state or by alarm."""
         where = ("alarm", str(alarm_id)) if alarm_id else ("state", str(state)) if state else None
         return await self._records.read(
-            lambda r: r.list(OUTBOX, tenant, where=where, after=after, limit=limit)
+            lambda r: r.list(OUTBOX, tenant, where=where, after=after, limit=limit, descending=True)
         )
 
     async def redrive(

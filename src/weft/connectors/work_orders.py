@@ -45,9 +45,11 @@ class WorkOrders:
         after: str = "",
         limit: int = 100,
     ) -> Sequence[Record[WorkOrder]]:
-        """Return work orders, at most one of the filters given."""
+        """Return work orders, newest first, at most one of the filters given."""
         filters = (("state", state), ("alarm", alarm_id), ("device", device_id))
         where = next(((name, str(value)) for name, value in filters if value is not None), None)
         return await self._records.read(
-            lambda r: r.list(WORK_ORDERS, tenant, where=where, after=after, limit=limit)
+            lambda r: r.list(
+                WORK_ORDERS, tenant, where=where, after=after, limit=limit, descending=True
+            )
         )

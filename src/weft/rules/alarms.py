@@ -68,7 +68,7 @@ class Alarms:
     async def list(
         self, tenant: TenantId, wanted: Wanted | None = None, *, after: str = "", limit: int = 100
     ) -> builtins.list[Alarm]:
-        """Return the alarms behind `after` (an alarm's id) that match every filter given."""
+        """Return alarms that match every filter given, newest first, behind `after` (an id)."""
         given = wanted.filters() if wanted is not None else {}
         # The first filter that is given is looked up, the most selective first; the rest sieve.
         where = next(iter(given.items()), None)
@@ -77,7 +77,9 @@ class Alarms:
             found: builtins.list[Alarm] = []
             place = after
             while len(found) < limit:
-                page = reader.list(ALARMS, tenant, where=where, after=place, limit=_PAGE)
+                page = reader.list(
+                    ALARMS, tenant, where=where, after=place, limit=_PAGE, descending=True
+                )
                 found += [record.value for record in page if _matches(record.value, given)]
                 if len(page) < _PAGE:
                     break

@@ -18,7 +18,7 @@ from weft.model.alarm import (
     WorkOrder,
     WorkOrderState,
 )
-from weft.model.ids import ActionId, WorkOrderId, derived_id
+from weft.model.ids import ActionId, WorkOrderId, derived_id_at
 from weft.ports import Deciding, Writer
 from weft.rules.health import Health
 from weft.rules.kinds import ALARMS, OUTBOX, RULES, WORK_ORDERS
@@ -147,7 +147,9 @@ class Firing:
 
 def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Action:
     return Action(
-        action_id=ActionId(derived_id("action", alarm.alarm_id, str(place))),
+        action_id=ActionId(
+            derived_id_at(alarm.evidence[0].at, "action", alarm.alarm_id, str(place))
+        ),
         tenant=alarm.tenant,
         connector=action.connector,
         kind=action.kind.value,

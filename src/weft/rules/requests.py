@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from weft.model.alarm import Alarm, AlarmState, Evidence
-from weft.model.ids import AlarmId, DeviceId, TenantId, derived_id
+from weft.model.ids import AlarmId, DeviceId, TenantId, derived_id_at
 from weft.rules.model import Rule
 from weft.rules.templates import fill
 
@@ -23,10 +23,10 @@ class Raise(Struct, frozen=True):
 
     @property
     def alarm_id(self) -> AlarmId:
-        """The one id of this episode, however often it is seen."""
+        """The one id of this episode, however often it is seen; sorts by its first sample."""
         rule = self.rule
         parts = (rule.tenant, rule.rule_id, str(rule.version), self.device_id, self.episode)
-        return AlarmId(derived_id("alarm", *parts))
+        return AlarmId(derived_id_at(self.evidence[0].at, "alarm", *parts))
 
     def alarm(self) -> Alarm:
         """Make the alarm."""

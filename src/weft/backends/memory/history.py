@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from weft.history.aggregates import aggregate, bucket_start, increases, require_sound
-from weft.history.tables import Row, fewer, make_table
 from weft.history.scalars import is_absent
+from weft.history.tables import Row, fewer, make_table
 from weft.model.ids import DeviceId, TenantId
 from weft.ports import HistoryQuery, HistoryTable, Rows
 
