@@ -21,7 +21,7 @@ async def test_work_orders_are_listed_and_filtered() -> None:
     assert await service.list_work_orders(MAIN, state=WorkOrderState.CLOSED) == []
     [first] = await service.list_work_orders(MAIN, limit=1)
     [second] = await service.list_work_orders(MAIN, after=first.key)
-    assert first.key < second.key
+    assert first.key > second.key  # newest first
 
 
 async def test_another_tenants_work_order_does_not_exist() -> None:

@@ -20,6 +20,7 @@ async def ready(plant: Plant) -> tuple[Firing, Raise]:
         device_id=DeviceId("pump-7"),
         position=9,
         episode="9",
+        began_at=START,
         at=START,
         evidence=(),
         values={"device": "pump-7", "temperature": 99.0},

@@ -11,7 +11,8 @@ async def test_an_alarms_id_is_its_episode() -> None:
     """The same rule, version, device and episode: the same id; any other, another."""
     rule = await Plant().rules.create(ALICE, hot(message=""))
     one = Raise(
-        rule=rule, device_id=DeviceId("a"), position=9, episode="9", at=START, evidence=(),
+        rule=rule, device_id=DeviceId("a"), position=9, episode="9", began_at=START, at=START,
+        evidence=(),
         values={"rule": "overheating", "device": "a"},
     )  # fmt: skip
     assert replace(one, at=0, values={}).alarm_id == one.alarm_id

@@ -147,9 +147,7 @@ class Firing:
 
 def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Action:
     return Action(
-        action_id=ActionId(
-            derived_id_at(alarm.evidence[0].at, "action", alarm.alarm_id, str(place))
-        ),
+        action_id=ActionId(derived_id_at(request.began_at, "action", alarm.alarm_id, str(place))),
         tenant=alarm.tenant,
         connector=action.connector,
         kind=action.kind.value,

@@ -17,6 +17,7 @@ class Raise(Struct, frozen=True):
     device_id: DeviceId
     position: int  # the sample with which the condition became true
     episode: str
+    began_at: int  # of that sample, as the device says
     at: int
     evidence: tuple[Evidence, ...]
     values: dict[str, Any]  # what templates may name
@@ -26,7 +27,7 @@ class Raise(Struct, frozen=True):
         """The one id of this episode, however often it is seen; sorts by its first sample."""
         rule = self.rule
         parts = (rule.tenant, rule.rule_id, str(rule.version), self.device_id, self.episode)
-        return AlarmId(derived_id_at(self.evidence[0].at, "alarm", *parts))
+        return AlarmId(derived_id_at(self.began_at, "alarm", *parts))
 
     def alarm(self) -> Alarm:
         """Make the alarm."""

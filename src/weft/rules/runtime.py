@@ -327,6 +327,7 @@ class Runtime:
             device_id=state.device_id,
             position=cell.position,
             episode=cell.episode,
+            began_at=cell.evidence[0].at,
             at=at,
             evidence=tuple(cell.evidence),
             values={

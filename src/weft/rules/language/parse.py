@@ -26,7 +26,6 @@ _POWER = {
     "<": 3, "<=": 3, ">": 3, ">=": 3, "==": 3, "!=": 3, "in": 3,
     "+": 4, "-": 4, "*": 5, "/": 5, "%": 5,
 }  # fmt: skip
-_UNARY_POWER = 6
 _CONSTANTS = {"true": (True, Type.BOOL), "false": (False, Type.BOOL), "null": (None, Type.NULL)}
 
 
