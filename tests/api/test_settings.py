@@ -9,4 +9,3 @@ def test_the_defaults_are_safe() -> None:
     settings = ApiSettings()
     require_safe(parse_address(settings.listen)[0], tls=False)
     assert settings.tls_listen == ""
-    assert settings.max_body_bytes <= settings.max_import_bytes

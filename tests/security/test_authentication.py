@@ -4,6 +4,7 @@ import pytest
 from tests.security.support import ADMIN, MAIN, OTHER, PEER, SYSTEM, World, device
 
 from weft.errors import Unauthenticated
+from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.authentication import REFUSED
 from weft.security.filters import Direction, Grant
@@ -116,7 +117,7 @@ async def test_the_owner_reads_why_a_connection_failed(world: World) -> None:
     (expired,) = world.door.attempts.of_device(MAIN, "pump-7")
     assert "user name" in mismatch.reason
     assert "expired" in expired.reason
-    nobodys = world.door.attempts.recent("")  # type: ignore[arg-type]
+    nobodys = world.door.attempts.of_device(TenantId(""), "pump-7")
     assert ["mistyped" in attempt.reason for attempt in nobodys] == [True]
 
 

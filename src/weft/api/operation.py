@@ -102,7 +102,6 @@ class Operation:
     if_match: str = ""  # "", "optional" or "required"
     etag: bool = False
     secret: bool = False  # the answer holds a secret shown once: it is not kept for repeats
-    max_body_bytes: int = 0  # 0: the server's default
     example: Any = None  # of the body
     command: Command | None = None
     parameters: tuple[str, ...] = field(init=False, default=())
