@@ -45,19 +45,6 @@ async def test_mq8_live_persistent_sessions_are_not_thrown_out_but_the_next_is_r
     await station.connect(BOB, "c4", expiry_s=60)
 
 
-async def test_live_links_of_a_principal_are_capped() -> None:
-    """A stolen key opens so many connections and no more."""
-    station = Station(BrokerSettings(links_per_principal=2))
-    await station.connect(ALICE, "a")
-    await station.connect(ALICE, "b")
-
-    with pytest.raises(QuotaExceeded):
-        await station.connect(ALICE, "c")
-    await station.connect(ALICE, "b")
-
-    assert station.broker.count_sessions(ALICE.tenant) == (2, 0)
-
-
 async def test_who_is_gone_is_forgotten_everywhere() -> None:
     """No index keeps what another one lost."""
     station = Station()

@@ -55,15 +55,8 @@ class Directory:
 
         `but` is the session that the new one replaces or resumes; it does not count.
         """
-        settings = self._settings
-        others = [one for one in self.of(principal.uid) if one is not but]
-        if sum(one.link is not None for one in others) >= settings.links_per_principal:
-            raise QuotaExceeded(
-                f"{principal} has {settings.links_per_principal} live connections already.",
-                remedy="Close one, use another key, or raise broker.links_per_principal.",
-            )
-        stored = [one for one in others if one.durable]
-        surplus = len(stored) - settings.sessions_per_principal + 1
+        stored = [one for one in self.of(principal.uid) if one.durable and one is not but]
+        surplus = len(stored) - self._settings.sessions_per_principal + 1
         if not durable or surplus <= 0:
             return []
         away = sorted((one for one in stored if one.link is None), key=lambda one: one.detached_at)

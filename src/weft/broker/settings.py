@@ -8,7 +8,6 @@ class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     session_expiry_max_s: int = 24 * 3600  # a device that is away longer subscribes anew
     sessions_per_principal: int = 4  # stored ones; a random client id each time fills no disk
-    links_per_principal: int = 1024  # live ones; one service key may feed a whole cluster
     subscriptions_per_session: int = 100
     queue_messages_max: int = 10_000  # ten seconds of a busy subscriber
     queue_bytes_max: int = 8 * 1024 * 1024

@@ -102,9 +102,10 @@ async def test_who_connects_too_often_is_told_to_wait() -> None:
 
 async def test_a_principal_with_enough_connections_is_told_so() -> None:
     """And one that was refused does not count, though its socket is still closing."""
-    async with station(broker=BrokerSettings(links_per_principal=1)) as made, made.peer("app"):
+    few = BrokerSettings(sessions_per_principal=1)
+    async with station(broker=few) as made, made.peer("app", **KEEPS):
         refused = await Peer.dial(made.listener.port)
-        connack = await refused.sign_in("app", client_id="second")
+        connack = await refused.sign_in("app", client_id="second", **KEEPS)
         assert connack.reason is Reason.QUOTA_EXCEEDED
         assert made.connections.count() == 1
         refused.hang_up()
