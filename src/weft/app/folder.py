@@ -10,7 +10,6 @@ from msgspec import Struct
 from weft.errors import ConfigurationError
 
 SERVER_FILE = "server.json"
-DEFAULT = Path("weft-data")
 
 
 class ServerFile(Struct, frozen=True):

@@ -10,7 +10,6 @@ from typing import Any
 from msgspec import UNSET, Struct
 from msgspec.structs import astuple
 
-Scalar = float | int | bool | str
 Values = Struct | Mapping[str, Any]
 
 

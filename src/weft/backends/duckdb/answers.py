@@ -1,7 +1,7 @@
 """Answers: what the database returned, as columns in the words of the caller."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -14,7 +14,6 @@ from weft.history.values import from_text
 from weft.ports import HistoryQuery, HistoryTable
 
 Columns = dict[str, Any]  # numpy arrays, masked where a value is absent
-_PLACED: Final = ("place", "at_ns")
 
 
 def answer(
