@@ -118,7 +118,8 @@ class HttpServer:
         except OSError as error:
             raise ConfigurationError(
                 f"The API cannot listen on {self._host}:{self._port}: {error.strerror}.",
-                remedy="Choose another address in [api] listen, or stop what uses this one.",
+                remedy="Stop what uses this address, or choose another one, as with "
+                "--set api.listen=127.0.0.1:8081.",
             ) from error
         listener.settimeout(0)
         self._port = listener.getsockname()[1]

@@ -5,7 +5,6 @@ silence. What one copies is printed once, in whole lines, before the picture beg
 """
 
 import asyncio
-import shlex
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from rich.text import Text
 from weft.app.compose import MAIN, Weft
 from weft.app.serve import Started
 from weft.cli.simulation.fleet import Fleet, Member
+from weft.cli.typed import typed
 from weft.model.alarm import Alarm, AlarmState, WorkOrder
 
 EVENTS_SHOWN = 10
@@ -157,15 +157,15 @@ class DemoScreen:
         return [Text(member.device_id), *cells, state]
 
     def _hints(self, started: Started) -> Text:
-        data, endpoints = f" --data {shlex.quote(started.data)}", started.endpoints
+        weft, endpoints = typed(started.data), started.endpoints
         lines = [
             f"API           {endpoints.http or endpoints.https}/api/v1    MQTT {endpoints.mqtt}",
             f"ERP tasks     {self._erp_url}",
-            f"alarms        weft{data} alarm list",
-            f"work orders   weft{data} work-order list",
-            f"refused       weft{data} rejection list",
-            f"live          weft{data} watch",
-            f"own device    weft{data} device add my-device",
+            f"alarms        {weft} alarm list",
+            f"work orders   {weft} work-order list",
+            f"refused       {weft} rejection list",
+            f"live          {weft} watch",
+            f"own device    {weft} device add my-device",
         ]
         if started.sign_up_token:
             base = endpoints.http or endpoints.https

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from weft.app.folder import DataFolder
 from weft.app.serve import Started, serve
+from weft.cli.typed import typed
 from weft.config import Config, load_config
 from weft.observability.log import set_up_logging
 
@@ -79,7 +80,7 @@ def _shown(settings: Config) -> dict[str, object]:
 
 def greet(started: Started, console: Console) -> None:
     """Say where everything is and what to do next."""
-    endpoints = started.endpoints
+    endpoints, weft = started.endpoints, typed(started.data)
     replayed = f", {started.replayed} messages read again" if started.replayed else ""
     console.print(f"[bold]Weft is ready[/bold] ({started.ready_s:.1f} s{replayed})")
     for label, address in (
@@ -97,11 +98,13 @@ def greet(started: Started, console: Console) -> None:
         console.print(
             f"\nNobody has signed up yet. Within {minutes} minutes, the first administrator "
             f"opens\n  {url}/sign-up#{started.sign_up_token}\nor runs\n"
-            f"  weft sign-up {started.sign_up_token}",
+            f"  {weft} sign-up {started.sign_up_token}",
             highlight=False,
             soft_wrap=True,
         )
-    console.print("\nTry:  weft device add pump-1    weft simulate    weft watch")
+    console.print("\nTry:", highlight=False)
+    for words in ("device add pump-1", "simulate", "watch"):
+        console.print(f"  {weft} {words}", highlight=False, soft_wrap=True)
     console.print("Stop: Ctrl-C\n")
 
 

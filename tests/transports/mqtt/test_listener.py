@@ -54,7 +54,7 @@ async def test_an_address_that_is_taken_is_told_with_what_to_do() -> None:
         (error,) = caught.value.exceptions
         assert isinstance(error, ConfigurationError)
         assert made.listener.address in error.detail
-        assert "stop what uses this one" in error.remedy
+        assert "transports.mqtt.listen=" in error.remedy
 
 
 async def test_strangers_of_one_address_are_counted() -> None:

@@ -86,7 +86,8 @@ class MqttListener:
         except OSError as error:
             raise ConfigurationError(
                 f"MQTT cannot listen on {self._host}:{self._port}: {error.strerror or error}.",
-                remedy="Choose another address in [transports.mqtt], or stop what uses this one.",
+                remedy="Stop what uses this address, or choose another one, as with "
+                "--set transports.mqtt.listen=127.0.0.1:1884.",
             ) from error
         listening = server.sockets[0]
         set_socket_options(listening)
