@@ -74,6 +74,16 @@ def test_declared_fields_are_a_table() -> None:
     assert lines[1].split() == ["temperature", "number", "Cel"]
 
 
+def test_names_that_somebody_chose_stand_as_they_are_typed() -> None:
+    """`interval_s` is what one desires; titled in words it could not be typed."""
+    lines = record_lines({"device_id": "pump-1", "attributes": {"built_in": 1998}}, 80)
+    assert [click.unstyle(line) for line in lines] == [
+        "device id  pump-1",
+        "attributes",
+        "  built_in  1998",
+    ]
+
+
 def test_a_word_longer_than_the_line_stays_whole() -> None:
     """A token in a narrow terminal is wrapped by the terminal, where it can still be copied."""
     assert wrap("weft_" + "x" * 80, 30) == ["weft_" + "x" * 80]

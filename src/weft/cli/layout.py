@@ -61,19 +61,23 @@ def table(
     return _rows_with_texts(firm, texts, cells, widths, width), left_out
 
 
-def record_lines(record: Mapping[str, Any], width: int) -> list[str]:
-    """Return a record field by field, with its documents as blocks below their names."""
-    flat = [_title(name) for name, value in record.items() if is_plain(value)]
+def record_lines(record: Mapping[str, Any], width: int, *, ours: bool = True) -> list[str]:
+    """Return a record field by field, with its documents as blocks below their names.
+
+    Fields of ours are titled in words; names that somebody chose stand as they are typed.
+    """
+    title = _title if ours else str
+    flat = [title(name) for name, value in record.items() if is_plain(value)]
     label = max(map(len, flat), default=0)
     lines: list[str] = []
     for name, value in record.items():
         if is_plain(value):
             indent = " " * (label + len(GAP))
             wrapped = wrap(text_of(name, value), width - len(indent))
-            lines.append(heading(f"{_title(name):<{label}}") + GAP + wrapped[0])
+            lines.append(heading(f"{title(name):<{label}}") + GAP + wrapped[0])
             lines += [indent + more for more in wrapped[1:]]
         else:
-            lines.append(heading(_title(name)))
+            lines.append(heading(title(name)))
             lines += [GAP + line for line in block(value, width - len(GAP))]
     return lines
 
@@ -81,7 +85,7 @@ def record_lines(record: Mapping[str, Any], width: int) -> list[str]:
 def block(value: Any, width: int) -> list[str]:
     """Return a nested value as lines: fields, a table, or YAML where it is deeper."""
     if isinstance(value, dict) and all(map(is_plain, value.values())):
-        return record_lines(value, width)
+        return record_lines(value, width, ours=False)
     if isinstance(value, dict) and all(map(_is_row, value.values())):
         value = [{"": name, **row} for name, row in value.items()]
     if isinstance(value, list) and value and all(map(_is_row, value)):

@@ -43,7 +43,7 @@ def twin_lines(twin: dict[str, Any], width: int) -> list[str]:
 
 
 def _properties(title: str, values: Mapping[str, Any], empty: str) -> list[str]:
-    shown = record_lines(values, 10_000) if values else [empty]
+    shown = record_lines(values, 10_000, ours=False) if values else [empty]
     return ["", heading(title), *_indented(shown)]
 
 
