@@ -45,7 +45,6 @@ DEMOS = ("factory",)
 LABEL = "demonstration"  # of the credentials that the plant makes for itself
 INTERVAL_S = 0.5
 REPAIR_AFTER_S = 20.0
-START_S = 20.0
 POLL_S = 2.0
 
 

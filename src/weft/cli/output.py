@@ -10,7 +10,6 @@ from weft.cli.layout import record_lines, table, terminal_width, wrap
 from weft.errors import WeftError
 from weft.observability.log import escape_controls
 
-EXIT_USAGE = 2
 EXIT_REFUSED = 1
 EXIT_NO_SERVER = 3
 
