@@ -186,6 +186,8 @@ async def _fill_and_kill(data: Path) -> None:
         await server.stop()
         await server.start()
         await _send(server, token, MESSAGES + 1)
+        # A question has history take in what has come: it has its own copy from now on.
+        await server.pages("/history", devices="pump-7", keys="serial", limit=10_000)
     finally:
         await server.kill()
 
@@ -208,22 +210,30 @@ def flip_in_log(data: Path) -> None:
 
 def flip_in_records(data: Path) -> None:
     path = data / "records.sqlite"
-    with closing(sqlite3.connect(path)) as database:  # or the log holds a newer copy of the page
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _fold_in_log(path)
     # It is small and mostly empty: hit the device itself.
     _flip(path, (path.read_bytes().rindex(b"pump-7") + 5) / path.stat().st_size)
 
 
 def cut_last_page(data: Path) -> None:
     path = data / "journal.sqlite"
+    _fold_in_log(path)
     os.truncate(path, path.stat().st_size - 4096)
 
 
 def tear_last_page(data: Path) -> None:
     path = data / "journal.sqlite"
+    _fold_in_log(path)
+    at = path.read_bytes().rindex(b"serial")  # of the last page that holds a message
     with path.open("r+b") as file:
-        file.seek(-2048, os.SEEK_END)
-        file.write(bytes(2048))
+        file.seek(at)
+        file.write(bytes(4096 - at % 4096))
+
+
+def _fold_in_log(path: Path) -> None:
+    """Write the log's pages into the file; otherwise it holds newer copies of damaged ones."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _flip(path: Path, place: float) -> None:
