@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import NoSuchCommand
 
 from weft.cli.groups import COMMANDS, GROUPS
 from weft.errors import WeftError
@@ -31,6 +32,16 @@ class LazyGroup(click.Group):
             made: click.Command = importlib.import_module("weft.cli.commands").make_group(cmd_name)
             return made
         return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; click itself would suggest only what is loaded already."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            known = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with what is known of them without loading any."""
