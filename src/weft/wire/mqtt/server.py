@@ -14,7 +14,7 @@ How a transport drives it:
     `machine.receive_data(b"", now)` as another read. If `error` was set while you decided
     (too many of those bytes), it is `disconnect`, not `accept`.
 3.  A PUBLISH of QoS 1 or 2 is yours to acknowledge, in order, once the message is kept:
-    `puback(id)`, `pubrec(id)`, or for many at once `pubacks(ids)`, `pubrecs(ids)`. Each
+    `puback(id)`, `pubrec(id)`, or for many at once `pubacks(ids)`. Each
     gives bytes back; join those of one connection into one write. With
     `packet.repeated` the QoS 2 message is stored already (or is on its way to disk): do not
     store it again, acknowledge it behind the commit in flight.
@@ -320,10 +320,6 @@ class ServerConnection(Stream):
             if self.version == V5:
                 self._unreleased.pop(packet_id, None)
         return self._acknowledge(Pubrec, packet_id, reason, reason_string)
-
-    def pubrecs(self, packet_ids: list[int]) -> bytes:
-        """Many QoS 2 messages are kept; in the order they came [MQTT-4.6.0-3]."""
-        return short_acknowledgements(Pubrec, packet_ids)
 
     def pubrel(self, packet_id: int, reason: Reason = Reason.SUCCESS) -> bytes:
         """The client has our QoS 2 message; we will not send it again."""
