@@ -50,9 +50,9 @@ def stop(running: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
     return said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_says_where_everything_is_and_ends_in_order(tmp_path: Path, number: int) -> None:
-    """By Ctrl-C or by a service manager: exit code 0, nothing announced, no trace."""
+    """By Ctrl-C, a service manager or a closed terminal: exit 0, nothing announced, no trace."""
     data = tmp_path / "data"
     with process(data) as running:
         url = wait_until_ready(running, data)

@@ -33,7 +33,7 @@ Beside = Callable[[Weft], AbstractAsyncContextManager[None]]
 
 
 def serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. `tell` is called once; `beside` runs as long as we serve.
+    """Serve until a signal ends it. `tell` is called once; `beside` runs as long as we serve.
 
     Raises `ConfigurationError`, `Damaged` or `StorageError` when it cannot start.
     """
@@ -56,7 +56,10 @@ def _innermost(error: BaseException) -> BaseException:
 async def _serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ends = {signal.SIGINT, signal.SIGTERM}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        ends.add(signal.SIGHUP)  # the terminal was closed
+    for number in ends:
         loop.add_signal_handler(number, stop.set)
     started = loop.time()
     async with Weft.open(config, folder) as weft, weft.running():
