@@ -186,16 +186,12 @@ async def test_tn_1_devices_of_one_name_have_two_twins_and_two_histories(house: 
         payload = json.dumps({"temperature": temperature}).encode()
         assert await publish(peer, "devices/pump-7/telemetry", payload) is Reason.SUCCESS
     await house.settle()
-    for key, mine, other in ((here, "95", "5"), (there, "5", "95")):
+    for key, mine in ((here, 95), (there, 5)):
         async with house.http(key.token) as client:
-            twin = (await client.get("devices/pump-7/twin")).text
-            history = await client.get("devices/pump-7/history", params={"keys": "temperature"})
-        assert f":{mine}" in twin.replace(" ", "")
-        assert f":{other}" not in twin.replace(" ", "").replace(
-            ":5}", "" if other == "5" else ":5}"
-        )
-        assert history.status_code == 200
-        assert mine in history.text
+            twin = (await client.get("devices/pump-7/twin")).json()
+            asked = await client.get("devices/pump-7/history", params={"keys": "temperature"})
+        assert twin["telemetry"]["temperature"]["value"] == mine
+        assert [row["value"] for row in asked.json()["items"]] == [mine]
 
 
 async def test_tn_1_a_live_stream_tells_of_its_own_tenant_alone(house: House) -> None:
@@ -218,7 +214,6 @@ async def test_tn_1_a_live_stream_tells_of_its_own_tenant_alone(house: House) ->
         seen = [await first_message(lines) for lines in streams]
     assert '"temperature":95' in seen[0]
     assert '"temperature":5' in seen[1]
-    assert "5" in seen[1]
 
 
 async def first_message(lines: Any) -> str:
