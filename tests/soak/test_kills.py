@@ -13,7 +13,7 @@ ROUNDS = 50
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-async def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+async def test_du_1_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     """Fifty devices, two rules, an ERP: readings, twins, alarms and tasks, each exactly once."""
     tally = await run_kills(tmp_path, Plan(rounds=ROUNDS, seed=7, warm=True))
     assert tally.kills >= ROUNDS

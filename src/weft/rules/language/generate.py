@@ -72,40 +72,33 @@ def is_unset(local: str, *, negated: bool = False) -> ast.expr:
     )
 
 
+def parts_of(tree: Checked) -> tuple[Checked, ...]:
+    """Return the expressions that an expression is made of."""
+    match tree:
+        case Apply():
+            return tree.arguments
+        case Logic():
+            return tree.operands
+        case Choose():
+            return (tree.condition, tree.then, tree.otherwise)
+        case Items():
+            return tree.items
+        case _:
+            return ()
+
+
 def inputs_of(tree: Checked) -> set[Path]:
     """Return the inputs that must be there for the generated code to be exact."""
-    match tree:
-        case Input():
-            return {tree.path}
-        case Apply():
-            parts = tree.arguments
-        case Logic():
-            parts = tree.operands
-        case Choose():
-            parts = (tree.condition, tree.then, tree.otherwise)
-        case Items():
-            parts = tree.items
-        case _:
-            parts = ()
-    return set().union(*(inputs_of(part) for part in parts))
+    if isinstance(tree, Input):
+        return {tree.path}
+    return set().union(*(inputs_of(part) for part in parts_of(tree)))
 
 
 def asked_of(tree: Checked) -> set[Path]:
     """Return the inputs that `has()` asks for."""
-    match tree:
-        case Has():
-            return {tree.path}
-        case Apply():
-            parts = tree.arguments
-        case Logic():
-            parts = tree.operands
-        case Choose():
-            parts = (tree.condition, tree.then, tree.otherwise)
-        case Items():
-            parts = tree.items
-        case _:
-            parts = ()
-    return set().union(*(asked_of(part) for part in parts))
+    if isinstance(tree, Has):
+        return {tree.path}
+    return set().union(*(asked_of(part) for part in parts_of(tree)))
 
 
 def boolean(tree: Checked, names: Mapping[Path, str]) -> ast.expr:
