@@ -56,7 +56,9 @@ from weft.security.limits import Limiter, LimitSettings, Rate
 from weft.security.passwords import PasswordHasher
 from weft.security.people import People
 from weft.security.policy import Policy
+from weft.security.preshared_keys import PresharedKeys
 from weft.security.revocation import Revocation
+from weft.security.secrets import MasterKey, Vault
 from weft.security.sessions import Sessions
 from weft.security.sign_in import SignIn
 from weft.security.throttle import Throttle
@@ -158,8 +160,11 @@ class World:
             self.records, self.audit, self.clock, PEPPER, self.authority, self.revocation
         )
         self.keys = Keys(self.records, self.audit, self.clock, PEPPER, self.policy, self.revocation)
+        self.preshared = PresharedKeys(
+            self.credentials, Vault(MasterKey.open(folder), self.records)
+        )
         self.authenticator = Authenticator(
-            self.credentials, self.keys, self.badges, self.throttle, self.clock
+            self.credentials, self.keys, self.badges, self.throttle, self.clock, self.preshared
         )
         self.twins = Twins(self.records, self.audit)
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
@@ -215,6 +220,7 @@ class World:
             limiter=Limiter(self.clock, self.limits),
             connections=self.connections,
             credentials=self.credentials,
+            preshared=self.preshared,
             keys=self.keys,
             tenants=self.tenants,
             types=self.types,

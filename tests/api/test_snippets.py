@@ -3,7 +3,12 @@
 import ast
 import shlex
 
-from weft.api.snippets import Endpoints, certificate_snippets, secret_snippets
+from weft.api.snippets import (
+    Endpoints,
+    certificate_snippets,
+    preshared_snippets,
+    secret_snippets,
+)
 
 PLAIN = Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883")
 TLS = Endpoints(https="https://weft:8443", mqtts="weft:8883")
@@ -26,3 +31,16 @@ def test_tls_names_the_authority() -> None:
     made = certificate_snippets("p", TLS)
     ast.parse(made.python)
     assert "--cert device.pem" in made.curl
+
+
+def test_coap_is_shown_where_it_listens() -> None:
+    """A token in the clear on loopback only; a key and a certificate over DTLS."""
+    assert secret_snippets("p", "t", PLAIN).coap == ""
+    listening = Endpoints(coap="127.0.0.1:5683", coaps="weft:5684")
+    token = shlex.split(secret_snippets("p", "a&b", listening).coap)
+    assert token[0] == "coap-client-notls"
+    assert token[-1] == "coap://127.0.0.1:5683/api/v1/devices/me/telemetry?token=a%26b"
+    key = shlex.split(preshared_snippets("name", "-k$(x)", listening).coap)
+    assert key[key.index("-k") + 1] == "-k$(x)"
+    assert key[-1].startswith("coaps://weft:5684/")
+    assert "-c device.pem" in certificate_snippets("p", listening).coap

@@ -39,3 +39,15 @@ async def test_machines_read_json(weft: Shell) -> None:
     """The device, the token and the snippets in one object."""
     made = await weft.json("device", "add", "pump-7")
     assert made["token"].startswith("weft_")  # type: ignore[index]  # an object
+
+
+async def test_a_pre_shared_key_is_shown_with_its_name(weft: Shell) -> None:
+    """And that no listener takes it yet, with what turns one on."""
+    result = await weft.run("device", "add", "meter-1", "--psk")
+    assert result.exit_code == 0, result.output
+    assert "Its pre-shared key, shown this once" in result.stdout
+    assert "coap-client-openssl -m post -u " in result.stdout
+    assert "paho" not in result.stdout
+    assert "transports.coap.listen_dtls=" in result.stderr
+    both = await weft.run("device", "add", "meter-2", "--psk", "--certificate")
+    assert both.exit_code == 2

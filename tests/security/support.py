@@ -12,12 +12,14 @@ from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
 from weft.security.certificates import CertificateAuthority
 from weft.security.connections import Connection, Connections
-from weft.security.credentials import Credentials, IssuedIdentity, IssuedSecret
+from weft.security.credentials import Credentials, DeviceCredential
 from weft.security.keys import Keys
 from weft.security.passwords import PasswordHasher
 from weft.security.people import People, User
 from weft.security.policy import Policy
+from weft.security.preshared_keys import PresharedKeys
 from weft.security.revocation import Revocation
+from weft.security.secrets import MasterKey, Vault
 from weft.security.sessions import Sessions
 from weft.security.sign_in import SignIn
 from weft.security.throttle import Throttle
@@ -61,15 +63,10 @@ class FullDisk(MemoryRecords):
 class AdmittedCredentials(Credentials):
     """Tells the policy of the device first, as the registry does when it makes one."""
 
-    async def issue_secret(self, actor: Principal, device: Device, **more: Any) -> IssuedSecret:
-        self._revocation.device_changed(device.tenant, device.uid, active=True)
-        return await super().issue_secret(actor, device, **more)
-
-    async def issue_certificate(
-        self, actor: Principal, device: Device, **more: Any
-    ) -> IssuedIdentity:
-        self._revocation.device_changed(device.tenant, device.uid, active=True)
-        return await super().issue_certificate(actor, device, **more)
+    async def add(self, actor: Principal, credential: DeviceCredential) -> None:
+        tenant, uid = credential.tenant, credential.device_uid
+        self._revocation.device_changed(tenant, uid, active=True)
+        await super().add(actor, credential)
 
 
 class World:
@@ -85,6 +82,7 @@ class World:
         self.authority = CertificateAuthority(folder / "ca", b"a passphrase of tests", self.clock)
         self.throttle = Throttle(self.clock)
         self.hasher = PasswordHasher()
+        self.vault = Vault(MasterKey.open(folder), self.records)
         self.build()
 
     def build(self) -> None:
@@ -93,10 +91,16 @@ class World:
         self.sessions = Sessions(*parts, AccessTokens([b"t" * 32], self.clock))
         self.people = People(*parts, self.sessions, self.revocation)
         self.credentials = AdmittedCredentials(*parts, self.authority, self.revocation)
+        self.preshared = PresharedKeys(self.credentials, self.vault)
         self.keys = Keys(*parts, self.policy, self.revocation)
         self.sign_in = SignIn(self.people, self.sessions, self.hasher, self.throttle, self.audit)
         self.door = Authenticator(
-            self.credentials, self.keys, self.sessions, self.throttle, self.clock
+            self.credentials,
+            self.keys,
+            self.sessions,
+            self.throttle,
+            self.clock,
+            self.preshared,
         )
 
     async def restart(self) -> None:

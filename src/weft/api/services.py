@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from weft.security.keys import Keys
     from weft.security.limits import Limiter
     from weft.security.people import People
+    from weft.security.preshared_keys import PresharedKeys
     from weft.security.sessions import Sessions
     from weft.security.sign_in import SignIn
     from weft.twins.twins import Twins
@@ -56,6 +57,7 @@ class Services:
     limiter: Limiter
     connections: Connections
     credentials: Credentials
+    preshared: PresharedKeys
     keys: Keys
     tenants: Tenants
     types: DeviceTypes

@@ -5,6 +5,7 @@ first connection is where people give up (and nothing then says why).
 """
 
 import shlex
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -16,17 +17,21 @@ class Endpoints(Struct, frozen=True):
     https: str = ""
     mqtt: str = ""  # as 127.0.0.1:1883
     mqtts: str = ""
+    coap: str = ""  # as 127.0.0.1:5683
+    coaps: str = ""
 
 
 class Snippets(Struct, frozen=True):
-    """Ready to paste, one for each way to connect."""
+    """Ready to paste, one for each way to connect; empty for what a credential cannot do."""
 
-    python: str
-    mosquitto: str
-    curl: str
+    python: str = ""
+    mosquitto: str = ""
+    curl: str = ""
+    coap: str = ""
 
 
 _READING = '{"temperature": 21.4}'
+_COAP_PATH = "/api/v1/devices/me/telemetry"
 
 
 def secret_snippets(device_id: str, token: str, endpoints: Endpoints) -> Snippets:
@@ -56,7 +61,19 @@ def secret_snippets(device_id: str, token: str, endpoints: Endpoints) -> Snippet
             "-H 'Content-Type: application/json' "
             f"-d {shlex.quote(_READING)} {url}/api/v1/devices/me/telemetry"
         ),
+        coap=_coap_client(
+            "notls", "", f"coap://{endpoints.coap}{_COAP_PATH}?token={quote(token, safe='')}"
+        )
+        if endpoints.coap
+        else "",
     )
+
+
+def preshared_snippets(identity: str, key: str, endpoints: Endpoints) -> Snippets:
+    """Write what a device with a pre-shared key pastes: DTLS, by libcoap's client."""
+    where = endpoints.coaps or "127.0.0.1:5684"
+    options = f"-u {shlex.quote(identity)} -k {shlex.quote(key)} "
+    return Snippets(coap=_coap_client("openssl", options, f"coaps://{where}{_COAP_PATH}"))
 
 
 def certificate_snippets(device_id: str, endpoints: Endpoints) -> Snippets:
@@ -83,6 +100,21 @@ def certificate_snippets(device_id: str, endpoints: Endpoints) -> Snippets:
             "-H 'Content-Type: application/json' "
             f"-d {shlex.quote(_READING)} {url}/api/v1/devices/me/telemetry"
         ),
+        coap=_coap_client(
+            "openssl",
+            "-c device.pem -j device.key -R ca.pem ",
+            f"coaps://{endpoints.coaps}{_COAP_PATH}",
+        )
+        if endpoints.coaps
+        else "",
+    )
+
+
+def _coap_client(flavour: str, options: str, uri: str) -> str:
+    """Write the command of libcoap's client; content format 50 is JSON (RFC 7252 12.3)."""
+    return (
+        f"coap-client-{flavour} -m post {options}-t 50 -e {shlex.quote(_READING)} "
+        f"{shlex.quote(uri)}"
     )
 
 

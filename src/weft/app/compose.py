@@ -207,6 +207,7 @@ class Weft:
             limiter=identity.limiter,
             connections=identity.connections,
             credentials=identity.credentials,
+            preshared=identity.preshared,
             keys=identity.keys,
             tenants=identity.tenants,
             types=identity.types,
@@ -239,7 +240,7 @@ class Weft:
     @property
     def endpoints(self) -> Endpoints:
         """Where it answers; ports are known once it runs."""
-        found = {"http": "", "https": "", "mqtt": "", "mqtts": ""}
+        found = {"http": "", "https": "", "mqtt": "", "mqtts": "", "coap": "", "coaps": ""}
         for server in self._http:
             found["https" if server.url.startswith("https") else "http"] = self._named(server.url)
         for listener in self._mqtt:

@@ -21,6 +21,7 @@ from weft.security.limits import Limiter
 from weft.security.passwords import PasswordHasher
 from weft.security.people import People
 from weft.security.policy import Policy
+from weft.security.preshared_keys import PresharedKeys
 from weft.security.revocation import Revocation
 from weft.security.secrets import MasterKey, Vault
 from weft.security.sessions import Sessions
@@ -40,6 +41,7 @@ class Identity:
     revocation: Revocation
     authority: CertificateAuthority
     credentials: Credentials
+    preshared: PresharedKeys
     keys: Keys
     sessions: Sessions
     people: People
@@ -68,6 +70,7 @@ async def open_identity(
     )
     await asyncio.to_thread(authority.open, settings.server_names)
     credentials = Credentials(records, audit, clock, pepper, authority, revocation)
+    preshared = PresharedKeys(credentials, vault)
     keys = Keys(records, audit, clock, pepper, policy, revocation)
     tokens = AccessTokens([await vault.secret("access-token")], clock)
     sessions = Sessions(records, audit, clock, pepper, tokens)
@@ -81,11 +84,12 @@ async def open_identity(
         revocation=revocation,
         authority=authority,
         credentials=credentials,
+        preshared=preshared,
         keys=keys,
         sessions=sessions,
         people=people,
         sign_in=SignIn(people, sessions, PasswordHasher(), throttle, audit),
-        authenticator=Authenticator(credentials, keys, sessions, throttle, clock),
+        authenticator=Authenticator(credentials, keys, sessions, throttle, clock, preshared),
         operator=Operator(open_key(folder.path), clock),
         limiter=Limiter(clock, settings.limits),
         tenants=Tenants(records, audit, clock),

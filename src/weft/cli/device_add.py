@@ -16,6 +16,7 @@ TLS_SETTINGS = (
     ("mqtts", "transports.mqtt.listen_tls=127.0.0.1:8883"),
     ("https", "api.tls_listen=127.0.0.1:8443"),
 )
+COAPS_SETTING = (("coaps", "transports.coap.listen_dtls=127.0.0.1:5684"),)
 
 
 @click.command("add")
@@ -23,6 +24,7 @@ TLS_SETTINGS = (
 @click.option("--type", "type_name", help="The device type it follows.")
 @click.option("--label", default="", help="What people call it.")
 @click.option("--certificate", is_flag=True, help="Give it a certificate, not a secret.")
+@click.option("--psk", is_flag=True, help="Give it a pre-shared key, for CoAP over DTLS.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -39,20 +41,23 @@ def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: An
     Example:
       weft device add pump-1
       weft device add gate-1 --certificate --type gate
+      weft device add meter-1 --psk
     """
+    kind = _kind_of(certificate=options["certificate"], psk=options["psk"])
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
     wanted = {"device_id": name, "label": options["label"], "type_name": options["type_name"]}
     device = _make(client, wanted)
-    kind = "certificate" if options["certificate"] else "secret"
     path = f"/devices/{quote(device['device_id'], safe='')}/credentials"
     issued = _post(client, path, {"kind": kind, "label": "first"})
     if options["as_json"] or ctx.obj["json"]:
         show_json({"device": device, **issued})
         return
     click.echo(f"Device {device['device_id']} is there.\n")
-    if issued["token"] is None:
+    if kind == "psk":
+        _warn_without(client, COAPS_SETTING, "DTLS", "a pre-shared key")
+    if kind == "certificate":
         _write_files(issued, out or Path(name))
-        _warn_without_tls(client)
+        _warn_without(client, TLS_SETTINGS, "TLS", "a certificate")
     show_lines(credential_lines(issued, in_files=True))
 
 
@@ -82,14 +87,22 @@ def _write_files(issued: dict[str, Any], folder: Path) -> None:
     click.echo(f"Its certificate and key are in {folder}/ and nowhere else. There:\n")
 
 
-def _warn_without_tls(client: Client) -> None:
-    """Say so where nothing listens that takes a certificate: the snippets could not work."""
+def _warn_without(
+    client: Client, settings: tuple[tuple[str, str], ...], what: str, credential: str
+) -> None:
+    """Say so where nothing listens that takes a credential: the snippets could not work."""
     endpoints = client.send("GET", "/health").value["endpoints"]
-    missing = [setting for name, setting in TLS_SETTINGS if not endpoints.get(name)]
-    if len(missing) == len(TLS_SETTINGS):
-        settings = " ".join(f"--set {setting}" for setting in missing)
+    missing = [setting for name, setting in settings if not endpoints.get(name)]
+    if len(missing) == len(settings):
+        chosen = " ".join(f"--set {setting}" for setting in missing)
         click.echo(
-            "No TLS listener is on yet, and a certificate needs one. Start Weft with\n\n"
-            f"  weft up {settings}\n",
+            f"No {what} listener is on yet, and {credential} needs one. Start Weft with\n\n"
+            f"  weft up {chosen}\n",
             err=True,
         )
+
+
+def _kind_of(*, certificate: bool, psk: bool) -> str:
+    if certificate and psk:
+        raise click.UsageError("Choose one: --certificate or --psk.")
+    return "certificate" if certificate else "psk" if psk else "secret"

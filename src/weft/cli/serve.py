@@ -88,6 +88,8 @@ def greet(started: Started, console: Console) -> None:
         ("HTTPS API", endpoints.https),
         ("MQTT", endpoints.mqtt),
         ("MQTT over TLS", endpoints.mqtts),
+        ("CoAP", endpoints.coap),
+        ("CoAP over DTLS", endpoints.coaps),
         ("data", started.data),
     ):
         if address:

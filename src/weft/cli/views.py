@@ -156,12 +156,21 @@ def credential_lines(
     lines: list[str] = []
     if issued["token"] is not None:
         lines = ["Its token, shown this once:", "", GAP + issued["token"], ""]
+    elif issued.get("psk_key") is not None:
+        lines = [
+            f"Its pre-shared key, shown this once, to the name {issued['psk_identity']}:",
+            "",
+            GAP + issued["psk_key"],
+            "",
+        ]
     elif not in_files:
         lines = ["Save these under their names; a private key is shown this once.", ""]
         for title, key in CERTIFICATE_FILES:
             if issued[key]:
                 lines += [f"# {title}", *issued[key].splitlines(), ""]
     for title, key in SNIPPETS:
+        if not issued["snippets"].get(key):
+            continue
         lines += [f"# {title}", *issued["snippets"][key].splitlines(), ""]
     return lines[:-1]
 
@@ -171,7 +180,12 @@ CERTIFICATE_FILES = (
     ("device.pem", "certificate_pem"),
     ("device.key", "private_key_pem"),
 )
-SNIPPETS = (("Python (paho-mqtt)", "python"), ("mosquitto", "mosquitto"), ("curl", "curl"))
+SNIPPETS = (
+    ("Python (paho-mqtt)", "python"),
+    ("mosquitto", "mosquitto"),
+    ("curl", "curl"),
+    ("libcoap", "coap"),
+)
 
 
 def invitation_lines(made: dict[str, Any], _width: int) -> list[str]:

@@ -17,6 +17,7 @@ from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.credentials import Credentials, DeviceCredential
 from weft.security.machine_secrets import MachineSecret, parse_secret
 from weft.security.metrics import PROOFS
+from weft.security.preshared_keys import FoundKey
 from weft.security.throttle import Throttle
 
 NOBODY = TenantId("")
@@ -49,6 +50,30 @@ class PeopleProving(Protocol):
         ...
 
 
+class KeyOffer(Struct, frozen=True):
+    """The pre-shared key for one handshake, and whose it is if the handshake succeeds with it.
+
+    A name that may not come in has a key as well, one that nobody holds: a handshake tells
+    nothing of which names there are.
+    """
+
+    key: bytes
+    identity: str
+    credential: DeviceCredential | None
+    reason: str = ""  # why it cannot succeed
+
+    def __repr__(self) -> str:
+        return f"KeyOffer({self.identity!r}, withheld)"
+
+
+class KeysProving(Protocol):
+    """Opens pre-shared keys by the name that goes with them."""
+
+    def find(self, identity: str) -> FoundKey:
+        """Return the key of a live name, or a decoy."""
+        ...
+
+
 class _Refused(Exception):
     """A proof failed; the reason, and whose it seems to be, are for our log alone."""
 
@@ -73,8 +98,10 @@ class Authenticator:
         people: PeopleProving,
         throttle: Throttle,
         clock: Clock,
+        preshared: KeysProving,
     ) -> None:
         self._credentials = credentials
+        self._preshared = preshared
         self._keys = keys
         self._people = people
         self._throttle = throttle
@@ -140,6 +167,57 @@ class Authenticator:
         PROOFS.labels("certificate", "accepted").inc()
         self._passed(proof, peer)
         return proof
+
+    # --- pre-shared keys: asked for before the handshake, proven by it ---
+
+    def offer_psk(self, identity: str, peer: str) -> KeyOffer:
+        """Return the key that a handshake in this name has to succeed with."""
+        found = self._preshared.find(identity)
+        reason = ""
+        try:
+            self._throttle.check_machine(identity, address_of(peer))
+        except RateLimited as limited:
+            reason = f"not evaluated after too many failures. {limited.remedy}"
+        if found.credential is None:
+            reason = "no live pre-shared key has this name: revoked, expired, or never made"
+        if reason:
+            return KeyOffer(found.decoy, identity, found.credential, reason)
+        return KeyOffer(found.key, identity, found.credential)
+
+    def prove_psk(self, offer: KeyOffer, peer: str) -> Proof:
+        """Return who it is, now that the handshake has succeeded with the offered key.
+
+        Raises `Unauthenticated` when the right has ended since, or never was.
+        """
+        found = self._credentials.find_by_id(offer.identity)
+        try:
+            if offer.credential is None or found != offer.credential:
+                raise _Refused("the pre-shared key was revoked during the handshake")
+            if not self._credentials.is_live(found):
+                raise _Refused("the key has expired", found.tenant, found.device_id)
+            proof = self._device(found)
+        except _Refused as refused:
+            PROOFS.labels("psk", "refused").inc()
+            self._failed(None, peer, "", refused)
+        PROOFS.labels("psk", "accepted").inc()
+        self._passed(proof, peer)
+        return proof
+
+    def failed_psk(self, offer: KeyOffer, peer: str) -> None:
+        """Take note of a handshake that did not succeed with the offered key."""
+        PROOFS.labels("psk", "refused").inc()
+        self._throttle.failed_machine(offer.identity, address_of(peer))
+        known = offer.credential
+        self.attempts.add(
+            Attempt(
+                at=self._clock.now(),
+                tenant=known.tenant if known else NOBODY,
+                peer=peer,
+                claimed=known.device_id if known else offer.identity,
+                accepted=False,
+                reason=offer.reason or "the pre-shared key is wrong, or the peer went silent",
+            )
+        )
 
     def _device(self, found: DeviceCredential) -> Proof:
         if not self._credentials.is_admitted(found):

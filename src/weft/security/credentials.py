@@ -8,75 +8,29 @@ HMAC and no disk.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
+from weft.errors import Invalid, NotFound, QuotaExceeded
 from weft.model.device import Device
-from weft.model.ids import DeviceId, DeviceUid, TenantId
+from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
-from weft.ports import Clock, Kind, Reader, Records, Writer
+from weft.ports import Clock, Records, Writer
 from weft.security.audit import Audit
-from weft.security.certificates import (
-    CertificateAuthority,
-    IssuedCertificate,
-    read_certificate,
-    uri_of,
+from weft.security.certificates import CertificateAuthority, read_certificate, uri_of
+from weft.security.credential_records import (
+    CREDENTIALS,
+    PER_DEVICE_MAX,
+    CredentialKind,
+    DeviceCredential,
+    IssuedIdentity,
+    IssuedSecret,
+    all_credentials,
+    bind_key,
+    credentials_of,
 )
 from weft.security.machine_secrets import MachineSecret, make_secret
 from weft.security.revocation import Revocation
-from weft.security.secrets import PLATFORM
-
-PER_DEVICE_MAX = 8  # two overlap in a rotation; more than a few is a mistake
-
-
-class CredentialKind(StrEnum):
-    """How a device proves itself."""
-
-    SECRET = "secret"  # noqa: S105  the kind, not a secret
-    CERTIFICATE = "certificate"
-
-
-class DeviceCredential(Struct, frozen=True):
-    """One way in for one device. Holds no secret: an HMAC, or a public key's hash."""
-
-    tenant: TenantId
-    credential_id: str  # key id, or the SHA-256 of the public key
-    kind: CredentialKind
-    device_id: DeviceId
-    device_uid: DeviceUid
-    created_at: int
-    expires_at: int | None = None
-    revoked_at: int | None = None
-    digest: str = ""
-    label: str = ""
-
-
-class PublicKeyBinding(Struct, frozen=True):
-    """To which device a public key belongs, in all tenants, for good."""
-
-    device_uid: DeviceUid
-
-
-class IssuedSecret(Struct, frozen=True):
-    """A new credential with its secret, which is shown this once."""
-
-    credential: DeviceCredential
-    token: str
-
-
-class IssuedIdentity(Struct, frozen=True):
-    """A new credential with its certificate, and its private key if it was made here."""
-
-    credential: DeviceCredential
-    certificate: IssuedCertificate
-
-
-CREDENTIALS: Kind[DeviceCredential] = Kind(
-    "device_credential", DeviceCredential, index=lambda c: {"device": c.device_uid}
-)
-PUBLIC_KEYS: Kind[PublicKeyBinding] = Kind("public_key", PublicKeyBinding)
 
 
 class Credentials:
@@ -102,7 +56,7 @@ class Credentials:
 
     async def load(self) -> None:
         """Read all credentials that are not revoked."""
-        found = await self._records.read(_all_credentials)
+        found = await self._records.read(all_credentials)
         for credential in found:
             if credential.revoked_at is None:
                 self._learn(credential)
@@ -120,7 +74,7 @@ class Credentials:
         found = self._index.get(secret.key_id)
         digest = found.digest if found else "0" * 64
         matches = secret.matches(digest, self._pepper)  # the same work for an unknown id
-        return found if found and matches and self._is_live(found) else None
+        return found if found and matches and self.is_live(found) else None
 
     def find_certificate(self, der: bytes) -> DeviceCredential | None:
         """Return the live credential of a certificate that TLS has verified.
@@ -133,14 +87,14 @@ class Credentials:
             return None
         found = self._index.get(presented.fingerprint)
         now = self._clock.now()
-        if found is None or not self._is_live(found):
+        if found is None or not self.is_live(found):
             return None
         if presented.uri != uri_of(found.tenant, found.device_uid):
             return None
         return found if presented.not_before <= now < presented.not_after else None
 
     def find_by_id(self, key_id: str) -> DeviceCredential | None:
-        """Return the credential of a key id, proven or not: for the log of attempts only."""
+        """Return the credential of a key id that is not revoked, proven or not, live or not."""
         return self._index.get(key_id)
 
     def is_admitted(self, credential: DeviceCredential) -> bool:
@@ -148,7 +102,8 @@ class Credentials:
         policy = self._revocation.policy
         return policy.is_active(credential.tenant, credential.device_uid)
 
-    def _is_live(self, credential: DeviceCredential) -> bool:
+    def is_live(self, credential: DeviceCredential) -> bool:
+        """Whether a credential that was found has not run out."""
         return credential.expires_at is None or self._clock.now() < credential.expires_at
 
     # --- issuing ---
@@ -158,12 +113,11 @@ class Credentials:
     ) -> IssuedSecret:
         """Make a secret for a device; the answer is the only place where it stands in clear."""
         secret = make_secret()
-        credential = self._credential(device, CredentialKind.SECRET, secret.key_id, label)
-        expires_at = None if life_s is None else credential.created_at + life_s * 1_000_000_000
         credential = structs.replace(
-            credential, digest=secret.digest(self._pepper), expires_at=expires_at
+            self.new_credential(device, CredentialKind.SECRET, secret.key_id, label, life_s),
+            digest=secret.digest(self._pepper),
         )
-        await self._add(actor, credential)
+        await self.add(actor, credential)
         return IssuedSecret(credential, secret.text)
 
     async def issue_certificate(
@@ -174,35 +128,45 @@ class Credentials:
         presented = read_certificate(certificate.der)
         kind = CredentialKind.CERTIFICATE
         credential = structs.replace(
-            self._credential(device, kind, presented.fingerprint, label),
+            self.new_credential(device, kind, presented.fingerprint, label),
             expires_at=presented.not_after,
         )
-        await self._add(actor, credential)
+        await self.add(actor, credential)
         return IssuedIdentity(credential, certificate)
 
-    def _credential(
-        self, device: Device, kind: CredentialKind, credential_id: str, label: str
+    def new_credential(
+        self,
+        device: Device,
+        kind: CredentialKind,
+        credential_id: str,
+        label: str,
+        life_s: int | None = None,
     ) -> DeviceCredential:
+        """Return a credential that is not kept yet."""
+        now = self._clock.now()
         return DeviceCredential(
             tenant=device.tenant,
             credential_id=credential_id,
             kind=kind,
             device_id=device.device_id,
             device_uid=device.uid,
-            created_at=self._clock.now(),
+            created_at=now,
+            expires_at=None if life_s is None else now + life_s * NS_PER_S,
             label=label,
         )
 
-    async def _add(self, actor: Principal, credential: DeviceCredential) -> None:
+    async def add(self, actor: Principal, credential: DeviceCredential) -> None:
+        """Keep a credential; raises `QuotaExceeded` when the device has enough."""
+
         def work(writer: Writer) -> None:
-            live = [c for c in _of_device(writer, credential) if c.revoked_at is None]
+            live = [c for c in credentials_of(writer, credential) if c.revoked_at is None]
             if len(live) >= PER_DEVICE_MAX:
                 raise QuotaExceeded(
                     f"Device {credential.device_id} has {len(live)} credentials.",
                     remedy="Revoke those that are no longer used.",
                 )
             if credential.kind is CredentialKind.CERTIFICATE:
-                _bind_key(writer, credential)
+                bind_key(writer, credential)
                 # The same key again is a renewal: it takes the old certificate's place.
                 writer.put(CREDENTIALS, credential.tenant, credential.credential_id, credential)
             else:
@@ -266,34 +230,12 @@ class Credentials:
         )
 
 
-def _all_credentials(reader: Reader) -> list[DeviceCredential]:
-    found: list[DeviceCredential] = []
-    for tenant in reader.tenants(CREDENTIALS):
-        after = ""
-        while page := reader.list(CREDENTIALS, tenant, after=after, limit=1_000):
-            found += [stored.value for stored in page]
-            after = page[-1].key
-    return found
-
-
-def _of_device(reader: Reader, credential: DeviceCredential) -> list[DeviceCredential]:
-    found = reader.list(
-        CREDENTIALS, credential.tenant, where=("device", credential.device_uid), limit=1_000
-    )
-    return [stored.value for stored in found]
-
-
-def _bind_key(writer: Writer, credential: DeviceCredential) -> None:
-    binding = PublicKeyBinding(credential.device_uid)
-    found = writer.find(PUBLIC_KEYS, PLATFORM, credential.credential_id)
-    if found is None:
-        writer.insert(PUBLIC_KEYS, PLATFORM, credential.credential_id, binding)
-        return
-    if found.value.device_uid != credential.device_uid:
-        raise AlreadyExists(
-            "This public key is bound to another device.",
-            remedy="Make a new key pair on this device: two devices never share one.",
-        )
-    stored = writer.find(CREDENTIALS, credential.tenant, credential.credential_id)
-    if stored is not None and stored.value.revoked_at is not None:
-        raise Conflict("This public key was revoked.", remedy="Make a new key pair on the device.")
+__all__ = [
+    "CREDENTIALS",
+    "PER_DEVICE_MAX",
+    "CredentialKind",
+    "Credentials",
+    "DeviceCredential",
+    "IssuedIdentity",
+    "IssuedSecret",
+]

@@ -40,3 +40,21 @@ async def test_another_tenants_device_gets_none(world: World) -> None:
     assert (await world.call("POST", path, token=token, body={})).status == 404
     assert (await world.call("GET", path, token=token)).status == 404
     assert (await world.call("DELETE", f"{path}/x", token=token)).status == 404
+
+
+async def test_a_pre_shared_key_is_shown_once_with_its_name(world: World) -> None:
+    """The list tells that there is one, and not the key."""
+    await world.device("meter-1")
+    token, path = world.admin(), "/devices/meter-1/credentials"
+    made = await world.call("POST", path, token=token, body={"kind": "psk", "life_s": 3600})
+    assert made.status == 201
+    key, name = made.json["psk_key"], made.json["psk_identity"]
+    assert len(key) == 32
+    assert f"-u {name} -k {key}" in made.json["snippets"]["coap"]
+    assert made.json["snippets"]["mosquitto"] == ""
+    listed = await world.call("GET", path, token=token)
+    assert "psk" in {item["kind"] for item in listed.json["items"]}
+    assert key not in listed.content.decode()
+    wrong = {"kind": "psk", "request_pem": "x"}
+    assert (await world.call("POST", path, token=token, body=wrong)).status == 422
+    assert (await world.call("DELETE", f"{path}/{name}", token=token)).status == 204

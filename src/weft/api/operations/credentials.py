@@ -6,7 +6,12 @@ from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
-from weft.api.snippets import Snippets, certificate_snippets, secret_snippets
+from weft.api.snippets import (
+    Snippets,
+    certificate_snippets,
+    preshared_snippets,
+    secret_snippets,
+)
 from weft.api.views import Moment, Page, moment
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
 from weft.security.credentials import CredentialKind, DeviceCredential
@@ -30,7 +35,9 @@ class NewCredential(Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: CredentialKind = CredentialKind.SECRET
     label: Annotated[str, Meta(max_length=256)] = ""
-    life_s: Annotated[int, Meta(ge=1, le=TEN_YEARS_S, description="Of a secret.")] | None = None
+    life_s: (
+        Annotated[int, Meta(ge=1, le=TEN_YEARS_S, description="Of a secret or a key.")] | None
+    ) = None
     request_pem: (
         Annotated[str, Meta(max_length=16_384, description="PKCS #10, to keep the key at home.")]
         | None
@@ -46,6 +53,8 @@ class IssuedCredential(Struct, frozen=True):
     certificate_pem: str | None = None
     private_key_pem: str | None = None
     ca_pem: str | None = None
+    psk_identity: str | None = None
+    psk_key: str | None = None
 
 
 def view_of(credential: DeviceCredential) -> CredentialView:
@@ -68,12 +77,23 @@ async def list_credentials(services: Services, call: Call) -> Page[CredentialVie
 
 
 async def issue_credential(services: Services, call: Call) -> IssuedCredential:
-    """Give a device a secret or a certificate."""
+    """Give a device a secret, a certificate or a pre-shared key."""
     body: NewCredential = call.body or NewCredential()
     device = services.devices.get(call.principal.tenant, call.path["device_id"])
+    if body.kind is not CredentialKind.CERTIFICATE and body.request_pem is not None:
+        raise Invalid("A signing request goes with kind certificate.")
+    if body.kind is CredentialKind.PSK:
+        made = await services.preshared.issue(
+            call.principal, device, life_s=body.life_s, label=body.label
+        )
+        name = made.credential.credential_id
+        return IssuedCredential(
+            view_of(made.credential),
+            preshared_snippets(name, made.key, services.endpoints()),
+            psk_identity=name,
+            psk_key=made.key,
+        )
     if body.kind is CredentialKind.SECRET:
-        if body.request_pem is not None:
-            raise Invalid("A signing request goes with kind certificate.")
         issued = await services.credentials.issue_secret(
             call.principal, device, life_s=body.life_s, label=body.label
         )
@@ -128,7 +148,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "issue_credential",
         "POST",
         _PATH,
-        "Give a device a secret or a certificate",
+        "Give a device a secret, a certificate or a pre-shared key",
         issue_credential,
         action="device.credentials",
         target=_TARGET,

@@ -1,0 +1,113 @@
+"""Credential records: what is kept of each way in, and what is shown of a new one once.
+
+A record holds nothing that proves anything by itself: an HMAC of a secret, the hash of a
+public key, or a pre-shared key that only the vault opens.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from weft.errors import AlreadyExists, Conflict
+from weft.model.ids import DeviceId, DeviceUid, TenantId
+from weft.ports import Kind, Reader, Writer
+from weft.security.certificates import IssuedCertificate
+from weft.security.secrets import PLATFORM
+
+PER_DEVICE_MAX = 8  # two overlap in a rotation; more than a few is a mistake
+
+
+class CredentialKind(StrEnum):
+    """How a device proves itself."""
+
+    SECRET = "secret"  # noqa: S105  the kind, not a secret
+    CERTIFICATE = "certificate"
+    PSK = "psk"  # of DTLS: the key itself is needed, so it is sealed and not hashed
+
+
+class DeviceCredential(Struct, frozen=True):
+    """One way in for one device. Holds no secret that opens without the master key."""
+
+    tenant: TenantId
+    credential_id: str  # key id, or the SHA-256 of the public key
+    kind: CredentialKind
+    device_id: DeviceId
+    device_uid: DeviceUid
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+    digest: str = ""
+    label: str = ""
+    sealed: str = ""  # the key of kind psk
+
+
+class PublicKeyBinding(Struct, frozen=True):
+    """To which device a public key belongs, in all tenants, for good."""
+
+    device_uid: DeviceUid
+
+
+class IssuedSecret(Struct, frozen=True):
+    """A new credential with its secret, which is shown this once."""
+
+    credential: DeviceCredential
+    token: str
+
+
+class IssuedKey(Struct, frozen=True):
+    """A new pre-shared key and the name to send with it; the key is shown this once."""
+
+    credential: DeviceCredential
+    key: str
+
+    def __repr__(self) -> str:
+        return f"IssuedKey({self.credential.credential_id}, withheld)"
+
+
+class IssuedIdentity(Struct, frozen=True):
+    """A new credential with its certificate, and its private key if it was made here."""
+
+    credential: DeviceCredential
+    certificate: IssuedCertificate
+
+
+CREDENTIALS: Kind[DeviceCredential] = Kind(
+    "device_credential", DeviceCredential, index=lambda c: {"device": c.device_uid}
+)
+PUBLIC_KEYS: Kind[PublicKeyBinding] = Kind("public_key", PublicKeyBinding)
+
+
+def all_credentials(reader: Reader) -> list[DeviceCredential]:
+    """Return the credentials of all tenants."""
+    found: list[DeviceCredential] = []
+    for tenant in reader.tenants(CREDENTIALS):
+        after = ""
+        while page := reader.list(CREDENTIALS, tenant, after=after, limit=1_000):
+            found += [stored.value for stored in page]
+            after = page[-1].key
+    return found
+
+
+def credentials_of(reader: Reader, credential: DeviceCredential) -> list[DeviceCredential]:
+    """Return all credentials of the device that one belongs to."""
+    found = reader.list(
+        CREDENTIALS, credential.tenant, where=("device", credential.device_uid), limit=1_000
+    )
+    return [stored.value for stored in found]
+
+
+def bind_key(writer: Writer, credential: DeviceCredential) -> None:
+    """Bind a public key to its device for good; raise `AlreadyExists` if it is another's."""
+    binding = PublicKeyBinding(credential.device_uid)
+    found = writer.find(PUBLIC_KEYS, PLATFORM, credential.credential_id)
+    if found is None:
+        writer.insert(PUBLIC_KEYS, PLATFORM, credential.credential_id, binding)
+        return
+    if found.value.device_uid != credential.device_uid:
+        raise AlreadyExists(
+            "This public key is bound to another device.",
+            remedy="Make a new key pair on this device: two devices never share one.",
+        )
+    stored = writer.find(CREDENTIALS, credential.tenant, credential.credential_id)
+    if stored is not None and stored.value.revoked_at is not None:
+        raise Conflict("This public key was revoked.", remedy="Make a new key pair on the device.")
