@@ -77,6 +77,9 @@ class Types:
         ]
         return found[-1] if found else None
 
+    def followed_by(self, device: Device) -> DeviceType | None:
+        return self.find(device.tenant, device.type_name) if device.type_name else None
+
 
 def device(
     name: str = "pump-7", type_name: str | None = "pump", state: Lifecycle = Lifecycle.ACTIVE

@@ -1,13 +1,17 @@
 """Device types: each change is a new version, and none is ever lost."""
 
 import pytest
+from msgspec.structs import replace
 from tests.registry.support import ALICE, MAIN, MALLORY, OTHER, PUMP, Registry
 
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, StaleVersion
-from weft.registry.device_types import TypeChange
+from weft.model.device import Device
+from weft.registry.device_types import DeviceTypes, TypeChange
 from weft.registry.devices import NewDevice
+from weft.registry.differences import BreakingChange
 
 FASTER = PUMP.replace("120", "150")
+NARROWER = PUMP.replace("120", "100")
 
 
 async def test_a_changed_document_is_a_new_version_and_the_old_one_stays() -> None:
@@ -76,7 +80,7 @@ async def test_versions_go_on_after_a_delete() -> None:
 
     assert made.version == 2
     assert again.types.get(MAIN, "pump", 1).telemetry["temperature"].maximum == 120
-    changed = await again.types.save(ALICE, "pump", PUMP, version=2)
+    changed = await again.types.save(ALICE, "pump", PUMP, version=2, allow_breaking=True)
     assert changed.version == 3
 
 
@@ -118,3 +122,60 @@ async def test_values_are_checked_like_text() -> None:
     assert list(made.telemetry) == ["rpm"]
     with pytest.raises(Invalid):
         await registry.types.save(ALICE, "fan", {"telemetry": {"rpm": {"type": object()}}})
+
+
+async def test_a_breaking_change_is_saved_only_when_it_is_asked_for() -> None:
+    """A typing mistake in a range must not refuse a whole fleet's messages."""
+    registry = Registry()
+    await registry.types.save(ALICE, "pump", PUMP)
+    checked = registry.types.check(MAIN, "pump", NARROWER)
+    assert [(one.place, one.breaking) for one in checked.differences] == [
+        ("telemetry.temperature.maximum", True)
+    ]
+    with pytest.raises(BreakingChange, match=r"telemetry\.temperature\.maximum"):
+        await registry.types.save(ALICE, "pump", NARROWER)
+    assert registry.types.versions(MAIN, "pump") == [1]
+
+    made = await registry.types.save(ALICE, "pump", NARROWER, allow_breaking=True)
+    assert (made.version, made.breaking) == (2, True)
+
+
+async def test_a_device_follows_what_is_compatible_and_nothing_that_breaks() -> None:
+    """Pumps of the old kind stay where they are; new ones begin at the newest version."""
+    registry = Registry()
+    await registry.types.save(ALICE, "pump", PUMP)
+    old = await registry.devices.create(ALICE, NewDevice("old", type_name="pump"))
+    await registry.types.save(ALICE, "pump", FASTER)
+    await registry.types.save(ALICE, "pump", NARROWER, allow_breaking=True)
+    new = await registry.devices.create(ALICE, NewDevice("new", type_name="pump"))
+    await registry.types.save(ALICE, "pump", FASTER)  # wider again than version 3
+
+    again = await registry.restarted()
+    for types in (registry.types, again.types):
+        assert [_followed(types, one) for one in (old, new)] == [2, 4]
+
+
+async def test_a_device_from_before_there_were_breaks_follows_the_first_versions() -> None:
+    """A record of an earlier release does not say where its device began."""
+    registry = Registry()
+    await registry.types.save(ALICE, "pump", PUMP)
+    device = await registry.devices.create(ALICE, NewDevice("old", type_name="pump"))
+    earlier = replace(device, type_version=None)
+    await registry.types.save(ALICE, "pump", FASTER)
+    assert _followed(registry.types, earlier) == 2
+    await registry.types.save(ALICE, "pump", NARROWER, allow_breaking=True)
+    assert _followed(registry.types, earlier) == 2
+    assert registry.types.followed_by(replace(device, type_name=None)) is None
+
+
+async def test_a_stale_save_is_told_so_before_its_change_is_judged() -> None:
+    """Who has not seen the latest version cannot know what it breaks."""
+    registry = Registry()
+    await registry.types.save(ALICE, "pump", PUMP)
+    with pytest.raises(StaleVersion):
+        await registry.types.save(ALICE, "pump", NARROWER, version=7)
+
+
+def _followed(types: DeviceTypes, device: Device) -> int | None:
+    found = types.followed_by(device)
+    return found.version if found else None

@@ -84,6 +84,9 @@ class FakeTypes:
     def find(self, tenant: TenantId, name: str, version: int | None = None) -> DeviceType | None:
         return self.types.get((tenant, name))
 
+    def followed_by(self, device: Device) -> DeviceType | None:
+        return self.types.get((device.tenant, device.type_name or ""))
+
 
 class FakePolicy:
     """Allows everything but what it is told to deny."""

@@ -159,7 +159,7 @@ class FactoryDemo:
     async def _machine(self, weft: Weft, name: str) -> tuple[str, str]:
         """Make the machine, if it is not there from an earlier run, and a credential."""
         identity = weft.identity
-        await identity.types.save(MACHINE, TYPE, TYPE_DOCUMENT)
+        await identity.types.save(MACHINE, TYPE, TYPE_DOCUMENT, allow_breaking=True)
         device = identity.devices.find(MAIN, name)
         if device is None:
             new = NewDevice(device_id=name, type_name=TYPE, attributes={"site": "factory"})

@@ -128,6 +128,18 @@ def type_lines(found: dict[str, Any], width: int) -> list[str]:
     )
 
 
+def difference_lines(found: dict[str, Any], width: int) -> list[str]:
+    """Return what changes from one version of a type to another, one change a line."""
+    if not found["differences"]:
+        return ["Nothing changes." if found["old"] else "A new type: no device follows it yet."]
+    rows = [
+        {"place": one["place"], "breaks": "breaks" if one["breaking"] else "", "text": one["text"]}
+        for one in found["differences"]
+    ]
+    lines, _left_out = table(rows, ("place", "breaks", "text"), width)
+    return lines
+
+
 def rule_lines(rule: dict[str, Any], width: int) -> list[str]:
     """Return a rule with its document, and what went wrong only where something did."""
     health = {name: value for name, value in rule["health"].items() if value}
@@ -207,6 +219,8 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 
 VIEWS: dict[str, View] = {
+    "check_type": difference_lines,
+    "compare_type_versions": difference_lines,
     "create_key": key_lines,
     "create_rule": rule_lines,
     "disable_rule": rule_lines,

@@ -35,6 +35,8 @@ EMPTY: dict[str, str] = {
 # What one would type, where that is not plain from the usage.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "cut_connection": ("weft connection cut 5",),
+    "check_type": ("weft type check pump pump.yaml",),
+    "compare_type_versions": ("weft type diff pump 1 2",),
     "create_key": (
         "weft key add erp --scope devices:read --scope telemetry:read",
         "weft key add line-3 --grant action=subscribe,filter=devices/+/telemetry",
@@ -60,7 +62,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "move_device": ("weft device move pump-1 suspended",),
     "redrive_rejection": ("weft rejection redrive 1160",),
     "replay_rule": ("weft rule replay too-hot --start 2026-03-01T00:00:00Z",),
-    "save_type": ("weft type save pump pump.yaml",),
+    "save_type": (
+        "weft type save pump pump.yaml",
+        "weft type save pump pump.yaml --breaking allow",
+    ),
     "set_user_roles": ("weft user roles anna operator viewer",),
     "try_rule": ("weft rule try too-hot.yaml --start 2026-03-01T00:00:00Z",),
     "update_device": ('weft device update pump-1 --label "Cooling pump" --attributes hall=2',),

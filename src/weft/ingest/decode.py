@@ -22,6 +22,7 @@ from weft.model.device import DeviceType, Field
 from weft.model.message import Decoded, Operation
 from weft.model.moments import NS_PER_MS, NS_PER_S, from_rfc3339
 from weft.model.telemetry import Reading, Values, items_of
+from weft.registry.differences import STRING_MAX_CHARACTERS
 
 READINGS_MAX = 1_000  # in one message; a day of minutes fits in two
 KEYS_MAX = 256  # of one free message
@@ -243,7 +244,7 @@ def annotation_of(declared: Field) -> Any:
             ),
         ]
     if declared.type == "string":
-        return Annotated[str, Meta(max_length=declared.max_length or 4096)]
+        return Annotated[str, Meta(max_length=declared.max_length or STRING_MAX_CHARACTERS)]
     return _PLAIN_TYPES[declared.type]
 
 

@@ -91,6 +91,10 @@ class KnownTypes(Protocol):
         """Return the newest version, or the one asked for."""
         ...
 
+    def followed_by(self, device: Device) -> DeviceType | None:
+        """Return the version that a device follows, or None."""
+        ...
+
 
 class Admission(NamedTuple):
     """What a session may do on one topic: looked up once, used for each message."""
@@ -330,7 +334,7 @@ class Gate:
     def _type_of(self, device: Device | None) -> DeviceType | None:
         if device is None or device.type_name is None:
             return None
-        type_ = self._types.find(device.tenant, device.type_name)
+        type_ = self._types.followed_by(device)
         if type_ is None:
             raise NotFound(
                 f"Device {device.device_id!r} follows type {device.type_name!r}, which is gone.",

@@ -50,6 +50,8 @@ class Device(Struct, frozen=True):
     label: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)  # facts that operators keep
     version: int = 1
+    # Of its type: where it began. It follows the newest version that breaks nothing since.
+    type_version: int | None = None
 
 
 class Field(Struct, frozen=True, omit_defaults=True):
@@ -79,3 +81,4 @@ class DeviceType(Struct, frozen=True):
     events: dict[str, dict[str, Field]]  # name -> data fields
     document: dict[str, Any]  # the Thing Model as its owner wrote it
     created_at: int
+    breaking: bool = False  # towards the version before: devices come here by migration only

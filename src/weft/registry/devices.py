@@ -158,22 +158,24 @@ class Devices:
             attributes=require_attributes(new.attributes),
         )
 
-        def work(writer: Writer) -> None:
+        def work(writer: Writer) -> Device:
             allowed = quotas_of(writer, tenant).devices
             if writer.count(DEVICES, tenant) >= allowed:
                 raise QuotaExceeded(
                     f"The tenant has {allowed} devices, as many as its quota allows.",
                     remedy="Delete devices that are out of use, or raise the quota.",
                 )
-            _require_type(writer, tenant, device.type_name)
+            began = _require_type(writer, tenant, device.type_name)
+            made = replace(device, type_version=began)
             _require_forgotten(writer, tenant, name)
-            writer.insert(DEVICES, tenant, name, device)
+            writer.insert(DEVICES, tenant, name, made)
             detail = {"uid": device.uid, "type": device.type_name}
             self._audit.entry(writer, actor, "device.create", f"device:{name}", detail=detail)
+            return made
 
-        await self._records.write(work)
-        self._changed(None, device)
-        return device
+        made = await self._records.write(work)
+        self._changed(None, made)
+        return made
 
     async def patch(
         self, actor: Principal, device_id: str, patch: DevicePatch, *, version: int | None = None
@@ -188,8 +190,10 @@ class Devices:
                 attributes = require_attributes(merged(old.attributes, patch.attributes))
                 new = replace(new, attributes=attributes)
             if patch.type_name is not UNSET:
-                _require_type(writer, old.tenant, patch.type_name)
-                new = replace(new, type_name=patch.type_name)
+                began = _require_type(writer, old.tenant, patch.type_name)
+                if patch.type_name == old.type_name:  # the same again is no migration
+                    began = old.type_version
+                new = replace(new, type_name=patch.type_name, type_version=began)
             return new
 
         names = [name for name in patch.__struct_fields__ if getattr(patch, name) is not UNSET]
@@ -308,12 +312,17 @@ def _require_label(label: str) -> str:
     return label
 
 
-def _require_type(reader: Reader, tenant: TenantId, name: str | None) -> None:
-    if name is not None and reader.find(TYPES, tenant, name) is None:
+def _require_type(reader: Reader, tenant: TenantId, name: str | None) -> int | None:
+    """Return the version of the type with which a device begins, or raise `NotFound`."""
+    if name is None:
+        return None
+    found = reader.find(TYPES, tenant, name)
+    if found is None:
         raise NotFound(
             f"There is no device type {name!r}.",
             remedy="Save it first (weft type save), or make the device without a type.",
         )
+    return found.value.version
 
 
 def _all_devices(reader: Reader) -> builtins.list[Device]:

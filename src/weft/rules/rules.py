@@ -247,9 +247,9 @@ class Rules:
                 )
             return [scope_of(kind)]
         found = [self._around.devices.find(tenant, device_id) for device_id in selector.devices]
-        names = {device.type_name for device in found if device is not None}
-        kinds = [types.find(tenant, name) if name else None for name in sorted(names, key=str)]
-        return [scope_of(kind) for kind in kinds] or [ANY]
+        followed = [types.followed_by(device) for device in found if device is not None]
+        kinds = {(kind.name, kind.version) if kind else ("", 0): kind for kind in followed}
+        return [scope_of(kinds[key]) for key in sorted(kinds)] or [ANY]
 
     def _tell(self, old: Rule | None, new: Rule | None) -> None:
         self._listeners.tell(RuleChange(old, new, self._clock.now()))

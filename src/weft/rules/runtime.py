@@ -63,6 +63,10 @@ class TypeFinder(Protocol):
         """Return a type at a version (None: the current one), or None."""
         ...
 
+    def followed_by(self, device: Device) -> DeviceType | None:
+        """Return the version that a device follows, or None."""
+        ...
+
 
 Reported = Callable[[TenantId, DeviceId], Mapping[str, Any]]
 
@@ -167,7 +171,7 @@ class Runtime:
         """Take back the state of a device and set its timers."""
         device = self._around.devices.find(tenant, device_id)
         type_name = (device.type_name or "") if device else ""
-        kind = self._around.types.find(tenant, type_name) if type_name else None
+        kind = self._around.types.followed_by(device) if device else None
         program = self._program(tenant, device_id, type_name, kind.version if kind else 0)
         if program is None:
             program = Program(())

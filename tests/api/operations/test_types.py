@@ -13,7 +13,8 @@ async def test_a_type_is_saved_and_each_change_is_a_version(world: World) -> Non
     assert (first.status, first.json["version"]) == (200, 1)
     same = await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
     assert same.json["version"] == 1
-    wider = {"telemetry": {"temperature": {"type": "number"}, "rpm": {"type": "integer"}}}
+    temperature = {"type": "number", "unit": "Cel"}
+    wider = {"telemetry": {"temperature": temperature, "rpm": {"type": "integer"}}}
     second = await world.call("PUT", "/types/pump", token=token, body=wider)
     assert (second.json["version"], second.headers["etag"]) == (2, '"2"')
     versions = await world.call("GET", "/types/pump/versions", token=token)
@@ -58,3 +59,43 @@ async def test_yaml_that_grows_or_does_not_parse_is_refused(world: World) -> Non
     broken = await world.call("PUT", "/types/x", token=token, body=b"a: 1\n b: [", headers=YAML)
     assert broken.status == 400
     assert "line 2" in broken.json["detail"]
+
+
+async def test_a_change_that_breaks_is_refused_unless_it_is_asked_for(world: World) -> None:
+    """Tried first, refused with its place, then allowed; the pump that is there stays behind."""
+    token = world.admin()
+    await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
+    await world.call(
+        "POST", "/devices", token=token, body={"device_id": "pump-7", "type_name": "pump"}
+    )
+    kelvin = {"telemetry": {"temperature": {"type": "number", "unit": "K"}}}
+
+    tried = await world.call("POST", "/types/pump/check", token=token, body=kelvin)
+    assert (tried.json["old"], tried.json["new"], tried.json["breaking"]) == (1, None, True)
+    refused = await world.call("PUT", "/types/pump", token=token, body=kelvin)
+    assert (refused.status, refused.json["code"]) == (409, "breaking_change")
+    for answer in (tried.json["differences"][0]["place"], refused.json["detail"]):
+        assert "telemetry.temperature.unit" in answer
+
+    allowed = await world.call("PUT", "/types/pump?breaking=allow", token=token, body=kelvin)
+    assert (allowed.json["version"], allowed.json["breaking"]) == (2, True)
+    versions = await world.call("GET", "/types/pump/versions", token=token)
+    assert (versions.json["versions"], versions.json["breaking"]) == ([1, 2], [2])
+    changed = await world.call("GET", "/types/pump/versions/1/differences/2", token=token)
+    assert changed.json["differences"] == tried.json["differences"]
+    assert (await world.call("GET", "/devices/pump-7", token=token)).json["type_version"] == 1
+    assert (await world.call("PUT", "/types/pump?breaking=x", token=token, body=kelvin)).status in {
+        400,
+        422,
+    }
+
+
+async def test_a_type_that_is_not_there_yet_is_checked_as_well(world: World) -> None:
+    """A mistake is told with its place, before anything is saved."""
+    token = world.admin()
+    fresh = await world.call("POST", "/types/fan/check", token=token, body=PUMP, headers=YAML)
+    assert (fresh.json["old"], fresh.json["differences"]) == (None, [])
+    wrong = {"telemetry": {"rpm": {"type": "nmber"}}}
+    refused = await world.call("POST", "/types/fan/check", token=token, body=wrong)
+    assert (refused.status, "telemetry.rpm.type" in refused.json["detail"]) == (422, True)
+    assert (await world.call("GET", "/types/fan", token=token)).status == 404

@@ -8,7 +8,7 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded
-from weft.model.device import Device, Lifecycle
+from weft.model.device import Device, DeviceType, Lifecycle
 from weft.registry.devices import DevicePatch, NewDevice
 
 
@@ -23,6 +23,7 @@ class DeviceView(Struct, frozen=True):
     attributes: dict[str, Any]
     created_at: Moment
     version: int
+    type_version: int | None = None  # that it follows
 
 
 class DeviceList(Paging, frozen=True):
@@ -38,8 +39,8 @@ class LifecycleMove(Struct, frozen=True, forbid_unknown_fields=True):
     to: Lifecycle
 
 
-def view_of(device: Device) -> DeviceView:
-    """Show a device."""
+def view_of(device: Device, followed: DeviceType | None) -> DeviceView:
+    """Show a device, with the version of its type that it follows."""
     return DeviceView(
         device_id=device.device_id,
         uid=device.uid,
@@ -49,11 +50,12 @@ def view_of(device: Device) -> DeviceView:
         attributes=device.attributes,
         created_at=moment(device.created_at) or "",
         version=device.version,
+        type_version=followed.version if followed else None,
     )
 
 
-def _reply(device: Device) -> Reply:
-    return Reply(view_of(device), version=device.version)
+def _reply(services: Services, device: Device) -> Reply:
+    return Reply(view_of(device, services.types.followed_by(device)), version=device.version)
 
 
 async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
@@ -66,26 +68,29 @@ async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
         after=after_of(call, "devices"),
         limit=query.limit + 1,
     )
-    return page_of(call, "devices", found, view_of, lambda device: device.device_id)
+
+    def view(device: Device) -> DeviceView:
+        return view_of(device, services.types.followed_by(device))
+
+    return page_of(call, "devices", found, view, lambda device: device.device_id)
 
 
 async def create_device(services: Services, call: Call) -> Reply:
     """Make a device."""
-    return _reply(await services.devices.create(call.principal, call.body))
+    return _reply(services, await services.devices.create(call.principal, call.body))
 
 
 async def get_device(services: Services, call: Call) -> Reply:
     """Answer with one device."""
-    return _reply(services.devices.get(call.principal.tenant, call.path["device_id"]))
+    return _reply(services, services.devices.get(call.principal.tenant, call.path["device_id"]))
 
 
 async def update_device(services: Services, call: Call) -> Reply:
     """Change a device."""
-    return _reply(
-        await services.devices.patch(
-            call.principal, call.path["device_id"], call.body, version=call.if_match
-        )
+    changed = await services.devices.patch(
+        call.principal, call.path["device_id"], call.body, version=call.if_match
     )
+    return _reply(services, changed)
 
 
 async def delete_device(services: Services, call: Call) -> None:
@@ -95,11 +100,10 @@ async def delete_device(services: Services, call: Call) -> None:
 
 async def move_device(services: Services, call: Call) -> Reply:
     """Take a device to another state of its lifecycle."""
-    return _reply(
-        await services.devices.move(
-            call.principal, call.path["device_id"], call.body.to, version=call.if_match
-        )
+    moved = await services.devices.move(
+        call.principal, call.path["device_id"], call.body.to, version=call.if_match
     )
+    return _reply(services, moved)
 
 
 _ONE = "/devices/{device_id}"

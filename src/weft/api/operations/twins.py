@@ -63,9 +63,7 @@ def view_of(twin: Twin, declared: Fields | None = None) -> TwinView:
 
 
 def _declared(services: Services, device: Device) -> Fields:
-    if device.type_name is None:
-        return {}
-    found = services.types.find(device.tenant, device.type_name)
+    found = services.types.followed_by(device)
     return {} if found is None else found.telemetry
 
 

@@ -1,14 +1,16 @@
 """Operations on device types: the models that devices follow, version by version."""
 
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.device import DeviceType, Field
+from weft.registry.differences import BreakingChange, Difference, breaks, differences
 
 
 class TypeView(Struct, frozen=True):
@@ -23,6 +25,7 @@ class TypeView(Struct, frozen=True):
     events: dict[str, dict[str, Field]]
     document: dict[str, Any]  # as its owner wrote it
     created_at: Moment
+    breaking: bool = False  # devices of the version before come here by migration only
 
 
 class TypeVersions(Struct, frozen=True):
@@ -30,6 +33,33 @@ class TypeVersions(Struct, frozen=True):
 
     name: str
     versions: list[int]
+    breaking: list[int]  # those of them that no device follows without being migrated
+
+
+class Breaking(StrEnum):
+    """What to do with a change that breaks devices."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+class TypeSave(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to save."""
+
+    breaking: Annotated[
+        Breaking,
+        Meta(description="What to do with a change that would break devices: refuse or allow."),
+    ] = Breaking.REFUSE
+
+
+class TypeDifferences(Struct, frozen=True):
+    """What changes from one version to another, the breaking changes first."""
+
+    name: str
+    old: int | None  # None: there was none
+    new: int | None  # None: not saved
+    breaking: bool
+    differences: list[Difference]
 
 
 def view_of(device_type: DeviceType) -> TypeView:
@@ -44,6 +74,7 @@ def view_of(device_type: DeviceType) -> TypeView:
         events=device_type.events,
         document=device_type.document,
         created_at=moment(device_type.created_at) or "",
+        breaking=device_type.breaking,
     )
 
 
@@ -67,9 +98,27 @@ async def get_type(services: Services, call: Call) -> Reply:
 async def save_type(services: Services, call: Call) -> Reply:
     """Check a document and keep it as the next version."""
     saved = await services.types.save(
-        call.principal, call.path["type_name"], call.body, version=call.if_match
+        call.principal,
+        call.path["type_name"],
+        call.body,
+        version=call.if_match,
+        allow_breaking=call.query.breaking is Breaking.ALLOW,
     )
     return _reply(saved)
+
+
+async def check_type(services: Services, call: Call) -> TypeDifferences:
+    """Say what saving a document would change, and change nothing."""
+    name = call.path["type_name"]
+    checked = services.types.check(call.principal.tenant, name, call.body)
+    against = checked.against
+    return TypeDifferences(
+        name=name,
+        old=against.version if against else None,
+        new=None,
+        breaking=breaks(checked.differences),
+        differences=checked.differences,
+    )
 
 
 async def delete_type(services: Services, call: Call) -> None:
@@ -80,17 +129,31 @@ async def delete_type(services: Services, call: Call) -> None:
 async def list_type_versions(services: Services, call: Call) -> TypeVersions:
     """Answer with the numbers of the kept versions."""
     name = call.path["type_name"]
-    services.types.get(call.principal.tenant, name)
-    return TypeVersions(name, services.types.versions(call.principal.tenant, name))
+    tenant = call.principal.tenant
+    services.types.get(tenant, name)
+    kept = services.types.versions(tenant, name)
+    breaking = [number for number in kept if services.types.get(tenant, name, number).breaking]
+    return TypeVersions(name, kept, breaking)
 
 
 async def get_type_version(services: Services, call: Call) -> Reply:
     """Answer with a type at one version."""
-    number = call.path["version"]
+    return _reply(_at_version(services, call, "version"))
+
+
+async def compare_type_versions(services: Services, call: Call) -> TypeDifferences:
+    """Say what changed from one version to another."""
+    old = _at_version(services, call, "version")
+    new = _at_version(services, call, "other")
+    found = differences(old, new)
+    return TypeDifferences(old.name, old.version, new.version, breaks(found), found)
+
+
+def _at_version(services: Services, call: Call, parameter: str) -> DeviceType:
+    number = call.path[parameter]
     if not number.isascii() or not number.isdigit() or not 0 < int(number[:18]) < 2**31:
         raise Invalid(f"{number!r} is no version.", remedy="Name a number, as 3.")
-    name = call.path["type_name"]
-    return _reply(services.types.get(call.principal.tenant, name, int(number)))
+    return services.types.get(call.principal.tenant, call.path["type_name"], int(number))
 
 
 _ONE = "/types/{type_name}"
@@ -131,16 +194,34 @@ OPERATIONS: tuple[Operation, ...] = (
         target=_TARGET,
         description=(
             "The body is a W3C WoT Thing Model, or the short form, in YAML or JSON. What has "
-            "changed becomes a new version; devices follow it from their next message on."
+            "changed becomes a new version; devices follow it from their next message on, unless "
+            "it breaks what they say today: such a change is refused, or, with breaking=allow, "
+            "followed by those devices only that are migrated or made afterwards."
         ),
+        query=TypeSave,
         body=dict[str, Any],
         accepts=(JSON, YAML),
         result=TypeView,
         if_match="optional",
         etag=True,
-        errors=(Conflict, QuotaExceeded),
+        errors=(Conflict, BreakingChange, QuotaExceeded),
         example={"telemetry": {"temperature": {"type": "number", "unit": "Cel"}}},
         command=Command("type", "save", file=True),
+    ),
+    Operation(
+        "check_type",
+        "POST",
+        _ONE + "/check",
+        "Tell what saving a device type would change",
+        check_type,
+        action="type.read",
+        target=_TARGET,
+        description="Nothing is saved. Each change has its place and whether it breaks devices.",
+        body=dict[str, Any],
+        accepts=(JSON, YAML),
+        result=TypeDifferences,
+        example={"telemetry": {"temperature": {"type": "number", "unit": "Cel"}}},
+        command=Command("type", "check", file=True),
     ),
     Operation(
         "delete_type",
@@ -177,5 +258,18 @@ OPERATIONS: tuple[Operation, ...] = (
         etag=True,
         errors=(NotFound,),
         command=Command("type", "version"),
+    ),
+    Operation(
+        "compare_type_versions",
+        "GET",
+        _ONE + "/versions/{version}/differences/{other}",
+        "Tell what changed between two versions of a device type",
+        compare_type_versions,
+        action="type.read",
+        target=_TARGET,
+        description="The breaking changes come first.",
+        result=TypeDifferences,
+        errors=(NotFound,),
+        command=Command("type", "diff"),
     ),
 )
