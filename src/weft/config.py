@@ -25,6 +25,7 @@ from weft.history.settings import HistorySettings
 from weft.ingest.pipeline import PipelineSettings
 from weft.ingest.rejections import RejectionSettings
 from weft.rules.engine import RulesSettings
+from weft.security.authority import CertificateSettings
 from weft.security.connections import ConnectionSettings
 from weft.security.limits import LimitSettings
 from weft.security.outbound import OutboundSettings
@@ -55,6 +56,7 @@ class SecuritySettings(Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitSettings = field(default_factory=LimitSettings)
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
     throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
     server_names: tuple[str, ...] = ()  # more names and addresses for the server certificate
 
 

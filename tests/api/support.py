@@ -48,7 +48,7 @@ from weft.rules.runtime import Surroundings
 from weft.security.actions import ACTIONS, Role
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator, Proof
-from weft.security.certificates import CertificateAuthority
+from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connections
 from weft.security.credentials import Credentials
 from weft.security.keys import Keys

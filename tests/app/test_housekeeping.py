@@ -79,3 +79,29 @@ async def test_a_moment_in_the_past_trims_nothing(tmp_path: Path) -> None:
         weft.clock = FakeClock(NS_PER_S)
         await Housekeeping(weft).trim_journal()
         assert weft.stores.journal.tail == 1
+
+
+async def test_certificates_are_renewed_while_weft_runs(tmp_path: Path) -> None:
+    """Opened 300 days ago and never restarted: the server's is new, and health is well."""
+    async with opened(tmp_path) as weft:
+        authority = weft.identity.authority
+        before = authority.state().server_expires_at
+        clock = FakeClock(SystemClock().now())
+        clock.turn(300 * DAY_S)
+        authority._clock = clock
+        await Housekeeping(weft).renew_certificates()
+        assert authority.state().server_expires_at > before
+        assert weft.health()["certificates"] == "ok"
+
+
+async def test_an_intermediate_that_waits_for_the_root_is_told_in_health(tmp_path: Path) -> None:
+    """The root's key is in a safe, and somebody has to fetch it within twenty months."""
+    async with opened(tmp_path) as weft:
+        authority = weft.identity.authority
+        sealed = authority.export_root("a long sentence")
+        authority.take_root_offline(sealed, "a long sentence")
+        clock = FakeClock(SystemClock().now())
+        clock.turn(4 * 365 * DAY_S)
+        authority._clock = clock
+        await Housekeeping(weft).renew_certificates()
+        assert "weft ca renew-intermediate" in weft.health()["certificates"]

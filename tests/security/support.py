@@ -10,7 +10,7 @@ from weft.model.principal import Principal, PrincipalKind
 from weft.security.actions import Role
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
-from weft.security.certificates import CertificateAuthority
+from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connection, Connections
 from weft.security.credentials import Credentials, DeviceCredential
 from weft.security.keys import Keys

@@ -15,7 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId
-from weft.security.certificates import CertificateAuthority, _name, _pem, _private_pem
+from weft.security.authority import CertificateAuthority
+from weft.security.certificates import name_of, pem_of, private_pem
 from weft.supervision import FakeClock, SystemClock
 from weft.transports.tls import TlsDoor, TlsSettings
 
@@ -141,26 +142,26 @@ class Place:
         key = ec.generate_private_key(ec.SECP256R1())
         own = self.authority
         certificate = (
-            own._builder("pump-7", key.public_key(), 9, own._intermediate.subject)
+            own._builder("pump-7", key.public_key(), timedelta(days=9), own._intermediate.subject)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .sign(own._key, hashes.SHA256())
         )
-        return _private_pem(key) + _pem(certificate)
+        return private_pem(key) + pem_of(certificate)
 
     def self_signed(self) -> str:
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(_name("pump-7"))
-            .issuer_name(_name("pump-7"))
+            .subject_name(name_of("pump-7"))
+            .issuer_name(name_of("pump-7"))
             .public_key(key.public_key())
             .serial_number(7)
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .sign(key, hashes.SHA256())
         )
-        return _private_pem(key) + _pem(certificate)
+        return private_pem(key) + pem_of(certificate)
 
 
 @asynccontextmanager

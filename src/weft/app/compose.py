@@ -259,6 +259,7 @@ class Weft:
         parts = {"journal": "ok" if failing is None else failing.detail}
         for view in self.business.connectors.list_connectors(MAIN):
             parts[f"connector {view.name}"] = "ok" if view.healthy else view.last_error
+        parts["certificates"] = self.identity.authority.state().warning or "ok"
         return parts
 
     def _announce(self) -> None:

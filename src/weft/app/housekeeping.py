@@ -20,7 +20,7 @@ HOUR_S = 3600.0
 
 
 class Housekeeping:
-    """Timers of rules, wills and sessions; retention; audit checkpoints."""
+    """Timers of rules, wills and sessions; retention; audit checkpoints; certificates."""
 
     def __init__(self, weft: "Weft") -> None:
         self._weft = weft
@@ -65,6 +65,16 @@ class Housekeeping:
 
     async def _every_hour(self) -> None:
         await self._weft.application.idempotency.sweep()
+        await self.renew_certificates()
+
+    async def renew_certificates(self) -> None:
+        """Renew the intermediate's and the server's certificate in their last third."""
+        authority = self._weft.identity.authority
+        for name in await asyncio.to_thread(authority.renew_due):
+            log.info("certificate_renewed", name=name)
+        warning = authority.state().warning
+        if warning:
+            log.warning("certificate_ends", reason=warning)
 
     async def trim_journal(self) -> None:
         """Forget old messages by age and size, never one that a projection still needs."""

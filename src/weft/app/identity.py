@@ -13,7 +13,7 @@ from weft.registry.devices import DeviceChange, Devices
 from weft.registry.tenants import Tenants
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
-from weft.security.certificates import CertificateAuthority
+from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connections
 from weft.security.credentials import Credentials
 from weft.security.keys import Keys
@@ -66,7 +66,10 @@ async def open_identity(
     connections = Connections(clock, settings.connections)
     revocation = Revocation(policy, connections)
     authority = CertificateAuthority(
-        folder.path / "certificates", (await vault.secret("certificates")).hex().encode(), clock
+        folder.path / "certificates",
+        (await vault.secret("certificates")).hex().encode(),
+        clock,
+        settings.certificates,
     )
     await asyncio.to_thread(authority.open, settings.server_names)
     credentials = Credentials(records, audit, clock, pepper, authority, revocation)

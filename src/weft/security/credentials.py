@@ -17,7 +17,8 @@ from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
 from weft.ports import Clock, Records, Writer
 from weft.security.audit import Audit
-from weft.security.certificates import CertificateAuthority, read_certificate, uri_of
+from weft.security.authority import CertificateAuthority
+from weft.security.certificates import read_certificate, uri_of
 from weft.security.credential_records import (
     CREDENTIALS,
     PER_DEVICE_MAX,

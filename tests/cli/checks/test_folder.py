@@ -8,7 +8,7 @@ from weft.api.operator import open_key
 from weft.cli.checks import folder as checks
 from weft.cli.checks.folder import check_certificates, check_folder, check_keys
 from weft.model.moments import NS_PER_S
-from weft.security.certificates import CertificateAuthority
+from weft.security.authority import CertificateAuthority
 from weft.security.secrets import MasterKey
 from weft.supervision import SystemClock
 
