@@ -1,6 +1,15 @@
 """What holds for all tests: a busy machine is no fault of the code that it tests."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
+
+# Who runs the tests in the background or behind nohup leaves them two signals that are
+# ignored, and what tests start would inherit that: a server could not be told to end.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, default)
 
 settings.register_profile(
     "weft",

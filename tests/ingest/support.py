@@ -5,8 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from weft.backends.memory.journal import MemoryJournal
-from weft.errors import QuotaExceeded, StorageError
+from weft.errors import Invalid, PayloadInvalid, QuotaExceeded, StorageError
+from weft.ingest.dialects.dialect import Said, Speaker, asked, private_rest, private_topic
+from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline, PipelineSettings
 from weft.ingest.submit import Ingest
@@ -62,6 +66,10 @@ class Devices:
     def find(self, tenant: TenantId, device_id: DeviceId) -> Device | None:
         return self.known.get((tenant, device_id))
 
+    def find_child(self, gateway: Device, alias: str) -> Device | None:
+        found = [d for d in self.known.values() if (d.gateway, d.alias) == (gateway.uid, alias)]
+        return found[0] if found else None
+
 
 class Types:
     def __init__(self, *types: DeviceType) -> None:
@@ -86,6 +94,35 @@ def device(
 ) -> Device:
     kind = TypeName(type_name) if type_name else None
     return Device(ACME, DeviceId(name), DeviceUid("uid-" + name), kind, state, 0)
+
+
+class Toy:
+    """A dialect with two topics: a gateway's telemetry by child, and a question."""
+
+    name = "toy"
+    prefixes = ("toy/",)
+
+    def read(self, speaker: Speaker, topic: str, payload: bytes) -> Sequence[Said]:
+        if topic == "toy/ask":
+            return [asked("toy", "ask", payload)]
+        if topic != "toy/telemetry":
+            raise Invalid(f"{topic!r} is no topic of the toy.", remedy="Use toy/telemetry.")
+        try:
+            said = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        except msgspec.MsgspecError as error:
+            raise PayloadInvalid(f"The payload is not JSON: {error}.") from None
+        ids = speaker.child_ids(list(said))
+        return [
+            Said(f"devices/{child}/telemetry", bytes(values))
+            for child, values in zip(ids, said.values(), strict=True)
+        ]
+
+    def native_filter(self, text: str, device_id: str) -> str | None:
+        return private_topic(device_id, "toy", text[4:]) if text.startswith("toy/") else None
+
+    def own_topic(self, topic: str, device_id: str) -> str | None:
+        rest = private_rest(topic, device_id, "toy")
+        return None if rest is None else f"toy/{rest}"
 
 
 class Recorder:
@@ -134,7 +171,9 @@ class FailingJournal(MemoryJournal):
 class Door:
     """A gate, a pipeline and their fakes."""
 
-    def __init__(self, *, projections: Sequence[Projection] = ()) -> None:
+    def __init__(
+        self, *, projections: Sequence[Projection] = (), dialects: Dialects = NATIVE_ONLY
+    ) -> None:
         self.clock = FakeClock()
         self.journal = FailingJournal()
         self.recorder = Recorder()
@@ -150,7 +189,9 @@ class Door:
             PipelineSettings(gather_ms=0.1, storage_pause_s=0.001),
             self._decode_again,
         )
-        self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, self.check_retained)
+        self.gate = Gate(
+            self.pipeline, self.policy, self.devices, self.types, self.check_retained, dialects
+        )
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
 
     def _decode_again(self, envelope: Envelope) -> Decoded:

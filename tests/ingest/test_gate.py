@@ -1,13 +1,18 @@
 """Who may send what; what is remembered; what goes to the inbox."""
 
-from tests.ingest.support import ERP, PUMP_7, Door, device, pump_type
+import pytest
+from msgspec.structs import replace
+from tests.ingest.support import ERP, PUMP_7, Door, Toy, device, pump_type
 
-from weft.errors import QuotaExceeded
+from weft.errors import Forbidden, QuotaExceeded
+from weft.ingest.dialects.dialect import UnknownChildren
+from weft.ingest.dialects.table import Dialects
+from weft.ingest.duplicates import DuplicateWindow
 from weft.ingest.gate import TEXT_MAX_CHARACTERS
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
-from weft.model.ids import DeviceId, TenantId
-from weft.model.message import Envelope
+from weft.model.ids import DeviceId, DeviceUid, TenantId
+from weft.model.message import Committed, Envelope, Operation
 from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.model.twin import Properties
 
@@ -166,3 +171,122 @@ async def test_a_reason_does_not_grow_with_what_was_sent() -> None:
     reason = door.gate.admit(session, Message("devices/" + "x" * 60_000, b""), 5)
     assert reason is not None
     assert len(reason.detail) <= TEXT_MAX_CHARACTERS
+
+
+# --- dialects and gateways ---
+
+CHILD = replace(device("room-1", None), gateway=DeviceUid("uid-pump-7"), alias="Room 1")
+
+
+def toy_door(*, adds: bool = False) -> Door:
+    """pump-7 is a gateway that speaks the toy dialect, and room-1 is its device."""
+    door = Door(dialects=Dialects([Toy()]))
+    door.devices.known[PUMP_7.tenant, "pump-7"] = replace(device(), adds_children=adds)
+    door.devices.known[PUMP_7.tenant, "room-1"] = CHILD
+    door.policy.allowed.append(("pump-7", "topic:devices/room-1/"))
+    door.policy.allowed.append(("pump-7", "device:pump-7"))
+    return door
+
+
+async def test_a_dialects_message_is_admitted_in_native_words() -> None:
+    """Decided on as what it means: the child's telemetry, sent by its gateway."""
+    door = toy_door()
+    session = door.gate.open(PUMP_7, "test")
+    message = Message("toy/telemetry", b'{"Room 1": {"t": 21.5}}')
+    assert door.gate.admit(session, message, 5) is None
+    (envelope,) = door.pipeline._batch.envelopes
+    route = envelope.route
+    assert (route.topic, route.device_id) == ("devices/room-1/telemetry", "room-1")
+    assert (route.principal_id, route.dialect) == ("pump-7", "toy")
+    assert envelope.payload == b'{"t": 21.5}'
+    assert door.pipeline._batch.decoded[0][0].values == {"t": 21.5}
+
+
+async def test_what_only_the_dialect_understands_travels_below_the_device() -> None:
+    door = toy_door()
+    session = door.gate.open(PUMP_7, "test")
+    assert door.gate.admit(session, Message("toy/ask", b"?"), 5) is None
+    route = door.pipeline._batch.envelopes[0].route
+    assert route.operation is Operation.DIALECT
+    assert (route.topic, route.name) == ("devices/pump-7/dialects/toy/ask", "toy")
+
+
+async def test_a_part_that_is_refused_lies_in_the_inbox_and_the_others_are_kept() -> None:
+    door = toy_door()
+    door.devices.known[PUMP_7.tenant, "room-2"] = replace(
+        CHILD, device_id=DeviceId("room-2"), alias="Room 2"
+    )
+    session = door.gate.open(PUMP_7, "test")
+    message = Message("toy/telemetry", b'{"Room 2": {"t": 1}, "Room 1": {"t": 2}}')
+    assert door.gate.admit(session, message, 5) is None
+    assert admitted(door) == ["REJECTED", "TELEMETRY"]
+    assert door.pipeline._batch.envelopes[0].route.topic == "devices/room-2/telemetry"
+    alone = door.gate.admit(session, Message("toy/telemetry", b'{"Room 2": {"t": 1}}'), 5)
+    assert alone is not None
+    assert alone.code == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "code"),
+    [
+        ("toy/telemetry", b"[", "payload_invalid"),
+        ("toy/nonsense", b"{}", "invalid"),
+        ("toy/telemetry", b'{"Room 9": {}}', "unknown_children"),
+    ],
+)
+async def test_what_the_dialect_cannot_read_is_refused_whole(
+    topic: str, payload: bytes, code: str
+) -> None:
+    """As it was sent, so that it can be redriven when the remedy has been followed."""
+    door = toy_door()
+    session = door.gate.open(PUMP_7, "test")
+    reason = door.gate.admit(session, Message(topic, payload), 5)
+    assert reason is not None
+    assert reason.code == code
+    (envelope,) = door.pipeline._batch.envelopes
+    assert (envelope.route.topic, envelope.payload) == (topic, payload)
+
+
+async def test_a_gateway_that_may_add_devices_is_asked_to_before_anything_is_kept() -> None:
+    door = toy_door(adds=True)
+    session = door.gate.open(PUMP_7, "test")
+    with pytest.raises(UnknownChildren) as met:
+        door.gate.admit(session, Message("toy/telemetry", b'{"Room 1":{}, "Room 9":{}}'), 5)
+    assert met.value.names == ("Room 9",)
+    assert admitted(door) == []
+
+
+async def test_a_gateways_message_that_is_sent_again_is_kept_once() -> None:
+    """Also when the journal was read again since: a part knows what it is a part of."""
+    door = toy_door()
+    session = door.gate.open(PUMP_7, "test", "client")
+    message = Message("toy/telemetry", b'{"Room 1": {"t": 2}}', 1, packet_id=7)
+    assert door.gate.admit(session, message, 5) is None
+    assert door.gate.admit(session, replace(message, dup=True), 6) is None
+    assert admitted(door) == ["TELEMETRY"]
+    envelopes = door.pipeline._batch.envelopes
+    window = DuplicateWindow()
+    window.note_committed(Committed(1, [*envelopes, *envelopes], [None, None]))
+    assert list(window.of(session.key)) == list(session.recent)
+
+
+async def test_a_refused_message_of_a_dialect_is_redriven_in_parts() -> None:
+    door = toy_door()
+    async with door.running():
+        session = door.gate.open(PUMP_7, "redrive")
+        message = Message("toy/telemetry", b'{"Room 1": {"t": 2}}')
+        await door.ingest.admit_again(session, message, 5)
+        assert [seen[1] for seen in door.recorder.seen] == ["TELEMETRY"]
+        with pytest.raises(UnknownChildren):
+            await door.ingest.admit_again(session, Message("toy/telemetry", b'{"R":{}}'), 5)
+
+
+async def test_a_will_in_a_dialect_must_be_allowed_as_well() -> None:
+    door = toy_door()
+    session = door.gate.open(PUMP_7, "test")
+    door.gate.require_admission(session, Message("toy/ask", b""))
+    door.policy.allowed = []
+    door.policy.version += 1
+    door.gate.refresh(session)
+    with pytest.raises(Forbidden):
+        door.gate.require_admission(session, Message("toy/ask", b""))

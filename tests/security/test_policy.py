@@ -201,7 +201,8 @@ def test_explain_reads_as_a_sentence(policy: Policy) -> None:
     """For the person who asks why."""
     reason = policy.explain(PUMP, "twin.read", "device:pump-8").reason
     assert (
-        reason == "device:pump-7 may not twin.read device:pump-8: a device may only act on itself."
+        reason == "device:pump-7 may not twin.read device:pump-8: a device may only act on "
+        "itself, and a gateway on its devices."
     )
 
 
@@ -227,3 +228,33 @@ def test_only_an_active_device_of_its_own_tenant_is_active(policy: Policy) -> No
     assert policy.is_active(MAIN, PUMP.uid)
     assert not policy.is_active(OTHER, PUMP.uid)
     assert not policy.is_active(MAIN, ADMIN.uid)
+
+
+def test_az_7_a_gateway_speaks_for_its_devices_and_for_no_other(policy: Policy) -> None:
+    """It is the same right as the device's own; it ends when the device leaves the gateway."""
+    policy.set_gateway(MAIN, "room-1", PUMP.uid)
+    allowed = [
+        ("topic.publish", "topic:devices/room-1/telemetry"),
+        ("topic.subscribe", "topic:devices/room-1/#"),
+        ("topic.subscribe", "topic:$share/g/devices/room-1/commands/#"),
+        ("topic.receive", "topic:devices/room-1/commands/r1/open"),
+        ("twin.read", "device:room-1"),
+    ]
+    for action, target in allowed:
+        assert policy.decide(PUMP, action, target).allowed, target
+    for action, target in [
+        ("topic.publish", "topic:devices/room-2/telemetry"),
+        ("topic.publish", "topic:devices/room-1/properties/desired"),
+        ("topic.subscribe", "topic:devices/+/telemetry"),
+        ("device.delete", "device:room-1"),
+    ]:
+        assert not policy.decide(PUMP, action, target).allowed, target
+    policy.set_gateway(MAIN, "room-1", "")
+    for action, target in allowed:
+        assert not policy.decide(PUMP, action, target).allowed, target
+
+
+def test_tn_1_a_gateway_of_another_tenant_speaks_for_nobody_here(policy: Policy) -> None:
+    """The same names, another tenant."""
+    policy.set_gateways([(OTHER, "room-1", PUMP.uid)])
+    assert not policy.decide(PUMP, "topic.publish", "topic:devices/room-1/telemetry").allowed

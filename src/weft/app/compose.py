@@ -166,6 +166,7 @@ class Weft:
             identity.limiter,
             self.stores.journal,
             self.clock,
+            path.ingest.introduce,
         )
         listeners = []
         if settings.listen:

@@ -115,12 +115,18 @@ async def _load(identity: Identity) -> None:
         devices = await identity.devices.list(tenant.id, limit=1_000_000)
         active = [one for one in devices if one.lifecycle is Lifecycle.ACTIVE]
         identity.policy.set_devices((one.tenant, one.uid) for one in active)
+        identity.policy.set_gateways(
+            (one.tenant, one.device_id, one.gateway) for one in devices if one.gateway
+        )
     identity.devices.on_change(lambda change: _device_changed(identity, change))
 
 
 def _device_changed(identity: Identity, change: DeviceChange) -> None:
     """A right may have ended: the policy first, then every live connection (RV-1)."""
     old, new = change.old, change.new
+    identity.policy.set_gateway(
+        change.device.tenant, change.device.device_id, new.gateway if new else ""
+    )
     if new is None:
         identity.credentials.forget(change.device)
     elif old is None or old.lifecycle is not new.lifecycle:

@@ -10,6 +10,7 @@ from weft.broker.broker import Broker, BrokerDependencies
 from weft.broker.wills import Will
 from weft.config import Config
 from weft.history.history import History
+from weft.ingest.dialects.table import Dialects
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
 from weft.ingest.rejections import RejectionInbox, Rejections
@@ -20,6 +21,7 @@ from weft.model.message import Committed, Decoded, Envelope, Operation
 from weft.model.principal import Principal
 from weft.model.twin import Properties
 from weft.ports import Clock
+from weft.registry.children import Children
 from weft.registry.tenants import Tenant
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
@@ -27,6 +29,8 @@ from weft.rules.lineage import Lineage
 from weft.rules.rules import RuleChange, Rules
 from weft.rules.runtime import Reported, Surroundings
 from weft.twins.twins import Twins
+
+DIALECTS = Dialects()  # besides the native one: a line for each
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,16 @@ async def open_message_path(
         config.pipeline,
         late.decode_again,
     )
-    gate = Gate(pipeline, policy, identity.devices, identity.types, broker.retained.require_room)
-    ingest = late.ingest = Ingest(gate, pipeline, clock)
+    gate = Gate(
+        pipeline,
+        policy,
+        identity.devices,
+        identity.types,
+        broker.retained.require_room,
+        DIALECTS,
+    )
+    children = Children(identity.devices, identity.types, policy)
+    ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
     twins.publish_delta_with(late.publish_delta)
     gate.check_reported_with(twins.require_room)

@@ -38,7 +38,7 @@ class DuplicateWindow:
         """Drop a message that was not stored after all; those before it stay known."""
         recent = self._sessions.get(envelope.session)
         if recent is not None and envelope.qos == 1:
-            sent = (envelope.packet_id, hash(envelope.payload))
+            sent = sent_as(envelope)
             while sent in recent:
                 recent.remove(sent)
 
@@ -46,4 +46,12 @@ class DuplicateWindow:
         """Take in messages read from the journal after a start."""
         for envelope in committed.envelopes:
             if envelope.qos == 1 and envelope.session:
-                self.of(envelope.session).append((envelope.packet_id, hash(envelope.payload)))
+                sent = sent_as(envelope)
+                recent = self.of(envelope.session)
+                if not envelope.origin or sent not in recent:  # several parts were sent once
+                    recent.append(sent)
+
+
+def sent_as(envelope: Envelope) -> tuple[int, int]:
+    """Return what tells the packet that an envelope came in, or was a part of."""
+    return envelope.packet_id, hash(envelope.origin or envelope.payload)

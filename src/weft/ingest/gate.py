@@ -6,13 +6,22 @@ is kept in the session until any right, device or type changes. A refused messag
 too, with its reason, for the rejection inbox.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
 from weft.ingest import metrics
 from weft.ingest.decode import Decode, Decoders
 from weft.ingest.dialects import native
+from weft.ingest.dialects.dialect import (
+    PARTS_MAX,
+    Dialect,
+    KnownChildren,
+    Speaker,
+    UnknownChildren,
+)
+from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 from weft.ingest.duplicates import Recent
 from weft.ingest.pipeline import Pipeline
 from weft.model.device import Device, DeviceType, Lifecycle
@@ -74,8 +83,8 @@ class Incoming(Protocol):
         ...
 
 
-class KnownDevices(Protocol):
-    """Devices by id, from memory."""
+class KnownDevices(KnownChildren, Protocol):
+    """Devices by id, and a gateway's by what it calls them, from memory."""
 
     def find(self, tenant: TenantId, device_id: DeviceId) -> Device | None:
         """Return the device, or None."""
@@ -103,11 +112,23 @@ class Admission(NamedTuple):
     decode: Decode | None
 
 
+class Part(NamedTuple):
+    """A native message that another one was put into words as; an `Incoming` of its own."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    packet_id: int
+    retain: bool = False
+    dup: bool = False
+
+
 class GateSession:
     """One principal's open way in."""
 
     __slots__ = (
-        "address", "admissions", "key", "principal", "read_at", "read_with", "recent", "stamp",
+        "address", "admissions", "key", "principal", "read_at", "read_with", "recent",
+        "stamp", "translated",
     )  # fmt: skip
 
     def __init__(self, principal: Principal, address: str, key: str, recent: Recent) -> None:
@@ -116,6 +137,7 @@ class GateSession:
         self.key = key
         self.recent = recent
         self.admissions: dict[str, Admission] = {}
+        self.translated: dict[tuple[str, str], Admission] = {}  # by native topic and dialect
         self.stamp = (-1, -1)
         self.read_at = 0  # the moment given for the newest message,
         self.read_with = 0  # and how many came with it
@@ -137,6 +159,7 @@ class Gate:
         devices: KnownDevices,
         types: KnownTypes,
         check_retained: Callable[[TenantId, str, bytes], None],
+        dialects: Dialects = NATIVE_ONLY,
     ) -> None:
         """`check_retained(tenant, topic, payload)` raises `QuotaExceeded` when full (MQ-7)."""
         self._pipeline = pipeline
@@ -144,6 +167,7 @@ class Gate:
         self._devices = devices
         self._types = types
         self._check_retained = check_retained
+        self.dialects = dialects
         self._check_reported: CheckReported | None = None
         self._registry_version = 0
         self._decoders: dict[tuple[str, str, int], Decoders] = {}
@@ -170,6 +194,7 @@ class Gate:
         stamp = (self._policy.version, self._registry_version)
         if session.stamp != stamp:
             session.admissions.clear()
+            session.translated.clear()
             session.stamp = stamp
 
     def admit(
@@ -186,15 +211,14 @@ class Gate:
         that were read at the same moment are a nanosecond apart: history keeps one value
         per device, key and moment, and a reading without a time of its own has this one.
         """
-        if now == session.read_at:
-            session.read_with += 1
-            now += session.read_with
-        else:
-            session.read_at, session.read_with = now, 0
-        admission = session.admissions.get(message.topic)
+        topic = message.topic
+        admission = session.admissions.get(topic)
+        if admission is None and (dialect := self.dialects.of_topic(topic)) is not None:
+            return self._admit_parts(session, message, now, dialect)
+        now = self._moment(session, now)
         try:
             if admission is None:
-                admission = self.admission(session, message.topic)
+                admission = self.admission(session, topic)
             route, decode = admission
             payload = message.payload
             if message.retain:
@@ -223,8 +247,99 @@ class Gate:
         )
         return None
 
-    def admission(self, session: GateSession, topic: str) -> Admission:
-        """Look up what a session may do on a topic; raises the reason why not."""
+    @staticmethod
+    def _moment(session: GateSession, now: int) -> int:
+        """Return a moment that no other message of the session has."""
+        if now == session.read_at:
+            session.read_with += 1
+            return now + session.read_with
+        session.read_at, session.read_with = now, 0
+        return now
+
+    def _admit_parts(
+        self, session: GateSession, message: Incoming, now: int, dialect: Dialect
+    ) -> RejectionReason | None:
+        """Put a message into native words and admit each part of it.
+
+        A part that is refused lies in the inbox by itself, in native words, and the others
+        are kept; the reason is returned when nothing was. Raises `UnknownChildren` where the
+        gateway may add devices: the caller does, and admits the message again.
+        """
+        try:
+            parts = self._parts_of(session, message, dialect)
+        except UnknownChildren as error:
+            if self._may_introduce(session):
+                raise
+            return self.reject(session, message, self._moment(session, now), error)
+        except PeerError as error:
+            return self.reject(session, message, self._moment(session, now), error)
+        origin = blake2b(message.payload, digest_size=8).digest()
+        if message.qos == 1:
+            sent = (message.packet_id, hash(origin))
+            if message.dup and sent in session.recent:
+                metrics.DUPLICATES.inc()
+                return None
+            session.recent.append(sent)
+        reasons = [
+            self._admit_part(session, part, self._moment(session, now), origin, dialect)
+            for part in parts
+        ]
+        return reasons[0] if reasons and all(reasons) else None
+
+    def _admit_part(
+        self, session: GateSession, part: Part, now: int, origin: bytes, dialect: Dialect
+    ) -> RejectionReason | None:
+        key = (part.topic, dialect.name)
+        try:
+            admission = session.translated.get(key)
+            if admission is None:
+                admission = self.admission(session, part.topic, dialect.name)
+            route, decode = admission
+            decoded = None if decode is None else decode(part.payload, now)
+        except PeerError as error:
+            return self.reject(session, part, now, error)
+        envelope = Envelope(
+            route, now, part.payload, part.qos, packet_id=part.packet_id,
+            session=session.key, origin=origin,
+        )  # fmt: skip
+        self._pipeline.add(envelope, decoded)
+        return None
+
+    def _parts_of(
+        self, session: GateSession, message: Incoming, dialect: Dialect
+    ) -> Sequence[Part]:
+        """Return a message in native words."""
+        principal = session.principal
+        device = self._devices.find(principal.tenant, session.device_id)
+        said = dialect.read(
+            Speaker(principal, device, self._devices), message.topic, message.payload
+        )
+        if len(said) > PARTS_MAX:
+            raise PayloadInvalid(
+                f"The message holds {len(said)} messages; at most {PARTS_MAX} are taken at once.",
+                remedy="Send them in several messages.",
+            )
+        return [Part(one.topic, one.payload, message.qos, message.packet_id) for one in said]
+
+    def require_admission(self, session: GateSession, message: Incoming) -> None:
+        """Raise the reason why a message would be refused now, as far as its topic tells."""
+        for part in self.in_native_words(session, message):
+            self.admission(session, part.topic)
+
+    def in_native_words(self, session: GateSession, message: Incoming) -> Sequence[Incoming]:
+        """Return the native messages that a message stands for: mostly itself."""
+        dialect = self.dialects.of_topic(message.topic)
+        return (message,) if dialect is None else self._parts_of(session, message, dialect)
+
+    def _may_introduce(self, session: GateSession) -> bool:
+        principal = session.principal
+        device = self._devices.find(principal.tenant, session.device_id)
+        target = f"device:{principal.id}"
+        may = self._policy.decide(principal, "device.introduce", target).allowed
+        return may and device is not None and device.adds_children
+
+    def admission(self, session: GateSession, topic: str, dialect: str = "") -> Admission:
+        """Look up what a session may do on a native topic; raises the reason why not."""
         mapped = native.map_topic(topic)
         principal = session.principal
         device_id = self._addressed(session, mapped)
@@ -248,11 +363,16 @@ class Gate:
             type_.version if type_ else 0,
             mapped.name,
             principal.uid,
+            dialect=dialect,
         )
         found = Admission(route, self._checked(route, self._decode_for(route)))
-        if len(session.admissions) >= ADMISSIONS_MAX:
+        if len(session.admissions) + len(session.translated) >= ADMISSIONS_MAX:
             session.admissions.clear()
-        session.admissions[topic] = found
+            session.translated.clear()
+        if dialect:
+            session.translated[topic, dialect] = found
+        else:
+            session.admissions[topic] = found
         return found
 
     def reject(
@@ -343,7 +463,7 @@ class Gate:
         return type_
 
     def _decode_for(self, route: Route) -> Decode | None:
-        if route.operation in (Operation.PLAIN, Operation.REJECTED):
+        if route.operation in (Operation.PLAIN, Operation.REJECTED, Operation.DIALECT):
             return EVERY_BYTES
         decoders = self._decoders_of(route.tenant, route.type_name, route.type_version)
         return decoders.for_operation(route.operation, route.name)

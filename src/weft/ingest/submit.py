@@ -12,11 +12,13 @@ from weft.errors import (
     QuotaExceeded,
     Unavailable,
 )
+from weft.ingest.dialects.dialect import UnknownChildren
 from weft.ingest.gate import Gate, GateSession
 from weft.ingest.pipeline import CommitFuture, Pipeline
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import (
     REDRIVEN,
+    Decoded,
     Envelope,
     Operation,
     PublishProperties,
@@ -25,6 +27,7 @@ from weft.model.message import (
 )
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock
+from weft.registry.children import Children
 
 _BY_CODE: dict[str, type[PeerError]] = {
     error.code: error
@@ -46,7 +49,11 @@ class Message(Struct, frozen=True):
 class Ingest:
     """The gate and the pipeline as one call."""
 
-    def __init__(self, gate: Gate, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(
+        self, gate: Gate, pipeline: Pipeline, clock: Clock, children: Children | None = None
+    ) -> None:
+        """Without `children`, no gateway can add devices."""
+        self._children = children
         self._gate = gate
         self._pipeline = pipeline
         self._clock = clock
@@ -76,7 +83,10 @@ class Ingest:
     ) -> int:
         """The same with all that a message can have (a will)."""
         session = self._gate.open(principal, address)
-        reason = self._gate.admit(session, message, self._clock.now(), properties)
+        try:
+            reason = self._gate.admit(session, message, self._clock.now(), properties)
+        except UnknownChildren as unknown:
+            reason = await self._introduce(session, message, unknown)
         position = await self._committed()
         if reason is not None:
             raise refusal(reason)
@@ -96,22 +106,40 @@ class Ingest:
     async def admit_again(self, session: GateSession, message: Message, received_at: int) -> int:
         """Admit a message that was refused before, at its first moment of receipt.
 
-        Raises the new reason when it is refused again; then nothing is kept twice.
+        Raises the new reason when it, or a part of it, is refused again; then nothing of it
+        is kept.
         """
-        admission = self._gate.admission(session, message.topic)
-        decoded = (
-            None if admission.decode is None else admission.decode(message.payload, received_at)
-        )
-        envelope = Envelope(
-            admission.route,
-            received_at,
-            message.payload,
-            message.qos,
-            message.retain,
-            session=REDRIVEN,
-        )
-        self._pipeline.add(envelope, decoded)
+        dialect = self._gate.dialects.of_topic(message.topic)
+        name = "" if dialect is None else dialect.name
+        taken: list[tuple[Envelope, Decoded]] = []
+        for part in self._gate.in_native_words(session, message):
+            route, decode = self._gate.admission(session, part.topic, name)
+            decoded = None if decode is None else decode(part.payload, received_at)
+            envelope = Envelope(
+                route, received_at, part.payload, message.qos, message.retain, session=REDRIVEN
+            )
+            taken.append((envelope, decoded))
+        for envelope, decoded in taken:
+            self._pipeline.add(envelope, decoded)
         return await self._committed()
+
+    async def _introduce(
+        self, session: GateSession, message: Message, unknown: UnknownChildren
+    ) -> RejectionReason | None:
+        """Add a gateway's devices and admit its message again, or keep it as refused."""
+        try:
+            await self.introduce(session.principal, unknown)
+            self._gate.refresh(session)
+            return self._gate.admit(session, message, self._clock.now())
+        except PeerError as error:
+            return self._gate.reject(session, message, self._clock.now(), error)
+
+    async def introduce(self, gateway: Principal, unknown: UnknownChildren) -> None:
+        """Add the devices that a gateway speaks of; raises the reason why it may not."""
+        if self._children is None:
+            raise unknown
+        for alias, type_name in zip(unknown.names, unknown.types, strict=True):
+            await self._children.introduce(gateway, alias, type_name)
 
     async def _committed(self) -> int:
         done = CommitFuture()

@@ -52,6 +52,9 @@ class Device(Struct, frozen=True):
     version: int = 1
     # Of its type: where it began. It follows the newest version that breaks nothing since.
     type_version: int | None = None
+    gateway: DeviceUid = DeviceUid("")  # uid of the gateway that speaks for it; a delete ends that
+    alias: str = ""  # what its gateway calls it; not a name of ours, and never in a topic
+    adds_children: bool = False  # a gateway that may introduce devices we do not know
 
 
 class Field(Struct, frozen=True, omit_defaults=True):

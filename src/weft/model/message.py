@@ -26,6 +26,7 @@ class Operation(IntEnum):
     REJECTED = 5  # kept for the rejection inbox; `Envelope.rejection` says why
     COMMAND = 6  # down: a request to a device
     DESIRED = 7  # down: the delta of desired properties
+    DIALECT = 8  # up: a question in a dialect's own words, answered in them
 
 
 class Route(Struct, array_like=True, eq=False):
@@ -44,6 +45,8 @@ class Route(Struct, array_like=True, eq=False):
     type_version: int = 0
     name: str = ""  # of the event, or the command's request id
     principal_uid: str = ""  # never used again after a delete: who owns a retained message
+    format: str = ""  # of the payload; empty for JSON, or for what the device type declares
+    dialect: str = ""  # in whose words the sender said it; empty for the native ones
 
 
 class PublishProperties(Struct, array_like=True, frozen=True):
@@ -77,6 +80,7 @@ class Envelope(Struct, array_like=True, eq=False, gc=False):
     session: str = ""
     properties: PublishProperties | None = None
     rejection: RejectionReason | None = None
+    origin: bytes = b""  # digest of the message that this is one of several parts of
 
 
 # What the gate decoded, kept beside the envelope so that no projection decodes again:

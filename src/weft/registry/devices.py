@@ -37,6 +37,9 @@ class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
     label: str = ""
     attributes: dict[str, Any] = {}
     lifecycle: Lifecycle = Lifecycle.ACTIVE
+    gateway: str | None = None  # id of the device that speaks for it
+    alias: str = ""  # what that gateway calls it; its id where nothing else is said
+    adds_children: bool = False  # a gateway that may add the devices it speaks of
 
 
 class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +48,9 @@ class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
     label: str | UnsetType = UNSET
     attributes: dict[str, Any] | UnsetType = UNSET
     type_name: str | UnsetType | None = UNSET
+    gateway: str | UnsetType | None = UNSET
+    alias: str | UnsetType = UNSET
+    adds_children: bool | UnsetType = UNSET
 
 
 class DeviceChange(Struct, frozen=True):
@@ -69,6 +75,8 @@ class Devices:
         self._audit = audit
         self._clock = clock
         self._cache: dict[tuple[TenantId, str], Device] = {}
+        self._by_uid: dict[str, Device] = {}
+        self._children: dict[tuple[str, str], Device] = {}  # by (gateway's uid, alias)
         self._listeners: Listeners[DeviceChange] = Listeners()
         self._in_delete: builtins.list[Callable[[Writer, Device], None]] = []
         self._after_delete: builtins.list[Callable[[Device], Awaitable[None]]] = []
@@ -88,7 +96,14 @@ class Devices:
     async def load(self) -> None:
         """Read all devices; call once, before the first message."""
         found = await self._records.read(_all_devices)
-        self._cache = {(device.tenant, device.device_id): device for device in found}
+        for device in found:
+            self._learn(device)
+
+    def _learn(self, device: Device) -> None:
+        self._cache[device.tenant, device.device_id] = device
+        self._by_uid[device.uid] = device
+        if device.gateway:
+            self._children[device.gateway, device.alias] = device
 
     async def finish_deletes(self) -> None:
         """Tell of deletes that a crash interrupted; call at start, when all hooks are in."""
@@ -98,6 +113,19 @@ class Devices:
     def find(self, tenant: TenantId, device_id: str) -> Device | None:
         """Return a device, or None."""
         return self._cache.get((tenant, device_id))
+
+    def find_uid(self, uid: str) -> Device | None:
+        """Return the device with this uid, or None."""
+        return self._by_uid.get(uid)
+
+    def find_child(self, gateway: Device, alias: str) -> Device | None:
+        """Return the device that a gateway calls `alias`, or None."""
+        return self._children.get((gateway.uid, alias))
+
+    def children_of(self, gateway: Device) -> builtins.list[Device]:
+        """Return the devices that a gateway speaks for, by the names it calls them."""
+        found = [child for (uid, _), child in self._children.items() if uid == gateway.uid]
+        return sorted(found, key=lambda child: child.alias)
 
     def get(self, tenant: TenantId, device_id: str) -> Device:
         """Return a device, or raise `NotFound`."""
@@ -156,7 +184,9 @@ class Devices:
             created_at=self._clock.now(),
             label=_require_label(new.label),
             attributes=require_attributes(new.attributes),
+            adds_children=new.adds_children,
         )
+        device = self._placed(device, new.gateway, new.alias)
 
         def work(writer: Writer) -> Device:
             allowed = quotas_of(writer, tenant).devices
@@ -194,8 +224,13 @@ class Devices:
                 if patch.type_name == old.type_name:  # the same again is no migration
                     began = old.type_version
                 new = replace(new, type_name=patch.type_name, type_version=began)
+            if patch.adds_children is not UNSET:
+                new = replace(new, adds_children=patch.adds_children)
+            if placed is not None:
+                new = replace(new, gateway=placed.gateway, alias=placed.alias)
             return new
 
+        placed = self._moved(self.get(actor.tenant, device_id), patch)
         names = [name for name in patch.__struct_fields__ if getattr(patch, name) is not UNSET]
         return await self._change(
             actor, device_id, change, version=version, entry=("device.update", {"changed": names})
@@ -265,12 +300,46 @@ class Devices:
 
     def _changed(self, old: Device | None, new: Device | None) -> None:
         change = DeviceChange(old, new)
-        key = (change.device.tenant, change.device.device_id)
-        if new is None:
-            self._cache.pop(key, None)
-        else:
-            self._cache[key] = new
+        if old is not None:
+            self._cache.pop((old.tenant, old.device_id), None)
+            self._by_uid.pop(old.uid, None)
+            self._children.pop((old.gateway, old.alias), None)
+        if new is not None:
+            self._learn(new)
         self._listeners.tell(change)
+
+    def _moved(self, device: Device, patch: DevicePatch) -> Device | None:
+        """Return the device under the gateway and alias that a patch gives it, if it does."""
+        if patch.gateway is UNSET and patch.alias is UNSET:
+            return None
+        gateway: str | None
+        if patch.gateway is UNSET:
+            held = self.find_uid(device.gateway)
+            gateway = held.device_id if held else None
+        else:
+            gateway = patch.gateway
+        alias = device.alias if patch.alias is UNSET else patch.alias
+        return self._placed(device, gateway, alias)
+
+    def _placed(self, device: Device, gateway: str | None, alias: str) -> Device:
+        """Return the device under a gateway, or under none; raises `Invalid` or `Conflict`."""
+        if gateway is None:
+            return replace(device, gateway=DeviceUid(""), alias="")
+        owner = self.get(device.tenant, gateway)
+        if owner.uid == device.uid or owner.gateway:
+            raise Invalid(
+                f"{gateway!r} cannot be the gateway of {device.device_id!r}: a gateway speaks for "
+                "others and has none itself.",
+                remedy="Name a device that connects by itself.",
+            )
+        name = _require_label(alias) or device.device_id
+        held = self._children.get((owner.uid, name))
+        if held is not None and held.uid != device.uid:
+            raise AlreadyExists(
+                f"The gateway {gateway!r} calls {held.device_id!r} {name!r} already.",
+                remedy="Give one of them another alias.",
+            )
+        return replace(device, gateway=owner.uid, alias=name)
 
     async def _forget(self, device: Device) -> None:
         for forget in self._after_delete:

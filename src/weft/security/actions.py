@@ -45,6 +45,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "device.delete": (_ADMIN, "devices:write"),
     "device.lifecycle": (_ADMIN, "devices:write"),
     "device.credentials": (_ADMIN, "devices:write"),
+    "device.introduce": (_ADMIN, "devices:write"),  # a gateway adds a device that it speaks for
     "type.read": (_READ, "types:read"),
     "type.write": (_ADMIN, "types:write"),
     "type.delete": (_ADMIN, "types:write"),
@@ -107,7 +108,9 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
 # Decided by the topic itself: see `weft.security.filters`.
 TOPIC_ACTIONS = frozenset({"topic.publish", "topic.subscribe", "topic.receive"})
 
-_OWN = frozenset({"device.read", "telemetry.write", "twin.read", "command.read"})
+_OWN = frozenset(
+    {"device.read", "device.introduce", "telemetry.write", "twin.read", "command.read"}
+)
 
 ACTIONS: dict[str, Action] = {
     name: Action(name=name, roles=roles, scope=scope, own_device=name in _OWN)

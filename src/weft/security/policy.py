@@ -32,6 +32,7 @@ _DEVICE_TOPICS = TopicRights(
         Grant(Direction.PUBLISH, "properties/reported"),
         Grant(Direction.PUBLISH, "events/+"),
         Grant(Direction.PUBLISH, "commands/+/result"),
+        Grant(Direction.PUBLISH, "dialects/#"),
         Grant(Direction.SUBSCRIBE, "#"),  # all of its own: `devices/me/#` is what people try first
     )
 )
@@ -67,6 +68,7 @@ class Policy:
     def __init__(self) -> None:
         self._version = 1
         self._devices: dict[str, TenantId] = {}  # uid of each active device
+        self._gateways: dict[tuple[TenantId, str], str] = {}  # child's id -> its gateway's uid
         self._rights: dict[str, _Rights] = {}  # uid of each enabled user and key
         self._cache: dict[tuple[Principal, str, str], Decision] = {}
         self._watchers: list[Callable[[int], None]] = []
@@ -95,6 +97,21 @@ class Policy:
     def set_devices(self, devices: Iterable[tuple[TenantId, str]]) -> None:
         """Take note of many active devices at once (at start)."""
         self._devices.update((uid, tenant) for tenant, uid in devices)
+        self._changed()
+
+    def set_gateway(self, tenant: TenantId, device_id: str, gateway_uid: str) -> None:
+        """Take note of which gateway speaks for a device; an empty uid ends that."""
+        if self._gateways.get((tenant, device_id), "") == gateway_uid:
+            return
+        if gateway_uid:
+            self._gateways[tenant, device_id] = gateway_uid
+        else:
+            del self._gateways[tenant, device_id]
+        self._changed()
+
+    def set_gateways(self, children: Iterable[tuple[TenantId, str, str]]) -> None:
+        """Take note of many at once, as (tenant, device id, gateway's uid): at start."""
+        self._gateways.update(((tenant, child), uid) for tenant, child, uid in children)
         self._changed()
 
     def set_user(self, tenant: TenantId, uid: str, roles: frozenset[Role]) -> None:
@@ -171,10 +188,25 @@ class Policy:
         if action in TOPIC_ACTIONS:
             if not target.startswith("topic:"):
                 return False, "the target is no topic"
-            return _DEVICE_TOPICS.decide(action, target[6:], f"devices/{principal.id}/")
-        if action in _OWN_ACTIONS and target == f"device:{principal.id}":
-            return True, "it is the device's own"
-        return False, "a device may only act on itself"
+            topic = target[6:]
+            spoken_for = self._spoken_for(principal, topic)
+            return _DEVICE_TOPICS.decide(action, topic, f"devices/{spoken_for or principal.id}/")
+        if action in _OWN_ACTIONS:
+            named = target.removeprefix("device:")
+            if target == f"device:{principal.id}":
+                return True, "it is the device's own"
+            if self._gateways.get((principal.tenant, named)) == principal.uid:
+                return True, "it is a device that this gateway speaks for"
+        return False, "a device may only act on itself, and a gateway on its devices"
+
+    def _spoken_for(self, principal: Principal, topic: str) -> str:
+        """Return the device that a topic names, if this principal is its gateway."""
+        share = topic.startswith("$share/")
+        levels = topic.split("/", 4 if share else 2)[2 if share else 0 :]
+        if len(levels) < 3 or levels[0] != "devices":
+            return ""
+        speaks = self._gateways.get((principal.tenant, levels[1])) == principal.uid
+        return levels[1] if speaks else ""
 
     def _judge_holder(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
         rights = self._rights.get(principal.uid)

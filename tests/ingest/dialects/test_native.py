@@ -15,6 +15,7 @@ from weft.model.message import Operation
         ("devices/p/events/leak", Mapped(Operation.EVENT, "p", "leak")),
         ("devices/p/commands/r1/result", Mapped(Operation.COMMAND_RESULT, "p", "r1")),
         ("devices/p/commands/r1/stop", Mapped(Operation.COMMAND, "p", "r1")),
+        ("devices/p/dialects/toy/ask/7", Mapped(Operation.DIALECT, "p", "toy")),
         ("plant/hall/x", Mapped(Operation.PLAIN)),
         ("devicesx", Mapped(Operation.PLAIN)),
     ],

@@ -151,6 +151,7 @@ class MqttStation:
             self.limiter,
             self.journal,
             self.clock,
+            self.ingest.introduce,
         )
         self.listener = MqttListener(given, "127.0.0.1:0")
 

@@ -6,11 +6,11 @@ from msgspec import structs
 from weft import errors
 from weft.broker.broker import NEVER_S
 from weft.broker.delivery import Delivery
+from weft.ingest.dialects.table import NATIVE_ONLY
 from weft.model.message import PublishProperties, RejectionReason
 from weft.transports.mqtt.translate import (
     explained,
     opening_of,
-    own_filter,
     publish_of,
     reason_of,
     relayed,
@@ -147,5 +147,5 @@ def test_a_subscription_keeps_its_options() -> None:
 )
 def test_me_is_the_device_itself(written: str, meant: str) -> None:
     """Also behind the name of a group; for who is no device it is a name like any other."""
-    assert own_filter(written, "pump-7") == meant
-    assert own_filter(written, "") == written
+    assert NATIVE_ONLY.native_filter(written, "pump-7") == meant
+    assert NATIVE_ONLY.native_filter(written, "") == written

@@ -8,7 +8,7 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded
-from weft.model.device import Device, DeviceType, Lifecycle
+from weft.model.device import Device, Lifecycle
 from weft.registry.devices import DevicePatch, NewDevice
 
 
@@ -24,6 +24,9 @@ class DeviceView(Struct, frozen=True):
     created_at: Moment
     version: int
     type_version: int | None = None  # that it follows
+    gateway: str | None = None  # id of the device that speaks for it
+    alias: str = ""  # what that gateway calls it
+    adds_children: bool = False
 
 
 class DeviceList(Paging, frozen=True):
@@ -39,8 +42,10 @@ class LifecycleMove(Struct, frozen=True, forbid_unknown_fields=True):
     to: Lifecycle
 
 
-def view_of(device: Device, followed: DeviceType | None) -> DeviceView:
+def view_of(device: Device, services: Services) -> DeviceView:
     """Show a device, with the version of its type that it follows."""
+    followed = services.types.followed_by(device)
+    gateway = services.devices.find_uid(device.gateway) if device.gateway else None
     return DeviceView(
         device_id=device.device_id,
         uid=device.uid,
@@ -51,11 +56,14 @@ def view_of(device: Device, followed: DeviceType | None) -> DeviceView:
         created_at=moment(device.created_at) or "",
         version=device.version,
         type_version=followed.version if followed else None,
+        gateway=gateway.device_id if gateway else None,
+        alias=device.alias,
+        adds_children=device.adds_children,
     )
 
 
 def _reply(services: Services, device: Device) -> Reply:
-    return Reply(view_of(device, services.types.followed_by(device)), version=device.version)
+    return Reply(view_of(device, services), version=device.version)
 
 
 async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
@@ -68,11 +76,9 @@ async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
         after=after_of(call, "devices"),
         limit=query.limit + 1,
     )
-
-    def view(device: Device) -> DeviceView:
-        return view_of(device, services.types.followed_by(device))
-
-    return page_of(call, "devices", found, view, lambda device: device.device_id)
+    return page_of(
+        call, "devices", found, lambda one: view_of(one, services), lambda device: device.device_id
+    )
 
 
 async def create_device(services: Services, call: Call) -> Reply:

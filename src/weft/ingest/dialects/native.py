@@ -6,6 +6,7 @@
     devices/{id}/commands/{request_id}/result       up
     devices/{id}/commands/{request_id}/{name}       down
     devices/{id}/properties/desired                 down, written by Weft alone
+    devices/{id}/dialects/{dialect}/...             both, what only a dialect understands
 
 A device may write `me` for its own id. Every other topic is plain publish and subscribe,
 but nothing else may stand below `devices/`: a mistyped topic is told, not swallowed.
@@ -47,6 +48,8 @@ def map_topic(topic: str) -> Mapped:
             return Mapped(Operation.COMMAND_RESULT, device, request)
         case ["devices", device, "commands", request, name] if device and request and name:
             return Mapped(Operation.COMMAND, device, request)
+        case ["devices", device, "dialects", dialect, _, *_] if device and dialect:
+            return Mapped(Operation.DIALECT, device, dialect)
         case ["devices", device, "properties", "desired"] if device:
             raise Forbidden(
                 "Desired properties are written by Weft alone.",
@@ -63,6 +66,15 @@ def canonical_topic(topic: str, mapped: Mapped, device_id: str) -> str:
     if mapped.device != ME:
         return topic
     return f"{ROOT}{device_id}{topic[len(ROOT) + len(ME) :]}"
+
+
+def dialect_of(topic: str) -> str:
+    """Return the dialect whose private topic this is, or nothing."""
+    match topic.split("/", 4):
+        case ["devices", _, "dialects", dialect, _]:
+            return dialect
+        case _:
+            return ""
 
 
 def canonical_filter(filter_: str, device_id: str) -> str:

@@ -9,12 +9,16 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, cast
 
+from msgspec.structs import replace
+
 from weft.broker.delivery import Delivery
 from weft.broker.delivery import Reason as BrokerReason
 from weft.broker.sessions import Session
-from weft.errors import PeerError, QuotaExceeded, RateLimited, StorageError, Unauthenticated
+from weft.errors import PeerError, RateLimited, StorageError
+from weft.ingest.dialects.dialect import UnknownChildren
 from weft.ingest.gate import GateSession
 from weft.ingest.pipeline import CommitFuture
+from weft.ingest.submit import Message
 from weft.model.ids import new_id
 from weft.model.message import QosTwo, RejectionReason
 from weft.observability.log import get_logger
@@ -22,11 +26,12 @@ from weft.security.authentication import Proof
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
 from weft.transports.mqtt.dues import Dues
+from weft.transports.mqtt.entry import prove, refusal_of
+from weft.transports.mqtt.owed import PUBCOMP_OWED, PUBREC_OWED, Refusal, acknowledgement
 from weft.transports.mqtt.settings import Given
 from weft.transports.mqtt.translate import (
     explained,
     opening_of,
-    own_filter,
     publish_of,
     reason_of,
     relayed,
@@ -53,10 +58,7 @@ from weft.wire.mqtt.stream import State
 
 log = get_logger(__name__)
 
-# Tokens of what waits for a commit: the packet id, with what is then owed for it on top.
-PUBREC_OWED = 0x1_0000
-PUBCOMP_OWED = 0x2_0000
-ID_MASK = 0xFFFF
+DIALECT_MARK = "/dialects/"  # in topics that a client knows by another name
 
 # Why reading is paused; reading goes on when no reason is left.
 WAITING, FULL, OVER_RATE, CLOSING = 1, 2, 4, 8
@@ -84,12 +86,6 @@ class Host(Protocol):
     def gone(self, connection: "MqttConnection") -> None:
         """It left."""
         ...
-
-
-class Refusal(tuple[int, int, Reason, str]):
-    """A token with a reason: (packet id, QoS, reason, text)."""
-
-    __slots__ = ()
 
 
 class MqttConnection(asyncio.Protocol):
@@ -203,10 +199,12 @@ class MqttConnection(asyncio.Protocol):
             given.gate.refresh(session)
         for number, packet in enumerate(packets):
             if type(packet) is Publish:
-                self._publish(packet, cast("GateSession", session), now)
                 published += 1
-                continue
-            work = self._answer(packet)
+                work = self._publish(packet, cast("GateSession", session), now)
+                if work is None:
+                    continue
+            else:
+                work = self._answer(packet)
             if work is not None:
                 self._deferred = packets[number + 1 :]
                 self._pause(WAITING)
@@ -265,17 +263,42 @@ class MqttConnection(asyncio.Protocol):
             self._paused |= OVER_RATE
             self._unpause(OVER_RATE)
 
-    def _publish(self, packet: Publish, session: GateSession, now: int) -> None:
-        given = self._given
+    def _publish(self, packet: Publish, session: GateSession, now: int) -> Work | None:
+        """Admit a message; return what has to be awaited before it can be."""
         rejection = None
         if not packet.repeated:
             properties = packet.properties
-            rejection = given.gate.admit(
-                session,
-                packet,
-                now,
-                None if properties is NO_PROPERTIES else relayed(properties),
-            )
+            try:
+                rejection = self._given.gate.admit(
+                    session,
+                    packet,
+                    now,
+                    None if properties is NO_PROPERTIES else relayed(properties),
+                )
+            except UnknownChildren as unknown:
+                return self._introduce(packet, session, unknown)
+        self._note_owed(packet, rejection)
+        return None
+
+    async def _introduce(
+        self, packet: Publish, session: GateSession, unknown: UnknownChildren
+    ) -> None:
+        """Add a gateway's devices, then take its message in; all that follows waits."""
+        given = self._given
+        try:
+            await given.introduce(session.principal, unknown)
+        except PeerError as error:
+            rejection = given.gate.reject(session, packet, given.clock.now(), error)
+            self._note_owed(packet, rejection)
+            return
+        given.gate.refresh(session)
+        again = self._publish(packet, session, given.clock.now())
+        if again is not None:  # gone again meanwhile
+            await again
+
+    def _note_owed(self, packet: Publish, rejection: RejectionReason | None) -> None:
+        """Have the sender told once the message is on disk."""
+        given = self._given
         qos = packet.qos
         if qos == 1 and rejection is None:
             given.pipeline.acknowledge(self, packet.packet_id)
@@ -338,7 +361,8 @@ class MqttConnection(asyncio.Protocol):
 
     async def _subscribe(self, packet: Subscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id
-        results = await self._given.broker.subscribe(self._session, requests_of(packet, device_id))
+        requests = requests_of(packet, device_id, self._given.gate.dialects)
+        results = await self._given.broker.subscribe(self._session, requests)
         if self._is_over:
             return
         reasons = [Reason(int(result)) for result in results]
@@ -348,7 +372,8 @@ class MqttConnection(asyncio.Protocol):
 
     async def _unsubscribe(self, packet: Unsubscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id
-        filters = [own_filter(text, device_id) for text in packet.filters]
+        native = self._given.gate.dialects.native_filter
+        filters = [native(text, device_id) for text in packet.filters]
         results = await self._given.broker.unsubscribe(self._session, filters)
         if not self._is_over:
             reasons = [Reason(int(result)) for result in results]
@@ -361,29 +386,13 @@ class MqttConnection(asyncio.Protocol):
         if self._is_over:  # too much came behind it
             return None
         try:
-            proof = self._authenticate(connect)
+            tls = self._transport.get_extra_info("ssl_object")
+            proof = prove(self._given.authenticator, connect, tls, self.address)
             client_id = connect.client_id or f"weft-{new_id()}"
             self._gate_session = self._admit(proof, connect, client_id)
             return await self._attach(proof, connect, client_id)
-        except Unauthenticated as error:
-            named = connect.username or connect.password  # else nobody said who it is (AU-1)
-            reason = Reason.BAD_USER_NAME_OR_PASSWORD if named else Reason.NOT_AUTHORIZED
-            return self._refuse(reason, error)
-        except RateLimited as error:
-            return self._refuse(Reason.CONNECTION_RATE_EXCEEDED, error)
-        except QuotaExceeded as error:
-            return self._refuse(Reason.QUOTA_EXCEEDED, error)
         except PeerError as error:
-            return self._refuse(Reason.NOT_AUTHORIZED, error)
-
-    def _authenticate(self, connect: Connect) -> Proof:
-        """Prove who it is: by certificate where TLS has one, else by secret (ID-4)."""
-        authenticator = self._given.authenticator
-        tls = self._transport.get_extra_info("ssl_object")
-        der = tls.getpeercert(binary_form=True) if tls is not None else None
-        if der:
-            return authenticator.prove_certificate(der, self.address)
-        return authenticator.prove_secret(connect.username, connect.password or b"", self.address)
+            return self._refuse(refusal_of(connect, error), error)
 
     def _admit(self, proof: Proof, connect: Connect, client_id: str) -> GateSession:
         """Open the way in; a will must be allowed now (AZ-3)."""
@@ -397,7 +406,8 @@ class MqttConnection(asyncio.Protocol):
             )
         session = given.gate.open(principal, self.address, client_id)
         if connect.will is not None:
-            given.gate.admission(session, connect.will.topic)
+            will = connect.will
+            given.gate.require_admission(session, Message(will.topic, will.payload))
         self._registered = given.connections.register(
             Connection(
                 principal,
@@ -464,20 +474,8 @@ class MqttConnection(asyncio.Protocol):
         if self._only_pubacks:
             self._transport.write(machine.pubacks(tokens))
         else:
-            parts = [self._acknowledgement(token) for token in tokens]  # in order [MQTT-4.6.0-2]
+            parts = [acknowledgement(machine, token) for token in tokens]  # [MQTT-4.6.0-2]
             self._transport.write(b"".join(parts))
-
-    def _acknowledgement(self, token: int | Refusal) -> bytes:
-        machine = self._machine
-        if isinstance(token, Refusal):
-            packet_id, qos, reason, text = token
-            acknowledge = machine.puback if qos == 1 else machine.pubrec
-            return acknowledge(packet_id, reason, text)
-        if token & PUBREC_OWED:
-            return machine.pubrec(token & ID_MASK)
-        if token & PUBCOMP_OWED:
-            return machine.pubcomp(token & ID_MASK)
-        return machine.puback(token)
 
     def commit_failed(self, _tokens: list[Any], error: StorageError) -> None:
         """Nothing was kept: end the connection, so that the peer sends again."""
@@ -491,8 +489,12 @@ class MqttConnection(asyncio.Protocol):
         if self._is_over:  # behind DISCONNECT nothing is sent [MQTT-3.14.4-1]
             return
         publish = self._machine.publish
+        own_topic = self._given.gate.dialects.own_topic
         parts = []
         for delivery in deliveries:
+            if DIALECT_MARK in delivery.topic:
+                device_id = cast("GateSession", self._gate_session).device_id
+                delivery = replace(delivery, topic=own_topic(delivery.topic, device_id))  # noqa: PLW2901
             data = publish(publish_of(delivery))
             if data is not None:
                 parts.append(data)

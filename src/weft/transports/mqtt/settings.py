@@ -1,13 +1,15 @@
 """Settings of MQTT, and what every connection is given."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
 from weft.broker.broker import Broker
+from weft.ingest.dialects.dialect import UnknownChildren
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
+from weft.model.principal import Principal
 from weft.ports import Clock, Deciding
 from weft.security.authentication import Authenticator
 from weft.security.connections import Connections
@@ -51,3 +53,4 @@ class Given(Struct, frozen=True):
     limiter: Limiter
     journal: UnreleasedIds
     clock: Clock
+    introduce: Callable[[Principal, UnknownChildren], Awaitable[None]]  # a gateway's devices

@@ -6,14 +6,13 @@ from weft.broker.broker import NEVER_S, Opening
 from weft.broker.delivery import Delivery
 from weft.broker.subscriptions import SubscriptionRequest
 from weft.broker.wills import Will
-from weft.ingest.dialects.native import canonical_filter
+from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 from weft.model.message import PublishProperties, RejectionReason
 from weft.wire.mqtt import packets
 from weft.wire.mqtt.kinds import V5
 from weft.wire.mqtt.packets import NO_PROPERTIES, Connect, Properties, Publish, Subscribe
 from weft.wire.mqtt.reasons import Reason
 
-SHARE = "$share/"
 NOTHING = PublishProperties()
 
 _REASONS = {
@@ -112,12 +111,14 @@ def will_of(will: packets.Will | None) -> Will | None:
     )
 
 
-def requests_of(subscribe: Subscribe, device_id: str) -> list[SubscriptionRequest]:
-    """Return the filters of a SUBSCRIBE; `me` stands for the device itself."""
+def requests_of(
+    subscribe: Subscribe, device_id: str, dialects: Dialects = NATIVE_ONLY
+) -> list[SubscriptionRequest]:
+    """Return the filters of a SUBSCRIBE in native words; `me` stands for the device itself."""
     identifier = subscribe.subscription_id or 0
     return [
         SubscriptionRequest(
-            own_filter(one.filter, device_id),
+            dialects.native_filter(one.filter, device_id),
             one.qos,
             one.no_local,
             one.retain_as_published,
@@ -126,13 +127,3 @@ def requests_of(subscribe: Subscribe, device_id: str) -> list[SubscriptionReques
         )
         for one in subscribe.filters
     ]
-
-
-def own_filter(text: str, device_id: str) -> str:
-    """Replace `me` in a filter, also behind `$share/{group}/`."""
-    if not device_id:
-        return text
-    if text.startswith(SHARE) and text.count("/") >= 2:
-        share, group, rest = text.split("/", 2)
-        return f"{share}/{group}/{canonical_filter(rest, device_id)}"
-    return canonical_filter(text, device_id)

@@ -1,0 +1,28 @@
+"""CONNECT: who it is, by what TLS has seen or the packet says, and what a refusal is called."""
+
+from typing import Any
+
+from weft.errors import PeerError, QuotaExceeded, RateLimited, Unauthenticated
+from weft.security.authentication import Authenticator, Proof
+from weft.wire.mqtt.packets import Connect
+from weft.wire.mqtt.reasons import Reason
+
+
+def prove(authenticator: Authenticator, connect: Connect, tls: Any, address: str) -> Proof:
+    """Prove who it is: by certificate where TLS has one, else by secret (ID-4)."""
+    der = tls.getpeercert(binary_form=True) if tls is not None else None
+    if der:
+        return authenticator.prove_certificate(der, address)
+    return authenticator.prove_secret(connect.username, connect.password or b"", address)
+
+
+def refusal_of(connect: Connect, error: PeerError) -> Reason:
+    """Return the reason code with which a CONNECT is refused."""
+    if isinstance(error, Unauthenticated):
+        named = connect.username or connect.password  # else nobody said who it is (AU-1)
+        return Reason.BAD_USER_NAME_OR_PASSWORD if named else Reason.NOT_AUTHORIZED
+    if isinstance(error, RateLimited):
+        return Reason.CONNECTION_RATE_EXCEEDED
+    if isinstance(error, QuotaExceeded):
+        return Reason.QUOTA_EXCEEDED
+    return Reason.NOT_AUTHORIZED
