@@ -17,12 +17,16 @@ TLS_SETTINGS = (
     ("https", "api.tls_listen=127.0.0.1:8443"),
 )
 COAPS_SETTING = (("coaps", "transports.coap.listen_dtls=127.0.0.1:5684"),)
+_SAID = ("label", "type_name", "gateway", "alias", "adds_children")
 
 
 @click.command("add")
 @click.argument("name")
 @click.option("--type", "type_name", help="The device type it follows.")
 @click.option("--label", default="", help="What people call it.")
+@click.option("--gateway", help="The gateway that speaks for it.")
+@click.option("--alias", default="", help="What that gateway calls it; else its own name.")
+@click.option("--adds-children", is_flag=True, help="A gateway that may add its devices.")
 @click.option("--certificate", is_flag=True, help="Give it a certificate, not a secret.")
 @click.option("--psk", is_flag=True, help="Give it a pre-shared key, for CoAP over DTLS.")
 @click.option(
@@ -45,7 +49,7 @@ def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: An
     """
     kind = _kind_of(certificate=options["certificate"], psk=options["psk"])
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
-    wanted = {"device_id": name, "label": options["label"], "type_name": options["type_name"]}
+    wanted = {"device_id": name} | {key: options[key] for key in _SAID}
     device = _make(client, wanted)
     path = f"/devices/{quote(device['device_id'], safe='')}/credentials"
     issued = _post(client, path, {"kind": kind, "label": "first"})
