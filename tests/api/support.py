@@ -37,8 +37,10 @@ from weft.model.message import Committed
 from weft.model.message import Operation as MessageOperation
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
+from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices, NewDevice
+from weft.registry.provisioning import Provisioning
 from weft.registry.tenants import Tenants
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
@@ -166,6 +168,15 @@ class World:
         self.authenticator = Authenticator(
             self.credentials, self.keys, self.badges, self.throttle, self.clock, self.preshared
         )
+        self.claims = Claims(self.records, self.audit, self.clock, PEPPER)
+        self.provisioning = Provisioning(
+            self.records,
+            self.claims,
+            self.devices,
+            self.credentials,
+            (self.audit, self.authenticator.attempts),
+            self.clock,
+        )
         self.twins = Twins(self.records, self.audit)
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
         self.surroundings = Surroundings(self.devices, self.types)
@@ -225,6 +236,8 @@ class World:
             tenants=self.tenants,
             types=self.types,
             devices=self.devices,
+            claims=self.claims,
+            provisioning=self.provisioning,
             twins=self.twins,
             ingest=self.ingest,
             rejections=self.rejections,

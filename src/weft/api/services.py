@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
     from weft.ports import Clock, Deciding, Journal, Records
+    from weft.registry.claims import Claims
     from weft.registry.device_types import DeviceTypes
     from weft.registry.devices import Devices
+    from weft.registry.provisioning import Provisioning
     from weft.registry.tenants import Tenants
     from weft.rules.alarms import Alarms
     from weft.rules.engine import Engine
@@ -62,6 +64,8 @@ class Services:
     tenants: Tenants
     types: DeviceTypes
     devices: Devices
+    claims: Claims
+    provisioning: Provisioning
     twins: Twins
     ingest: Ingest
     rejections: Rejections

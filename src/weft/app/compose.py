@@ -213,6 +213,8 @@ class Weft:
             tenants=identity.tenants,
             types=identity.types,
             devices=identity.devices,
+            claims=identity.claims,
+            provisioning=identity.provisioning,
             twins=path.twins,
             ingest=path.ingest,
             rejections=path.rejections,

@@ -8,8 +8,10 @@ from weft.app.folder import DataFolder
 from weft.config import SecuritySettings
 from weft.model.device import Lifecycle
 from weft.ports import Clock, Records
+from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices
+from weft.registry.provisioning import Provisioning
 from weft.registry.tenants import Tenants
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
@@ -52,6 +54,8 @@ class Identity:
     tenants: Tenants
     types: DeviceTypes
     devices: Devices
+    claims: Claims
+    provisioning: Provisioning
 
 
 async def open_identity(
@@ -79,6 +83,9 @@ async def open_identity(
     sessions = Sessions(records, audit, clock, pepper, tokens)
     people = People(records, audit, clock, pepper, sessions, revocation)
     throttle = Throttle(clock, settings.throttle)
+    authenticator = Authenticator(credentials, keys, sessions, throttle, clock, preshared)
+    devices = Devices(records, audit, clock)
+    claims = Claims(records, audit, clock, pepper)
     identity = Identity(
         vault=vault,
         audit=audit,
@@ -92,12 +99,16 @@ async def open_identity(
         sessions=sessions,
         people=people,
         sign_in=SignIn(people, sessions, PasswordHasher(), throttle, audit),
-        authenticator=Authenticator(credentials, keys, sessions, throttle, clock, preshared),
+        authenticator=authenticator,
         operator=Operator(open_key(folder.path), clock),
         limiter=Limiter(clock, settings.limits),
         tenants=Tenants(records, audit, clock),
         types=DeviceTypes(records, audit, clock),
-        devices=Devices(records, audit, clock),
+        devices=devices,
+        claims=claims,
+        provisioning=Provisioning(
+            records, claims, devices, credentials, (audit, authenticator.attempts), clock
+        ),
     )
     await _load(identity)
     return identity
@@ -111,6 +122,7 @@ async def _load(identity: Identity) -> None:
     await identity.tenants.load()
     await identity.types.load()
     await identity.devices.load()
+    await identity.claims.load()
     for tenant in identity.tenants.list():
         devices = await identity.devices.list(tenant.id, limit=1_000_000)
         active = [one for one in devices if one.lifecycle is Lifecycle.ACTIVE]

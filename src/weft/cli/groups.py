@@ -7,6 +7,7 @@ the two together.
 GROUPS: dict[str, str] = {
     "alarm": "Alarms: see, acknowledge and clear them.",
     "audit": "Who did what, and whether the record is whole.",
+    "claim": "Claims: what batches of devices ask for their identities with.",
     "connection": "Who is connected now, and cutting it.",
     "connector": "Business systems that are configured.",
     "credential": "What devices prove themselves with.",

@@ -14,6 +14,7 @@ from weft.errors import WeftError
 LISTS: dict[str, tuple[str, str]] = {
     "action_id": ("/outbox", "action_id"),
     "alarm_id": ("/alarms", "alarm_id"),
+    "claim_id": ("/claims", "claim_id"),
     "device_id": ("/devices", "device_id"),
     "key_id": ("/keys", "key_id"),
     "rule_id": ("/rules", "rule_id"),

@@ -12,6 +12,7 @@ EMPTY: dict[str, str] = {
     "list_attempts": "Nobody has tried to connect as this device since the start. What to paste "
     "on the device: weft credential add DEVICE",
     "list_audit": "No such act is in the audit. All of it: weft audit list",
+    "list_claims": "No claims. Make one for a batch of 100 devices: weft claim add pumps 100",
     "list_connections": "Nobody is connected. Add a device: weft device add pump-1",
     "list_connectors": "No connectors. They are made in the configuration, as "
     "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
@@ -37,6 +38,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cut_connection": ("weft connection cut 5",),
     "check_type": ("weft type check pump pump.yaml",),
     "compare_type_versions": ("weft type diff pump 1 2",),
+    "create_claim": (
+        "weft claim add pumps-2026 500 --prefix pump- --type pump --approve",
+        "weft claim add meters 40 --network 10.20.0.0/16 --end 2026-12-31T00:00:00Z",
+    ),
     "create_key": (
         "weft key add erp --scope devices:read --scope telemetry:read",
         "weft key add line-3 --grant action=subscribe,filter=devices/+/telemetry",

@@ -168,7 +168,18 @@ class Devices:
 
     async def create(self, actor: Principal, new: NewDevice) -> Device:
         """Make a device in the actor's tenant; raise `AlreadyExists` for a name that is taken."""
-        tenant = actor.tenant
+        device = self.prepare(actor.tenant, new)
+
+        def work(writer: Writer) -> Device:
+            require_room(writer, actor.tenant)
+            return self.insert_in(writer, actor, device)
+
+        made = await self._records.write(work)
+        self.told(None, made)
+        return made
+
+    def prepare(self, tenant: TenantId, new: NewDevice, *, origin: str = "") -> Device:
+        """Return a device as it would be made, checked as far as that goes without records."""
         if new.lifecycle not in FIRST_STATES:
             raise Invalid(
                 f"A device cannot begin as {new.lifecycle}.",
@@ -185,26 +196,24 @@ class Devices:
             label=_require_label(new.label),
             attributes=require_attributes(new.attributes),
             adds_children=new.adds_children,
+            origin=origin,
         )
-        device = self._placed(device, new.gateway, new.alias)
+        return self._placed(device, new.gateway, new.alias)
 
-        def work(writer: Writer) -> Device:
-            allowed = quotas_of(writer, tenant).devices
-            if writer.count(DEVICES, tenant) >= allowed:
-                raise QuotaExceeded(
-                    f"The tenant has {allowed} devices, as many as its quota allows.",
-                    remedy="Delete devices that are out of use, or raise the quota.",
-                )
-            began = _require_type(writer, tenant, device.type_name)
-            made = replace(device, type_version=began)
-            _require_forgotten(writer, tenant, name)
-            writer.insert(DEVICES, tenant, name, made)
-            detail = {"uid": device.uid, "type": device.type_name}
-            self._audit.entry(writer, actor, "device.create", f"device:{name}", detail=detail)
-            return made
+    def insert_in(self, writer: Writer, actor: Principal, device: Device) -> Device:
+        """Add a prepared device in the caller's transaction; the caller has asked for room.
 
-        made = await self._records.write(work)
-        self._changed(None, made)
+        Returns it as it is kept; when that is on disk, `told` must be called with it.
+        """
+        tenant, name = device.tenant, device.device_id
+        began = _require_type(writer, tenant, device.type_name)
+        made = replace(device, type_version=began)
+        _require_forgotten(writer, tenant, name)
+        writer.insert(DEVICES, tenant, name, made)
+        detail: dict[str, Any] = {"uid": device.uid, "type": device.type_name}
+        if device.origin:
+            detail["origin"] = device.origin
+        self._audit.entry(writer, actor, "device.create", f"device:{name}", detail=detail)
         return made
 
     async def patch(
@@ -266,7 +275,7 @@ class Devices:
             return device
 
         device = await self._records.write(work)
-        self._changed(device, None)
+        self.told(device, None)
         await self._forget(device)
 
     async def _change(
@@ -295,10 +304,11 @@ class Devices:
             return old, new
 
         old, new = await self._records.write(work)
-        self._changed(old, new)
+        self.told(old, new)
         return new
 
-    def _changed(self, old: Device | None, new: Device | None) -> None:
+    def told(self, old: Device | None, new: Device | None) -> None:
+        """Take note of a change that is on disk, and tell of it."""
         change = DeviceChange(old, new)
         if old is not None:
             self._cache.pop((old.tenant, old.device_id), None)
@@ -350,6 +360,16 @@ class Devices:
             writer.put(TOMBSTONES, device.tenant, device.uid, replace(held, device=None))
 
         await self._records.write(work)
+
+
+def require_room(reader: Reader, tenant: TenantId, *, more: int = 1) -> None:
+    """Raise `QuotaExceeded` unless a tenant may have so many devices more."""
+    allowed = quotas_of(reader, tenant).devices
+    if reader.count(DEVICES, tenant) + more > allowed:
+        raise QuotaExceeded(
+            f"The tenant may have {allowed} devices, as many as its quota allows.",
+            remedy="Delete devices that are out of use, or raise the quota.",
+        )
 
 
 def _not_found(device_id: str) -> NotFound:

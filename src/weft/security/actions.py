@@ -46,6 +46,10 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "device.lifecycle": (_ADMIN, "devices:write"),
     "device.credentials": (_ADMIN, "devices:write"),
     "device.introduce": (_ADMIN, "devices:write"),  # a gateway adds a device that it speaks for
+    "claim.read": (_ADMIN, "claims:read"),
+    "claim.create": (_ADMIN, "claims:write"),
+    "claim.revoke": (_ADMIN, "claims:write"),
+    "claim.again": (_ADMIN, "claims:write"),
     "type.read": (_READ, "types:read"),
     "type.write": (_ADMIN, "types:write"),
     "type.delete": (_ADMIN, "types:write"),

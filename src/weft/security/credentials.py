@@ -60,9 +60,10 @@ class Credentials:
         found = await self._records.read(all_credentials)
         for credential in found:
             if credential.revoked_at is None:
-                self._learn(credential)
+                self.learn(credential)
 
-    def _learn(self, credential: DeviceCredential) -> None:
+    def learn(self, credential: DeviceCredential) -> None:
+        """Take note of a credential that is on disk."""
         self._index[credential.credential_id] = credential
         held = self._of_device.get(credential.device_uid, ())
         if credential.credential_id not in held:
@@ -113,18 +114,33 @@ class Credentials:
         self, actor: Principal, device: Device, *, life_s: int | None = None, label: str = ""
     ) -> IssuedSecret:
         """Make a secret for a device; the answer is the only place where it stands in clear."""
+        issued = self.prepare_secret(device, life_s=life_s, label=label)
+        await self.add(actor, issued.credential)
+        return issued
+
+    def prepare_secret(
+        self, device: Device, *, life_s: int | None = None, label: str = ""
+    ) -> IssuedSecret:
+        """Make a secret that is nobody's until `add_in` and `learn`."""
         secret = make_secret()
         credential = structs.replace(
             self.new_credential(device, CredentialKind.SECRET, secret.key_id, label, life_s),
             digest=secret.digest(self._pepper),
         )
-        await self.add(actor, credential)
         return IssuedSecret(credential, secret.text)
 
     async def issue_certificate(
         self, actor: Principal, device: Device, *, request_pem: str | None = None, label: str = ""
     ) -> IssuedIdentity:
         """Issue a certificate for the key of a signing request, or with a new key."""
+        issued = self.prepare_certificate(device, request_pem=request_pem, label=label)
+        await self.add(actor, issued.credential)
+        return issued
+
+    def prepare_certificate(
+        self, device: Device, *, request_pem: str | None = None, label: str = ""
+    ) -> IssuedIdentity:
+        """Sign a certificate that admits nobody until `add_in` and `learn`."""
         certificate = self._authority.issue(device, request_pem)
         presented = read_certificate(certificate.der)
         kind = CredentialKind.CERTIFICATE
@@ -132,7 +148,6 @@ class Credentials:
             self.new_credential(device, kind, presented.fingerprint, label),
             expires_at=presented.not_after,
         )
-        await self.add(actor, credential)
         return IssuedIdentity(credential, certificate)
 
     def new_credential(
@@ -158,30 +173,30 @@ class Credentials:
 
     async def add(self, actor: Principal, credential: DeviceCredential) -> None:
         """Keep a credential; raises `QuotaExceeded` when the device has enough."""
+        await self._records.write(lambda writer: self.add_in(writer, actor, credential))
+        self.learn(credential)
 
-        def work(writer: Writer) -> None:
-            live = [c for c in credentials_of(writer, credential) if c.revoked_at is None]
-            if len(live) >= PER_DEVICE_MAX:
-                raise QuotaExceeded(
-                    f"Device {credential.device_id} has {len(live)} credentials.",
-                    remedy="Revoke those that are no longer used.",
-                )
-            if credential.kind is CredentialKind.CERTIFICATE:
-                bind_key(writer, credential)
-                # The same key again is a renewal: it takes the old certificate's place.
-                writer.put(CREDENTIALS, credential.tenant, credential.credential_id, credential)
-            else:
-                writer.insert(CREDENTIALS, credential.tenant, credential.credential_id, credential)
-            self._audit.entry(
-                writer,
-                actor,
-                "device.credentials",
-                f"device:{credential.device_id}",
-                detail={"issued": credential.credential_id, "kind": credential.kind.value},
+    def add_in(self, writer: Writer, actor: Principal, credential: DeviceCredential) -> None:
+        """Keep a prepared credential in the caller's transaction; then `learn` must be called."""
+        live = [c for c in credentials_of(writer, credential) if c.revoked_at is None]
+        if len(live) >= PER_DEVICE_MAX:
+            raise QuotaExceeded(
+                f"Device {credential.device_id} has {len(live)} credentials.",
+                remedy="Revoke those that are no longer used.",
             )
-
-        await self._records.write(work)
-        self._learn(credential)
+        if credential.kind is CredentialKind.CERTIFICATE:
+            bind_key(writer, credential)
+            # The same key again is a renewal: it takes the old certificate's place.
+            writer.put(CREDENTIALS, credential.tenant, credential.credential_id, credential)
+        else:
+            writer.insert(CREDENTIALS, credential.tenant, credential.credential_id, credential)
+        self._audit.entry(
+            writer,
+            actor,
+            "device.credentials",
+            f"device:{credential.device_id}",
+            detail={"issued": credential.credential_id, "kind": credential.kind.value},
+        )
 
     # --- ending ---
 
@@ -205,6 +220,27 @@ class Credentials:
         await self._records.write(work)
         self._index.pop(credential_id, None)
         self._revocation.renew(device.uid, "a credential was revoked")
+
+    def revoke_all_in(self, writer: Writer, device: Device) -> list[str]:
+        """End all credentials of a device in the caller's transaction; return their ids.
+
+        When the transaction is on disk, `revoked` must be called with them.
+        """
+        ended: list[str] = []
+        for stored in writer.list(
+            CREDENTIALS, device.tenant, where=("device", device.uid), limit=1_000
+        ):
+            if stored.value.revoked_at is None:
+                value = structs.replace(stored.value, revoked_at=self._clock.now())
+                writer.put(CREDENTIALS, device.tenant, stored.key, value, version=stored.version)
+                ended.append(stored.key)
+        return ended
+
+    def revoked(self, device: Device, credential_ids: Sequence[str]) -> None:
+        """Drop credentials whose end is on disk, and cut what they opened."""
+        for credential_id in credential_ids:
+            self._index.pop(credential_id, None)
+        self._revocation.renew(device.uid, "its credentials were revoked")
 
     def delete_in(self, writer: Writer, device: Device) -> None:
         """Remove a device's credentials in the transaction that deletes it."""

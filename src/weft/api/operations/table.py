@@ -6,6 +6,7 @@ from weft.api.operations import (
     audit,
     backups,
     business,
+    claims,
     connections,
     credentials,
     devices,
@@ -27,6 +28,7 @@ from weft.api.operations import (
 TABLE: tuple[Operation, ...] = (
     *devices.OPERATIONS,
     *credentials.OPERATIONS,
+    *claims.OPERATIONS,
     *types.OPERATIONS,
     *twins.OPERATIONS,
     *telemetry.OPERATIONS,
