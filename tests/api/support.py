@@ -291,10 +291,12 @@ class World:
         """Let an administrator of a tenant sign in."""
         return self.person("admin", Role.TENANT_ADMIN, tenant=tenant)
 
-    async def device(self, name: str, *, tenant: TenantId = MAIN) -> str:
+    async def device(
+        self, name: str, *, tenant: TenantId = MAIN, type_name: str | None = None
+    ) -> str:
         """Make a device with a secret; return its token."""
         actor = self.badges.known[self.admin(tenant)].principal
-        device = await self.devices.create(actor, NewDevice(device_id=name))
+        device = await self.devices.create(actor, NewDevice(name, type_name))
         issued = await self.credentials.issue_secret(actor, device)
         return issued.token
 

@@ -1,5 +1,6 @@
 """Who may send what; what is remembered; what goes to the inbox."""
 
+import cbor2
 import pytest
 from msgspec.structs import replace
 from tests.ingest.support import ERP, PUMP_7, Door, Toy, device, pump_type
@@ -12,7 +13,7 @@ from weft.ingest.gate import TEXT_MAX_CHARACTERS
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId
-from weft.model.message import Committed, Envelope, Operation
+from weft.model.message import Committed, Envelope, Operation, PublishProperties
 from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.model.twin import Properties
 
@@ -290,3 +291,67 @@ async def test_a_will_in_a_dialect_must_be_allowed_as_well() -> None:
     door.gate.refresh(session)
     with pytest.raises(Forbidden):
         door.gate.require_admission(session, Message("toy/ask", b""))
+
+
+# --- formats ---
+
+TOPIC = "devices/me/telemetry"
+
+
+def stated(content_type: str) -> PublishProperties:
+    return PublishProperties(content_type=content_type)
+
+
+async def test_a_content_type_says_how_a_message_is_read_and_read_again() -> None:
+    """One topic, two formats: each is looked up once, and recovery reads each as it came."""
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    packed = cbor2.dumps({"rpm": 7})
+    for _ in range(3):
+        assert door.gate.admit(session, Message(TOPIC, b'{"rpm": 6}'), 5) is None
+        properties = stated("application/cbor")
+        assert door.gate.admit(session, Message(TOPIC, packed), 5, properties) is None
+    assert door.policy.asked == 2
+    envelopes, decoded = door.pipeline._batch.envelopes, door.pipeline._batch.decoded
+    assert [one.route.format for one in envelopes] == ["", "cbor"] * 3
+    assert [one[0].values.rpm for one in decoded] == [6, 7] * 3
+    assert [door.gate.decode_again(one)[0].values.rpm for one in envelopes] == [6, 7] * 3
+
+
+async def test_json_that_says_so_is_json() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    properties = stated("application/json; charset=utf-8")
+    assert door.gate.admit(session, Message(TOPIC, b'{"rpm": 6}'), 5, properties) is None
+    assert door.pipeline._batch.envelopes[0].route.format == ""
+
+
+async def test_an_unknown_content_type_is_refused_with_those_that_are_read() -> None:
+    """And kept with it: what came is read later, when the mistake is understood."""
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    reason = door.gate.admit(session, Message(TOPIC, b"<a/>"), 5, stated("application/xml"))
+    assert reason is not None
+    assert "'application/xml'" in reason.detail
+    assert "application/senml+cbor" in reason.remedy
+    kept = door.pipeline._batch.envelopes[0].properties
+    assert kept == stated("application/xml")
+
+
+async def test_a_plain_topic_is_of_any_content_type() -> None:
+    door = Door()
+    session = door.gate.open(ERP, "test")
+    message = Message("plant/orders", b"<order/>")
+    assert door.gate.admit(session, message, 5, stated("application/xml")) is None
+    assert admitted(door) == ["PLAIN"]
+
+
+async def test_cbor_that_was_right_once_is_read_freely_after_the_type_is_gone() -> None:
+    door = Door()
+    session = door.gate.open(PUMP_7, "test")
+    properties = stated("application/cbor")
+    door.gate.admit(session, Message(TOPIC, cbor2.dumps({"rpm": 1})), 5, properties)
+    envelope = door.pipeline._batch.envelopes[0]
+    door.types.known.clear()
+    door.gate._decoders.clear()
+    assert door.gate.decode_again(envelope)[0].values == {"rpm": 1}

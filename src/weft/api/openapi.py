@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from weft import __doc__ as _summary
-from weft.api.operation import JSON, PUBLIC, SIGNED_IN, YAML, Operation
+from weft.api.operation import JSON, PUBLIC, SIGNED_IN, Operation
 from weft.api.problems import (
     MEDIA_TYPE,
     TITLES,
@@ -37,6 +37,15 @@ from weft.errors import (
 _DESCRIPTIONS = {
     "device_id": "The owner's name for the device; a device may write `me` for its own.",
     "version": "Number of a kept version.",
+}
+
+# Bodies that are not the declared one in another notation.
+_OTHER_BODIES: dict[str, dict[str, Any]] = {
+    "application/cbor": {"type": "string", "format": "binary"},
+    "application/octet-stream": {"type": "string", "format": "binary"},
+    "application/senml+cbor": {"type": "string", "format": "binary"},
+    "application/senml+json": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    "text/plain": {"type": "string", "minLength": 1},
 }
 
 
@@ -186,8 +195,8 @@ def _request_body(operation: Operation, by_type: dict[int, Any]) -> dict[str, An
     schema = by_type.get(id(operation.described_body), {"type": "string", "format": "binary"})
     content: dict[str, Any] = {}
     for media_type in operation.accepts:
-        content[media_type] = {"schema": schema}
-        if operation.example is not None and media_type != YAML:
+        content[media_type] = {"schema": _OTHER_BODIES.get(media_type, schema)}
+        if operation.example is not None and media_type == JSON:
             content[media_type]["example"] = operation.example
     return {"required": not operation.body_optional, "content": content}
 

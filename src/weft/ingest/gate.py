@@ -38,6 +38,7 @@ from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
+from weft.wire.payload.formats import JSON, STATED_MAX_CHARACTERS, format_of
 
 log = get_logger(__name__)
 
@@ -45,6 +46,9 @@ ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fi
 DECODERS_MAX = 10_000
 TEXT_MAX_CHARACTERS = 2_000  # of a reason: it may quote what was sent
 EVERY_BYTES: Decode | None = None
+_DECODED = frozenset(
+    {Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT, Operation.COMMAND_RESULT}
+)
 
 CheckReported = Callable[[TenantId, DeviceId, Properties], None]
 
@@ -121,6 +125,7 @@ class Part(NamedTuple):
     packet_id: int
     retain: bool = False
     dup: bool = False
+    content_type: str = ""
 
 
 class GateSession:
@@ -136,8 +141,10 @@ class GateSession:
         self.address = address
         self.key = key
         self.recent = recent
-        self.admissions: dict[str, Admission] = {}
-        self.translated: dict[tuple[str, str], Admission] = {}  # by native topic and dialect
+        # By topic as written; with a content type, by both.
+        self.admissions: dict[str | tuple[str, str], Admission] = {}
+        # By native topic, dialect and content type.
+        self.translated: dict[tuple[str, str, str], Admission] = {}
         self.stamp = (-1, -1)
         self.read_at = 0  # the moment given for the newest message,
         self.read_with = 0  # and how many came with it
@@ -212,20 +219,21 @@ class Gate:
         per device, key and moment, and a reading without a time of its own has this one.
         """
         topic = message.topic
-        admission = session.admissions.get(topic)
+        content_type = None if properties is None else properties.content_type
+        admission = session.admissions.get(topic if content_type is None else (topic, content_type))
         if admission is None and (dialect := self.dialects.of_topic(topic)) is not None:
             return self._admit_parts(session, message, now, dialect)
         now = self._moment(session, now)
         try:
             if admission is None:
-                admission = self.admission(session, topic)
+                admission = self.admission(session, topic, content_type=content_type)
             route, decode = admission
             payload = message.payload
             if message.retain:
                 self._check_retained(route.tenant, route.topic, payload)
             decoded = None if decode is None else decode(payload, now)
         except PeerError as error:
-            return self.reject(session, message, now, error)
+            return self.reject(session, message, now, error, properties)
         if message.qos == 1:
             sent = (message.packet_id, hash(payload))
             if message.dup and sent in session.recent:
@@ -289,18 +297,19 @@ class Gate:
     def _admit_part(
         self, session: GateSession, part: Part, now: int, origin: bytes, dialect: Dialect
     ) -> RejectionReason | None:
-        key = (part.topic, dialect.name)
+        stated = part.content_type
+        properties = PublishProperties(content_type=stated) if stated else None
         try:
-            admission = session.translated.get(key)
+            admission = session.translated.get((part.topic, dialect.name, stated))
             if admission is None:
-                admission = self.admission(session, part.topic, dialect.name)
+                admission = self.admission(session, part.topic, dialect.name, stated)
             route, decode = admission
             decoded = None if decode is None else decode(part.payload, now)
         except PeerError as error:
-            return self.reject(session, part, now, error)
+            return self.reject(session, part, now, error, properties)
         envelope = Envelope(
             route, now, part.payload, part.qos, packet_id=part.packet_id,
-            session=session.key, origin=origin,
+            session=session.key, properties=properties, origin=origin,
         )  # fmt: skip
         self._pipeline.add(envelope, decoded)
         return None
@@ -319,17 +328,40 @@ class Gate:
                 f"The message holds {len(said)} messages; at most {PARTS_MAX} are taken at once.",
                 remedy="Send them in several messages.",
             )
-        return [Part(one.topic, one.payload, message.qos, message.packet_id) for one in said]
+        return [
+            Part(
+                one.topic,
+                one.payload,
+                message.qos,
+                message.packet_id,
+                content_type=one.content_type,
+            )
+            for one in said
+        ]
 
     def require_admission(self, session: GateSession, message: Incoming) -> None:
         """Raise the reason why a message would be refused now, as far as its topic tells."""
         for part in self.in_native_words(session, message):
             self.admission(session, part.topic)
 
-    def in_native_words(self, session: GateSession, message: Incoming) -> Sequence[Incoming]:
+    def in_native_words(
+        self, session: GateSession, message: Incoming, content_type: str = ""
+    ) -> Sequence[Part]:
         """Return the native messages that a message stands for: mostly itself."""
         dialect = self.dialects.of_topic(message.topic)
-        return (message,) if dialect is None else self._parts_of(session, message, dialect)
+        if dialect is not None:
+            return self._parts_of(session, message, dialect)
+        return [
+            Part(
+                message.topic,
+                message.payload,
+                message.qos,
+                message.packet_id,
+                message.retain,
+                message.dup,
+                content_type,
+            )
+        ]
 
     def _may_introduce(self, session: GateSession) -> bool:
         principal = session.principal
@@ -338,7 +370,13 @@ class Gate:
         may = self._policy.decide(principal, "device.introduce", target).allowed
         return may and device is not None and device.adds_children
 
-    def admission(self, session: GateSession, topic: str, dialect: str = "") -> Admission:
+    def admission(
+        self,
+        session: GateSession,
+        topic: str,
+        dialect: str = "",
+        content_type: str | None = None,
+    ) -> Admission:
         """Look up what a session may do on a native topic; raises the reason why not."""
         mapped = native.map_topic(topic)
         principal = session.principal
@@ -363,22 +401,31 @@ class Gate:
             type_.version if type_ else 0,
             mapped.name,
             principal.uid,
-            dialect=dialect,
+            _format_of(mapped.operation, content_type),
+            dialect,
         )
         found = Admission(route, self._checked(route, self._decode_for(route)))
         if len(session.admissions) + len(session.translated) >= ADMISSIONS_MAX:
             session.admissions.clear()
             session.translated.clear()
         if dialect:
-            session.translated[topic, dialect] = found
+            session.translated[topic, dialect, content_type or ""] = found
         else:
-            session.admissions[topic] = found
+            session.admissions[topic if content_type is None else (topic, content_type)] = found
         return found
 
     def reject(
-        self, session: GateSession, message: Incoming, now: int, error: PeerError
+        self,
+        session: GateSession,
+        message: Incoming,
+        now: int,
+        error: PeerError,
+        properties: PublishProperties | None = None,
     ) -> RejectionReason:
-        """Keep a refused message for the rejection inbox, with its reason."""
+        """Keep a refused message for the rejection inbox, with its reason.
+
+        Of its properties the content type is kept: without it, nobody could read it later.
+        """
         principal = session.principal
         reason = RejectionReason(
             error.code, error.detail[:TEXT_MAX_CHARACTERS], error.remedy[:TEXT_MAX_CHARACTERS]
@@ -401,6 +448,7 @@ class Gate:
                 message.qos,
                 packet_id=message.packet_id,
                 session=session.key,
+                properties=_content_type_of(properties),
                 rejection=reason,
             ),
             None,
@@ -409,10 +457,10 @@ class Gate:
 
     def decode_again(self, envelope: Envelope) -> Decoded:
         """Decode a message read from the journal, by the type version it was admitted with."""
-        decode = self._decode_for(envelope.route)
-        if decode is None:
-            return None
         try:
+            decode = self._decode_for(envelope.route)
+            if decode is None:
+                return None
             return decode(envelope.payload, envelope.received_at)
         except PayloadInvalid:
             return self._decode_freely(envelope)
@@ -420,8 +468,9 @@ class Gate:
     def _decode_freely(self, envelope: Envelope) -> Decoded:
         """Decode what was admitted by rules that have changed since: it was right then."""
         free = self._decoders_of(envelope.route.tenant, "", 0)
-        decode = free.for_operation(envelope.route.operation, envelope.route.name)
+        route = envelope.route
         try:
+            decode = free.for_operation(route.operation, route.name, route.format or JSON)
             return decode(envelope.payload, envelope.received_at) if decode else None
         except PayloadInvalid as error:  # one message must not keep all others from being read
             log.warning("message_unreadable", topic=envelope.route.topic, error=error.detail)
@@ -466,7 +515,7 @@ class Gate:
         if route.operation in (Operation.PLAIN, Operation.REJECTED, Operation.DIALECT):
             return EVERY_BYTES
         decoders = self._decoders_of(route.tenant, route.type_name, route.type_version)
-        return decoders.for_operation(route.operation, route.name)
+        return decoders.for_operation(route.operation, route.name, route.format or JSON)
 
     def _checked(self, route: Route, decode: Decode | None) -> Decode | None:
         """Add what is asked of a report at the door, and not of an old one that is read again."""
@@ -490,6 +539,20 @@ class Gate:
                 self._decoders.clear()
             decoders = self._decoders[key] = Decoders(type_)
         return decoders
+
+
+def _format_of(operation: Operation, content_type: str | None) -> str:
+    """Return `Route.format`: nothing for JSON, and for what is not decoded anyway."""
+    if not content_type or operation not in _DECODED:
+        return ""
+    name = format_of(content_type)
+    return "" if name == JSON else name
+
+
+def _content_type_of(properties: PublishProperties | None) -> PublishProperties | None:
+    if properties is None or properties.content_type is None:
+        return None
+    return PublishProperties(content_type=properties.content_type[:STATED_MAX_CHARACTERS])
 
 
 def _device_in(topic: str) -> DeviceId:

@@ -59,7 +59,13 @@ class Ingest:
         self._clock = clock
 
     async def submit(
-        self, principal: Principal, topic: str, payload: bytes, *, address: str
+        self,
+        principal: Principal,
+        topic: str,
+        payload: bytes,
+        *,
+        address: str,
+        content_type: str = "",
     ) -> int:
         """Admit one message and return its journal position once it is on disk.
 
@@ -71,7 +77,8 @@ class Ingest:
             raise Unavailable(
                 "The journal cannot keep up just now.", remedy="Send it again in a few seconds."
             )
-        return await self.send(principal, Message(topic, payload), address=address)
+        properties = PublishProperties(content_type=content_type) if content_type else None
+        return await self.send(principal, Message(topic, payload), properties, address=address)
 
     async def send(
         self,
@@ -86,7 +93,7 @@ class Ingest:
         try:
             reason = self._gate.admit(session, message, self._clock.now(), properties)
         except UnknownChildren as unknown:
-            reason = await self._introduce(session, message, unknown)
+            reason = await self._introduce(session, message, unknown, properties)
         position = await self._committed()
         if reason is not None:
             raise refusal(reason)
@@ -103,7 +110,13 @@ class Ingest:
         self._pipeline.add(envelope, None)
         return await self._committed()
 
-    async def admit_again(self, session: GateSession, message: Message, received_at: int) -> int:
+    async def admit_again(
+        self,
+        session: GateSession,
+        message: Message,
+        received_at: int,
+        content_type: str | None = None,
+    ) -> int:
         """Admit a message that was refused before, at its first moment of receipt.
 
         Raises the new reason when it, or a part of it, is refused again; then nothing of it
@@ -112,27 +125,33 @@ class Ingest:
         dialect = self._gate.dialects.of_topic(message.topic)
         name = "" if dialect is None else dialect.name
         taken: list[tuple[Envelope, Decoded]] = []
-        for part in self._gate.in_native_words(session, message):
-            route, decode = self._gate.admission(session, part.topic, name)
+        for part in self._gate.in_native_words(session, message, content_type or ""):
+            stated = part.content_type or None
+            route, decode = self._gate.admission(session, part.topic, name, stated)
             decoded = None if decode is None else decode(part.payload, received_at)
             envelope = Envelope(
-                route, received_at, part.payload, message.qos, message.retain, session=REDRIVEN
-            )
+                route, received_at, part.payload, message.qos, message.retain, session=REDRIVEN,
+                properties=PublishProperties(content_type=stated) if stated else None,
+            )  # fmt: skip
             taken.append((envelope, decoded))
         for envelope, decoded in taken:
             self._pipeline.add(envelope, decoded)
         return await self._committed()
 
     async def _introduce(
-        self, session: GateSession, message: Message, unknown: UnknownChildren
+        self,
+        session: GateSession,
+        message: Message,
+        unknown: UnknownChildren,
+        properties: PublishProperties | None,
     ) -> RejectionReason | None:
         """Add a gateway's devices and admit its message again, or keep it as refused."""
         try:
             await self.introduce(session.principal, unknown)
             self._gate.refresh(session)
-            return self._gate.admit(session, message, self._clock.now())
+            return self._gate.admit(session, message, self._clock.now(), properties)
         except PeerError as error:
-            return self._gate.reject(session, message, self._clock.now(), error)
+            return self._gate.reject(session, message, self._clock.now(), error, properties)
 
     async def introduce(self, gateway: Principal, unknown: UnknownChildren) -> None:
         """Add the devices that a gateway speaks of; raises the reason why it may not."""

@@ -45,7 +45,7 @@ class Route(Struct, array_like=True, eq=False):
     type_version: int = 0
     name: str = ""  # of the event, or the command's request id
     principal_uid: str = ""  # never used again after a delete: who owns a retained message
-    format: str = ""  # of the payload; empty for JSON, or for what the device type declares
+    format: str = ""  # of the payload, by its name in wire.payload.formats; "" is JSON
     dialect: str = ""  # in whose words the sender said it; empty for the native ones
 
 

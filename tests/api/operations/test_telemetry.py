@@ -1,5 +1,6 @@
 """HTTP ingest: 2xx after the commit; a refusal in the answer and in the inbox."""
 
+import cbor2
 import pytest
 from tests.api.support import MAIN, World
 
@@ -80,3 +81,60 @@ async def test_rl_1_messages_and_bytes_are_limited_as_over_mqtt(world: World) ->
     world.clock.turn(5)
     again = await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
     assert again.status == 200
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/cbor", cbor2.dumps({"t": 21.5})),
+        ("application/senml+json", b'[{"n": "t", "v": 21.5}]'),
+        ("application/senml+cbor", cbor2.dumps([{0: "t", 2: 21.5}])),
+        ("text/plain; charset=utf-8", b"21.5"),
+    ],
+)
+async def test_a_body_is_read_by_its_content_type(
+    world: World, content_type: str, body: bytes
+) -> None:
+    """Four notations of one value; each is in the twin."""
+    fields = {"telemetry": {"t": {"type": "number"}}}
+    await world.call("PUT", "/types/probe", token=world.admin(), body=fields)
+    token = await world.device("probe-1", type_name="probe")
+    headers = {"content-type": content_type}
+    path = "/devices/me/telemetry"
+    answer = await world.call("POST", path, token=token, body=body, headers=headers)
+    assert answer.status == 200, answer
+    assert world.twins.get(MAIN, "probe-1").telemetry["t"].value == 21.5  # type: ignore[arg-type]  # a plain name
+
+
+async def test_documents_are_taken_in_cbor_too(world: World) -> None:
+    pump = await world.device("pump-7")
+    headers = {"content-type": "application/cbor"}
+    for path in ("properties/reported", "events/opened"):
+        answer = await world.call(
+            "POST",
+            f"/devices/me/{path}",
+            token=pump,
+            body=cbor2.dumps({"firmware": "1.4"}),
+            headers=headers,
+        )
+        assert answer.status == 200, answer
+    assert world.twins.get(MAIN, "pump-7").reported["firmware"] == "1.4"  # type: ignore[arg-type]  # a plain name
+
+
+async def test_another_content_type_is_415_with_those_that_are_read(world: World) -> None:
+    """A SenML pack says nothing about properties either."""
+    pump = await world.device("pump-7")
+    for path, content_type in (
+        ("telemetry", "application/xml"),
+        ("properties/reported", "application/senml+json"),
+    ):
+        answer = await world.call(
+            "POST",
+            f"/devices/me/{path}",
+            token=pump,
+            body=b"[]",
+            headers={"content-type": content_type},
+        )
+        assert answer.status == 415
+        assert "application/cbor" in answer.json["remedy"]
+    assert world.journal.head == 0

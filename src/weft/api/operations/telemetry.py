@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from weft.api.operation import Call, Operation
+from weft.api.operation import JSON, Call, Operation
 from weft.api.services import Services
 from weft.errors import (
     Forbidden,
@@ -33,7 +33,11 @@ async def _submit(services: Services, call: Call, rest: str) -> Accepted:
     services.devices.get(call.principal.tenant, device_id)
     _charge(services, call)
     position = await services.ingest.submit(
-        call.principal, f"devices/{device_id}/{rest}", call.body, address=call.address
+        call.principal,
+        f"devices/{device_id}/{rest}",
+        call.body,
+        address=call.address,
+        content_type=call.headers[b"content-type"].decode("latin-1"),
     )
     return Accepted(position)
 
@@ -70,6 +74,15 @@ async def send_event(services: Services, call: Call) -> Accepted:
 _ERRORS = (NotFound, Forbidden, PayloadInvalid, QuotaExceeded, Unavailable)
 _TARGET = "device:{device_id}"
 
+# What the formats of wire.payload are called; CBOR and JSON say the same in all three.
+_DOCUMENTS = (JSON, "application/cbor")
+_TELEMETRY = (
+    *_DOCUMENTS,
+    "application/senml+json",
+    "application/senml+cbor",
+    "text/plain",
+)
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "send_telemetry",
@@ -79,9 +92,13 @@ OPERATIONS: tuple[Operation, ...] = (
         send_telemetry,
         action="telemetry.write",
         target=_TARGET,
-        description="One reading as an object, with its moment as ts and values, or a list.",
+        description=(
+            "One reading as an object, with its moment as ts and values, or a list, in JSON or "
+            "CBOR; a SenML pack; or one value as plain text, of the type's only key."
+        ),
         tag="ingest",
         body=bytes,
+        accepts=_TELEMETRY,
         body_schema=dict[str, Any] | list[dict[str, Any]],
         result=Accepted,
         errors=_ERRORS,
@@ -98,6 +115,7 @@ OPERATIONS: tuple[Operation, ...] = (
         description="A merge patch (RFC 7396) onto what was reported before.",
         tag="ingest",
         body=bytes,
+        accepts=_DOCUMENTS,
         body_schema=dict[str, Any],
         result=Accepted,
         errors=_ERRORS,
@@ -113,6 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
         target=_TARGET,
         tag="ingest",
         body=bytes,
+        accepts=_DOCUMENTS,
         body_schema=dict[str, Any],
         result=Accepted,
         errors=_ERRORS,
