@@ -61,6 +61,14 @@ class AuthorityState(Struct, frozen=True):
     warning: str = ""  # what somebody must do, if anything
 
 
+class ServerIdentity(Struct, frozen=True):
+    """What a listener shows of itself, and whom it trusts to vouch for devices."""
+
+    chain: Sequence[x509.Certificate]  # its own first
+    key: PrivateKey
+    trusted: Sequence[x509.Certificate]
+
+
 class CertificateAuthority:
     """Root and intermediate in a folder. `passphrase` seals the key files."""
 
@@ -138,6 +146,18 @@ class CertificateAuthority:
     def server_context(self, clients: Clients = "none") -> ssl.SSLContext:
         """Return TLS for a listener; what is renewed later is seen by its next handshakes."""
         return self._tls.context(clients)
+
+    @property
+    def generation(self) -> int:
+        """Grows when our certificate is renewed, or who is trusted has changed."""
+        return self._tls.generation
+
+    def server_identity(self) -> ServerIdentity:
+        """Return certificates and key for a listener whose TLS is not Python's. Blocks."""
+        trusted = x509.load_pem_x509_certificates(self.trusted_pem.encode())
+        return ServerIdentity(
+            self._files.certificates("server"), self._files.key("server"), trusted
+        )
 
     def trust(self, foreign: Sequence[str]) -> None:
         """Trust customers' own authorities (PEM) beside ours for client certificates."""

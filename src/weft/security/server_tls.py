@@ -23,6 +23,7 @@ class ServerTls:
         self._files = (certificate, key)
         self._passphrase = passphrase
         self._trusted = ""
+        self.generation = 0  # grows with each renewal, for listeners whose TLS is not Python's
         self._newest: dict[Clients, ssl.SSLContext] = {}
 
     def trust(self, certificates: Sequence[str]) -> None:
@@ -32,6 +33,7 @@ class ServerTls:
 
     def renew(self) -> None:
         """Read our certificate again; handshakes that begin from now on see it."""
+        self.generation += 1
         self._newest = {clients: self._make(clients) for clients in self._newest}
 
     def context(self, clients: Clients) -> ssl.SSLContext:

@@ -65,7 +65,16 @@ _HANDSHAKE |= dict.fromkeys(
 def explain(error: ssl.SSLError) -> tuple[str, str]:
     """Return what happened and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        known = _CERTIFICATE.get(error.verify_code)
-        return known or (f"The client's certificate is refused: {error.verify_message}.", _RENEW)
-    reason = error.reason or type(error).__name__
+        return explain_certificate(error.verify_code, error.verify_message)
+    return explain_name(error.reason or type(error).__name__)
+
+
+def explain_certificate(verify_code: int, message: str) -> tuple[str, str]:
+    """The same for a client's certificate, by OpenSSL's number."""
+    known = _CERTIFICATE.get(verify_code)
+    return known or (f"The client's certificate is refused: {message}.", _RENEW)
+
+
+def explain_name(reason: str) -> tuple[str, str]:
+    """The same by OpenSSL's name of what happened."""
     return _HANDSHAKE.get(reason) or (f"TLS failed: {reason.lower().replace('_', ' ')}.", "")

@@ -1,0 +1,283 @@
+"""The door of a DTLS listener: from datagrams of strangers to sessions of principals.
+
+Nothing is kept for an address until it has sent back a cookie (CO-2). A handshake that is
+under way stands beside the session that there was, and takes its place only when it has
+succeeded: what others send from a peer's address ends nothing (CO-3). All of it is counted
+and timed; who is too slow, too large or one too many is gone, and the owner reads why.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from OpenSSL import SSL
+
+from weft.errors import PeerError, QuotaExceeded, Unauthenticated
+from weft.observability.log import get_logger
+from weft.security.attempts import Attempt
+from weft.security.authentication import NOBODY, Authenticator, KeyOffer
+from weft.transports.dtls.association import Association, Send, text_of
+from weft.transports.dtls.contexts import Contexts
+from weft.transports.dtls.cookies import Address, Cookies
+from weft.transports.dtls.records import (
+    APPLICATION_DATA,
+    DECRYPT_ERROR,
+    HANDSHAKE,
+    HANDSHAKE_FAILURE,
+    ClientHello,
+    epoch_of,
+    plain_alert,
+    read_client_hello,
+    split_records,
+)
+from weft.transports.dtls.settings import DtlsSettings
+
+log = get_logger(__name__)
+
+NO_SUITE = "No cipher suite in common: offer PSK with AES-128-GCM or CCM, or ECDHE-ECDSA."
+
+
+class Inner(Protocol):
+    """The protocol within DTLS."""
+
+    def opened(self, association: Association) -> None:
+        """A peer has proven who it is; raises a `PeerError` where it may not come in."""
+        ...
+
+    def received(self, association: Association, message: bytes) -> None:
+        """A message came."""
+        ...
+
+    def ended(self, association: Association) -> None:
+        """The session is over."""
+        ...
+
+
+class DtlsDoor:
+    """All sessions of one socket."""
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        authenticator: Authenticator,
+        settings: DtlsSettings,
+        inner: Inner,
+        clocks: tuple[Callable[[], float], Callable[[], int]],
+    ) -> None:
+        """`clocks` are the loop's, in seconds, and the wall's, in nanoseconds."""
+        self._contexts = contexts
+        self._authenticator = authenticator
+        self._settings = settings
+        self._inner = inner
+        self._now, self._wall = clocks
+        self._cookies = Cookies(self._now)
+        self._send: Send = lambda _datagram, _address: None
+        self._live: OrderedDict[Address, Association] = OrderedDict()  # longest silent first
+        self._shaking: dict[Address, tuple[Association, float]] = {}
+        self._per_address: Counter[str] = Counter()
+
+    def send_with(self, send: Send) -> None:
+        """Have datagrams sent by `send`."""
+        self._send = send
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    @property
+    def shaking(self) -> int:
+        """How many handshakes are under way."""
+        return len(self._shaking)
+
+    # --- datagrams ---
+
+    def receive(self, datagram: bytes, address: Address) -> None:
+        """Take a datagram."""
+        live = self._live.get(address)
+        kind = datagram[0] if datagram else 0
+        if kind == APPLICATION_DATA:
+            if live is not None:
+                self._open(live, datagram)
+            return
+        hello = read_client_hello(datagram) if kind == HANDSHAKE else None
+        if hello is not None:
+            self._greet(hello, datagram, address)
+            return
+        under_way = self._shaking.get(address)
+        if under_way is not None:
+            self._shake(under_way[0], datagram)
+        elif live is not None:
+            self._open(live, datagram)
+
+    def _open(self, association: Association, datagram: bytes) -> None:
+        association.heard_at = self._now()
+        self._live.move_to_end(association.address)
+        for record in split_records(datagram):
+            if not epoch_of(record):
+                continue  # in the clear, behind the handshake: forged, or sent again
+            try:
+                message = association.open_record(record)
+            except SSL.ZeroReturnError:
+                self.end(association)
+                return
+            except SSL.Error as error:
+                log.debug("dtls_broken", peer=association.peer, reason=association.explain(error))
+                self.end(association)
+                return
+            if message:
+                association.received += 1
+                self._inner.received(association, message)
+            if self._live.get(association.address) is not association:
+                return  # it ended over this message
+
+    # --- handshakes ---
+
+    def _greet(self, hello: ClientHello, datagram: bytes, address: Address) -> None:
+        if not self._cookies.is_good(hello.cookie, address):
+            self._send(self._cookies.ask(hello, address), address)
+            return
+        under_way = self._shaking.get(address)
+        if under_way is not None:
+            if under_way[0].random == hello.random:  # it has not got our answer
+                self._shake(under_way[0], datagram)
+                return
+            self._forget(under_way[0])
+        chosen = self._contexts.choose(hello.suites)
+        if chosen is None:
+            self._send(plain_alert(HANDSHAKE_FAILURE), address)
+            self._note(text_of(address), NO_SUITE)
+            return
+        settings = self._settings
+        if (
+            len(self._shaking) >= settings.handshakes
+            or self._per_address[address[0]] >= settings.handshakes_per_address
+        ):
+            log.debug("dtls_refused", peer=text_of(address), reason="too many handshakes")
+            return
+        association = Association(chosen, hello, address, self._send, settings.mtu_bytes)
+        self._shaking[address] = (association, self._now() + settings.handshake_s)
+        self._per_address[address[0]] += 1
+        self._advance(association, lambda: association.begin(datagram, self._offer(association)))
+
+    def _offer(self, association: Association) -> Callable[[str], KeyOffer]:
+        def offer(identity: str) -> KeyOffer:
+            return self._authenticator.offer_psk(identity, association.peer)
+
+        return offer
+
+    def _shake(self, association: Association, datagram: bytes) -> None:
+        self._advance(association, lambda: association.shake(datagram, self._offer(association)))
+
+    def _advance(self, association: Association, step: Callable[[], bool]) -> None:
+        try:
+            done = step()
+        except SSL.Error as error:
+            self._fail(association, association.explain(error))
+            return
+        if done:
+            self._complete(association)
+        elif association.has_wrong_key:
+            self._send(plain_alert(DECRYPT_ERROR), association.address)
+            self._fail(association, "The pre-shared key is wrong.")
+        elif association.handshake_bytes > self._settings.handshake_max_bytes:
+            self._fail(association, "The handshake is too large: send a shorter chain.")
+
+    def _complete(self, association: Association) -> None:
+        self._forget(association)
+        authenticator, peer = self._authenticator, association.peer
+        try:
+            if association.offer is not None:
+                association.proof = authenticator.prove_psk(association.offer, peer)
+            else:
+                association.proof = authenticator.prove_certificate(association.certificate(), peer)
+            self._make_room(association)
+            self._inner.opened(association)
+        except Unauthenticated:
+            association.say_goodbye()  # why is in the attempts
+        except PeerError as error:
+            log.debug("dtls_refused", peer=peer, reason=error.detail)
+            self._note(peer, f"{error.detail} {error.remedy}")
+            association.say_goodbye()
+        else:
+            association.heard_at = self._now()
+            self._live[association.address] = association
+
+    def _make_room(self, association: Association) -> None:
+        """End the session that this one replaces, or the longest silent one where it is full."""
+        before = self._live.get(association.address)
+        if before is not None:
+            self.end(before)
+        elif len(self._live) >= self._settings.sessions:
+            oldest = next(iter(self._live.values()))
+            if self._now() - oldest.heard_at < self._settings.keep_s:
+                raise QuotaExceeded(
+                    "There are as many DTLS sessions as there may be.",
+                    remedy="Raise [transports.coap.dtls] sessions.",
+                )
+            oldest.say_goodbye()
+            self.end(oldest)
+
+    def _fail(self, association: Association, reason: str) -> None:
+        self._forget(association)
+        log.debug("dtls_failed", peer=association.peer, reason=reason)
+        if association.offer is not None:
+            self._authenticator.failed_psk(association.offer, association.peer)
+        else:
+            self._note(association.peer, reason)
+
+    def _forget(self, association: Association) -> None:
+        """Drop a handshake that has succeeded or failed."""
+        under_way = self._shaking.get(association.address)
+        if under_way is None or under_way[0] is not association:
+            return
+        del self._shaking[association.address]
+        host = association.address[0]
+        self._per_address[host] -= 1
+        if not self._per_address[host]:
+            del self._per_address[host]
+
+    def _note(self, peer: str, reason: str) -> None:
+        """Let the owner learn why a device does not get as far as its first message."""
+        self._authenticator.attempts.add(
+            Attempt(
+                at=self._wall(),
+                tenant=NOBODY,
+                peer=peer,
+                claimed="(in the DTLS handshake)",
+                accepted=False,
+                reason=reason.strip(),
+            )
+        )
+
+    # --- endings and time ---
+
+    def end(self, association: Association) -> None:
+        """Forget a session; asking twice changes nothing."""
+        if self._live.get(association.address) is association:
+            del self._live[association.address]
+            self._inner.ended(association)
+
+    def check(self) -> None:
+        """Some times a second: send flights again, end what is too slow or too long silent."""
+        now = self._now()
+        for association, until in list(self._shaking.values()):
+            if now >= until:
+                self._fail(association, "The handshake took too long, or the peer went away.")
+                continue
+            try:
+                association.send_again()
+            except SSL.Error as error:
+                self._fail(association, association.explain(error))
+        while self._live:
+            oldest = next(iter(self._live.values()))
+            if now - oldest.heard_at < self._settings.idle_s:
+                break
+            oldest.say_goodbye()
+            self.end(oldest)
+
+    def close(self) -> None:
+        """End all; peers that live are told."""
+        self._shaking.clear()
+        self._per_address.clear()
+        for association in list(self._live.values()):
+            association.say_goodbye()
+            self.end(association)
