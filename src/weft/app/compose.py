@@ -121,6 +121,7 @@ class Weft:
                 tasks.create_task(path.pipeline.run()),
                 tasks.create_task(path.pipeline.run_checkpoints()),
                 tasks.create_task(path.broker.run()),
+                tasks.create_task(path.desk.run()),
                 tasks.create_task(self._run_engine()),
                 tasks.create_task(Housekeeping(self).run()),
                 tasks.create_task(self.backups.run()),

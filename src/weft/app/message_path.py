@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from weft.api.live import Live
+from weft.app.dialects import DIALECTS, Around, make_answerers
 from weft.app.identity import Identity
 from weft.app.stores import Stores
 from weft.broker.broker import Broker, BrokerDependencies
 from weft.broker.wills import Will
 from weft.config import Config
 from weft.history.history import History
+from weft.ingest.dialects.desk import Desk
 from weft.ingest.dialects.table import Dialects
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
@@ -30,8 +32,6 @@ from weft.rules.rules import RuleChange, Rules
 from weft.rules.runtime import Reported, Surroundings
 from weft.twins.twins import Twins
 
-DIALECTS = Dialects()  # besides the native one: a line for each
-
 
 @dataclass(frozen=True)
 class MessagePath:
@@ -45,6 +45,7 @@ class MessagePath:
     twins: Twins
     history: History
     broker: Broker
+    desk: Desk
     live: Live
     surroundings: Surroundings
     rules: Rules
@@ -98,9 +99,10 @@ async def open_message_path(
     live = Live(stores.journal, policy, identity.connections, config.api)
     for projection in (twins, inbox, engine, broker):
         await projection.load()
+    desk = Desk(stores.journal)
     pipeline = Pipeline(
         stores.journal,
-        [twins, history, engine, inbox, broker, live],
+        [twins, history, engine, inbox, broker, live, desk],
         config.pipeline,
         late.decode_again,
     )
@@ -110,11 +112,13 @@ async def open_message_path(
         identity.devices,
         identity.types,
         broker.retained.require_room,
-        DIALECTS,
+        Dialects(DIALECTS),
     )
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
+    desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock)))
+    twins.on_change(desk.desired_changed)
     twins.publish_delta_with(late.publish_delta)
     gate.check_reported_with(twins.require_room)
     path = MessagePath(
@@ -126,6 +130,7 @@ async def open_message_path(
         twins=twins,
         history=history,
         broker=broker,
+        desk=desk,
         live=live,
         surroundings=surroundings,
         rules=rules,

@@ -566,6 +566,11 @@ class Broker:
         links = [one.link is not None for one in self._directory if one.principal.tenant == tenant]
         return sum(links), len(links) - sum(links)
 
+    def has_subscriber(self, tenant: TenantId, topic: str) -> bool:
+        """Whether any session, connected or stored, would get what is published to a topic."""
+        tree = self._trees.get(tenant)
+        return tree is not None and make_plan(tree.match(topic), topic) is not NOBODY
+
     def is_connected(self, principal_uid: str) -> bool:
         """Whether a principal has a live link."""
         return any(one.link is not None for one in self._directory.of(principal_uid))

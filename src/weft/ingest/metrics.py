@@ -14,4 +14,7 @@ PARKED = Counter(
     "weft_ingest_parked", "Messages that a projection failed on (a bug).", ["projection"]
 )
 DUPLICATES = Counter("weft_ingest_duplicates", "Messages sent again that were stored before.")
+UNANSWERED = Counter(
+    "weft_ingest_unanswered", "Questions in a dialect that came faster than they were answered."
+)
 HEAD = Gauge("weft_journal_head", "Position of the newest message.")

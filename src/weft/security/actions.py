@@ -61,6 +61,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "history.read": (_READ, "telemetry:read"),
     "twin.read": (_READ, "twins:read"),
     "twin.write": (_OPERATE, "twins:write"),
+    "twin.desire_own": (_ADMIN, "twins:write"),  # a device answers for its own desired side
     "command.read": (_READ, "commands:read"),
     "command.send": (_OPERATE, "commands:write"),
     "rule.read": (_READ, "rules:read"),
@@ -113,7 +114,14 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
 TOPIC_ACTIONS = frozenset({"topic.publish", "topic.subscribe", "topic.receive"})
 
 _OWN = frozenset(
-    {"device.read", "device.introduce", "telemetry.write", "twin.read", "command.read"}
+    {
+        "device.read",
+        "device.introduce",
+        "telemetry.write",
+        "twin.read",
+        "twin.desire_own",
+        "command.read",
+    }
 )
 
 ACTIONS: dict[str, Action] = {

@@ -92,7 +92,7 @@ class Dialect(Protocol):
         """What its topics begin with; no other topic is shown to it."""
         ...
 
-    def read(self, speaker: Speaker, topic: str, payload: bytes) -> Sequence[Said]:
+    def read(self, speaker: Speaker, topic: str, payload: bytes, /) -> Sequence[Said]:
         """Put a message into native words.
 
         Raises `Invalid` for a topic that is none of the dialect's, `PayloadInvalid` for what
@@ -100,18 +100,18 @@ class Dialect(Protocol):
         """
         ...
 
-    def native_filter(self, text: str, device_id: str) -> str | None:
+    def native_filter(self, text: str, device_id: str, /) -> str | None:
         """Return the native filter for one of its own, or None for one that it does not know."""
         ...
 
-    def own_topic(self, topic: str, device_id: str) -> str | None:
+    def own_topic(self, topic: str, device_id: str, /) -> str | None:
         """Return its own topic for a native one below `devices/{id}/dialects/`, or None."""
         ...
 
 
-def asked(dialect: str, rest: str, payload: bytes) -> Said:
+def asked(dialect: str, rest: str, payload: bytes, device: str = "me") -> Said:
     """Return a question (or an act) that only the dialect itself understands."""
-    return Said(f"devices/me/dialects/{dialect}/{rest}", payload)
+    return Said(private_topic(device, dialect, rest), payload)
 
 
 def private_topic(device_id: str, dialect: str, rest: str) -> str:

@@ -1,0 +1,212 @@
+"""The desk: who answers what devices ask in a dialect's own words.
+
+A question is in the journal like any message; the desk hands it to its dialect's answerer,
+one after the other for each device, and devices side by side. An answer is a message of
+Weft's own below the device's private topics. The desk keeps nothing: a question that a
+crash or a flood swallowed was never answered, and the device asks again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from weft.errors import WeftError
+from weft.ingest import metrics
+from weft.ingest.dialects.dialect import private_topic
+from weft.ingest.submit import Ingest
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Committed, Operation
+from weft.model.principal import Principal, PrincipalKind
+from weft.observability.log import get_logger
+from weft.ports import Journal
+
+log = get_logger(__name__)
+
+WAITING_PER_DEVICE = 100  # jobs; a device that asks faster than it is answered asks again
+DEVICES_AT_ONCE = 64  # answers wait for a commit each, and share it
+DEVICES_MAX = 10_000  # with something waiting
+
+Key = tuple[TenantId, DeviceId]
+Job = Callable[[], Awaitable[None]]
+HasSubscriber = Callable[[TenantId, str], bool]
+
+
+class Question(Struct, frozen=True):
+    """What a device asked: `rest` stands behind the dialect's prefix in the native topic."""
+
+    asker: Principal  # the device, or its gateway
+    device_id: DeviceId
+    rest: str
+    payload: bytes
+    position: int
+    received_at: int  # ns
+
+    @property
+    def tenant(self) -> TenantId:
+        """The asker's."""
+        return self.asker.tenant
+
+
+class Answerer(Protocol):
+    """One dialect's half that does something. Whatever it raises is logged, and that is all."""
+
+    async def answer(self, question: Question) -> None:
+        """Answer a question, or do what it says; the refusal too is said in the dialect."""
+        ...
+
+    async def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """What is desired of a device, or left of that, has changed."""
+        ...
+
+    async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """A device has a command that it had not, or one of its commands has ended."""
+        ...
+
+
+class Desk:
+    """Hands questions and changes to the answerers."""
+
+    name = "dialects"
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._answerers: dict[str, Answerer] = {}
+        self._waiting: dict[Key, deque[Job]] = {}
+        self._idle: deque[Key] = deque()  # those with work that nobody has taken up
+        self._more = asyncio.Event()
+
+    def answer_with(self, answerers: Mapping[str, Answerer]) -> None:
+        """Take in the answerers, by the name of their dialect."""
+        self._answerers.update(answerers)
+
+    # --- projection ---
+
+    @property
+    def position(self) -> int:
+        """The journal's head: an old question is not answered again."""
+        return self._journal.head
+
+    @property
+    def backlog(self) -> int:
+        """Bounded by itself; never a reason to stop the door."""
+        return 0
+
+    async def checkpoint(self) -> None:
+        """Keep nothing."""
+
+    def apply(self, batch: Committed) -> None:
+        """Pick out what is asked in a dialect; what Weft said itself is no question."""
+        for number, envelope in enumerate(batch.envelopes):
+            route = envelope.route
+            if route.operation is not Operation.DIALECT:
+                continue
+            answerer = self._answerers.get(route.name)
+            if answerer is None or route.principal_kind == PrincipalKind.SYSTEM.value:
+                continue
+            rest = route.topic[len(private_topic(route.device_id, route.name, "")) :]
+            position = batch.first + number
+            kind = PrincipalKind(route.principal_kind)
+            question = Question(
+                Principal(route.tenant, kind, route.principal_id, route.principal_uid),
+                route.device_id,
+                rest,
+                envelope.payload,
+                position,
+                envelope.received_at,
+            )
+            self._put((route.tenant, route.device_id), _answering(answerer, question))
+
+    def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Have every dialect tell a device what is desired of it now."""
+        for answerer in self._answerers.values():
+            self._put((tenant, device_id), _telling(answerer.desired_changed, tenant, device_id))
+
+    def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Have every dialect tell a device of its commands."""
+        for answerer in self._answerers.values():
+            self._put((tenant, device_id), _telling(answerer.commands_changed, tenant, device_id))
+
+    # --- work ---
+
+    def _put(self, key: Key, job: Job) -> None:
+        waiting = self._waiting.get(key)
+        full = len(self._waiting) >= DEVICES_MAX if waiting is None else (
+            len(waiting) >= WAITING_PER_DEVICE
+        )  # fmt: skip
+        if full:
+            metrics.UNANSWERED.inc()
+            log.warning("question_not_answered", device=key[1], remedy="It asks too fast.")
+        elif waiting is None:
+            self._waiting[key] = deque([job])
+            self._idle.append(key)
+            self._more.set()
+        else:
+            waiting.append(job)
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(DEVICES_AT_ONCE):
+                tasks.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        while True:
+            while not self._idle:
+                self._more.clear()
+                await self._more.wait()
+            key = self._idle.popleft()
+            await self._do(self._waiting[key].popleft(), key)
+            if self._waiting[key]:
+                self._idle.append(key)
+                self._more.set()
+            else:
+                del self._waiting[key]
+
+    @staticmethod
+    async def _do(job: Job, key: Key) -> None:
+        try:
+            await job()
+        except WeftError as error:
+            log.warning("question_not_answered", device=key[1], error=error.detail)
+        except Exception:  # a bug of ours costs this answer, not those of other devices
+            log.exception("answer_broke", device=key[1])
+
+
+class Replies:
+    """Says something to one device in its dialect, if it listens."""
+
+    def __init__(self, dialect: str, ingest: Ingest, has_subscriber: HasSubscriber) -> None:
+        self._dialect = dialect
+        self._ingest = ingest
+        self._has_subscriber = has_subscriber
+
+    def is_heard(self, tenant: TenantId, device_id: str, rest: str) -> bool:
+        """Whether a session is subscribed to this private topic, connected or not."""
+        return self._has_subscriber(tenant, private_topic(device_id, self._dialect, rest))
+
+    async def say(self, tenant: TenantId, device_id: str, rest: str, payload: bytes) -> bool:
+        """Publish to a device in its dialect; False, and nothing is kept, if nobody listens."""
+        topic = private_topic(device_id, self._dialect, rest)
+        if not self._has_subscriber(tenant, topic):
+            return False
+        await self._ingest.publish(tenant, topic, payload, Operation.DIALECT, retain=False)
+        return True
+
+
+def _answering(answerer: Answerer, question: Question) -> Job:
+    def job() -> Awaitable[None]:
+        return answerer.answer(question)
+
+    return job
+
+
+def _telling(
+    tell: Callable[[TenantId, DeviceId], Awaitable[None]], tenant: TenantId, device_id: DeviceId
+) -> Job:
+    def job() -> Awaitable[None]:
+        return tell(tenant, device_id)
+
+    return job

@@ -1,0 +1,156 @@
+"""A device that knows AWS's shadow only, against a running Weft."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+from tests.interop.support import OPERATOR, RunningWeft, running_weft
+
+from weft.model.ids import DeviceId, TenantId
+
+PREFIX = "$aws/things/pump-7/shadow/"
+MAIN, PUMP = TenantId("main"), DeviceId("pump-7")
+
+
+class Thing:
+    """A device with a shadow client of few lines."""
+
+    def __init__(self, weft: RunningWeft, client: aiomqtt.Client) -> None:
+        self.weft = weft
+        self.client = client
+
+    async def ask(self, verb: str, **document: Any) -> None:
+        payload = json.dumps(document) if document else b""
+        await self.client.publish(PREFIX + verb, payload, qos=1)
+
+    async def hear(self, *, skipping: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
+        """The next message as (what stands behind the prefix, its document)."""
+        async with asyncio.timeout(20):
+            async for message in self.client.messages:
+                topic = str(message.topic)
+                assert topic.startswith(PREFIX), topic
+                if topic[len(PREFIX) :] not in skipping:
+                    assert isinstance(message.payload, bytes)
+                    return topic[len(PREFIX) :], json.loads(message.payload)
+        raise AssertionError("the stream ended")
+
+    async def desire(self, patch: dict[str, Any]) -> None:
+        twins = self.weft.weft.path.twins
+        version = twins.get(MAIN, PUMP).desired_version
+        await twins.desire(OPERATOR, PUMP, patch, version=version)
+
+
+@asynccontextmanager
+async def thing(folder: Path) -> AsyncIterator[Thing]:
+    async with running_weft(folder) as weft:
+        await weft.add_type("pump")
+        account = await weft.add_device("pump-7", "pump")
+        client = aiomqtt.Client(
+            "127.0.0.1", weft.mqtt_port, username=account.username, password=account.token
+        )
+        async with client:
+            await client.subscribe(PREFIX + "#", qos=1)
+            yield Thing(weft, client)
+
+
+async def test_a_report_is_accepted_and_stands_in_the_twin(tmp_path: Path) -> None:
+    async with thing(tmp_path) as pump:
+        await pump.ask("update", state={"reported": {"interval": 5}}, clientToken="a-1")
+        rest, document = await pump.hear()
+        assert rest == "update/accepted"
+        assert document["state"] == {"reported": {"interval": 5}}
+        assert document["clientToken"] == "a-1"
+        rest, told = await pump.hear()
+        assert rest == "update/documents"
+        assert told["current"]["state"] == {"reported": {"interval": 5}}
+        assert pump.weft.weft.path.twins.get(MAIN, PUMP).reported == {"interval": 5}
+
+
+async def test_a_report_against_the_type_is_rejected_in_words(tmp_path: Path) -> None:
+    """And lies in the inbox, where its owner finds it."""
+    async with thing(tmp_path) as pump:
+        await pump.ask("update", state={"reported": {"interval": "often"}}, clientToken="a-2")
+        rest, document = await pump.hear()
+        assert rest == "update/rejected"
+        assert (document["code"], document["clientToken"]) == (400, "a-2")
+        assert "interval" in document["message"]
+        (kept,) = await pump.weft.weft.path.rejections.list(MAIN)
+        assert kept.value.topic == "devices/pump-7/properties/reported"
+
+
+async def test_get_answers_with_both_sides_and_what_is_between(tmp_path: Path) -> None:
+    async with thing(tmp_path) as pump:
+        await pump.ask("get")
+        rest, document = await pump.hear()
+        assert (rest, document["code"]) == ("get/rejected", 404)
+        await pump.ask("update", state={"reported": {"interval": 5}})
+        await pump.hear()
+        await pump.desire({"interval": 9})
+        skipping = ("update/delta", "update/documents")
+        await pump.ask("get")
+        rest, document = await pump.hear(skipping=skipping)
+        assert rest == "get/accepted"
+        assert document["state"] == {
+            "desired": {"interval": 9},
+            "reported": {"interval": 5},
+            "delta": {"interval": 9},
+        }
+
+
+async def test_what_is_desired_reaches_the_device_as_a_delta(tmp_path: Path) -> None:
+    async with thing(tmp_path) as pump:
+        await pump.desire({"interval": 9})
+        rest, document = await pump.hear()
+        assert (rest, document["state"]) == ("update/delta", {"interval": 9})
+
+
+async def test_an_update_of_an_old_version_changes_nothing(tmp_path: Path) -> None:
+    async with thing(tmp_path) as pump:
+        await pump.ask("update", state={"reported": {"interval": 5}})
+        _, accepted = await pump.hear()
+        version = accepted["version"]
+        skipping = ("update/delta", "update/documents")
+        await pump.ask("update", state={"reported": {"interval": 6}}, version=version + 7)
+        rest, document = await pump.hear(skipping=skipping)
+        assert (rest, document["code"]) == ("update/rejected", 409)
+        await pump.ask("update", state={"reported": {"interval": 6}}, version=version)
+        rest, document = await pump.hear(skipping=skipping)
+        assert rest == "update/accepted"
+        assert pump.weft.weft.path.twins.get(MAIN, PUMP).reported == {"interval": 6}
+
+
+async def test_a_device_may_settle_its_own_desired_side_and_delete_its_shadow(
+    tmp_path: Path,
+) -> None:
+    """As AWS's own examples do; the audit names the device."""
+    async with thing(tmp_path) as pump:
+        skipping = ("update/delta", "update/documents")
+        state = {"desired": {"interval": 3}, "reported": {"interval": 3}}
+        await pump.ask("update", state=state)
+        rest, _ = await pump.hear(skipping=skipping)
+        assert rest == "update/accepted"
+        twin = pump.weft.weft.path.twins.get(MAIN, PUMP)
+        assert (twin.desired, twin.reported) == ({"interval": 3}, {"interval": 3})
+        await pump.ask("delete")
+        rest, _ = await pump.hear(skipping=skipping)
+        assert rest == "delete/accepted"
+        twin = pump.weft.weft.path.twins.get(MAIN, PUMP)
+        assert (twin.desired, twin.reported) == ({}, {})
+
+
+async def test_id_4_another_things_shadow_is_out_of_reach(tmp_path: Path) -> None:
+    """Neither read, nor written, nor listened to."""
+    async with thing(tmp_path) as pump:
+        await pump.weft.add_device("pump-8")
+        with pytest.raises(aiomqtt.MqttError):
+            await pump.client.subscribe("$aws/things/pump-8/shadow/#", qos=1)
+        await pump.client.publish("$aws/things/pump-8/shadow/get", b"", qos=1)
+        await pump.client.publish(
+            "$aws/things/pump-8/shadow/update", b'{"state":{"reported":{"x":1}}}', qos=1
+        )
+        assert pump.weft.weft.path.twins.get(MAIN, DeviceId("pump-8")).reported == {}

@@ -1,0 +1,155 @@
+"""What devices ask in a dialect is answered, one after the other, and a bug costs one answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.ingest.support import PUMP_7, Door, Toy, device
+
+from weft.backends.memory.journal import MemoryJournal
+from weft.errors import NotFound
+from weft.ingest.dialects.desk import WAITING_PER_DEVICE, Desk, Question, Replies
+from weft.ingest.dialects.table import Dialects
+from weft.ingest.submit import Message
+from weft.model.ids import DeviceId, TenantId
+
+ACME, PUMP = PUMP_7.tenant, DeviceId("pump-7")
+
+
+class Clerk:
+    """Takes down what it is asked; waits, refuses or breaks on request."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.told: list[str] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def answer(self, question: Question) -> None:
+        if question.payload == b"break":
+            raise RuntimeError("a bug of ours")
+        if question.payload == b"refuse":
+            raise NotFound("There is none.")
+        await self.go_on.wait()
+        self.asked.append(question)
+
+    async def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        self.told.append(f"desired {device_id}")
+
+    async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        self.told.append(f"commands {device_id}")
+
+
+class Office:
+    """A door with a desk behind it."""
+
+    def __init__(self) -> None:
+        self.clerk = Clerk()
+        self.desk = Desk(MemoryJournal())
+        self.desk.answer_with({"toy": self.clerk})
+        self.door = Door(projections=[self.desk], dialects=Dialects([Toy()]))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Office"]:
+        async with self.door.running(), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(self.desk.run())
+            yield self
+            running.cancel()
+
+    async def ask(self, payload: bytes, topic: str = "toy/ask") -> None:
+        await self.door.ingest.send(PUMP_7, Message(topic, payload), address="test")
+
+    async def until_asked(self, count: int) -> list[bytes]:
+        async with asyncio.timeout(20):
+            while len(self.clerk.asked) < count:  # noqa: ASYNC110  nothing tells of it
+                await asyncio.sleep(0.001)
+        return [question.payload for question in self.clerk.asked]
+
+
+async def test_a_question_reaches_the_answerer_of_its_dialect() -> None:
+    async with Office().open() as office:
+        await office.ask(b"what time is it?")
+        await office.until_asked(1)
+        question = office.clerk.asked[0]
+        assert (question.tenant, question.device_id) == (ACME, PUMP)
+        assert (question.rest, question.position) == ("ask", 1)
+
+
+async def test_a_devices_questions_are_answered_in_their_order() -> None:
+    async with Office().open() as office:
+        for number in range(20):
+            await office.ask(b"%d" % number)
+        assert await office.until_asked(20) == [b"%d" % number for number in range(20)]
+
+
+@pytest.mark.parametrize("fault", [b"break", b"refuse"])
+async def test_what_fails_costs_one_answer(fault: bytes) -> None:
+    async with Office().open() as office:
+        await office.ask(fault)
+        await office.ask(b"next")
+        assert await office.until_asked(1) == [b"next"]
+
+
+async def test_other_devices_do_not_wait_for_a_slow_answer() -> None:
+    async with Office().open() as office:
+        office.clerk.go_on.clear()
+        await office.ask(b"slow")
+        office.desk.desired_changed(ACME, DeviceId("free-1"))
+        office.desk.commands_changed(ACME, DeviceId("free-1"))
+        async with asyncio.timeout(20):
+            while len(office.clerk.told) < 2:  # noqa: ASYNC110  nothing tells of it
+                await asyncio.sleep(0.001)
+        assert office.clerk.told == ["desired free-1", "commands free-1"]
+        assert office.clerk.asked == []
+        office.clerk.go_on.set()
+        await office.until_asked(1)
+
+
+async def test_who_asks_faster_than_it_is_answered_takes_no_memory() -> None:
+    """A bounded number waits; the rest is not answered, and counted."""
+    async with Office().open() as office:
+        office.clerk.go_on.clear()
+        for number in range(WAITING_PER_DEVICE + 20):
+            await office.ask(b"%d" % number)
+        office.clerk.go_on.set()
+        answered = await office.until_asked(WAITING_PER_DEVICE)
+        await office.ask(b"last")
+        async with asyncio.timeout(20):
+            while office.clerk.asked[-1].payload != b"last":  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.001)
+        assert len(office.clerk.asked) <= WAITING_PER_DEVICE + 2
+        assert answered[0] == b"0"
+
+
+async def test_what_weft_says_itself_is_no_question() -> None:
+    """An answer travels the same way: it must not be answered again."""
+    async with Office().open() as office:
+        replies = Replies("toy", office.door.ingest, lambda _tenant, _topic: True)
+        assert await replies.say(ACME, PUMP, "ask", b"from us")
+        await office.ask(b"from the device")
+        assert await office.until_asked(1) == [b"from the device"]
+        seen = [(operation, payload) for _, operation, payload, _ in office.door.recorder.seen]
+        assert seen[0] == ("DIALECT", b"from us")
+
+
+async def test_nothing_is_kept_for_nobody() -> None:
+    async with Office().open() as office:
+        heard: list[str] = []
+
+        def has_subscriber(_tenant: TenantId, topic: str) -> bool:
+            heard.append(topic)
+            return False
+
+        replies = Replies("toy", office.door.ingest, has_subscriber)
+        assert not replies.is_heard(ACME, "pump-7", "x")
+        assert not await replies.say(ACME, "pump-7", "x", b"hello?")
+        assert set(heard) == {"devices/pump-7/dialects/toy/x"}
+        assert office.door.recorder.seen == []
+
+
+async def test_the_desk_holds_up_nothing_and_keeps_nothing() -> None:
+    desk = Desk(MemoryJournal())
+    await desk.checkpoint()
+    assert (desk.position, desk.backlog) == (0, 0)
+    assert device().device_id == PUMP
