@@ -595,11 +595,4 @@ def _info(session: Session) -> SessionInfo:
     )
 
 
-__all__ = [
-    "NEVER_S",
-    "Attached",
-    "Broker",
-    "BrokerDependencies",
-    "Opening",
-    "SessionInfo",
-]
+__all__ = ["NEVER_S", "Attached", "Broker", "BrokerDependencies", "Opening", "SessionInfo"]
