@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.api.support import OTHER, World
 
-from weft.api.operation import PUBLIC, SIGNED_IN, Operation, require_sound
+from weft.api.operation import PUBLIC, SIGNED_IN, Operation, is_json, require_sound
 from weft.api.operations.table import TABLE
 from weft.errors import ConfigurationError
 from weft.security.actions import ACTIONS, Role
@@ -93,3 +93,9 @@ async def test_another_tenants_device_is_not_found(world: World, operation: Oper
         headers={"if-match": "*"},
     )
     assert answer.status == 404, answer
+
+
+def test_what_is_built_on_json_is_json() -> None:
+    """A Thing Description is read as what it is."""
+    assert all(map(is_json, ("application/json", "application/td+json")))
+    assert not any(map(is_json, ("application/yaml", "text/json", "application/jsonl")))

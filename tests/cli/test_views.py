@@ -1,11 +1,14 @@
 """Views: answers as people read them."""
 
+import json
 from typing import Any
 
 from weft.api.operations.table import TABLE
 from weft.cli.views import (
     VIEWS,
     credential_lines,
+    difference_lines,
+    document_lines,
     history_lines,
     invitation_lines,
     key_lines,
@@ -148,3 +151,25 @@ def test_a_refused_message_shows_its_payload_and_how_to_send_it_again() -> None:
     assert "weft rejection redrive 5" in seen
     assert "(hex)" in text(rejection_lines({**sent, "payload_base64": "//4bWw=="}, 80))
     assert "\x1b]" not in text(rejection_lines({**sent, "payload_base64": "G11h"}, 80))
+
+
+def test_what_changes_is_a_line_each_and_says_whether_it_breaks() -> None:
+    """The place first: it is what one looks for in the file."""
+    found = {
+        "old": 1,
+        "differences": [
+            {"place": "telemetry.rpm.unit", "text": "The unit was A.", "breaking": True},
+            {"place": "telemetry.new", "text": "A new key.", "breaking": False},
+        ],
+    }
+    seen = text(difference_lines(found, 100))
+    assert "telemetry.rpm.unit  breaks  The unit was A." in seen
+    assert "Nothing changes." in text(difference_lines({"old": 1, "differences": []}, 80))
+    assert "A new type" in text(difference_lines({"old": None, "differences": []}, 80))
+
+
+def test_a_document_for_a_program_is_shown_as_it_is() -> None:
+    """It is saved into a file by > and read again."""
+    assert json.loads(text(document_lines({"title": "Pumpe für Öl"}, 10))) == {
+        "title": "Pumpe für Öl"
+    }

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from weft import __doc__ as _summary
-from weft.api.operation import JSON, PUBLIC, SIGNED_IN, Operation
+from weft.api.operation import JSON, PUBLIC, SIGNED_IN, Operation, is_json
 from weft.api.problems import (
     MEDIA_TYPE,
     TITLES,
@@ -209,7 +209,7 @@ def _responses(operation: Operation, by_type: dict[int, Any]) -> dict[str, Any]:
         status = str(operation.status)
         responses[status] = {"description": operation.summary, "content": {}}
         for media_type in operation.produces:
-            schema = by_type.get(id(operation.result)) if media_type == JSON else None
+            schema = by_type.get(id(operation.result)) if is_json(media_type) else None
             responses[status]["content"][media_type] = {"schema": schema or {"type": "string"}}
         if operation.etag:
             responses[status]["headers"] = {

@@ -126,6 +126,11 @@ class Operation:
         return self.target.format_map(path) if "{" in self.target else self.target
 
 
+def is_json(media_type: str) -> bool:
+    """Whether a media type is JSON or built on it (RFC 6839, 3.1)."""
+    return media_type == JSON or media_type.endswith("+json")
+
+
 def _list_fields(query: type[Struct] | None) -> frozenset[str]:
     fields = inspect.type_info(query).fields if query is not None else ()  # type: ignore[attr-defined]  # a StructType, as a Struct was given
     return frozenset(field.encode_name for field in fields if _is_list(field.type))

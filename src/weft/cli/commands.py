@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import click
 from msgspec.structs import replace
 
-from weft.api.operation import JSON, YAML, Command, Operation
+from weft.api.operation import JSON, YAML, Command, Operation, is_json
 from weft.api.operations.table import TABLE
 from weft.cli.client import TIMEOUT_S, Client, Received, Refused, find_client
 from weft.cli.device_add import device_add
@@ -267,9 +267,10 @@ def _send(
 
 
 def _value(received: Received) -> Any:
-    if received.headers.get("content-type", JSON).startswith(JSON):
+    media_type = received.headers.get("content-type", JSON).partition(";")[0]
+    if is_json(media_type):
         return received.value
-    if received.headers["content-type"].startswith("text/"):
+    if media_type.startswith("text/") or media_type == YAML:
         return received.content.decode()
     return received.content
 

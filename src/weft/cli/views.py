@@ -4,6 +4,7 @@ Each is the reading of one operation's answer; --json shows the answer itself.
 """
 
 import base64
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -128,6 +129,11 @@ def type_lines(found: dict[str, Any], width: int) -> list[str]:
     )
 
 
+def document_lines(found: dict[str, Any], _width: int) -> list[str]:
+    """Return a document as it is: what reads it next is a program."""
+    return json.dumps(found, indent=2, ensure_ascii=False).splitlines()
+
+
 def difference_lines(found: dict[str, Any], width: int) -> list[str]:
     """Return what changes from one version of a type to another, one change a line."""
     if not found["differences"]:
@@ -225,11 +231,14 @@ VIEWS: dict[str, View] = {
     "create_rule": rule_lines,
     "disable_rule": rule_lines,
     "enable_rule": rule_lines,
+    "get_asyncapi": document_lines,
     "get_device_history": history_lines,
     "get_history": history_lines,
     "get_lineage": lineage_lines,
     "get_rejection": rejection_lines,
     "get_rule": rule_lines,
+    "get_td": document_lines,
+    "get_tm": document_lines,
     "get_twin": twin_lines,
     "get_type": type_lines,
     "get_type_version": type_lines,

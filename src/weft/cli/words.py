@@ -48,6 +48,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "create_rule": ("weft rule add too-hot.yaml", "weft rule add - <too-hot.yaml"),
     "create_tenant": ('weft tenant add north --name "Northern plant" --quotas devices=500',),
+    "get_asyncapi": ("weft type asyncapi pump --format yaml >pump.asyncapi.yaml",),
+    "get_td": ("weft device td pump-1 >pump-1.td.json",),
+    "get_tm": ("weft type tm pump >pump.tm.json",),
     "get_device_history": (
         "weft history show pump-1 --keys temperature --bucket 1m --aggregates mean,max",
         "weft history show pump-1 --start 2026-03-01T00:00:00Z --format csv >pump-1.csv",

@@ -47,7 +47,9 @@ def read_field(schema: Any, path: str, *, required: bool = False) -> Field:
         enum=_enum(words, path),
         max_length=_max_length(words, kind, path),
         description=_text(words, "description", path),
-        required=required or _flag(words, "required", path),
+        required=required
+        or _flag(words, "required", path)
+        or _flag(words, "weft:required", path),  # the W3C's word is for members of objects
         read_only=_flag(words, "readOnly", path),
     )
     _require_sound(field, path)

@@ -15,6 +15,7 @@ from weft.errors import Invalid
 from weft.model.device import DeviceType, Field
 from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, require_name
 from weft.registry.fields import fits, read_field, require_known, require_mapping
+from weft.registry.thing_model_writer import is_thing_model
 
 _ABOUT: Final = frozenset(
     {
@@ -50,12 +51,13 @@ def read_type(
     tenant: TenantId, name: str, document: dict[str, Any], *, version: int, at: int
 ) -> DeviceType:
     """Return the device type that a document declares, or raise `Invalid` with the place."""
-    is_wot = not document.keys().isdisjoint({"@context", "@type", "actions"})
+    is_wot = is_thing_model(document)
     sections = _WOT if is_wot else _SHORT
     _require_one_form(document, is_wot=is_wot)
     require_known(document, _ABOUT | sections, "the document")
     telemetry, properties = _read_properties(document, is_wot=is_wot)
-    telemetry |= _read_fields(document.get("telemetry"), "telemetry")
+    for key, field in _read_fields(document.get("telemetry"), "telemetry").items():
+        telemetry[key] = replace(field, read_only=False)
     title = document.get("title", name)
     if not isinstance(title, str):
         raise Invalid("title is not a text.", remedy="Put it in quotes.")
