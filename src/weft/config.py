@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
+from weft.commands.settings import CommandSettings
 from weft.connectors.outbox import OutboxSettings
 from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError
@@ -76,6 +77,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     journal: JournalSettings = field(default_factory=JournalSettings)
     rejections: RejectionSettings = field(default_factory=RejectionSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
+    commands: CommandSettings = field(default_factory=CommandSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     rules: RulesSettings = field(default_factory=RulesSettings)

@@ -22,6 +22,8 @@ from weft.api.snippets import Endpoints
 from weft.backends.memory.history import MemoryHistory
 from weft.backends.memory.journal import MemoryJournal
 from weft.backends.memory.records import MemoryRecords
+from weft.commands.commands import Commands
+from weft.commands.drafts import CommandDependencies
 from weft.connectors.outbox import Outbox
 from weft.connectors.registry import Connectors
 from weft.connectors.work_orders import WorkOrders
@@ -178,6 +180,11 @@ class World:
             self.clock,
         )
         self.twins = Twins(self.records, self.audit)
+        self.commands = Commands(
+            CommandDependencies(
+                self.records, self.audit, self.clock, self.tenants, self.devices, self.types
+            )
+        )
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
         self.surroundings = Surroundings(self.devices, self.types)
         self.alarms = Alarms(self.records, self.audit, self.clock)
@@ -203,12 +210,20 @@ class World:
         self.backups = FakeSnapshots()
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
-        projections = [self.twins, self.history, self.engine, self.inbox, self.live]
+        projections = [
+            self.twins,
+            self.commands,
+            self.history,
+            self.engine,
+            self.inbox,
+            self.live,
+        ]
         self.pipeline = Pipeline(
             self.journal, projections, PipelineSettings(), lambda _envelope: None
         )
         self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
+        self.commands.publish_with(self.ingest.put)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
         self.document = make_document(table, "0.1.0")
         self.services = self._services()
@@ -239,6 +254,7 @@ class World:
             claims=self.claims,
             provisioning=self.provisioning,
             twins=self.twins,
+            commands=self.commands,
             ingest=self.ingest,
             rejections=self.rejections,
             history=self.history,

@@ -33,7 +33,7 @@ ORDER = WorkOrder(
 
 async def test_each_change_is_told_in_the_apis_view(world: World) -> None:
     """A dashboard sees the same fields live as when it asks."""
-    tell_changes(world.live, world.alarms, world.twins, world.work_orders)
+    tell_changes(world.live, world.alarms, world.twins, world.work_orders, world.commands)
     pump = await world.device("pump-7")
     async with watching(world, world.admin(), "/live?kinds=alarm,twin,work_order") as reader:
         world.alarms.tell(ALARM)

@@ -59,7 +59,7 @@ async def test_a_new_version_of_a_type_holds_for_the_next_message(tmp_path: Path
         await set_type(weft, "pump")
         await send(weft, pump, b'{"temperature": 400}')
         narrow = {"telemetry": {"temperature": {"type": "number", "maximum": 200}}}
-        await types.save(MACHINE, "pump", narrow)
+        await types.save(MACHINE, "pump", narrow, allow_breaking=True)
         with pytest.raises(Invalid, match="200"):
             await send(weft, pump, b'{"temperature": 400}')
 

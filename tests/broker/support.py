@@ -111,13 +111,19 @@ class Station:
         self.will_came = asyncio.Event()
         self.will_error: Exception | None = None
         self.forgotten: list[str] = []
+        self.acknowledged: list[tuple[Principal, str]] = []
         self.journal: list[Envelope] = []
         self.routes: dict[tuple[Any, ...], Route] = {}
         self.broker = self._make()
 
     def _make(self) -> Broker:
         given = BrokerDependencies(
-            self.records, self.policy, self.clock, self._publish_will, self._forget
+            self.records,
+            self.policy,
+            self.clock,
+            self._publish_will,
+            self._forget,
+            lambda who, topic: self.acknowledged.append((who, topic)),
         )
         return Broker(given, self.settings)
 

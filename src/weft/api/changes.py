@@ -1,4 +1,4 @@
-"""Changes: alarms, twins and work orders as `live` tells of them, in the API's own views."""
+"""Changes: alarms, commands, twins and work orders as `live` tells them, in the API's views."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,8 +6,11 @@ from typing import Protocol
 from weft.api.live import Live
 from weft.api.operations import alarms as alarm_views
 from weft.api.operations import business
+from weft.api.operations import commands as command_views
 from weft.api.operations import twins as twin_views
+from weft.commands.commands import Commands
 from weft.model.alarm import Alarm, WorkOrder
+from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
 from weft.rules.alarms import Alarms
 from weft.twins.twins import Twins
@@ -21,7 +24,9 @@ class TellingOrders(Protocol):
         ...
 
 
-def tell_changes(live: Live, alarms: Alarms, twins: Twins, orders: TellingOrders) -> None:
+def tell_changes(
+    live: Live, alarms: Alarms, twins: Twins, orders: TellingOrders, commands: Commands
+) -> None:
     """Send every change of these to `live`; the frame calls this once."""
 
     def alarm_changed(alarm: Alarm) -> None:
@@ -51,6 +56,16 @@ def tell_changes(live: Live, alarms: Alarms, twins: Twins, orders: TellingOrders
             lambda: business.order_view(order),
         )
 
+    def command_changed(command: Command) -> None:
+        live.tell(
+            command.tenant,
+            "command",
+            command.device_id,
+            command.state.value,
+            lambda: command_views.view_of(command),
+        )
+
+    commands.on_change(command_changed)
     alarms.on_change(alarm_changed)
     twins.on_change(twin_changed)
     orders.on_change(order_changed)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weft.api.operator import Operator
     from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
     from weft.api.snippets import Endpoints
+    from weft.commands.commands import Commands
     from weft.history.history import History
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
@@ -67,6 +68,7 @@ class Services:
     claims: Claims
     provisioning: Provisioning
     twins: Twins
+    commands: Commands
     ingest: Ingest
     rejections: Rejections
     history: History

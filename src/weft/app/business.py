@@ -47,6 +47,6 @@ async def open_business(
     outbox = Outbox(stores.records, connectors, work_orders, identity.audit, clock, config.outbox)
     poller = Poller(stores.records, connectors, work_orders, clock, config.work_orders)
     path.engine.on_actions(lambda _actions: outbox.notify())
-    tell_changes(path.live, path.alarms, path.twins, work_orders)
+    tell_changes(path.live, path.alarms, path.twins, work_orders, path.commands)
     path.rules.check_actions_with(connectors.require_action)
     return Business(connectors, outbox, poller, work_orders)

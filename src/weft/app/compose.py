@@ -182,7 +182,7 @@ class Weft:
         self.services = self._services()
         self.application = Application(self.services, TABLE, api)
         application = Pages(self.application)
-        close = self.path.live.close
+        close = self._stop_waiting
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))
         if api.tls_listen:
@@ -192,6 +192,11 @@ class Weft:
             )
         for server in self._http:
             await stack.enter_async_context(server.running())
+
+    def _stop_waiting(self) -> None:
+        """Let go of whoever waits for something to happen: it will not happen here."""
+        self.path.live.close()
+        self.path.commands.close()
 
     def _services(self) -> Services:
         identity, path, business = self.identity, self.path, self.business
@@ -217,6 +222,7 @@ class Weft:
             claims=identity.claims,
             provisioning=identity.provisioning,
             twins=path.twins,
+            commands=path.commands,
             ingest=path.ingest,
             rejections=path.rejections,
             history=path.history,

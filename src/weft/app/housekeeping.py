@@ -54,6 +54,8 @@ class Housekeeping:
         await weft.identity.audit.checkpoint_if_due()
         await weft.path.broker.sweep(now)
         await weft.path.twins.send_deltas()
+        weft.path.commands.sweep(weft.path.pipeline.settled_until(now))
+        await weft.path.commands.publish_waiting()
         await weft.path.history.checkpoint()
 
     async def _every_minute(self) -> None:
@@ -65,6 +67,7 @@ class Housekeeping:
 
     async def _every_hour(self) -> None:
         await self._weft.application.idempotency.sweep()
+        await self._weft.path.commands.forget_old()
         await self.renew_certificates()
 
     async def renew_certificates(self) -> None:

@@ -9,6 +9,8 @@ from weft.app.identity import Identity
 from weft.app.stores import Stores
 from weft.broker.broker import Broker, BrokerDependencies
 from weft.broker.wills import Will
+from weft.commands.commands import Commands
+from weft.commands.drafts import CommandDependencies
 from weft.config import Config
 from weft.history.history import History
 from weft.ingest.dialects.desk import Desk
@@ -43,6 +45,7 @@ class MessagePath:
     inbox: RejectionInbox
     rejections: Rejections
     twins: Twins
+    commands: Commands
     history: History
     broker: Broker
     desk: Desk
@@ -86,23 +89,25 @@ async def open_message_path(
     records, audit, policy = stores.records, identity.audit, identity.policy
     late = _Late()
     twins = Twins(records, audit)
+    commands = _make_commands(stores, identity, clock, config)
     history = History(stores.history, clock, config.history)
     inbox = RejectionInbox(records, config.rejections)
     alarms = Alarms(records, audit, clock)
     surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
+    forget_session = stores.journal.forget_session
     given = BrokerDependencies(
-        records, policy, clock, late.publish_will, stores.journal.forget_session
+        records, policy, clock, late.publish_will, forget_session, commands.acknowledged
     )
     broker = Broker(given, config.broker)
     live = Live(stores.journal, policy, identity.connections, config.api)
-    for projection in (twins, inbox, engine, broker):
+    for projection in (twins, commands, inbox, engine, broker):
         await projection.load()
     desk = Desk(stores.journal)
     pipeline = Pipeline(
         stores.journal,
-        [twins, history, engine, inbox, broker, live, desk],
+        [twins, commands, history, engine, inbox, broker, live, desk],
         config.pipeline,
         late.decode_again,
     )
@@ -120,6 +125,7 @@ async def open_message_path(
     desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock)))
     twins.on_change(desk.desired_changed)
     twins.publish_delta_with(late.publish_delta)
+    commands.publish_with(ingest.put)
     gate.check_reported_with(twins.require_room)
     path = MessagePath(
         gate=gate,
@@ -128,6 +134,7 @@ async def open_message_path(
         inbox=inbox,
         rejections=Rejections(records, inbox, gate, ingest, audit),
         twins=twins,
+        commands=commands,
         history=history,
         broker=broker,
         desk=desk,
@@ -141,6 +148,13 @@ async def open_message_path(
     )
     _connect(path, identity, clock)
     return path
+
+
+def _make_commands(stores: Stores, identity: Identity, clock: Clock, config: Config) -> Commands:
+    given = CommandDependencies(
+        stores.records, identity.audit, clock, identity.tenants, identity.devices, identity.types
+    )
+    return Commands(given, config.commands)
 
 
 def _reported_by(twins: Twins) -> Reported:
@@ -163,6 +177,7 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
         await path.pipeline.settle()
         path.engine.device_changed(device, None, at=clock.now())
         await path.twins.forget(device.tenant, device.device_id)
+        await path.commands.forget(device.tenant, device.device_id)
         await path.history.delete_device(device.tenant, device.device_id)
         await path.broker.forget_device(device.tenant, device.device_id)
         await path.pipeline.settle()

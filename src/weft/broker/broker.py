@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
+from weft.broker.connections import Attached, Opening, SessionInfo, info_of
 from weft.broker.delivery import NEVER_S, Delivery, Link, Message, Reason
 from weft.broker.directory import Directory
 from weft.broker.retained import Retained, RetainedMessages, load_retained
-from weft.broker.sessions import Common, Item, Session
+from weft.broker.sessions import Acknowledged, Common, Item, Session, unheard
 from weft.broker.settings import BrokerSettings
 from weft.broker.storage import (
     PLATFORM,
@@ -36,7 +37,7 @@ from weft.broker.subscriptions import (
     members_for,
 )
 from weft.broker.topics import FilterTree, require_filter, split_share
-from weft.broker.wills import DueWill, PublishWill, Will, Wills
+from weft.broker.wills import DueWill, PublishWill, Wills
 from weft.errors import Invalid, StorageError, Unavailable
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
@@ -51,49 +52,16 @@ log = get_logger(__name__)
 ForgetSession = Callable[[str], Awaitable[None]]
 
 
-class Opening(Struct, frozen=True):
-    """What a CONNECT asks of the broker. MQTT 3.1.1: clean session is (True, 0), else
-    (False, `NEVER_S`)."""
-
-    client_id: str
-    clean_start: bool = True
-    expiry_s: int = 0
-    receive_maximum: int = 65_535
-    will: Will | None = None
-
-
-class Attached(Struct, frozen=True):
-    """What a CONNACK says. `expiry_s` may be less than was asked for (MQ-8)."""
-
-    session: Session
-    present: bool
-    expiry_s: int
-
-
-class SessionInfo(Struct, frozen=True):
-    """A session, for operators."""
-
-    client_id: str
-    principal: str
-    connected: bool
-    created_at: int
-    detached_at: int | None
-    expiry_s: int
-    subscriptions: tuple[str, ...]
-    queued_messages: int
-    queued_bytes: int
-    inflight: int
-    dropped: int
-
-
 class BrokerDependencies(Struct, frozen=True):
-    """What a broker is given. `forget_session` is the journal's."""
+    """What a broker is given. `forget_session` is the journal's; `acknowledged` hears of
+    each command that a session has acknowledged."""
 
     records: Records
     policy: Deciding
     clock: Clock
     publish_will: PublishWill
     forget_session: ForgetSession
+    acknowledged: Acknowledged = unheard
 
 
 class Broker:
@@ -108,7 +76,12 @@ class Broker:
         self._dirty: set[Session] = set()
         self._wanted = asyncio.Event()
         self._common = Common(
-            self._settings, given.policy, given.clock, self._dirty, self._wanted.set
+            self._settings,
+            given.policy,
+            given.clock,
+            self._dirty,
+            self._wanted.set,
+            given.acknowledged,
         )
         self._directory = Directory(self._settings)
         self._trees: dict[TenantId, FilterTree[str, Entry]] = {}
@@ -559,7 +532,7 @@ class Broker:
         """Return the sessions of a tenant, by client id."""
         found = [one for one in self._directory if one.principal.tenant == tenant]
         found.sort(key=lambda one: (one.client_id, one.key))
-        return [_info(one) for one in found]
+        return [info_of(one) for one in found]
 
     def count_sessions(self, tenant: TenantId) -> tuple[int, int]:
         """Return how many sessions of a tenant are live, and how many are stored."""
@@ -577,22 +550,6 @@ class Broker:
 
     def _now(self) -> int:
         return self._given.clock.now()
-
-
-def _info(session: Session) -> SessionInfo:
-    return SessionInfo(
-        client_id=session.client_id,
-        principal=str(session.principal),
-        connected=session.link is not None,
-        created_at=session.created_at,
-        detached_at=session.detached_at if session.link is None else None,
-        expiry_s=session.expiry_s,
-        subscriptions=tuple(session.subscriptions),
-        queued_messages=len(session.queue),
-        queued_bytes=session.queue_bytes,
-        inflight=len(session.inflight),
-        dropped=session.dropped,
-    )
 
 
 __all__ = ["NEVER_S", "Attached", "Broker", "BrokerDependencies", "Opening", "SessionInfo"]

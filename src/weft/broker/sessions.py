@@ -21,7 +21,7 @@ from weft.broker.subscriptions import Subscription
 from weft.broker.wills import Will
 from weft.errors import Damaged
 from weft.model.ids import new_id
-from weft.model.principal import Principal, client_key
+from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.observability.log import get_logger
 from weft.ports import Clock, Deciding
 
@@ -33,6 +33,15 @@ BURST = 256  # handed to a link before it is asked again whether it keeps up
 BURST_BYTES = 256 * 1024  # of payload, likewise: one message of the largest, or all small ones
 
 
+COMMANDS = "/commands/"  # in the topic of each command to a device
+
+Acknowledged = Callable[[Principal, str], None]
+
+
+def unheard(_principal: Principal, _topic: str) -> None:
+    """Tell nobody."""
+
+
 class Common(Struct, eq=False):
     """What all sessions of one broker share."""
 
@@ -41,6 +50,7 @@ class Common(Struct, eq=False):
     clock: Clock
     dirty: "set[Session]"  # to be written at the next checkpoint
     wake: Callable[[], None]  # asks for a checkpoint now
+    acknowledged: Acknowledged = unheard  # a device has a command on this topic
 
 
 class Item(Struct, eq=False):
@@ -100,6 +110,7 @@ class Session:
         self._resend: deque[Item] = deque()
         self._rights: dict[str, bool] = {}
         self._rights_version = -1
+        self._is_device = principal.kind is PrincipalKind.DEVICE
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -380,6 +391,8 @@ class Session:
         if item is None or item.qos != 1:
             return False
         self._answered(item)
+        if self._is_device and COMMANDS in item.message.topic:
+            self.common.acknowledged(self.principal, item.message.topic)
         return True
 
     def received(self, packet_id: int) -> bool:
@@ -400,6 +413,8 @@ class Session:
         if item is None or not item.released:
             return False
         self._answered(item)
+        if self._is_device and COMMANDS in item.message.topic:
+            self.common.acknowledged(self.principal, item.message.topic)
         return True
 
     def discarded(self, packet_id: int) -> bool:

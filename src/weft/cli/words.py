@@ -13,6 +13,8 @@ EMPTY: dict[str, str] = {
     "on the device: weft credential add DEVICE",
     "list_audit": "No such act is in the audit. All of it: weft audit list",
     "list_claims": "No claims. Make one for a batch of 100 devices: weft claim add pumps 100",
+    "list_commands": "No commands went to this device. Send one: "
+    "weft command send DEVICE NAME INPUT=VALUE",
     "list_connections": "Nobody is connected. Add a device: weft device add pump-1",
     "list_connectors": "No connectors. They are made in the configuration, as "
     "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
@@ -74,6 +76,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft type save pump pump.yaml",
         "weft type save pump pump.yaml --breaking allow",
     ),
+    "send_command": (
+        "weft command send pump-1 set_speed rpm=900 --wait 10",
+        "weft command send pump-1 restart --ttl 3600",
+    ),
     "set_user_roles": ("weft user roles anna operator viewer",),
     "try_rule": ("weft rule try too-hot.yaml --start 2026-03-01T00:00:00Z",),
     "update_device": ('weft device update pump-1 --label "Cooling pump" --attributes hall=2',),
@@ -102,6 +108,8 @@ HELP: dict[str, str] = {
     "limit": "How many at most.",
     "name": "What people call it.",
     "quotas": "A limit, as devices=500; again for more.",
+    "reason": "Why, for those who read it later.",
+    "request_id": "The same id again is the same command.",
     "rule": "Of this rule only.",
     "scopes": "What it may do, as devices:read; again for more.",
     "severity": "Of this severity only.",

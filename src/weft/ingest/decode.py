@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
+from weft.commands.results import require_result
 from weft.errors import PayloadInvalid
 from weft.ingest.checks import MALFORMED, Describe, did_you_mean, require_storable, struct_of
 from weft.ingest.telemetry import TelemetryDecoder
@@ -57,7 +58,7 @@ class Decoders:
                 return self._event(name, format_name)
             case Operation.COMMAND_RESULT:
                 require_document(format_name, "The result of a command")
-                return _any_object if format_name == JSON else _through_cbor(_require_object)
+                return _result if format_name == JSON else _through_cbor(_checked_result)
             case _:
                 return None
 
@@ -174,3 +175,15 @@ def _require_object(value: Any) -> Decoded:
         raise Describe("field", "free values", ()).refusal(error) from None
     require_storable(decoded)
     return decoded
+
+
+def _result(payload: bytes, received_at: int) -> Decoded:
+    answer = _any_object(payload, received_at)
+    require_result(answer)
+    return answer
+
+
+def _checked_result(value: Any) -> Decoded:
+    answer = _require_object(value)
+    require_result(answer)
+    return answer

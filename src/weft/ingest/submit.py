@@ -110,6 +110,11 @@ class Ingest:
         self._pipeline.add(envelope, None)
         return await self._committed()
 
+    async def put(self, envelope: Envelope) -> int:
+        """Publish a message that Weft itself has made (a command); return its position."""
+        self._pipeline.add(envelope, None)
+        return await self._committed()
+
     async def admit_again(
         self,
         session: GateSession,

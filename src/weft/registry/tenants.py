@@ -31,6 +31,7 @@ class Quotas(Struct, frozen=True, forbid_unknown_fields=True):
     rules: int = 1_000
     retained_messages: int = 100_000
     retained_bytes: int = 64 * 1024 * 1024
+    open_commands: int = 10_000  # without an outcome; they are held in memory, some 1 KB each
 
 
 class Tenant(Struct, frozen=True):

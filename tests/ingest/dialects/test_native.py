@@ -14,7 +14,6 @@ from weft.model.message import Operation
         ("devices/me/properties/reported", Mapped(Operation.REPORTED, "me")),
         ("devices/p/events/leak", Mapped(Operation.EVENT, "p", "leak")),
         ("devices/p/commands/r1/result", Mapped(Operation.COMMAND_RESULT, "p", "r1")),
-        ("devices/p/commands/r1/stop", Mapped(Operation.COMMAND, "p", "r1")),
         ("devices/p/dialects/toy/ask/7", Mapped(Operation.DIALECT, "p", "toy")),
         ("plant/hall/x", Mapped(Operation.PLAIN)),
         ("devicesx", Mapped(Operation.PLAIN)),
@@ -36,6 +35,13 @@ def test_a_mistyped_topic_is_told(topic: str) -> None:
 def test_nobody_writes_desired_properties_by_topic() -> None:
     with pytest.raises(Forbidden, match="Weft alone"):
         map_topic("devices/p/properties/desired")
+
+
+def test_nobody_publishes_a_command_past_the_service() -> None:
+    """It would reach the device unchecked, without a record or an outcome."""
+    with pytest.raises(Forbidden) as refused:
+        map_topic("devices/p/commands/r1/stop")
+    assert "weft command send p stop" in refused.value.remedy
 
 
 def test_me_becomes_the_devices_id() -> None:

@@ -4,7 +4,7 @@
     devices/{id}/properties/reported                up
     devices/{id}/events/{name}                      up
     devices/{id}/commands/{request_id}/result       up
-    devices/{id}/commands/{request_id}/{name}       down
+    devices/{id}/commands/{request_id}/{name}       down, written by Weft alone
     devices/{id}/properties/desired                 down, written by Weft alone
     devices/{id}/dialects/{dialect}/...             both, what only a dialect understands
 
@@ -47,7 +47,12 @@ def map_topic(topic: str) -> Mapped:
         case ["devices", device, "commands", request, "result"] if device and request:
             return Mapped(Operation.COMMAND_RESULT, device, request)
         case ["devices", device, "commands", request, name] if device and request and name:
-            return Mapped(Operation.COMMAND, device, request)
+            # Published past the service it would have no record, no check and no outcome.
+            raise Forbidden(
+                "Commands are published by Weft alone, once they are checked and kept.",
+                remedy=f"Send it with POST /api/v1/devices/{device}/commands, or: "
+                f"weft command send {device} {name}",
+            )
         case ["devices", device, "dialects", dialect, _, *_] if device and dialect:
             return Mapped(Operation.DIALECT, device, dialect)
         case ["devices", device, "properties", "desired"] if device:

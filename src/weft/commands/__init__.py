@@ -1,0 +1,1 @@
+"""Commands: requests to devices, each to its one outcome."""

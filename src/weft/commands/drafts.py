@@ -1,0 +1,136 @@
+"""Drafts: what is asked of a device, checked before anything of it is kept."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from weft.commands.settings import CommandSettings
+from weft.errors import Conflict, Invalid, TooLarge
+from weft.model.command import Command
+from weft.model.device import Device, Lifecycle
+from weft.model.ids import new_id, require_name
+from weft.model.message import Envelope, Operation, PublishProperties, Route
+from weft.model.moments import NS_PER_S
+from weft.model.principal import PrincipalKind
+from weft.ports import Clock, Records
+from weft.registry.checking import require_values
+from weft.registry.device_types import DeviceTypes
+from weft.registry.devices import Devices
+from weft.registry.documents import require_plain
+from weft.registry.tenants import Tenants
+from weft.security.audit import Audit
+
+
+class CommandDependencies(Struct, frozen=True):
+    """What commands are given."""
+
+    records: Records
+    audit: Audit
+    clock: Clock
+    tenants: Tenants
+    devices: Devices
+    types: DeviceTypes
+
+
+class Drafts:
+    """Checks requests and makes commands of them."""
+
+    def __init__(self, given: CommandDependencies, settings: CommandSettings) -> None:
+        self._given = given
+        self._settings = settings
+
+    def make(
+        self,
+        device: Device,
+        name: str,
+        values: dict[str, Any],
+        *,
+        ttl_s: int | None,
+    ) -> Command:
+        """Check a request to a device and return the command that it makes."""
+        if device.lifecycle is not Lifecycle.ACTIVE:
+            raise Conflict(
+                f"Device {device.device_id!r} is {device.lifecycle}; it takes no commands.",
+                remedy="Make it active first.",
+            )
+        if require_name(name, "command name") == "result":
+            raise Invalid(
+                "'result' cannot be a command name: it is where a device answers.",
+                remedy="Choose another name.",
+            )
+        self._require_input(device, name, values)
+        ttl = self._require_ttl(ttl_s)
+        now = self._given.clock.now()
+        return Command(
+            tenant=device.tenant,
+            device_id=device.device_id,
+            device_uid=device.uid,
+            request_id=new_id(),
+            name=name,
+            input=values,
+            sender="",
+            created_at=now,
+            expires_at=now + ttl * NS_PER_S,
+        )
+
+    def _require_input(self, device: Device, name: str, values: dict[str, Any]) -> None:
+        require_plain(values, "input")
+        size = len(msgspec.json.encode(values))
+        if size > self._settings.input_max_bytes:
+            raise TooLarge(
+                f"The input takes {size} bytes; at most {self._settings.input_max_bytes} are sent.",
+                remedy="Send less, or an address from which the device fetches the rest.",
+            )
+        if device.type_name is None:
+            return
+        type_ = self._given.types.get(device.tenant, device.type_name)
+        declared = type_.commands.get(name)
+        if declared is None:
+            known = ", ".join(type_.commands) or "none"
+            raise Invalid(
+                f"Type {type_.name}@{type_.version} declares no command {name!r}.",
+                remedy=f"Declared are: {known}. Declare it in the device type to send it.",
+            )
+        require_values(values, declared, "input", of=f"command {name!r} of type {type_.name}")
+
+    def _require_ttl(self, ttl_s: int | None) -> int:
+        if ttl_s is None:
+            return self._settings.ttl_s
+        if not 1 <= ttl_s <= self._settings.ttl_max_s:
+            raise Invalid(
+                f"A command cannot wait for {ttl_s} s.",
+                remedy=f"Name 1 to {self._settings.ttl_max_s} s (commands.ttl_max_s).",
+            )
+        return ttl_s
+
+
+def message_of(command: Command, now: int) -> Envelope:
+    """Return the message to the device; it expires with the command [MQTT-3.3.2-6]."""
+    route = Route(
+        command.tenant,
+        PrincipalKind.SYSTEM.value,
+        "weft",
+        command.topic,
+        Operation.COMMAND,
+        command.device_id,
+        name=command.request_id,
+    )
+    properties = PublishProperties(
+        message_expiry_s=max(1, (command.expires_at - now) // NS_PER_S),
+        content_type="application/json",
+        response_topic=command.result_topic,
+        correlation_data=command.request_id.encode(),
+    )
+    payload = msgspec.json.encode(command.input)
+    return Envelope(route, now, payload, qos=1, properties=properties)
+
+
+def require_same(before: Command, new: Command) -> Command:
+    """Return the command that has a request id; raise `Conflict` if another was asked for."""
+    if (before.name, before.input) != (new.name, new.input):
+        raise Conflict(
+            f"The request id {new.request_id!r} was used for another command to this device.",
+            remedy="Make a new request id for each new command, or leave it out.",
+        )
+    return before

@@ -1,0 +1,46 @@
+"""Connections: what operators see of a session, and who hears of acknowledged commands."""
+
+from tests.broker.support import ALICE, MAIN, Station
+
+from weft.broker.connections import info_of
+from weft.model.principal import Principal, PrincipalKind
+
+TOPIC = "devices/alice/commands/r-1/restart"
+USER = Principal(MAIN, PrincipalKind.USER, "ulla", "uid-ulla")
+
+
+async def test_a_session_is_shown_with_what_it_holds() -> None:
+    station = Station()
+    session, _link = await station.connect(expiry_s=60)
+    await station.subscribe(session, "a/#", qos=1)
+    info = info_of(session)
+    assert (info.client_id, info.principal, info.connected) == ("c", "device:alice", True)
+    assert (info.subscriptions, info.inflight) == (("a/#",), 0)
+
+
+async def test_a_command_that_a_device_acknowledged_is_told() -> None:
+    """At QoS 1 with PUBACK, at QoS 2 with PUBCOMP; other topics and people are not told of."""
+    station = Station()
+    for number, qos in enumerate((1, 2)):
+        session, link = await station.connect(client_id=f"c{number}")
+        await station.subscribe(session, "devices/alice/#", qos=qos)
+        station.publish(TOPIC, qos=qos)
+        station.publish("devices/alice/other", qos=1)
+        for delivery in link.taken():
+            if delivery.qos == 2:
+                station.broker.received(session, delivery.packet_id)
+                station.broker.completed(session, delivery.packet_id)
+            else:
+                station.broker.acknowledged(session, delivery.packet_id)
+        await station.broker.unsubscribe(session, ["devices/alice/#"])
+    assert station.acknowledged == [(ALICE, TOPIC), (ALICE, TOPIC)]
+
+
+async def test_who_is_no_device_has_carried_out_nothing() -> None:
+    station = Station()
+    session, link = await station.connect(USER)
+    await station.subscribe(session, "devices/#", qos=1)
+    station.publish(TOPIC, qos=1)
+    (delivery,) = link.taken()
+    assert station.broker.acknowledged(session, delivery.packet_id)
+    assert station.acknowledged == []
