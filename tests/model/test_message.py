@@ -39,6 +39,7 @@ def test_an_operation_keeps_its_number_for_ever() -> None:
         "REJECTED": 5,
         "COMMAND": 6,
         "DESIRED": 7,
+        "DIALECT": 8,
     }
 
 
