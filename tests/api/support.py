@@ -208,6 +208,15 @@ class World:
             self.records, self.connectors, self.work_orders, self.audit, self.clock
         )
         self.backups = FakeSnapshots()
+        self._make_path()
+        self.document = make_document(table, "0.1.0")
+        self.services = self._services()
+        self.application = Application(self.services, table, self.settings)
+        self.devices.on_change(self._device_changed)
+        self.devices.in_delete(self.credentials.delete_in)
+
+    def _make_path(self) -> None:
+        """Make what a message goes through; the stations behind it are there."""
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
         projections = [
@@ -225,11 +234,6 @@ class World:
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         self.commands.publish_with(self.ingest.put)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
-        self.document = make_document(table, "0.1.0")
-        self.services = self._services()
-        self.application = Application(self.services, table, self.settings)
-        self.devices.on_change(self._device_changed)
-        self.devices.in_delete(self.credentials.delete_in)
 
     def _services(self) -> Services:
         return Services(
