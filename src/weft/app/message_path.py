@@ -96,11 +96,7 @@ async def open_message_path(
     surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
-    forget_session = stores.journal.forget_session
-    given = BrokerDependencies(
-        records, policy, clock, late.publish_will, forget_session, commands.acknowledged
-    )
-    broker = Broker(given, config.broker)
+    broker = _make_broker(stores, identity, clock, config, (late, commands))
     live = Live(stores.journal, policy, identity.connections, config.api)
     for projection in (twins, commands, inbox, engine, broker):
         await projection.load()
@@ -148,6 +144,25 @@ async def open_message_path(
     )
     _connect(path, identity, clock)
     return path
+
+
+def _make_broker(
+    stores: Stores,
+    identity: Identity,
+    clock: Clock,
+    config: Config,
+    told: tuple[_Late, Commands],
+) -> Broker:
+    late, commands = told
+    given = BrokerDependencies(
+        stores.records,
+        identity.policy,
+        clock,
+        late.publish_will,
+        stores.journal.forget_session,
+        commands.acknowledged,
+    )
+    return Broker(given, config.broker)
 
 
 def _make_commands(stores: Stores, identity: Identity, clock: Clock, config: Config) -> Commands:
