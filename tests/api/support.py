@@ -55,6 +55,7 @@ from weft.security.authentication import Authenticator, Proof
 from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connections
 from weft.security.credentials import Credentials
+from weft.security.enrolment import Enrolments
 from weft.security.keys import Keys
 from weft.security.limits import Limiter, LimitSettings, Rate
 from weft.security.passwords import PasswordHasher
@@ -62,6 +63,7 @@ from weft.security.people import People
 from weft.security.policy import Policy
 from weft.security.preshared_keys import PresharedKeys
 from weft.security.revocation import Revocation
+from weft.security.rotation import Rotation
 from weft.security.secrets import MasterKey, Vault
 from weft.security.sessions import Sessions
 from weft.security.sign_in import SignIn
@@ -179,6 +181,10 @@ class World:
             (self.audit, self.authenticator.attempts),
             self.clock,
         )
+        self.enrolments = Enrolments(self.records, self.audit, self.clock, PEPPER, self.credentials)
+        self.rotation = Rotation(
+            self.records, self.audit, self.clock, self.credentials, self.connections
+        )
         self.twins = Twins(self.records, self.audit)
         self.commands = Commands(
             CommandDependencies(
@@ -214,6 +220,7 @@ class World:
         self.application = Application(self.services, table, self.settings)
         self.devices.on_change(self._device_changed)
         self.devices.in_delete(self.credentials.delete_in)
+        self.devices.in_delete(self.enrolments.delete_in)
 
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
@@ -249,7 +256,10 @@ class World:
             people=self.people,
             limiter=Limiter(self.clock, self.limits),
             connections=self.connections,
+            authority=self.authority,
             credentials=self.credentials,
+            enrolments=self.enrolments,
+            rotation=self.rotation,
             preshared=self.preshared,
             keys=self.keys,
             tenants=self.tenants,
@@ -298,6 +308,7 @@ class World:
         self.revocation.device_changed(device.tenant, device.uid, active=active)
         if change.new is None:
             self.credentials.forget(device)
+            self.enrolments.forget(device)
 
     def person(self, name: str, *roles: Role, tenant: TenantId = MAIN) -> str:
         """Let a person sign in; return the access token."""

@@ -90,7 +90,7 @@ async def test_another_tenants_device_is_not_found(world: World, operation: Oper
         path_of(operation),
         token=world.admin(),
         body=body_of(operation),
-        headers={"if-match": "*"},
+        headers={"if-match": "*", "content-type": operation.accepts[0]},
     )
     assert answer.status == 404, answer
 

@@ -122,7 +122,7 @@ class Application:
             return
         except Exception as error:  # noqa: BLE001  the boundary: rendered, and logged where it is ours
             answer = problem_answer(error, request.request_id)
-            _log_fault(request, error, answer.status)
+            log_fault(request, error, answer.status)
         await send_answer(send, answer, request.head)
         _measure(request, answer.status, time.perf_counter() - started)
 
@@ -234,7 +234,8 @@ def _measure(request: Request, status: int, seconds: float) -> None:
     metrics.SECONDS.observe(seconds)
 
 
-def _log_fault(request: Request, error: Exception, status: int) -> None:
+def log_fault(request: Request, error: Exception, status: int) -> None:
+    """Log an error where it is ours; the peer's are for those who debug."""
     name = request.operation.name if request.operation is not None else "none"
     if isinstance(error, PeerError):
         log.debug("request_refused", operation=name, status=status, code=error.code)

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from weft.rules.runtime import Surroundings
     from weft.security.audit import Audit
     from weft.security.authentication import Authenticator
+    from weft.security.authority import CertificateAuthority
     from weft.security.connections import Connections
     from weft.security.credentials import Credentials
+    from weft.security.enrolment import Enrolments
     from weft.security.keys import Keys
     from weft.security.limits import Limiter
     from weft.security.people import People
     from weft.security.preshared_keys import PresharedKeys
+    from weft.security.rotation import Rotation
     from weft.security.sessions import Sessions
     from weft.security.sign_in import SignIn
     from weft.twins.twins import Twins
@@ -59,7 +62,10 @@ class Services:
     people: People
     limiter: Limiter
     connections: Connections
+    authority: CertificateAuthority
     credentials: Credentials
+    enrolments: Enrolments
+    rotation: Rotation
     preshared: PresharedKeys
     keys: Keys
     tenants: Tenants

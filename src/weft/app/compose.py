@@ -14,6 +14,7 @@ from functools import cache
 from importlib.metadata import version
 
 from weft.api.application import Application
+from weft.api.est import Est
 from weft.api.openapi import encode_document, make_document
 from weft.api.operations.table import TABLE
 from weft.api.server import HttpServer
@@ -181,7 +182,7 @@ class Weft:
         api = self.config.api
         self.services = self._services()
         self.application = Application(self.services, TABLE, api)
-        application = Pages(self.application)
+        application = Pages(Est(self.services, self.application, api))
         close = self._stop_waiting
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))
@@ -213,7 +214,10 @@ class Weft:
             people=identity.people,
             limiter=identity.limiter,
             connections=identity.connections,
+            authority=identity.authority,
             credentials=identity.credentials,
+            enrolments=identity.enrolments,
+            rotation=identity.rotation,
             preshared=identity.preshared,
             keys=identity.keys,
             tenants=identity.tenants,

@@ -51,6 +51,7 @@ class Housekeeping:
         weft = self._weft
         now = weft.clock.now()
         weft.identity.connections.cut_expired()
+        weft.identity.rotation.end_due()
         await weft.identity.audit.checkpoint_if_due()
         await weft.path.broker.sweep(now)
         await weft.path.twins.send_deltas()
@@ -68,6 +69,7 @@ class Housekeeping:
     async def _every_hour(self) -> None:
         await self._weft.application.idempotency.sweep()
         await self._weft.path.commands.forget_old()
+        await self._weft.identity.enrolments.sweep()
         await self.renew_certificates()
 
     async def renew_certificates(self) -> None:

@@ -18,6 +18,7 @@ from weft.security.authentication import Authenticator
 from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connections
 from weft.security.credentials import Credentials
+from weft.security.enrolment import Enrolments
 from weft.security.keys import Keys
 from weft.security.limits import Limiter
 from weft.security.passwords import PasswordHasher
@@ -25,6 +26,7 @@ from weft.security.people import People
 from weft.security.policy import Policy
 from weft.security.preshared_keys import PresharedKeys
 from weft.security.revocation import Revocation
+from weft.security.rotation import Rotation
 from weft.security.secrets import MasterKey, Vault
 from weft.security.sessions import Sessions
 from weft.security.sign_in import SignIn
@@ -43,6 +45,8 @@ class Identity:
     revocation: Revocation
     authority: CertificateAuthority
     credentials: Credentials
+    enrolments: Enrolments
+    rotation: Rotation
     preshared: PresharedKeys
     keys: Keys
     sessions: Sessions
@@ -94,6 +98,8 @@ async def open_identity(
         revocation=revocation,
         authority=authority,
         credentials=credentials,
+        enrolments=Enrolments(records, audit, clock, pepper, credentials),
+        rotation=Rotation(records, audit, clock, credentials, connections),
         preshared=preshared,
         keys=keys,
         sessions=sessions,
@@ -116,6 +122,7 @@ async def open_identity(
 
 async def _load(identity: Identity) -> None:
     await identity.credentials.load()
+    await identity.enrolments.load()
     await identity.keys.load()
     await identity.sessions.load()
     await identity.people.load()
@@ -141,6 +148,7 @@ def _device_changed(identity: Identity, change: DeviceChange) -> None:
     )
     if new is None:
         identity.credentials.forget(change.device)
+        identity.enrolments.forget(change.device)
     elif old is None or old.lifecycle is not new.lifecycle:
         active = new.lifecycle is Lifecycle.ACTIVE
         identity.revocation.device_changed(new.tenant, new.uid, active=active)

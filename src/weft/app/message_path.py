@@ -218,5 +218,6 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
 
     identity.revocation.listen(revoked)
     identity.devices.in_delete(identity.credentials.delete_in)
+    identity.devices.in_delete(identity.enrolments.delete_in)
     identity.devices.after_delete(forget)
     path.rules.on_change(rule_changed)

@@ -50,6 +50,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "claim.create": (_ADMIN, "claims:write"),
     "claim.revoke": (_ADMIN, "claims:write"),
     "claim.again": (_ADMIN, "claims:write"),
+    "device.enrol": (_ADMIN, "devices:write"),
+    "device.renew": (_ADMIN, "devices:write"),
     "type.read": (_READ, "types:read"),
     "type.write": (_ADMIN, "types:write"),
     "type.delete": (_ADMIN, "types:write"),
@@ -117,6 +119,7 @@ _OWN = frozenset(
     {
         "device.read",
         "device.introduce",
+        "device.renew",
         "telemetry.write",
         "twin.read",
         "twin.desire_own",

@@ -5,7 +5,8 @@ peer reads the same words; the reason is for the owner, in the log of attempts. 
 proofs cost one HMAC or one look-up; nothing here touches a disk or an argon2.
 """
 
-from typing import NoReturn, Protocol
+from collections.abc import Callable
+from typing import NoReturn, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -19,6 +20,8 @@ from weft.security.machine_secrets import MachineSecret, parse_secret
 from weft.security.metrics import PROOFS
 from weft.security.preshared_keys import FoundKey
 from weft.security.throttle import Throttle
+
+Found = TypeVar("Found")
 
 NOBODY = TenantId("")
 REFUSED = "The credential is not accepted."
@@ -167,6 +170,31 @@ class Authenticator:
         PROOFS.labels("certificate", "accepted").inc()
         self._passed(proof, peer)
         return proof
+
+    def prove_once(
+        self, token: str, peer: str, find: Callable[[MachineSecret], Found | None], name: str = ""
+    ) -> Found:
+        """Return what `find` knows of a one-time token, which admits to one act and nothing else.
+
+        A wrong one is told, slowed and noted as any other proof. `name` is whose it should be.
+        """
+        secret = parse_secret(token) if len(token) <= PROOF_MAX_BYTES else None
+        try:
+            if secret is None:
+                raise _Refused("the token is no Weft token, or was mistyped")
+            try:
+                self._throttle.check_machine(secret.key_id, address_of(peer))
+            except RateLimited as limited:
+                reason = f"not evaluated after too many failures. {limited.remedy}"
+                raise _Refused(reason) from limited
+            found = find(secret)
+            if found is None:
+                raise _Refused("no live one-time token is this: used, expired, or never made")
+        except _Refused as refused:
+            PROOFS.labels("one-time", "refused").inc()
+            self._failed(secret, peer, name, refused)
+        PROOFS.labels("one-time", "accepted").inc()
+        return found
 
     # --- pre-shared keys: asked for before the handshake, proven by it ---
 

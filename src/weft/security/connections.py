@@ -39,6 +39,7 @@ class Connection:
 
     __slots__ = (
         "_counters",
+        "credential_id",
         "cut",
         "expires_at",
         "number",
@@ -63,6 +64,7 @@ class Connection:
         self.peer = peer
         self.cut = cut
         self.expires_at = expires_at
+        self.credential_id = ""  # which credential has opened it; empty where that is not told
         self.number = 0
         self.since = 0
         self._counters = counters
@@ -137,6 +139,17 @@ class Connections:
     def cut(self, uid: str, reason: str) -> int:
         """Cut all connections of a principal; return how many there were."""
         held = list(self._by_uid.get(uid, {}).values())
+        for connection in held:
+            self._cut(connection, reason)
+        return len(held)
+
+    def cut_credential(self, uid: str, credential_id: str, reason: str) -> int:
+        """Cut what one credential of a principal has opened, or may have; return how many."""
+        held = [
+            connection
+            for connection in self._by_uid.get(uid, {}).values()
+            if connection.credential_id in {credential_id, ""}
+        ]
         for connection in held:
             self._cut(connection, reason)
         return len(held)

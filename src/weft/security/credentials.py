@@ -130,7 +130,12 @@ class Credentials:
         return IssuedSecret(credential, secret.text)
 
     async def issue_certificate(
-        self, actor: Principal, device: Device, *, request_pem: str | None = None, label: str = ""
+        self,
+        actor: Principal,
+        device: Device,
+        *,
+        request_pem: str | bytes | None = None,
+        label: str = "",
     ) -> IssuedIdentity:
         """Issue a certificate for the key of a signing request, or with a new key."""
         issued = self.prepare_certificate(device, request_pem=request_pem, label=label)
@@ -138,7 +143,7 @@ class Credentials:
         return issued
 
     def prepare_certificate(
-        self, device: Device, *, request_pem: str | None = None, label: str = ""
+        self, device: Device, *, request_pem: str | bytes | None = None, label: str = ""
     ) -> IssuedIdentity:
         """Sign a certificate that admits nobody until `add_in` and `learn`."""
         certificate = self._authority.issue(device, request_pem)
@@ -178,7 +183,8 @@ class Credentials:
 
     def add_in(self, writer: Writer, actor: Principal, credential: DeviceCredential) -> None:
         """Keep a prepared credential in the caller's transaction; then `learn` must be called."""
-        live = [c for c in credentials_of(writer, credential) if c.revoked_at is None]
+        held = credentials_of(writer, credential)
+        live = [one for one in held if one.revoked_at is None and self.is_live(one)]
         if len(live) >= PER_DEVICE_MAX:
             raise QuotaExceeded(
                 f"Device {credential.device_id} has {len(live)} credentials.",

@@ -58,7 +58,7 @@ async def test_id_4_the_name_in_a_certificate_proves_nothing(house: House) -> No
         .public_bytes(serialization.Encoding.PEM)
     )
     issued = await house.identity.credentials.issue_certificate(
-        operator(), pump.device, request_pem=request.decode()
+        operator(), pump.device, request_pem=request
     )
     pem = pump.pem.with_name("as-pump-8.pem")
     own = key.private_bytes(

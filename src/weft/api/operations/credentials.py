@@ -14,7 +14,12 @@ from weft.api.snippets import (
 )
 from weft.api.views import Moment, Page, moment
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
-from weft.security.credentials import CredentialKind, DeviceCredential
+from weft.security.credentials import (
+    CredentialKind,
+    DeviceCredential,
+    IssuedIdentity,
+    IssuedSecret,
+)
 
 TEN_YEARS_S = 10 * 366 * 86_400
 
@@ -97,20 +102,31 @@ async def issue_credential(services: Services, call: Call) -> IssuedCredential:
         issued = await services.credentials.issue_secret(
             call.principal, device, life_s=body.life_s, label=body.label
         )
-        return IssuedCredential(
-            view_of(issued.credential),
-            secret_snippets(device.device_id, issued.token, services.endpoints()),
-            token=issued.token,
-        )
+        return secret_answer(services, issued)
     if body.life_s is not None:
         raise Invalid("The life of a certificate is not chosen.", remedy="Leave life_s out.")
     identity = await services.credentials.issue_certificate(
         call.principal, device, request_pem=body.request_pem, label=body.label
     )
+    return certificate_answer(services, identity)
+
+
+def secret_answer(services: Services, issued: IssuedSecret) -> IssuedCredential:
+    """Show a new secret, this once."""
+    device_id = issued.credential.device_id
+    return IssuedCredential(
+        view_of(issued.credential),
+        secret_snippets(device_id, issued.token, services.endpoints()),
+        token=issued.token,
+    )
+
+
+def certificate_answer(services: Services, identity: IssuedIdentity) -> IssuedCredential:
+    """Show a new certificate, and its key if that was made here."""
     certificate = identity.certificate
     return IssuedCredential(
         view_of(identity.credential),
-        certificate_snippets(device.device_id, services.endpoints()),
+        certificate_snippets(identity.credential.device_id, services.endpoints()),
         certificate_pem=certificate.certificate_pem + certificate.chain_pem,
         private_key_pem=certificate.private_key_pem,
         ca_pem=certificate.root_pem,

@@ -418,6 +418,7 @@ class MqttConnection(asyncio.Protocol):
                 counters=lambda: {"received": self.received, "sent": self.sent},
             )
         )
+        self._registered.credential_id = proof.credential_id
         return session
 
     async def _attach(self, proof: Proof, connect: Connect, client_id: str) -> None:
