@@ -118,7 +118,7 @@ async def open_message_path(
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
-    desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock)))
+    desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock, config)))
     twins.on_change(desk.desired_changed)
     twins.publish_delta_with(late.publish_delta)
     commands.publish_with(ingest.put)

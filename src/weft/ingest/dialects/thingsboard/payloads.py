@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from weft.errors import Invalid, PayloadInvalid
-from weft.ingest.decode import require_storable
+from weft.ingest.checks import require_storable
 
 ID_MAX_DIGITS: Final = 10  # of a request id; ThingsBoard's are 32 bits
 NAME_MAX_CHARACTERS: Final = 256  # of a gateway's name for a device
@@ -20,9 +20,7 @@ METHOD_MAX_CHARACTERS: Final = 128
 
 _MALFORMED = (ValueError, RecursionError)  # msgspec's, UnicodeDecodeError, and nesting bombs
 _NULL = b"null"
-_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(
-    dict[str, msgspec.Raw]
-)
+_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ native words, and deliveries back, without knowing what is asked.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import Final
 
 from weft.errors import Invalid
 from weft.ingest.dialects.dialect import Said, Speaker, asked, private_rest, private_topic
@@ -100,7 +100,7 @@ class ThingsBoard:
             case ["v2", *rest]:
                 form = SHORT_JSON if "j" in rest else SHORT
                 return _of_device(topic, _in_full(rest), form, payload)
-        _refuse(topic)
+        raise _unknown(topic)
 
     def native_filter(self, text: str, device_id: str) -> str | None:
         """Return the private topics that a filter in these words means."""
@@ -136,8 +136,8 @@ def _of_device(topic: str, rest: Sequence[str], form: str, payload: bytes) -> Se
         case ["rpc", "response", number]:
             return [asked(NAME, f"result/{require_request_id(number)}", result_of(payload))]
         case ["claim"]:
-            _refuse_claim()
-    _refuse(topic)
+            raise _no_claiming()
+    raise _unknown(topic)
 
 
 def _in_full(rest: Sequence[str]) -> Sequence[str]:
@@ -184,8 +184,8 @@ def _of_gateway(
             result = result_of(bytes(answer.data))
             return [Said(private_topic(child, NAME, f"result/{number}"), result)]
         case ["claim"]:
-            _refuse_claim()
-    _refuse(topic)
+            raise _no_claiming()
+    raise _unknown(topic)
 
 
 def _for_each(
@@ -199,15 +199,15 @@ def _for_each(
     ]
 
 
-def _refuse(topic: str) -> NoReturn:
-    raise Invalid(
+def _unknown(topic: str) -> Invalid:
+    return Invalid(
         f"{topic[:200]!r} is no topic of ThingsBoard's device API that is spoken here.",
         remedy=f"Publish to one of: {_KNOWN}.",
     )
 
 
-def _refuse_claim() -> NoReturn:
-    raise Invalid(
+def _no_claiming() -> Invalid:
+    return Invalid(
         "A device does not offer itself for claiming here.",
         remedy="Its owner claims it, with the serial number and the code that came with it.",
     )
