@@ -71,6 +71,7 @@ from weft.security.throttle import Throttle
 from weft.security.tokens import AccessTokens
 from weft.supervision import FakeClock
 from weft.twins.twins import Twins
+from weft.twins.wishes import Wishes
 
 MAIN = TenantId("main")
 OTHER = TenantId("other")
@@ -185,7 +186,7 @@ class World:
         self.rotation = Rotation(
             self.records, self.audit, self.clock, self.credentials, self.connections
         )
-        self.twins = Twins(self.records, self.audit)
+        self.twins = Twins(self.records, self.audit, self.clock)
         self.commands = Commands(
             CommandDependencies(
                 self.records, self.audit, self.clock, self.tenants, self.devices, self.types
@@ -240,6 +241,7 @@ class World:
         self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         self.commands.publish_with(self.ingest.put)
+        self.twins.check_desired_with(Wishes(self.devices, self.types).require)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
 
     def _services(self) -> Services:
