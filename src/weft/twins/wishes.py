@@ -34,9 +34,7 @@ class Wishes:
                 remedy="Wish for an address from which the device fetches the rest.",
             )
         device = self._devices.find(tenant, device_id)
-        if device is None or device.type_name is None:
-            return
-        type_ = self._types.find(tenant, device.type_name)
+        type_ = self._types.followed_by(device) if device is not None else None
         if type_ is not None:
             of = f"type {type_.name}@{type_.version}"
             require_values(patch, type_.properties, "desired", of=of, patch=True)
