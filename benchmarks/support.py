@@ -81,6 +81,7 @@ def weft_process(
     command = [sys.executable, "-m", "weft", "up", "--data", str(folder)]
     for setting in (
         f"transports.mqtt.listen=127.0.0.1:{mqtt}",
+        "transports.coap.listen=",
         f"api.listen=127.0.0.1:{http}",
         "log.level=warning",
         *settings,

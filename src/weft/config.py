@@ -31,6 +31,7 @@ from weft.security.connections import ConnectionSettings
 from weft.security.limits import LimitSettings
 from weft.security.outbound import OutboundSettings
 from weft.security.throttle import ThrottleSettings
+from weft.transports.coap.settings import CoapSettings
 from weft.transports.mqtt.settings import MqttSettings
 
 ENVIRONMENT_PREFIX = "WEFT_"
@@ -65,6 +66,7 @@ class TransportsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`[transports]`: the ways in for devices."""
 
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    coap: CoapSettings = field(default_factory=CoapSettings)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ FREE_PORTS = (
     "log.level=error",
     "api.listen=127.0.0.1:0",
     "transports.mqtt.listen=127.0.0.1:0",
+    "transports.coap.listen=127.0.0.1:0",
 )
 ADDRESS = "192.0.2.7:40001"
 LAST_NS = 2**62

@@ -112,7 +112,14 @@ async def test_a_second_process_on_a_folder_is_refused_in_words(tmp_path: Path) 
     """It ends with an exit code, says which folder and what to do, and harms nothing."""
     async with served(tmp_path) as weft:
         command = [sys.executable, "-m", "weft", "up", "--data", str(tmp_path)]
-        command += ["--set", "api.listen=127.0.0.1:0", "--set", "transports.mqtt.listen="]
+        command += [
+            "--set",
+            "api.listen=127.0.0.1:0",
+            "--set",
+            "transports.mqtt.listen=",
+            "--set",
+            "transports.coap.listen=",
+        ]
         done = await asyncio.to_thread(
             subprocess.run, command, capture_output=True, text=True, check=False, timeout=60
         )

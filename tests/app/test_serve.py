@@ -22,7 +22,11 @@ PASSWORD = "violet umbrella tangent 88"
 def process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run `weft up` on a folder."""
     command = [sys.executable, "-m", "weft", "up", "--data", str(folder)]
-    for setting in ("api.listen=127.0.0.1:0", "transports.mqtt.listen=127.0.0.1:0"):
+    for setting in (
+        "api.listen=127.0.0.1:0",
+        "transports.mqtt.listen=127.0.0.1:0",
+        "transports.coap.listen=127.0.0.1:0",
+    ):
         command += ["--set", setting]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:

@@ -18,7 +18,11 @@ from weft.model.ids import DeviceId
 from weft.ports import HistoryQuery
 from weft.registry.devices import NewDevice
 
-ANY_PORT = ("api.listen=127.0.0.1:0", "transports.mqtt.listen=127.0.0.1:0")
+ANY_PORT = (
+    "api.listen=127.0.0.1:0",
+    "transports.mqtt.listen=127.0.0.1:0",
+    "transports.coap.listen=127.0.0.1:0",
+)
 START_MS = 1_790_000_000_000
 
 

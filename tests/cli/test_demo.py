@@ -45,6 +45,7 @@ def test_the_first_work_order_is_there_within_a_minute(tmp_path: Path) -> None:
     for setting in (
         f"api.listen=127.0.0.1:{free_port()}",
         f"transports.mqtt.listen=127.0.0.1:{free_port()}",
+        "transports.coap.listen=127.0.0.1:0",
     ):
         command += ["--set", setting]
     output = tmp_path / "output"

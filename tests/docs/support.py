@@ -43,7 +43,7 @@ PAGES = sorted(
         *ROOT.glob("docs/howto/*.md"),
     ]
 )
-DEFAULT_PORTS = (8080, 1883, 8443, 8883, 8090)
+DEFAULT_PORTS = (8080, 1883, 8443, 8883, 8090, 5683, 5684)
 BLOCK_S = 60.0
 TERMINAL_S = 40.0
 
@@ -113,6 +113,7 @@ class Reader:
             "TERM": "dumb",
             "WEFT_API__LISTEN": f"127.0.0.1:{self.ports['8080']}",
             "WEFT_TRANSPORTS__MQTT__LISTEN": f"127.0.0.1:{self.ports['1883']}",
+            "WEFT_TRANSPORTS__COAP__LISTEN": f"127.0.0.1:{self.ports['5683']}",
         }
         self._terminals: dict[str, Terminal] = {}
 

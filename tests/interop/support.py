@@ -28,7 +28,11 @@ from weft.security.keys import NewKey
 
 OPERATOR = Principal(MAIN, PrincipalKind.SYSTEM, "operator", "operator")
 QUIET = ("log.level=error",)
-FREE_PORTS = ("api.listen=127.0.0.1:0", "transports.mqtt.listen=127.0.0.1:0")
+FREE_PORTS = (
+    "api.listen=127.0.0.1:0",
+    "transports.mqtt.listen=127.0.0.1:0",
+    "transports.coap.listen=127.0.0.1:0",
+)
 
 # What a pump says, as its owner would write it.
 PUMP_TYPE: dict[str, Any] = {

@@ -55,6 +55,7 @@ class ServerProcess:
         self._entry = entry
         self._settings = (
             f"transports.mqtt.listen={HOST}:{self.mqtt_port}",
+            "transports.coap.listen=",
             f"api.listen={HOST}:{self.http_port}",
             "log.level=warning",
             *settings,

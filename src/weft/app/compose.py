@@ -22,6 +22,7 @@ from weft.api.services import Services
 from weft.api.snippets import Endpoints
 from weft.app.backup import Backups
 from weft.app.business import Business, open_business
+from weft.app.coap import coap_listeners
 from weft.app.folder import DataFolder, ServerFile
 from weft.app.housekeeping import Housekeeping
 from weft.app.identity import Identity, open_identity
@@ -32,7 +33,7 @@ from weft.errors import StorageError
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
-from weft.ports import Clock
+from weft.ports import Clock, Serving
 from weft.security.actions import ACTIONS
 from weft.supervision import SystemClock, keep_running
 from weft.transports.mqtt.listener import MqttListener
@@ -89,6 +90,7 @@ class Weft:
         self._stack = stack
         self.backups = Backups(self.stores, folder.path, self.identity.audit, self.clock, VERSION)
         self._mqtt = self._mqtt_listeners()
+        self._coap = coap_listeners(config, self.identity, self.path, self.clock)
         self.services: Services
         self.application: Application
         self._http: list[HttpServer] = []
@@ -131,7 +133,8 @@ class Weft:
                 await stack.enter_async_context(business.outbox.running())
                 await stack.enter_async_context(business.poller.running())
                 stack.push_async_callback(self._drain)
-                for listener in self._mqtt:
+                listeners: list[Serving] = [*self._mqtt, *self._coap]
+                for listener in listeners:
                     await stack.enter_async_context(listener.running())
                 await self._serve_http(stack)
                 self._announce()
@@ -259,6 +262,8 @@ class Weft:
             found["https" if server.url.startswith("https") else "http"] = self._named(server.url)
         for listener in self._mqtt:
             found["mqtts" if listener.is_tls else "mqtt"] = self._named(listener.address)
+        for one in self._coap:
+            found["coaps" if one.is_secure else "coap"] = self._named(one.address)
         return Endpoints(**found)
 
     def _named(self, address: str) -> str:
@@ -271,6 +276,9 @@ class Weft:
         """Return each part, and "ok" or a word on what is wrong."""
         failing = self.path.pipeline.failing
         parts = {"journal": "ok" if failing is None else failing.detail}
+        for listener in self._coap:
+            if listener.is_secure:
+                parts["pre-shared keys"] = listener.fault or "ok"
         for view in self.business.connectors.list_connectors(MAIN):
             parts[f"connector {view.name}"] = "ok" if view.healthy else view.last_error
         parts["certificates"] = self.identity.authority.state().warning or "ok"

@@ -150,6 +150,7 @@ def server(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     command = [sys.executable, "-m", "weft", "up", "--data", str(folder)]
     for setting in (
         f"transports.mqtt.listen=127.0.0.1:{port}",
+        "transports.coap.listen=",
         f"api.listen=127.0.0.1:{free_port()}",
         "transports.mqtt.strangers_per_address=10000",  # the whole fleet comes from one address
         "log.level=error",

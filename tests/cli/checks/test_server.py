@@ -15,6 +15,8 @@ from weft.cli.checks.server import (
 )
 from weft.config import load_config
 
+BOTH = ("mqtt", "coap")
+
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     """With the suggestion that starting would give."""
@@ -32,13 +34,31 @@ def test_a_port_is_free_taken_or_ours() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = f"127.0.0.1:{listener.getsockname()[1]}"
         config = load_config(
-            None, {}, [f"api.listen={taken}", "transports.mqtt.listen=127.0.0.1:0"]
+            None,
+            {},
+            [
+                f"api.listen={taken}",
+                "transports.mqtt.listen=127.0.0.1:0",
+                "transports.coap.listen=127.0.0.1:0",
+            ],
         )
         other, ours = check_ports(config, served=False), check_ports(config, served=True)
-        assert [finding.state.value for finding in other] == ["fail", "ok"]
-        assert [finding.state.value for finding in ours] == ["ok", "ok"]
-    broken = load_config(None, {}, ["api.listen=nowhere", "transports.mqtt.listen=192.0.2.1:9"])
-    assert [finding.state.value for finding in check_ports(broken, served=False)] == ["fail"] * 2
+        assert [finding.state.value for finding in other] == ["fail", "ok", "ok"]
+        assert [finding.state.value for finding in ours] == ["ok", "ok", "ok"]
+    wrong = ["api.listen=nowhere", *(f"transports.{one}.listen=192.0.2.1:9" for one in BOTH)]
+    broken = load_config(None, {}, wrong)
+    assert [finding.state.value for finding in check_ports(broken, served=False)] == ["fail"] * 3
+
+
+def test_a_taken_port_of_coap_is_one_of_udp() -> None:
+    """And the remedy asks for who has it there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        taken = f"transports.coap.listen=127.0.0.1:{holder.getsockname()[1]}"
+        config = load_config(None, {}, ["api.listen=", "transports.mqtt.listen=", taken])
+        (found,) = check_ports(config, served=False)
+    assert found.state.value == "fail"
+    assert "ss -lunp" in found.remedy
 
 
 async def test_a_running_server_is_asked(tmp_path: Path) -> None:

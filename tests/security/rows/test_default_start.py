@@ -22,12 +22,16 @@ from weft.wire.mqtt.reasons import Reason
 def test_au_1_a_default_start_listens_on_loopback_alone() -> None:
     """Without a setting nothing is reachable from another machine."""
     config = load_config(None, {})
-    listens = [config.api.listen, config.transports.mqtt.listen]
+    transports = config.transports
+    listens = [config.api.listen, transports.mqtt.listen, transports.coap.listen]
     assert all(ip_address(text.rpartition(":")[0]).is_loopback for text in listens)
-    assert config.api.tls_listen == config.transports.mqtt.listen_tls == ""
+    assert config.api.tls_listen == transports.mqtt.listen_tls == ""
+    assert transports.coap.listen_dtls == ""
 
 
-@pytest.mark.parametrize("setting", ["api.listen", "transports.mqtt.listen"])
+@pytest.mark.parametrize(
+    "setting", ["api.listen", "transports.mqtt.listen", "transports.coap.listen"]
+)
 async def test_au_1_plaintext_beyond_loopback_does_not_start(tmp_path: Path, setting: str) -> None:
     """There is no switch that allows it."""
     config = load_config(None, {}, (*FREE_PORTS, f"{setting}=0.0.0.0:0"))

@@ -8,31 +8,10 @@ import pytest
 from tests.transports.mqtt.support import TELEMETRY, Peer, station, until
 
 from weft.errors import ConfigurationError
-from weft.transports.mqtt.listener import UNSENT_BYTES, MqttListener, split_address
+from weft.transports.mqtt.listener import UNSENT_BYTES, MqttListener
 from weft.transports.mqtt.settings import MqttSettings
 from weft.wire.mqtt.packets import Disconnect, Pingresp, Puback
 from weft.wire.mqtt.reasons import Reason
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("127.0.0.1:1883", "127.0.0.1", 1883),
-        ("[::1]:0", "::1", 0),
-        ("0.0.0.0:8883", "0.0.0.0", 8883),
-    ],
-)
-def test_an_address_is_read(text: str, host: str, port: int) -> None:
-    assert split_address(text) == (host, port)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1883", "localhost:1883", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "::1:-1"]
-)
-def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no address") as caught:
-        split_address(text)
-    assert "127.0.0.1:1883" in caught.value.remedy
 
 
 async def test_without_tls_it_listens_on_loopback_only() -> None:

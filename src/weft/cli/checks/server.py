@@ -27,13 +27,15 @@ def check_configuration(
 
 
 def addresses_of(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield each listener's name and address."""
-    mqtt, api = config.transports.mqtt, config.api
+    """Yield each listener's name and address; those of CoAP are of UDP."""
+    mqtt, coap, api = config.transports.mqtt, config.transports.coap, config.api
     for name, listen in (
         ("HTTP", api.listen),
         ("HTTPS", api.tls_listen),
         ("MQTT", mqtt.listen),
         ("MQTT over TLS", mqtt.listen_tls),
+        ("CoAP", coap.listen),
+        ("CoAP over DTLS", coap.listen_dtls),
     ):
         if listen:
             yield name, listen
@@ -50,15 +52,24 @@ def check_ports(config: Config, *, served: bool) -> Iterator[Finding]:
             continue
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            socket.create_server((host, port), family=family).close()
+            if name.startswith("CoAP"):
+                _bind_datagrams(host, port, family)
+            else:
+                socket.create_server((host, port), family=family).close()
         except OSError as error:
             if error.errno == errno.EADDRINUSE and served:
                 yield ok(what, "in use, as a server runs")
                 continue
-            remedy = f"See who has it: ss -ltnp 'sport = :{port}' - or set another port."
+            kind = "u" if name.startswith("CoAP") else "t"
+            remedy = f"See who has it: ss -l{kind}np 'sport = :{port}' - or set another port."
             yield fail(what, f"{error.strerror or error}.", remedy)
         else:
             yield ok(what, "free")
+
+
+def _bind_datagrams(host: str, port: int, family: socket.AddressFamily) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        trial.bind((host, port))
 
 
 def check_server(folder: Path) -> Iterator[Finding]:

@@ -40,6 +40,7 @@ class Association:
         "_send",
         "address",
         "handshake_bytes",
+        "has_ended",
         "heard_at",
         "offer",
         "peer",
@@ -59,6 +60,7 @@ class Association:
         self.random = hello.random
         self.heard_at = 0.0
         self.handshake_bytes = 0
+        self.has_ended = False
         self.offer: KeyOffer | None = None  # once a name has come
         self.proof: Proof | None = None
         self.registered: Connection | None = None
@@ -155,7 +157,9 @@ class Association:
             return b""
 
     def send(self, message: bytes) -> None:
-        """Encrypt and send one message, as one datagram."""
+        """Encrypt and send one message, as one datagram; nothing once it has ended."""
+        if self.has_ended:
+            return
         connection = self._connection
         connection.send(message)
         self.sent += 1

@@ -6,6 +6,7 @@ succeeded: what others send from a peer's address ends nothing (CO-3). All of it
 and timed; who is too slow, too large or one too many is gone, and the owner reads why.
 """
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Protocol
@@ -82,6 +83,16 @@ class DtlsDoor:
 
     def __len__(self) -> int:
         return len(self._live)
+
+    @property
+    def fault(self) -> str:
+        """Why pre-shared keys are off, if they are."""
+        return self._contexts.fault
+
+    async def renew(self) -> None:
+        """See our renewed certificate, and whom else is trusted now."""
+        if self._contexts.is_stale:
+            await asyncio.to_thread(self._contexts.build)
 
     @property
     def shaking(self) -> int:
@@ -254,6 +265,7 @@ class DtlsDoor:
         """Forget a session; asking twice changes nothing."""
         if self._live.get(association.address) is association:
             del self._live[association.address]
+            association.has_ended = True
             self._inner.ended(association)
 
     def check(self) -> None:

@@ -5,13 +5,13 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
 from ssl import SSLContext
 
 from weft.errors import ConfigurationError
 from weft.observability.log import get_logger
 from weft.security.attempts import Attempt
 from weft.security.authentication import NOBODY
+from weft.transports.addresses import require_loopback, split_address
 from weft.transports.mqtt.connection import MqttConnection, Work
 from weft.transports.mqtt.settings import Given
 from weft.transports.tls import TlsDoor
@@ -26,7 +26,6 @@ TCP_IDLE_S = 120  # then the kernel asks whether the peer is there: v3.1.1 may d
 # What the kernel holds unsent of one connection; more waits in the session, where it is
 # counted, and a slow reader is told from one that reads nothing.
 UNSENT_BYTES = 128 * 1024
-PORT_MAX = 65_535
 
 
 class MqttListener:
@@ -42,11 +41,8 @@ class MqttListener:
         self._empty = asyncio.Event()
         self._tasks: asyncio.TaskGroup
         self.port = 0
-        if tls is None and not ip_address(self._host).is_loopback:
-            raise ConfigurationError(
-                f"[transports.mqtt] listen = {listen!r} would be open without TLS.",
-                remedy="Listen on 127.0.0.1, or use listen_tls for every other address.",
-            )
+        if tls is None:
+            require_loopback(listen, "transports.mqtt", "listen_tls")
 
     @property
     def is_tls(self) -> bool:
@@ -183,18 +179,3 @@ def set_socket_options(listening: socket.socket) -> None:
         option = getattr(socket, name, None)
         if option is not None:  # not on every system
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Read `host:port`, an IPv6 host in brackets; raise `ConfigurationError` otherwise."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        ip_address(host)
-    except ValueError:
-        host = ""
-    if not host or not port.isdecimal() or int(port) > PORT_MAX:
-        raise ConfigurationError(
-            f"{text!r} is no address to listen on.", remedy="Write it as 127.0.0.1:1883."
-        )
-    return host, int(port)

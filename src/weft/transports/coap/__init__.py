@@ -1,0 +1,1 @@
+"""CoAP: the way in for devices that have kilobytes, over UDP and over DTLS."""

@@ -1,0 +1,301 @@
+"""The CoAP listener: one datagram socket, its peers, and an end in order.
+
+In the clear it answers on the loopback interface only, and each request carries a token;
+on every other address DTLS stands before it and has proven the peer.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
+
+from weft.errors import ConfigurationError, Invalid
+from weft.model.ids import DeviceId, TenantId
+from weft.observability.log import get_logger
+from weft.security.authentication import Proof
+from weft.security.connections import Connection
+from weft.transports.addresses import require_loopback, split_address
+from weft.transports.coap import metrics
+from weft.transports.coap.service import CoapService
+from weft.transports.coap.sessions import (
+    TOKEN,
+    CoapSession,
+    TokenSessions,
+    open_session,
+    token_in,
+)
+from weft.transports.coap.settings import Given
+from weft.wire.coap.requests import Request
+from weft.wire.coap.server import ServerEndpoint
+
+log = get_logger(__name__)
+
+TICK_S = 0.05  # repetitions and delayed acknowledgements need no finer time
+CHECK_S = 0.25
+DRAIN_S = 0.2  # for answers of what the last commit kept
+
+
+class SecurePeer(Protocol):
+    """A peer behind DTLS."""
+
+    peer: str
+    proof: Proof | None
+    registered: Connection | None
+    state: object
+    received: int
+    sent: int
+
+    def send(self, message: bytes) -> None:
+        """Encrypt and send."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+    def say_goodbye(self) -> None:
+        """Tell it that the session ends."""
+        ...
+
+
+class Door(Protocol):
+    """DTLS before the listener."""
+
+    @property
+    def fault(self) -> str:
+        """Why pre-shared keys are off, if they are."""
+        ...
+
+    def send_with(self, send: Callable[[bytes, Any], None]) -> None:
+        """Have datagrams sent by `send`."""
+        ...
+
+    def receive(self, datagram: bytes, address: Any) -> None:
+        """Take a datagram."""
+        ...
+
+    def end(self, association: Any) -> None:
+        """Forget a session."""
+        ...
+
+    def check(self) -> None:
+        """Do what is due."""
+        ...
+
+    async def renew(self) -> None:
+        """See certificates that were renewed."""
+        ...
+
+    def close(self) -> None:
+        """End all."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+MakeDoor = Callable[["CoapListener"], Door]
+
+
+class CoapListener(asyncio.DatagramProtocol):
+    """Serves CoAP on one address."""
+
+    def __init__(self, given: Given, listen: str, secure: MakeDoor | None = None) -> None:
+        """`secure` makes DTLS for every address but loopback."""
+        if secure is None:
+            require_loopback(listen, "transports.coap", "listen_dtls")
+        self._given = given
+        self._host, self._port = split_address(listen)
+        self.port = 0
+        self._name = "coap" if secure is None else "coaps"
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._loop: asyncio.AbstractEventLoop
+        self._transport: asyncio.DatagramTransport
+        endpoint = ServerEndpoint(
+            given.settings.limits, secret=os.urandom(32), random=random.SystemRandom().random
+        )
+        identify = self._by_token if secure is None else self._by_association
+        self._service = CoapService(given, endpoint, identify, self._now)
+        self._tokens = TokenSessions(given, self._service.end)
+        self._door = None if secure is None else secure(self)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether DTLS stands before it."""
+        return self._door is not None
+
+    @property
+    def fault(self) -> str:
+        """What of it does not work, if anything."""
+        return "" if self._door is None else self._door.fault
+
+    @property
+    def address(self) -> str:
+        """Where it answers, as host:port."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self.port or self._port}"
+
+    def __len__(self) -> int:
+        return len(self._tokens) if self._door is None else len(self._door)
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    # --- serving ---
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve inside the context; at its end peers are told and sockets closed."""
+        self._loop = asyncio.get_running_loop()
+        await self._listen()
+        async with asyncio.TaskGroup() as tasks:
+            checks = tasks.create_task(self._check_all())
+            try:
+                yield
+            finally:
+                checks.cancel()
+                await asyncio.sleep(0 if self._transport.is_closing() else DRAIN_S)
+                self._close()
+
+    async def _listen(self) -> None:
+        try:
+            self._transport, _ = await self._loop.create_datagram_endpoint(
+                lambda: self, local_addr=(self._host, self._port)
+            )
+        except OSError as error:
+            setting = "listen_dtls" if self.is_secure else "listen"
+            raise ConfigurationError(
+                f"CoAP cannot listen on {self._host}:{self._port}: {error.strerror or error}.",
+                remedy="Stop what uses this address, or choose another one, as with "
+                f"--set transports.coap.{setting}=127.0.0.1:5685.",
+            ) from error
+        bound = cast("socket.socket", self._transport.get_extra_info("socket"))
+        size = self._given.settings.receive_buffer_bytes
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        self.port = bound.getsockname()[1]
+        if self._door is None:
+            self._service.send_with(self._transport.sendto)
+        else:
+            self._door.send_with(self._transport.sendto)
+            self._service.send_with(_send_secure)
+
+    def _close(self) -> None:
+        self._service.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._tokens.close()
+        if self._door is not None:
+            self._door.close()
+        self._transport.close()
+
+    async def _check_all(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            if self._door is None:
+                self._tokens.check(self._now())
+            else:
+                self._door.check()
+                await self._door.renew()
+            self._measure()
+
+    def _measure(self) -> None:
+        endpoint = self._service.endpoint
+        metrics.SESSIONS.labels(self._name).set(len(self))
+        metrics.REFUSED.labels(self._name).set(endpoint.refused)
+        metrics.HELD.labels(self._name, "bytes").set(endpoint.held_bytes)
+        for kind, count in endpoint.counts.items():
+            metrics.HELD.labels(self._name, kind).set(count)
+
+    # --- the socket ---
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Take a datagram; a bug of ours ends it and nothing else."""
+        try:
+            if self._door is None:
+                self._service.receive(data, addr)
+            else:
+                self._door.receive(data, addr)
+        except Exception:  # the datagram is lost; its sender repeats it or does not
+            log.exception("coap_datagram_broke", listener=self._name)
+        self._arm()
+
+    def error_received(self, exc: Exception) -> None:
+        """The kernel could not deliver something: its peer is gone, which is no news."""
+        log.debug("coap_not_delivered", listener=self._name, error=str(exc))
+
+    def _arm(self) -> None:
+        """See to it that `tick` is called in time."""
+        due = self._service.endpoint.next_timeout()
+        if due is None:
+            return
+        at = max(due, self._now() + TICK_S)
+        if self._timer is not None:
+            if at >= self._due - TICK_S:
+                return
+            self._timer.cancel()
+        self._due = at
+        self._timer = self._loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        try:
+            self._service.tick()
+        except Exception:  # as above; what was due is tried again
+            log.exception("coap_tick_broke", listener=self._name)
+        self._arm()
+
+    # --- who it is ---
+
+    def _by_token(self, request: Request) -> CoapSession:
+        address = cast("tuple[str, int]", request.address)
+        peer = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+        return self._tokens.of(token_in(request.query), peer, self._now())
+
+    @staticmethod
+    def _by_association(request: Request) -> CoapSession:
+        if any(part.startswith(TOKEN) for part in request.query):
+            raise Invalid("Who it is, DTLS has proven.", remedy="Leave the token out.")
+        return cast("CoapSession", cast("SecurePeer", request.address).state)
+
+    # --- what DTLS says ---
+
+    def opened(self, association: SecurePeer) -> None:
+        """A peer has proven who it is."""
+
+        def cut(_reason: str) -> None:
+            association.say_goodbye()
+            cast("Door", self._door).end(association)
+
+        proof = cast("Proof", association.proof)
+        session = open_session(self._given, proof, "coaps", association.peer, cut)
+        association.registered = session.connection
+        association.state = session
+
+    def received(self, association: SecurePeer, message: bytes) -> None:
+        """A message came from it."""
+        self._service.receive(message, association, is_proven=True)
+
+    def ended(self, association: SecurePeer) -> None:
+        """Its session is over."""
+        if association.registered is not None:
+            self._given.connections.unregister(association.registered)
+        self._service.forget(association)
+
+    # --- what others say ---
+
+    def twin_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Somebody reported, or desires something else."""
+        if self._service.watches:
+            self._service.twin_changed(tenant, device_id)
+            self._arm()
+
+    def command_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """A command was sent, or has ended."""
+        if self._service.watches:
+            self._service.commands_changed(tenant, device_id)
+            self._arm()
+
+
+def _send_secure(message: bytes, association: SecurePeer) -> None:
+    association.send(message)

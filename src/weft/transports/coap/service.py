@@ -1,0 +1,344 @@
+"""The device API over CoAP: requests in, answers out, each message through the one door.
+
+A message is answered 2.04 when the journal has it, in the acknowledgement itself when that
+is soon. A refused one is in the rejection inbox and its sender is told why. What observers
+are told is decided on again at every notification (CO-6).
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from weft.errors import (
+    Forbidden,
+    NotFound,
+    PayloadInvalid,
+    RateLimited,
+    StorageError,
+    Unavailable,
+    WeftError,
+)
+from weft.ingest.submit import Message
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import PublishProperties
+from weft.model.principal import PrincipalKind
+from weft.observability.log import get_logger
+from weft.security.limits import LimitKind
+from weft.transports.coap import metrics
+from weft.transports.coap.answers import (
+    CHANGED,
+    JSON_FORMAT,
+    LINK_FORMAT,
+    BadOption,
+    UnsupportedFormat,
+    content,
+    fault,
+    problem_of,
+    problem_of_reason,
+)
+from weft.transports.coap.paths import CORE_LINKS, Kind, Place, place_of, require_method
+from weft.transports.coap.sessions import CoapSession
+from weft.transports.coap.settings import Given, OpenCommand
+from weft.transports.coap.watches import Watch, Watches
+from weft.wire.coap.codes import Code, dotted
+from weft.wire.coap.peers import Address
+from weft.wire.coap.requests import Request
+from weft.wire.coap.responses import Response
+from weft.wire.coap.server import ServerEndpoint
+from weft.wire.payload.formats import media_type_of_number
+
+log = get_logger(__name__)
+
+ME = "me"
+NOT_HANDED_OUT = frozenset({"queued", "sent"})  # states of a command that nobody has fetched
+NOTHING_OPEN = Response(Code.CONTENT)
+
+Identify = Callable[[Request], CoapSession]
+Send = Callable[[bytes, Any], None]
+
+
+class CoapService:
+    """One endpoint with the stations behind it; a `Sender` to the pipeline."""
+
+    def __init__(
+        self, given: Given, endpoint: ServerEndpoint, identify: Identify, now: Callable[[], float]
+    ) -> None:
+        self._given = given
+        self._identify = identify
+        self._now = now
+        self._send: Send = lambda _datagram, _address: None
+        self._closed = False
+        self.endpoint = endpoint
+        self.watches = Watches()
+
+    def send_with(self, send: Send) -> None:
+        """Have datagrams sent by `send`."""
+        self._send = send
+
+    # --- in and out ---
+
+    def receive(self, datagram: bytes, address: Address, *, is_proven: bool = False) -> None:
+        """Take a datagram; whatever there is to send leaves at once."""
+        endpoint = self.endpoint
+        request = endpoint.receive_datagram(datagram, address, self._now(), is_proven=is_proven)
+        if request is not None:
+            response = self._answer(request)
+            if response is not None:
+                self._respond(request, response)
+        if self.watches.offering:
+            self._settle()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is to be sent, and let go of registrations that have ended."""
+        endpoint, send = self.endpoint, self._send
+        for address, datagram in endpoint.take_output():
+            send(datagram, address)
+        for observation in endpoint.take_ended():
+            self.watches.remove(observation)
+
+    def tick(self) -> None:
+        """Do what is due."""
+        self.endpoint.tick(self._now())
+        if self.watches.offering:
+            self._settle()
+        self.flush()
+
+    def forget(self, address: Address) -> None:
+        """Let go of a peer that is gone."""
+        self.endpoint.forget(address)
+        self.flush()
+
+    def end(self, session: CoapSession) -> None:
+        """End what a session observes."""
+        for watch in self.watches.of_session(session):
+            self.endpoint.cancel(watch.observation)
+        self.flush()
+
+    def close(self) -> None:
+        """Answer nothing more: the socket is gone."""
+        self._closed = True
+
+    def _respond(self, request: Request, response: Response) -> None:
+        metrics.REQUESTS.labels(dotted(response.code)).inc()
+        self.endpoint.respond(request, response, self._now())
+
+    # --- requests ---
+
+    def _answer(self, request: Request) -> Response | None:
+        """Return the answer, or None where it waits for the commit."""
+        try:
+            return self._act(request)
+        except WeftError as error:
+            return problem_of(error)
+        except Exception:  # a bug of ours is answered, and ends nothing else
+            log.exception("coap_request_broke", path="/".join(request.path))
+            return fault()
+
+    def _act(self, request: Request) -> Response | None:
+        for paths in self._given.foreign:
+            found = paths.read(request.code, request.path)
+            if found is not None:
+                self._publish(request, self._identify_by(request, found.token), found.topic)
+                return None
+        session = self._identify(request)
+        place = place_of(request.path)
+        require_method(place, request.code)
+        if request.code != Code.GET:
+            self._publish(request, session, place.topic)
+            return None
+        self._charge_read(session)
+        if place.kind is Kind.CORE:
+            return Response(Code.CONTENT, CORE_LINKS.encode(), LINK_FORMAT)
+        return self._read(request, session, place)
+
+    def _identify_by(self, request: Request, token: str) -> CoapSession:
+        return self._identify(msgspec.structs.replace(request, query=(f"token={token}",)))
+
+    # --- messages ---
+
+    def _publish(self, request: Request, session: CoapSession, topic: str) -> None:
+        given = self._given
+        if request.if_match or request.if_none_match:
+            raise BadOption("Conditions do not work here.", remedy="Leave If-Match out.")
+        if given.pipeline.full:
+            raise Unavailable("The journal cannot keep up just now.", remedy="Send it again soon.")
+        self._charge(session, len(request.payload))
+        session.received += 1
+        gate, now = given.gate, given.clock.now()
+        message = Message(topic, request.payload)
+        number = request.content_format
+        gate.refresh(session.gate)
+        if number is None or number == JSON_FORMAT:
+            reason = gate.admit(session.gate, message, now)
+        else:
+            try:
+                properties = _properties_of(number)
+            except PayloadInvalid as error:
+                unread = UnsupportedFormat(error.detail, remedy=error.remedy)
+                reason = gate.reject(session.gate, message, now, unread)
+            else:
+                reason = gate.admit(session.gate, message, now, properties)
+        response = CHANGED if reason is None else problem_of_reason(reason)
+        given.pipeline.acknowledge(self, (request, response))
+
+    def _charge(self, session: CoapSession, size: int) -> None:
+        dues = session.dues
+        dues.messages += 1
+        dues.bytes += size
+        if dues.are_large:
+            wait_s = dues.pay(session.gate.principal)
+            if wait_s > 0:
+                dues.messages -= 1
+                dues.bytes -= size
+                raise RateLimited(
+                    f"{session.gate.principal}, or its tenant, sends more than it may.",
+                    retry_after_s=wait_s,
+                    remedy="Send more slowly, or several readings in one message.",
+                )
+
+    def committed(self, tokens: list[tuple[Request, Response]], _first: int) -> None:
+        """What these stand for is on disk: say so."""
+        if self._closed:
+            return
+        for request, response in tokens:
+            self._respond(request, response)
+        self.flush()
+
+    def commit_failed(self, tokens: list[tuple[Request, Response]], error: StorageError) -> None:
+        """Nothing was kept: have it sent again."""
+        if self._closed:
+            return
+        response = problem_of(error)
+        for request, _ in tokens:
+            self._respond(request, response)
+        self.flush()
+
+    # --- reading and observing ---
+
+    def _charge_read(self, session: CoapSession) -> None:
+        principal = session.gate.principal
+        wait_s = self._given.limiter.take(principal.tenant, principal, LimitKind.REQUESTS)
+        if wait_s > 0:
+            raise RateLimited("Too many requests.", retry_after_s=wait_s)
+
+    def _read(self, request: Request, session: CoapSession, place: Place) -> Response:
+        device_id = self._device_of(session, place.device)
+        response = self._content(session, place.kind, device_id, request.accept)
+        watch: Watch | None = None
+        if request.observe == 0 and place.kind is not Kind.REPORTED:
+            observation = self.endpoint.observe(request, self._now())
+            if observation is not None:
+                watch = Watch(observation, session, place.kind, device_id)
+                watch.last = response.payload
+                self.watches.add(watch)
+        if place.kind is Kind.COMMANDS:
+            command = self._next_command(session.gate.principal.tenant, device_id)
+            if command is not None and self._given.commands is not None:
+                tenant = session.gate.principal.tenant
+                self._given.commands.fetched(tenant, device_id, command.request_id)
+        return response
+
+    def _device_of(self, session: CoapSession, written: str) -> DeviceId:
+        principal = session.gate.principal
+        if written != ME:
+            device_id = DeviceId(written)
+        elif principal.kind is PrincipalKind.DEVICE:
+            device_id = DeviceId(principal.id)
+        else:
+            raise Forbidden(
+                f"{principal} is no device, so 'me' names nothing.",
+                remedy="Write the device's id.",
+            )
+        if self._given.devices.find(principal.tenant, device_id) is None:
+            raise NotFound(f"There is no device {device_id!r}.")
+        return device_id
+
+    def _content(
+        self, session: CoapSession, kind: Kind, device_id: DeviceId, accept: int | None
+    ) -> Response:
+        """Return what a resource holds now, decided on now (AZ-4)."""
+        principal = session.gate.principal
+        action = "command.read" if kind is Kind.COMMANDS else "twin.read"
+        decision = self._given.policy.decide(principal, action, f"device:{device_id}")
+        if not decision.allowed:
+            raise Forbidden(f"{principal} may not read {device_id!r}: {decision.reason}")
+        if kind is Kind.COMMANDS:
+            command = self._next_command(principal.tenant, device_id)
+            return NOTHING_OPEN if command is None else content(_shown(command), accept)
+        twin = self._given.twins.get(principal.tenant, device_id)
+        if kind is Kind.REPORTED:
+            return content(twin.reported, accept)
+        return content({"version": twin.desired_version, "properties": twin.delta()}, accept)
+
+    def _next_command(self, tenant: TenantId, device_id: DeviceId) -> OpenCommand | None:
+        commands = self._given.commands
+        if commands is None:
+            return None
+        for command in commands.open_for(tenant, device_id):
+            if command.state in NOT_HANDED_OUT:
+                return command
+        return None
+
+    # --- notifications ---
+
+    def twin_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Tell those who observe a device's desired properties, if these are others now."""
+        for watch in self.watches.of(tenant, device_id, Kind.DESIRED):
+            response = self._notification(watch)
+            if response.payload != watch.last:
+                watch.last = response.payload
+                self._notify(watch, response, confirm=False)
+        self.flush()
+
+    def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Offer the next command to those who observe a device's."""
+        for watch in self.watches.of(tenant, device_id, Kind.COMMANDS):
+            self._offer(watch)
+        self.flush()
+
+    def _notification(self, watch: Watch) -> Response:
+        try:
+            return self._content(watch.session, watch.kind, watch.device_id, watch.accept)
+        except WeftError as error:
+            return problem_of(error)
+
+    def _notify(self, watch: Watch, response: Response, *, confirm: bool) -> None:
+        watch.session.sent += 1
+        self.endpoint.notify(watch.observation, response, self._now(), confirm=confirm)
+
+    def _offer(self, watch: Watch) -> None:
+        """Send the next command, unless one is on its way: each is acknowledged by itself."""
+        if watch.offered or watch.observation.is_ended:
+            return
+        command = self._next_command(*watch.key)
+        response = self._notification(watch)
+        if command is None and response.code == Code.CONTENT:
+            return
+        if command is not None:
+            watch.offered = command.request_id
+            self.watches.offering.add(watch)
+        self._notify(watch, response, confirm=True)
+
+    def _settle(self) -> None:
+        """Note the commands whose notification was acknowledged, and send the next ones."""
+        commands = self._given.commands
+        for watch in list(self.watches.offering):
+            if watch.observation.in_flight and not watch.observation.is_ended:
+                continue
+            self.watches.offering.discard(watch)
+            request_id, watch.offered = watch.offered, ""
+            if not watch.observation.is_ended and commands is not None:
+                commands.fetched(*watch.key, request_id)
+                self._offer(watch)
+
+
+def _shown(command: OpenCommand) -> dict[str, Any]:
+    return {"request_id": command.request_id, "name": command.name, "input": command.input}
+
+
+@lru_cache(maxsize=64)  # a dozen formats there are; what is unknown raises and is not kept
+def _properties_of(number: int) -> PublishProperties:
+    return PublishProperties(content_type=media_type_of_number(number))

@@ -1,0 +1,106 @@
+"""Settings of CoAP, and what its listeners are given."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+from weft.ingest.gate import Gate, KnownDevices
+from weft.ingest.pipeline import Pipeline
+from weft.model.ids import DeviceId, TenantId
+from weft.ports import Clock, Deciding
+from weft.security.authentication import Authenticator
+from weft.security.connections import Connections
+from weft.security.limits import Limiter
+from weft.transports.dtls.settings import DtlsSettings
+from weft.twins.twins import Twins
+from weft.wire.coap.limits import Limits
+
+
+class CoapSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[transports.coap]`: how devices reach us over CoAP."""
+
+    listen: str = "127.0.0.1:5683"  # loopback only; empty turns it off
+    listen_dtls: str = ""  # as "0.0.0.0:5684": the way in from anywhere else
+    dtls: DtlsSettings = field(default_factory=DtlsSettings)
+    limits: Limits = field(default_factory=Limits)
+    token_sessions: int = 10_000  # of who proves itself by a token in each request
+    token_idle_s: float = 300.0  # then its next request is a new connection
+    receive_buffer_bytes: int = 4 * 1024 * 1024  # a fleet wakes at the full hour
+
+
+class OpenCommand(Protocol):
+    """A command that has not ended."""
+
+    @property
+    def request_id(self) -> str:
+        """What the device answers to."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What is asked."""
+        ...
+
+    @property
+    def input(self) -> Any:
+        """With what."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Where it is on its way."""
+        ...
+
+    @property
+    def expires_at(self) -> int:
+        """Until when an answer counts (ns)."""
+        ...
+
+
+class Commanding(Protocol):
+    """Commands, as a transport hands them out whose devices fetch them."""
+
+    def open_for(self, tenant: TenantId, device_id: DeviceId) -> Sequence[OpenCommand]:
+        """Return those that have not ended, oldest first."""
+        ...
+
+    def fetched(self, tenant: TenantId, device_id: DeviceId, request_id: str) -> None:
+        """Take note that the device has one."""
+        ...
+
+    def on_change(self, listener: Callable[[Any], None]) -> None:
+        """Call `listener` with each command that changes."""
+        ...
+
+
+class Foreign(Struct, frozen=True):
+    """A request in the words of another platform: who says so, and the topic that it means."""
+
+    token: str
+    topic: str
+
+
+class ForeignPaths(Protocol):
+    """Paths of another platform's CoAP API that stand for a message."""
+
+    def read(self, code: int, path: tuple[str, ...]) -> Foreign | None:
+        """Return what a request means, or None where the path is not one of these."""
+        ...
+
+
+class Given(Struct, frozen=True):
+    """What every CoAP listener is given."""
+
+    settings: CoapSettings
+    authenticator: Authenticator
+    policy: Deciding
+    gate: Gate
+    pipeline: Pipeline
+    devices: KnownDevices
+    twins: Twins
+    connections: Connections
+    limiter: Limiter
+    clock: Clock
+    commands: Commanding | None = None
+    foreign: tuple[ForeignPaths, ...] = ()
