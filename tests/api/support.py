@@ -42,6 +42,7 @@ from weft.model.telemetry import Reading
 from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices, NewDevice
+from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
 from weft.registry.tenants import Tenants
 from weft.rules.alarms import Alarms
@@ -71,7 +72,6 @@ from weft.security.throttle import Throttle
 from weft.security.tokens import AccessTokens
 from weft.supervision import FakeClock
 from weft.twins.twins import Twins
-from weft.twins.wishes import Wishes
 
 MAIN = TenantId("main")
 OTHER = TenantId("other")
@@ -163,6 +163,8 @@ class World:
         self.tenants = Tenants(self.records, self.audit, self.clock)
         self.types = DeviceTypes(self.records, self.audit, self.clock)
         self.devices = Devices(self.records, self.audit, self.clock)
+        self.presence = Presence(self.records, self.clock)
+        self.presence.watch(self.connections)
         self.credentials = Credentials(
             self.records, self.audit, self.clock, PEPPER, self.authority, self.revocation
         )
@@ -186,7 +188,7 @@ class World:
         self.rotation = Rotation(
             self.records, self.audit, self.clock, self.credentials, self.connections
         )
-        self.twins = Twins(self.records, self.audit, self.clock)
+        self.twins = Twins(self.records, self.audit)
         self.commands = Commands(
             CommandDependencies(
                 self.records, self.audit, self.clock, self.tenants, self.devices, self.types
@@ -241,7 +243,6 @@ class World:
         self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         self.commands.publish_with(self.ingest.put)
-        self.twins.check_desired_with(Wishes(self.devices, self.types).require)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
 
     def _services(self) -> Services:
@@ -267,6 +268,7 @@ class World:
             tenants=self.tenants,
             types=self.types,
             devices=self.devices,
+            presence=self.presence,
             claims=self.claims,
             provisioning=self.provisioning,
             twins=self.twins,

@@ -3,9 +3,10 @@
 from tests.api.support import MAIN, World
 from tests.api.test_live import watching
 
-from weft.api.changes import tell_changes
+from weft.api.changes import tell_changes, tell_presence
 from weft.model.alarm import Alarm, AlarmState, Severity, WorkOrder, WorkOrderState
 from weft.model.ids import AlarmId, DeviceId, RuleId, WorkOrderId
+from weft.security.connections import Connection
 
 ALARM = Alarm(
     AlarmId("a-1"),
@@ -43,3 +44,16 @@ async def test_each_change_is_told_in_the_apis_view(world: World) -> None:
     assert (alarm["data"]["change"], alarm["data"]["record"]["alarm_id"]) == ("active", "a-1")
     assert order["data"]["record"]["title"] == "Look at the pump"
     assert twin["data"]["record"]["reported"] == {"rpm": 1}
+
+
+async def test_a_device_that_comes_and_goes_is_told(world: World) -> None:
+    """With the protocol and the reason why it ended."""
+    tell_presence(world.live, world.presence, world.devices)
+    principal = world.authenticator.by_bearer(await world.device("fan-1"), "127.0.0.1")
+    connection = Connection(principal, "mqtt", "192.0.2.9:5", lambda _reason: None)
+    async with watching(world, world.admin(), "/live?kinds=connection") as reader:
+        world.connections.register(connection)
+        world.connections.unregister(connection, "the keep-alive ran out")
+        came, left = [(await reader.event())["data"] for _ in range(2)]
+    assert (came["change"], came["record"]["protocol"]) == ("connected", "mqtt")
+    assert (left["change"], left["record"]["reason"]) == ("disconnected", "the keep-alive ran out")

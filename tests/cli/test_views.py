@@ -18,6 +18,7 @@ from weft.cli.views import (
     twin_lines,
     type_lines,
     verdict_lines,
+    why_lines,
 )
 
 TWIN: dict[str, Any] = {
@@ -173,3 +174,41 @@ def test_a_document_for_a_program_is_shown_as_it_is() -> None:
     assert json.loads(text(document_lines({"title": "Pumpe für Öl"}, 10))) == {
         "title": "Pumpe für Öl"
     }
+
+
+def test_why_reads_from_what_holds_now_to_what_was() -> None:
+    """Each finding with its remedy; what a peer wrote cannot steer the terminal."""
+    found: dict[str, Any] = {
+        "device_id": "pump-1",
+        "lifecycle": "suspended",
+        "connected": False,
+        "connections": [],
+        "last_seen_at": None,
+        "last_spell": {
+            "began_at": "2026-03-01T12:00:00Z",
+            "ended_at": "2026-03-01T12:05:00Z",
+            "protocol": "mqtt",
+            "peer": "192.0.2.7:5",
+            "gateway": None,
+            "reason": "it left",
+        },
+        "findings": [
+            {
+                "kind": "state", "at": None, "reason": "The device is suspended.",
+                "remedy": "Move it.", "peer": "", "topic": "", "code": "", "position": None,
+            },
+            {
+                "kind": "message", "at": "2026-03-01T12:04:00Z", "reason": "No \x1b[2J key.",
+                "remedy": "", "peer": "", "topic": "devices/pump-1/telemetry",
+                "code": "payload_invalid", "position": 9,
+            },
+        ],
+    }  # fmt: skip
+    text = "\n".join(why_lines(found, 80))
+    assert "suspended, not connected, last message never" in text
+    assert "mqtt from 192.0.2.7:5" in text
+    assert text.index("The device is suspended.") < text.index("Move it.") < text.index("key.")
+    assert "payload_invalid" in text
+    assert "\x1b[2J" not in text
+    well = why_lines({**found, "findings": [], "last_spell": None}, 80)
+    assert well[-1] == "Nothing stands in its way, and nothing did of late."

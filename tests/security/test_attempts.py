@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 from tests.security.support import MAIN, OTHER
 
 from weft.security.attempts import Attempt, Attempts, address_of, clean_claim
@@ -31,8 +32,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         attempts.add(attempt(number, claimed=f"d{number}"))
         attempts.add(attempt(number))
-    assert len(attempts._rings) <= 10
+    assert len(attempts._by_name) <= 10
+    assert len(attempts._by_address) <= 10
     assert len(attempts.of_device(MAIN, "pump-7")) == 16
+
+
+def test_failed_attempts_are_found_by_where_they_came_from() -> None:
+    """Who mistypes a token has no name yet, but an address; who got in is no finding."""
+    attempts = Attempts()
+    attempts.add(attempt(1, "(a token)", ""))
+    attempts.add(structs.replace(attempt(2), accepted=True))
+    assert [a.reason for a in attempts.of_address("", "192.0.2.7")] == ["r1"]
+    assert attempts.of_address(MAIN, "192.0.2.7") == []
+    assert [a.reason for a in attempts.unproven()] == ["r1"]
 
 
 def test_what_a_peer_calls_itself_is_cut_and_escaped() -> None:

@@ -1,4 +1,4 @@
-"""Changes: alarms, commands, twins and work orders as `live` tells them, in the API's views."""
+"""Changes: what `live` tells of records (alarms, commands, presence ...), in the API's views."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,13 +7,15 @@ from weft.api.live import Live
 from weft.api.operations import alarms as alarm_views
 from weft.api.operations import business
 from weft.api.operations import commands as command_views
+from weft.api.operations import connections as connection_views
 from weft.api.operations import twins as twin_views
 from weft.commands.commands import Commands
 from weft.model.alarm import Alarm, WorkOrder
 from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
+from weft.registry.devices import Devices
+from weft.registry.presence import Presence, PresenceChange
 from weft.rules.alarms import Alarms
-from weft.twins.changes import TwinChange
 from weft.twins.twins import Twins
 
 
@@ -48,16 +50,6 @@ def tell_changes(
             lambda: twin_views.view_of(twins.get(tenant, device_id)),
         )
 
-    def properties_changed(change: TwinChange) -> None:
-        if change.changes:
-            live.tell(
-                change.tenant,
-                "property",
-                change.device_id,
-                change.side.value,
-                lambda: twin_views.change_view(change),
-            )
-
     def order_changed(order: WorkOrder) -> None:
         live.tell(
             order.tenant,
@@ -79,5 +71,20 @@ def tell_changes(
     commands.on_change(command_changed)
     alarms.on_change(alarm_changed)
     twins.on_change(twin_changed)
-    twins.on_properties(properties_changed)
     orders.on_change(order_changed)
+
+
+def tell_presence(live: Live, presence: Presence, devices: Devices) -> None:
+    """Send every device's coming and going to `live`; the frame calls this once."""
+
+    def changed(change: PresenceChange) -> None:
+        spell = change.spell
+        live.tell(
+            spell.tenant,
+            "connection",
+            spell.device_id,
+            "connected" if change.connected else "disconnected",
+            lambda: connection_views.spell_view(spell, devices),
+        )
+
+    presence.on_change(changed)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weft.registry.claims import Claims
     from weft.registry.device_types import DeviceTypes
     from weft.registry.devices import Devices
+    from weft.registry.presence import Presence
     from weft.registry.provisioning import Provisioning
     from weft.registry.tenants import Tenants
     from weft.rules.alarms import Alarms
@@ -71,6 +72,7 @@ class Services:
     tenants: Tenants
     types: DeviceTypes
     devices: Devices
+    presence: Presence
     claims: Claims
     provisioning: Provisioning
     twins: Twins

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from weft.api.changes import tell_changes
+from weft.api.changes import tell_changes, tell_presence
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
@@ -48,5 +48,6 @@ async def open_business(
     poller = Poller(stores.records, connectors, work_orders, clock, config.work_orders)
     path.engine.on_actions(lambda _actions: outbox.notify())
     tell_changes(path.live, path.alarms, path.twins, work_orders, path.commands)
+    tell_presence(path.live, identity.presence, identity.devices)
     path.rules.check_actions_with(connectors.require_action)
     return Business(connectors, outbox, poller, work_orders)

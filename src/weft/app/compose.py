@@ -226,6 +226,7 @@ class Weft:
             tenants=identity.tenants,
             types=identity.types,
             devices=identity.devices,
+            presence=identity.presence,
             claims=identity.claims,
             provisioning=identity.provisioning,
             twins=path.twins,

@@ -57,6 +57,7 @@ class Housekeeping:
         await weft.path.twins.send_deltas()
         weft.path.commands.sweep(weft.path.pipeline.settled_until(now))
         await weft.path.commands.publish_waiting()
+        await weft.identity.presence.checkpoint()
         await weft.path.history.checkpoint()
 
     async def _every_minute(self) -> None:

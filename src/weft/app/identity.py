@@ -11,6 +11,7 @@ from weft.ports import Clock, Records
 from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices
+from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
 from weft.registry.tenants import Tenants
 from weft.security.audit import Audit
@@ -58,6 +59,7 @@ class Identity:
     tenants: Tenants
     types: DeviceTypes
     devices: Devices
+    presence: Presence
     claims: Claims
     provisioning: Provisioning
 
@@ -111,6 +113,7 @@ async def open_identity(
         tenants=Tenants(records, audit, clock),
         types=DeviceTypes(records, audit, clock),
         devices=devices,
+        presence=Presence(records, clock),
         claims=claims,
         provisioning=Provisioning(
             records, claims, devices, credentials, (audit, authenticator.attempts), clock
@@ -129,6 +132,9 @@ async def _load(identity: Identity) -> None:
     await identity.tenants.load()
     await identity.types.load()
     await identity.devices.load()
+    await identity.presence.load()
+    identity.presence.watch(identity.connections)
+    identity.devices.after_delete(identity.presence.forget)
     await identity.claims.load()
     for tenant in identity.tenants.list():
         devices = await identity.devices.list(tenant.id, limit=1_000_000)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from weft.cli.cells import is_empty, number_text, text_of
-from weft.cli.layout import GAP, heading, record_lines, table
+from weft.cli.layout import GAP, heading, record_lines, table, wrap
 from weft.cli.trees import lineage_lines
 from weft.observability.log import escape_controls
 
@@ -224,6 +224,31 @@ def _indented(lines: Iterable[str]) -> list[str]:
     return [GAP + line if line else line for line in lines]
 
 
+def why_lines(found: dict[str, Any], width: int) -> list[str]:
+    """Return how a device is connected, then what stands or stood in its way, with remedies."""
+    name = escape_controls(found["device_id"])
+    state = "connected" if found["connected"] else "not connected"
+    seen = "never" if found["last_seen_at"] is None else text_of("at", found["last_seen_at"])
+    lines = [heading(name) + f"{GAP}{found['lifecycle']}, {state}, last message {seen}"]
+    spell = found["last_spell"]
+    if spell is not None:
+        ended = "" if spell["ended_at"] is None else f", until {text_of('at', spell['ended_at'])}"
+        because = f": {spell['reason']}" if spell["reason"] else ""
+        since = f"{text_of('at', spell['began_at'])}{ended}{because}"
+        peer = f"{spell['protocol']} from {spell['peer']}"
+        lines.append(escape_controls(f"{GAP}last connection: {peer}, since {since}"))
+    if not found["findings"]:
+        return [*lines, "", "Nothing stands in its way, and nothing did of late."]
+    for finding in found["findings"]:
+        at = "now" if finding["at"] is None else text_of("at", finding["at"])
+        where = [finding[word] for word in ("peer", "topic", "code") if finding[word]]
+        lines += ["", heading(f"{at}  {finding['kind']}") + GAP + escape_controls(", ".join(where))]
+        for text in (finding["reason"], finding["remedy"]):
+            if text:
+                lines += [GAP + line for line in wrap(escape_controls(text), width - len(GAP))]
+    return lines
+
+
 VIEWS: dict[str, View] = {
     "check_type": difference_lines,
     "compare_type_versions": difference_lines,
@@ -232,6 +257,7 @@ VIEWS: dict[str, View] = {
     "disable_rule": rule_lines,
     "enable_rule": rule_lines,
     "get_asyncapi": document_lines,
+    "get_device_connection": why_lines,
     "get_device_history": history_lines,
     "get_history": history_lines,
     "get_lineage": lineage_lines,

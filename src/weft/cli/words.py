@@ -20,6 +20,8 @@ EMPTY: dict[str, str] = {
     "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
     "list_credentials": "No credentials, so this device cannot connect. Give it one: "
     "weft credential add DEVICE",
+    "list_device_connections": "It has never connected. Why: weft device why DEVICE",
+    "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
     "list_devices": "No devices. Add one: weft device add pump-1",
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "

@@ -26,30 +26,54 @@ class Attempt(Struct, frozen=True):
     claimed: str  # the name it gave, escaped and cut
     accepted: bool
     reason: str
+    remedy: str = ""
+
+
+Rings = OrderedDict[tuple[TenantId, str], deque[Attempt]]
 
 
 class Attempts:
-    """The last attempts by the device's name in its tenant."""
+    """The last attempts by the device's name in its tenant, and by where they came from."""
 
     def __init__(self) -> None:
-        self._rings: OrderedDict[tuple[TenantId, str], deque[Attempt]] = OrderedDict()
+        self._by_name: Rings = OrderedDict()
+        self._by_address: Rings = OrderedDict()
 
     def add(self, attempt: Attempt) -> None:
         """Remember an attempt."""
-        claimed = clean_claim(attempt.claimed)
-        subject = (attempt.tenant, claimed)
-        ring = self._rings.get(subject)
-        if ring is None:
-            if len(self._rings) >= SUBJECTS_MAX:
-                self._rings.popitem(last=False)
-            ring = self._rings[subject] = deque(maxlen=PER_SUBJECT)
-        else:
-            self._rings.move_to_end(subject)
-        ring.append(structs.replace(attempt, claimed=claimed))
+        attempt = structs.replace(attempt, claimed=clean_claim(attempt.claimed))
+        _remember(self._by_name, (attempt.tenant, attempt.claimed), attempt)
+        if not attempt.accepted:
+            _remember(self._by_address, (attempt.tenant, address_of(attempt.peer)), attempt)
 
     def of_device(self, tenant: TenantId, device_id: str) -> list[Attempt]:
         """Return the last attempts in a device's name with a credential of this tenant."""
-        return list(reversed(self._rings.get((tenant, device_id), ())))
+        return list(reversed(self._by_name.get((tenant, device_id), ())))
+
+    def unproven(self) -> list[Attempt]:
+        """Return the last failed attempts that prove nothing, from whichever address."""
+        found = [
+            attempt
+            for (tenant, _), ring in self._by_address.items()
+            if not tenant
+            for attempt in ring
+        ]
+        return sorted(found, key=lambda one: one.at, reverse=True)[:PER_SUBJECT]
+
+    def of_address(self, tenant: TenantId, address: str) -> list[Attempt]:
+        """Return the last failed attempts from an address; a tenant of "" has proven none."""
+        return list(reversed(self._by_address.get((tenant, address), ())))
+
+
+def _remember(rings: Rings, subject: tuple[TenantId, str], attempt: Attempt) -> None:
+    ring = rings.get(subject)
+    if ring is None:
+        if len(rings) >= SUBJECTS_MAX:
+            rings.popitem(last=False)
+        ring = rings[subject] = deque(maxlen=PER_SUBJECT)
+    else:
+        rings.move_to_end(subject)
+    ring.append(attempt)
 
 
 def clean_claim(text: str) -> str:

@@ -14,11 +14,13 @@ from weft.errors import RateLimited, Unauthenticated
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock
+from weft.security import reasons
 from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.credentials import Credentials, DeviceCredential
 from weft.security.machine_secrets import MachineSecret, parse_secret
 from weft.security.metrics import PROOFS
 from weft.security.preshared_keys import FoundKey
+from weft.security.reasons import Reason
 from weft.security.throttle import Throttle
 
 Found = TypeVar("Found")
@@ -80,8 +82,8 @@ class KeysProving(Protocol):
 class _Refused(Exception):
     """A proof failed; the reason, and whose it seems to be, are for our log alone."""
 
-    def __init__(self, reason: str, tenant: TenantId = NOBODY, device_id: str = "") -> None:
-        super().__init__(reason)
+    def __init__(self, reason: Reason, tenant: TenantId = NOBODY, device_id: str = "") -> None:
+        super().__init__(reason.text)
         self.reason = reason
         self.tenant = tenant
         self.device_id = device_id
@@ -131,11 +133,11 @@ class Authenticator:
         secret = parse_secret(text)
         try:
             if secret is None:
-                raise _Refused("the password is no Weft credential, or was mistyped")
+                raise _Refused(reasons.NO_CREDENTIAL)
             proof = self._machine(secret, peer)
             if name and name not in {proof.principal.id, proof.credential_id}:
                 tenant = proof.principal.tenant
-                raise _Refused("the user name is not that of the credential's owner", tenant)
+                raise _Refused(reasons.WRONG_NAME, tenant)
         except _Refused as refused:
             PROOFS.labels("secret", "refused").inc()
             self._failed(secret, peer, name, refused)
@@ -148,7 +150,7 @@ class Authenticator:
         secret = parse_secret(token)
         try:
             if len(token) > PROOF_MAX_BYTES:
-                raise _Refused("the token is too long")
+                raise _Refused(reasons.TOO_LONG)
             proof = self._machine(secret, peer) if secret is not None else self._person(token)
         except _Refused as refused:
             PROOFS.labels("bearer", "refused").inc()
@@ -162,7 +164,7 @@ class Authenticator:
         found = self._credentials.find_certificate(der)
         try:
             if found is None:
-                raise _Refused("the certificate's key or URI is not that of a live credential")
+                raise self._unknown_certificate(der)
             proof = self._device(found)
         except _Refused as refused:
             PROOFS.labels("certificate", "refused").inc()
@@ -181,15 +183,14 @@ class Authenticator:
         secret = parse_secret(token) if len(token) <= PROOF_MAX_BYTES else None
         try:
             if secret is None:
-                raise _Refused("the token is no Weft token, or was mistyped")
+                raise _Refused(reasons.NO_ONE_TIME_TOKEN)
             try:
                 self._throttle.check_machine(secret.key_id, address_of(peer))
             except RateLimited as limited:
-                reason = f"not evaluated after too many failures. {limited.remedy}"
-                raise _Refused(reason) from limited
+                raise _Refused(reasons.too_many_failures(limited)) from limited
             found = find(secret)
             if found is None:
-                raise _Refused("no live one-time token is this: used, expired, or never made")
+                raise _Refused(reasons.ONE_TIME_TOKEN_OVER)
         except _Refused as refused:
             PROOFS.labels("one-time", "refused").inc()
             self._failed(secret, peer, name, refused)
@@ -205,7 +206,7 @@ class Authenticator:
         try:
             self._throttle.check_machine(identity, address_of(peer))
         except RateLimited as limited:
-            reason = f"not evaluated after too many failures. {limited.remedy}"
+            reason = reasons.too_many_failures(limited).text
         if found.credential is None:
             reason = "no live pre-shared key has this name: revoked, expired, or never made"
         if reason:
@@ -220,9 +221,9 @@ class Authenticator:
         found = self._credentials.find_by_id(offer.identity)
         try:
             if offer.credential is None or found != offer.credential:
-                raise _Refused("the pre-shared key was revoked during the handshake")
+                raise _Refused(reasons.REVOKED_MEANWHILE)
             if not self._credentials.is_live(found):
-                raise _Refused("the key has expired", found.tenant, found.device_id)
+                raise _Refused(reasons.KEY_OVER, found.tenant, found.device_id)
             proof = self._device(found)
         except _Refused as refused:
             PROOFS.labels("psk", "refused").inc()
@@ -243,14 +244,20 @@ class Authenticator:
                 peer=peer,
                 claimed=known.device_id if known else offer.identity,
                 accepted=False,
-                reason=offer.reason or "the pre-shared key is wrong, or the peer went silent",
+                reason=offer.reason or reasons.WRONG_KEY.text,
+                remedy="" if offer.reason else reasons.WRONG_KEY.remedy,
             )
         )
 
+    def _unknown_certificate(self, der: bytes) -> _Refused:
+        known = self._credentials.find_fingerprint(der)
+        if known is None:
+            return _Refused(reasons.UNKNOWN_CERTIFICATE)
+        return _Refused(reasons.CERTIFICATE_OVER, known.tenant, known.device_id)
+
     def _device(self, found: DeviceCredential) -> Proof:
         if not self._credentials.is_admitted(found):
-            reason = "the device is not active: pending, suspended, revoked or deleted"
-            raise _Refused(reason, found.tenant, found.device_id)
+            raise _Refused(reasons.NOT_ACTIVE, found.tenant, found.device_id)
         principal = Principal(found.tenant, PrincipalKind.DEVICE, found.device_id, found.device_uid)
         return Proof(principal, found.credential_id, found.expires_at)
 
@@ -260,7 +267,7 @@ class Authenticator:
         try:
             self._throttle.check_machine(secret.key_id, address_of(peer))
         except RateLimited as limited:
-            reason = f"not evaluated after too many failures. {limited.remedy}"
+            reason = reasons.too_many_failures(limited)
             raise _Refused(reason, tenant, device_id) from limited
         device = self._credentials.find_secret(secret)
         if device is not None:
@@ -269,15 +276,15 @@ class Authenticator:
         if key is not None:
             return key
         if known is not None:
-            raise _Refused("the secret is wrong or has expired", tenant, device_id)
-        raise _Refused("no live credential has this key id: revoked, deleted, or never made")
+            raise _Refused(reasons.WRONG_SECRET, tenant, device_id)
+        raise _Refused(reasons.UNKNOWN_KEY_ID)
 
     def _person(self, token: str) -> Proof:
         # Not throttled: a signature cannot be guessed, and a dashboard left open overnight
         # would lock its own address out with expired tokens.
         proof = self._people.find_access(token)
         if proof is None:
-            raise _Refused("the access token is not valid, or its session has ended")
+            raise _Refused(reasons.SESSION_OVER)
         return proof
 
     def _passed(self, proof: Proof, peer: str) -> None:
@@ -309,7 +316,8 @@ class Authenticator:
                 peer=peer,
                 claimed=claimed,
                 accepted=False,
-                reason=refused.reason,
+                reason=refused.reason.text,
+                remedy=refused.reason.remedy,
             )
         )
         raise Unauthenticated(REFUSED, remedy=REMEDY) from None

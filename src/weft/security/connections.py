@@ -20,6 +20,7 @@ from weft.security.metrics import CUT
 
 log = get_logger(__name__)
 
+LEFT = "it left"
 ENDED_MAX = 1_024  # connections that have ended and whose expiry is still noted
 
 
@@ -74,6 +75,9 @@ class Connection:
         return self._counters()
 
 
+Listener = Callable[[Connection, str | None], None]
+
+
 class Connections:
     """The index of principals and their live connections."""
 
@@ -85,6 +89,11 @@ class Connections:
         self._per_tenant: dict[TenantId, int] = {}
         self._quotas: dict[TenantId, int] = {}
         self._expiring: list[tuple[int, int, str]] = []  # heap of (moment, number, uid)
+        self._listeners: list[Listener] = []
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener(connection, reason)` when one has begun (None) or ended (why)."""
+        self._listeners.append(listener)
 
     def set_quota(self, tenant: TenantId, connections: int) -> None:
         """Hold a tenant to a number of its own, where that is below the settings'."""
@@ -113,6 +122,8 @@ class Connections:
             heapq.heappush(
                 self._expiring, (connection.expires_at, connection.number, principal.uid)
             )
+        for listener in self._listeners:
+            listener(connection, None)
         return connection
 
     def _forget_ended(self) -> None:
@@ -122,7 +133,7 @@ class Connections:
         ]
         heapq.heapify(self._expiring)
 
-    def unregister(self, connection: Connection) -> None:
+    def unregister(self, connection: Connection, reason: str = LEFT) -> None:
         """Forget a connection that has ended; asking twice changes nothing."""
         principal = connection.principal
         held = self._by_uid.get(principal.uid)
@@ -135,6 +146,8 @@ class Connections:
             self._per_tenant[principal.tenant] = left
         else:
             del self._per_tenant[principal.tenant]
+        for listener in self._listeners:
+            listener(connection, reason)
 
     def cut(self, uid: str, reason: str) -> int:
         """Cut all connections of a principal; return how many there were."""
@@ -175,7 +188,7 @@ class Connections:
         return cut
 
     def _cut(self, connection: Connection, reason: str) -> None:
-        self.unregister(connection)
+        self.unregister(connection, reason)
         CUT.inc()
         try:
             connection.cut(reason)

@@ -95,6 +95,13 @@ class Credentials:
             return None
         return found if presented.not_before <= now < presented.not_after else None
 
+    def find_fingerprint(self, der: bytes) -> DeviceCredential | None:
+        """Return the credential that a certificate's key is of, though it may not be accepted."""
+        try:
+            return self._index.get(read_certificate(der).fingerprint)
+        except Invalid:
+            return None
+
     def find_by_id(self, key_id: str) -> DeviceCredential | None:
         """Return the credential of a key id that is not revoked, proven or not, live or not."""
         return self._index.get(key_id)

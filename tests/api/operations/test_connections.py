@@ -2,6 +2,7 @@
 
 from tests.api.support import MAIN, OTHER, World
 
+from weft.model.principal import Principal, PrincipalKind
 from weft.security.connections import Connection
 
 
@@ -49,3 +50,41 @@ async def test_a_failed_first_connection_says_why_to_the_owner(world: World) -> 
     found = await world.call("GET", "/devices/pump-7/attempts", token=world.admin())
     assert [one["accepted"] for one in found.json["items"]].count(True) == 1
     assert (await world.call("GET", "/devices/x/attempts", token=world.admin())).status == 404
+
+
+async def test_when_a_device_was_connected_is_kept(world: World) -> None:
+    """Newest first, with how it ended; a page at a time."""
+    token, _ = await connected(world)
+    (live,) = world.connections.of_tenant(MAIN)
+    world.clock.turn(60)
+    world.connections.unregister(live, "it left")
+    await connected_again(world)
+    path = "/devices/fan-1/connections?limit=1"
+    first = (await world.call("GET", path, token=token)).json
+    assert [(one["ended_at"], one["protocol"]) for one in first["items"]] == [(None, "coaps")]
+    second = (await world.call("GET", f"{path}&cursor={first['next']}", token=token)).json
+    (ended,) = second["items"]
+    assert (ended["protocol"], ended["reason"], ended["gateway"]) == ("mqtt", "it left", None)
+    assert second["next"] is None
+
+
+async def connected_again(world: World) -> None:
+    device = world.devices.get(MAIN, "fan-1")
+    principal = Principal(MAIN, PrincipalKind.DEVICE, "fan-1", device.uid)
+    world.connections.register(Connection(principal, "coaps", "10.0.0.9:6", lambda _reason: None))
+
+
+async def test_a_devices_newest_messages_are_shown_with_what_was_read(world: World) -> None:
+    """Those that were refused too, with the reason."""
+    pump, fan = await world.device("pump-7"), await world.device("fan-1")
+    for token, body in ((pump, {"rpm": 1}), (fan, {"rpm": 2}), (pump, {"rpm": 3})):
+        await world.call("POST", "/devices/me/telemetry", token=token, body=body)
+    await world.call("POST", "/devices/me/telemetry", token=pump, body=[])
+    found = (await world.call("GET", "/devices/pump-7/messages", token=world.admin())).json
+    refused, newest, oldest = found["items"]
+    assert (newest["payload"], newest["operation"]) == ('{"rpm":3}', "telemetry")
+    assert newest["decoded"][0]["values"] == {"rpm": 3}
+    assert oldest["decoded"][0]["values"] == {"rpm": 1}
+    assert refused["refused"]["code"] == "payload_invalid"
+    limited = await world.call("GET", "/devices/pump-7/messages?limit=1", token=world.admin())
+    assert len(limited.json["items"]) == 1

@@ -181,19 +181,6 @@ def test_co_2_a_stranger_is_challenged_and_nothing_is_kept_of_it() -> None:
     assert bench.ask(request_message("t", Code.POST, 3)).code == Code.CHANGED
 
 
-def test_co_2_a_copy_of_what_was_challenged_is_not_served_behind_the_proof() -> None:
-    """The client has asked again with Echo; its first message comes late, and is not done too."""
-    bench = Bench(is_proven=False)
-    first = request_message("t", Code.POST, 1)
-    bench.receive(first)
-    echo = option(bench.sent(), Option.ECHO) or b""
-    bench.ask(request_message("t", Code.POST, 2, (int(Option.ECHO), echo)))
-    assert bench.receive(first) is None
-    assert bench.sent().code == Code.UNAUTHORIZED
-    bench.now += 300.0
-    assert bench.ask(first).code == Code.CHANGED
-
-
 def test_co_2_a_value_from_another_address_proves_nothing() -> None:
     """Who sees only its own challenge cannot speak for a victim."""
     bench = Bench(is_proven=False)

@@ -1,15 +1,29 @@
 """Operations on connections: who is connected now, and cutting one."""
 
+from base64 import b64encode
+from collections import deque
 from collections.abc import Mapping
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from weft.api.inspection import Finding, findings_of
 from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import NotFound
+from weft.model.device import Lifecycle
 from weft.model.ids import TenantId
+from weft.model.message import Envelope
+from weft.model.message import Operation as OperationKind
+from weft.model.moments import to_rfc3339
+from weft.model.telemetry import items_of
+from weft.registry.devices import Devices
+from weft.registry.presence import Spell
 from weft.security.connections import Connection
+
+TAIL_POSITIONS = 5_000  # decoded again in a few milliseconds
+PAYLOAD_SHOWN_BYTES = 4 * 1024
 
 
 class ConnectionView(Struct, frozen=True):
@@ -25,11 +39,54 @@ class ConnectionView(Struct, frozen=True):
 
 
 class DeviceConnection(Struct, frozen=True):
-    """Whether a device is connected, and how."""
+    """Whether a device is connected and how, and what stands or stood in its way."""
 
     device_id: str
-    connected: bool
+    lifecycle: Lifecycle
+    connected: bool  # by itself or through its gateway
     connections: list[ConnectionView]
+    last_seen_at: Moment | None  # when its newest message that was kept came in
+    last_spell: "SpellView | None"  # its newest connection, over or not
+    findings: list[Finding]
+
+
+class SpellView(Struct, frozen=True):
+    """One connection of a device, from its first moment to its last."""
+
+    began_at: Moment
+    ended_at: Moment | None
+    protocol: str
+    peer: str
+    gateway: str | None  # through which; none when it connected by itself
+    reason: str  # why it ended
+
+
+class RefusalView(Struct, frozen=True):
+    """Why a message was refused, and what to do."""
+
+    code: str
+    detail: str
+    remedy: str
+
+
+class MessageView(Struct, frozen=True):
+    """A message of a device as it was received, and what was read from it."""
+
+    position: int
+    received_at: Moment
+    topic: str
+    operation: str
+    payload: str  # as text; in base64 where it is none
+    is_base64: bool
+    decoded: Any  # readings, or the document; none where it was refused
+    dialect: str
+    refused: RefusalView | None
+
+
+class Tail(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many of the newest messages."""
+
+    limit: Annotated[int, Meta(ge=1, le=200, description="How many at most.")] = 20
 
 
 class AttemptView(Struct, frozen=True):
@@ -39,6 +96,7 @@ class AttemptView(Struct, frozen=True):
     peer: str
     accepted: bool
     reason: str
+    remedy: str
 
 
 def view_of(connection: Connection) -> ConnectionView:
@@ -69,10 +127,87 @@ async def list_connections(services: Services, call: Call) -> Page[ConnectionVie
 
 
 async def get_device_connection(services: Services, call: Call) -> DeviceConnection:
-    """Answer whether a device is connected."""
+    """Answer whether a device is connected, and why not."""
+    tenant = call.principal.tenant
+    device = services.devices.get(tenant, call.path["device_id"])
+    spells = await services.presence.list(tenant, device.uid, limit=1)
+    twin = services.twins.get(tenant, device.device_id)
+    return DeviceConnection(
+        device_id=device.device_id,
+        lifecycle=device.lifecycle,
+        connected=services.presence.is_connected(device.uid),
+        connections=[view_of(one) for one in services.connections.of_principal(device.uid)],
+        last_seen_at=moment(twin.last_seen_at),
+        last_spell=spell_view(spells[0].value, services.devices) if spells else None,
+        findings=await findings_of(services, device),
+    )
+
+
+def spell_view(spell: Spell, devices: Devices) -> SpellView:
+    """Show one connection of a device."""
+    gateway = devices.find_uid(spell.through) if spell.through else None
+    return SpellView(
+        began_at=moment(spell.began_at) or "",
+        ended_at=moment(spell.ended_at),
+        protocol=spell.protocol,
+        peer=spell.peer,
+        gateway=gateway.device_id if gateway else spell.through or None,
+        reason=spell.reason,
+    )
+
+
+async def list_device_connections(services: Services, call: Call) -> Page[SpellView]:
+    """Answer with a page of a device's connections, newest first."""
     device = services.devices.get(call.principal.tenant, call.path["device_id"])
-    held = services.connections.of_principal(device.uid)
-    return DeviceConnection(device.device_id, bool(held), [view_of(item) for item in held])
+    found = await services.presence.list(
+        device.tenant, device.uid, after=after_of(call, "spells"), limit=call.query.limit + 1
+    )
+    return page_of(
+        call,
+        "spells",
+        found,
+        lambda one: spell_view(one.value, services.devices),
+        lambda one: str(one.key),
+    )
+
+
+async def list_device_messages(services: Services, call: Call) -> Page[MessageView]:
+    """Answer with a device's newest messages and what was read from each."""
+    device = services.devices.get(call.principal.tenant, call.path["device_id"])
+    head, tail = services.journal.head, services.journal.tail
+    newest: deque[MessageView] = deque(maxlen=call.query.limit)
+    async for batch in services.samples(max(tail - 1, head - TAIL_POSITIONS, 0), head):
+        for number, envelope in enumerate(batch.envelopes):
+            route = envelope.route
+            if route.tenant == device.tenant and route.device_id == device.device_id:
+                newest.append(_message(batch.first + number, envelope, batch.decoded[number]))
+    return Page(list(reversed(newest)))
+
+
+def _message(position: int, envelope: Envelope, decoded: Any) -> MessageView:
+    route = envelope.route
+    shown = envelope.payload[:PAYLOAD_SHOWN_BYTES]
+    try:
+        payload, is_base64 = shown.decode(), False
+    except UnicodeDecodeError:
+        payload, is_base64 = b64encode(shown).decode(), True
+    if route.operation is OperationKind.TELEMETRY and decoded is not None:
+        decoded = [
+            {"at": to_rfc3339(one.at), "values": dict(items_of(one.values))} for one in decoded
+        ]
+    reason = envelope.rejection
+    refused = None if reason is None else RefusalView(reason.code, reason.detail, reason.remedy)
+    return MessageView(
+        position,
+        to_rfc3339(envelope.received_at),
+        route.topic,
+        route.operation.name.lower(),
+        payload,
+        is_base64,
+        decoded,
+        route.dialect,
+        refused,
+    )
 
 
 async def list_attempts(services: Services, call: Call) -> Page[AttemptView]:
@@ -86,7 +221,9 @@ async def list_attempts(services: Services, call: Call) -> Page[AttemptView]:
         # device its sender meant, and a mistyped token is the first thing that goes wrong.
         nobodys = attempts.of_device(TenantId(""), device.device_id)
         found = sorted([*found, *nobodys], key=lambda one: one.at, reverse=True)
-    return Page([AttemptView(moment(a.at) or "", a.peer, a.accepted, a.reason) for a in found])
+    return Page(
+        [AttemptView(moment(a.at) or "", a.peer, a.accepted, a.reason, a.remedy) for a in found]
+    )
 
 
 async def cut_connection(services: Services, call: Call) -> None:
@@ -124,14 +261,56 @@ OPERATIONS: tuple[Operation, ...] = (
         "get_device_connection",
         "GET",
         "/devices/{device_id}/connection",
-        "Show whether a device is connected",
+        "Show whether a device is connected, and why not",
         get_device_connection,
+        description=(
+            "`findings` name what stands in its way now, then what did: its state, failed proofs "
+            "in its name or from its address, refused messages, each with its remedy."
+        ),
         action="connection.read",
         target="device:{device_id}",
         tag="devices",
         result=DeviceConnection,
         errors=(NotFound,),
-        command=Command("connection", "show"),
+        command=Command("device", "why"),
+    ),
+    Operation(
+        "list_device_connections",
+        "GET",
+        "/devices/{device_id}/connections",
+        "List when a device was connected, and how each time ended",
+        list_device_connections,
+        action="connection.read",
+        target="device:{device_id}",
+        tag="devices",
+        query=Paging,
+        result=Page[SpellView],
+        errors=(NotFound,),
+        command=Command(
+            "connection",
+            "history",
+            columns=("began_at", "ended_at", "protocol", "peer", "gateway", "reason"),
+        ),
+    ),
+    Operation(
+        "list_device_messages",
+        "GET",
+        "/devices/{device_id}/messages",
+        "Show a device's newest messages and what was read from each",
+        list_device_messages,
+        action="telemetry.read",
+        target="device:{device_id}",
+        description=(
+            f"Of the newest {TAIL_POSITIONS} messages of all devices; `GET /live` goes on from "
+            "there."
+        ),
+        tag="devices",
+        query=Tail,
+        result=Page[MessageView],
+        errors=(NotFound,),
+        command=Command(
+            "device", "messages", columns=("received_at", "operation", "payload", "decoded")
+        ),
     ),
     Operation(
         "list_attempts",

@@ -47,7 +47,7 @@ from weft.wire.coap.block import Block
 from weft.wire.coap.codes import ACK, CON, NON, RST, Code, is_success
 from weft.wire.coap.decode import decode, is_confirmable
 from weft.wire.coap.downloads import Downloads
-from weft.wire.coap.echo import Challenged, Echo
+from weft.wire.coap.echo import Echo
 from weft.wire.coap.encode import empty_ack, encode, encode_parts, reset
 from weft.wire.coap.exchanges import Exchanges
 from weft.wire.coap.faults import FormatError, RequestError
@@ -91,7 +91,6 @@ class ServerEndpoint:
     """All peers of one socket. See the module for its use."""
 
     __slots__ = (
-        "_challenged",
         "_confirmed",
         "_downloads",
         "_echo",
@@ -123,7 +122,6 @@ class ServerEndpoint:
         self._random = random
         self._protection = protection
         self._echo = Echo(secret, limits.echo_window_s)
-        self._challenged = Challenged()
         self._peers = Peers(limits, random, self._forgotten)
         self._exchanges = Exchanges(limits)
         self._uploads = Uploads(limits)
@@ -211,14 +209,9 @@ class ServerEndpoint:
         try:
             if peer is None or not peer.is_proven:
                 peer = self._admit(message, address, peer, now)
-            elif now - peer.proven_at < self.limits.exchange_lifetime_s and (
-                self._challenged.has(address, digest)
-            ):
-                peer = None  # a copy of what was sent before its address was proven
-            if peer is None:
-                self._challenged.add(address, digest)
-                self._challenge(message, address, len(data), now)
-                return None
+                if peer is None:
+                    self._challenge(message, address, len(data), now)
+                    return None
             exchange = Exchange(peer, message.message_id, digest, now, len(data))
             if message.options and self._protection is not None:
                 message = self._protection.unprotect(message, address, now)
@@ -316,7 +309,7 @@ class ServerEndpoint:
         if kept is not None:
             self.respond(request, kept, now)
             return None
-        if request.code != Code.GET:  # asking again would do it again, or without its body
+        if request.code not in _SAFE:  # asking again would do it again (RFC 7959 2.9.2)
             raise RequestError(
                 Code.REQUEST_ENTITY_INCOMPLETE, "the answer is not kept any more", "RFC 7959 2.9.2"
             )

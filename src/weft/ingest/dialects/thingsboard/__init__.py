@@ -1,1 +1,0 @@
-"""ThingsBoard: devices and gateways that were programmed for it connect unchanged."""

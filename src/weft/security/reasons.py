@@ -1,0 +1,69 @@
+"""Reasons: why a proof was refused, in words for its owner, each with what to do.
+
+The peer reads one sentence for all of them, so that guessing learns nothing; these stand
+in the log of attempts and in what `weft device why` says.
+"""
+
+from typing import NamedTuple
+
+from weft.errors import RateLimited
+
+
+class Reason(NamedTuple):
+    """What was wrong, and the remedy."""
+
+    text: str
+    remedy: str
+
+
+_ISSUE = "Issue another: weft credential add DEVICE."
+
+NO_CREDENTIAL = Reason(
+    "the password is no Weft credential, or was mistyped",
+    "Paste the credential whole, as weft device add printed it, or issue another: "
+    "weft credential add DEVICE.",
+)
+WRONG_NAME = Reason(
+    "the user name is not that of the credential's owner",
+    "Use the device's id as user name, or the token as user name and no password.",
+)
+TOO_LONG = Reason("the token is too long", "Send the token alone, without quotes or a prefix.")
+UNKNOWN_CERTIFICATE = Reason(
+    "the certificate's key or URI is not that of a live credential",
+    "It was revoked, has expired, or was issued by another Weft. Issue another: "
+    "weft credential add DEVICE --kind certificate.",
+)
+CERTIFICATE_OVER = Reason(
+    "the certificate has expired, is not valid yet, or is another device's by its URI",
+    "Check the device's clock; renew the certificate: weft credential add DEVICE --kind "
+    "certificate.",
+)
+REVOKED_MEANWHILE = Reason("the pre-shared key was revoked during the handshake", _ISSUE)
+KEY_OVER = Reason("the key has expired", _ISSUE)
+WRONG_KEY = Reason(
+    "the pre-shared key is wrong, or the peer went silent",
+    "Check the key that belongs to this identity, and that it is read as hexadecimal digits.",
+)
+NOT_ACTIVE = Reason(
+    "the device is not active: pending, suspended, revoked or deleted",
+    "See weft device show DEVICE; make it active: weft device move DEVICE active.",
+)
+NO_ONE_TIME_TOKEN = Reason(
+    "the token is no Weft token, or was mistyped", "Paste the token whole, or make another."
+)
+ONE_TIME_TOKEN_OVER = Reason(
+    "no live one-time token is this: used, expired, or never made", "Make another."
+)
+WRONG_SECRET = Reason("the secret is wrong or has expired", _ISSUE)
+UNKNOWN_KEY_ID = Reason(
+    "no live credential has this key id: revoked, deleted, or never made", _ISSUE
+)
+SESSION_OVER = Reason("the access token is not valid, or its session has ended", "Sign in again.")
+
+
+def too_many_failures(limited: RateLimited) -> Reason:
+    """Return the reason for a proof that was not even looked at, and for how long that holds."""
+    return Reason(
+        f"not evaluated after too many failures. {limited.remedy.removesuffix('.')}",
+        "Mend the credential first, then wait as long as it says.",
+    )
