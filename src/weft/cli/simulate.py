@@ -2,7 +2,8 @@
 
 The devices are made with the rest of the API (and kept); each gets a credential of its own.
 Values follow the type's declared ranges, so the gate accepts them, unless a fault is asked
-for that it must refuse.
+for that it must refuse. They report their properties, follow what is desired of them, answer
+the commands that their type declares and tell its events.
 """
 
 import asyncio
@@ -20,9 +21,10 @@ import uvloop
 from rich.console import Console
 
 from weft.cli.client import Client, Refused, find_client
+from weft.cli.simulation.behaviour import EVENT_EVERY_S
 from weft.cli.simulation.faults import Fault, read_fault
 from weft.cli.simulation.fleet import Fleet
-from weft.model.device import Field
+from weft.cli.simulation.generator import Model
 
 DEFAULT_TYPE = "simulated-machine"
 DEFAULT_TELEMETRY: dict[str, Any] = {
@@ -40,6 +42,14 @@ SHOW_S = 1.0
 @click.option("--prefix", default="", help="Their names begin with this; the type's, if left out.")
 @click.option("--interval", "interval_s", default=1.0, type=click.FloatRange(0.01), help="Seconds.")
 @click.option("--seconds", default=0.0, help="Stop after this; 0 goes on until Ctrl-C.")
+@click.option("--seed", default=0, help="Another one gives other values; the same, the same.")
+@click.option(
+    "--event-every",
+    "event_every_s",
+    default=EVENT_EVERY_S,
+    type=click.FloatRange(0.01),
+    help="Seconds between events of a device, on average.",
+)
 @click.option(
     "--fault",
     "faults",
@@ -53,11 +63,18 @@ def simulate(ctx: click.Context, /, **options: Any) -> None:
     """Drive simulated devices until Ctrl-C."""
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
     faults = [_read_fault(text) for text in options["faults"]]
-    telemetry = _telemetry_of(client, options["type_name"])
+    model = _model_of(client, options["type_name"])
     prefix = options["prefix"] or options["type_name"]
     names = [f"{prefix}-{number}" for number in range(1, options["devices"] + 1)]
     credentials = [_credential_of(client, name, options["type_name"]) for name in names]
-    fleet = Fleet(mqtt_address(client), credentials, telemetry, interval_s=options["interval_s"])
+    fleet = Fleet(
+        mqtt_address(client),
+        credentials,
+        model,
+        interval_s=options["interval_s"],
+        seed=options["seed"],
+        event_every_s=options["event_every_s"],
+    )
     console = Console(stderr=True)
     console.print(f"{len(names)} devices send every {options['interval_s']:g} s; stop with Ctrl-C.")
     uvloop.run(_run(fleet, names, faults, options, console))
@@ -133,7 +150,7 @@ def _read_fault(text: str) -> tuple[Fault, int]:
         raise click.BadParameter(f"{count!r} is no number of devices.") from None
 
 
-def _telemetry_of(client: Client, type_name: str) -> dict[str, Field]:
+def _model_of(client: Client, type_name: str) -> Model:
     path = f"/types/{quote(type_name, safe='')}"
     try:
         found = client.send("GET", path).value
@@ -143,7 +160,7 @@ def _telemetry_of(client: Client, type_name: str) -> dict[str, Field]:
         document = {"title": "Simulated machine", "telemetry": DEFAULT_TELEMETRY}
         client.send("PUT", path, body=msgspec.json.encode(document))
         found = client.send("GET", path).value
-    return msgspec.convert(found["telemetry"], dict[str, Field])
+    return msgspec.convert(found, Model)
 
 
 def _credential_of(client: Client, name: str, type_name: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """A simulated device's connection: a device like any other, with plain words when it fails."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -136,4 +137,33 @@ async def test_a_device_with_nothing_to_say_stays_connected(
             return heard
 
         assert (await eventually(pinged))[0].startswith(b"\xc0\x00")
+        connection.close()
+
+
+async def test_what_is_sent_to_a_device_waits_until_it_looks(tmp_path: Path) -> None:
+    """A wish comes with its version, as any client of MQTT sees it."""
+    async with plant(tmp_path) as (weft, address):
+        connection = await connect_device(*address, await add_machine(weft, "m-1"))
+        assert await connection.subscribe("devices/m-1/properties/desired") == 1
+        await weft.path.twins.desire(MACHINE, DeviceId("m-1"), {"rpm": 900}, version=0)
+        async with asyncio.timeout(60):
+            message = await connection.inbox.get()
+        assert json.loads(message.payload)["properties"] == {"rpm": 900}
+        connection.close()
+
+
+async def test_a_device_that_does_not_look_has_a_bounded_inbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit is not acknowledged: the server keeps it."""
+    monkeypatch.setattr(module, "INBOX_MAX", 1)
+    async with plant(tmp_path) as (weft, address):
+        connection = await connect_device(*address, await add_machine(weft, "m-1"))
+        await connection.subscribe("devices/m-1/properties/desired")
+        for version in (0, 1):
+            await weft.path.twins.desire(
+                MACHINE, DeviceId("m-1"), {"rpm": version}, version=version
+            )
+        assert await connection.publish(TELEMETRY, {"temperature": 21.5}) == Reason.SUCCESS
+        assert connection.inbox.qsize() == 1
         connection.close()

@@ -8,11 +8,20 @@ import msgspec
 
 from weft.errors import Unavailable
 from weft.wire.mqtt.client import ClientConnection
-from weft.wire.mqtt.packets import Connack, Connect, Disconnect, Puback, Publish
+from weft.wire.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Filter,
+    Puback,
+    Publish,
+    Suback,
+)
 from weft.wire.mqtt.reasons import Reason
 
 ANSWER_S = 10.0
 KEEP_ALIVE_S = 60
+INBOX_MAX = 1_000  # messages to a device that it has not looked at yet
 PING_S = KEEP_ALIVE_S / 2  # a device that has nothing to say for so long says so
 
 
@@ -23,9 +32,10 @@ class DeviceConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.connected: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
-        self._machine = ClientConnection()
+        self._machine = ClientConnection(acknowledges=False)
         self._device_id = device_id
         self._token = token
+        self.inbox: asyncio.Queue[Publish] = asyncio.Queue(INBOX_MAX)
         self._waiting: dict[int, asyncio.Future[Reason]] = {}
         self._written_at = loop.time()
         self._transport: asyncio.Transport
@@ -48,15 +58,30 @@ class DeviceConnection(asyncio.Protocol):
                 case Connack():
                     self._on_connack(packet)
                 case Puback():
-                    waiting = self._waiting.pop(packet.packet_id, None)
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(packet.reason)
+                    self._answered(packet.packet_id, packet.reason)
+                case Suback():
+                    self._answered(packet.packet_id, max(packet.reasons))
+                case Publish():
+                    self._on_publish(packet)
                 case Disconnect():
                     self._transport.close()
         if self._machine.has_output:
             self._transport.write(self._machine.take_output())
         if self._machine.error is not None:  # what it says is no MQTT: nothing else can be read
             self._transport.close()
+
+    def _answered(self, packet_id: int, reason: Reason) -> None:
+        waiting = self._waiting.pop(packet_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reason)
+
+    def _on_publish(self, packet: Publish) -> None:
+        """Keep a message to the device; one too many is not acknowledged, so it comes again."""
+        if self.inbox.full():
+            return
+        self.inbox.put_nowait(packet)
+        if packet.qos == 1:
+            self._write(self._machine.puback(packet.packet_id))
 
     def _on_connack(self, packet: Connack) -> None:
         if self.connected.done():
@@ -83,7 +108,16 @@ class DeviceConnection(asyncio.Protocol):
         if not self.is_open:
             raise Unavailable(f"{self._device_id} is not connected.")
         packet = Publish(topic, msgspec.json.encode(document), qos=1)
-        packet_id, data = self._machine.publish(packet)
+        return await self._ask(*self._machine.publish(packet))
+
+    async def subscribe(self, *filters: str) -> Reason:
+        """Ask for messages to the device; return the worst of the answers."""
+        if not self.is_open:
+            raise Unavailable(f"{self._device_id} is not connected.")
+        wanted = [Filter(topic, qos=1, no_local=True) for topic in filters]
+        return await self._ask(*self._machine.subscribe(wanted))
+
+    async def _ask(self, packet_id: int, data: bytes) -> Reason:
         waiting: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
         self._waiting[packet_id] = waiting
         self._write(data)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from weft.cli.simulation.faults import Fault
+from weft.cli.simulation.generator import DECIMALS, range_of, rounded
 from weft.model.device import Field
 
 SPREAD = 0.02  # of the range, per square root of a second
 PULL = 0.05  # back to the usual value, per second
 WEAR_DOUBLES_S = 4.0  # bearing wear doubles in so many seconds
 HEATS_PER_S = 0.02  # of the range
-DEFAULT_RANGE = (0.0, 100.0)
 _WORN = ("vibration", "acceleration", "rms")
 _HEATED = ("temperature", "temp")
 
@@ -25,7 +25,7 @@ class Signal:
     """One number that wanders."""
 
     def __init__(self, key: str, declared: Field, chance: random.Random) -> None:
-        low, high = _range_of(declared)
+        low, high = range_of(declared)
         self.key = key
         self.low, self.high = low, high
         self.usual = low + (high - low) * chance.uniform(0.2, 0.4)
@@ -42,21 +42,9 @@ class Signal:
     def read(self, added: float = 0.0, *, free: bool = False) -> float | int:
         """Return the value as the device would send it; `free` lets it leave its range."""
         value = self.value + added
-        if not free:
-            value = min(max(value, self.low), self.high)
-        return round(value) if self._whole else round(value, 3)
-
-
-def _range_of(declared: Field) -> tuple[float, float]:
-    """Return the range that a field declares; what it leaves open is chosen around the rest."""
-    low, high = DEFAULT_RANGE
-    if declared.minimum is not None:
-        low = declared.minimum
-        high = max(high, low + 1)
-    if declared.maximum is not None:
-        high = declared.maximum
-        low = low if declared.minimum is not None else min(low, high - 1)
-    return low, high
+        if free:
+            return round(value) if self._whole else round(value, DECIMALS)
+        return rounded(value, self.low, self.high, whole=self._whole)
 
 
 class Machine:
