@@ -12,10 +12,11 @@ from weft.ingest.duplicates import DuplicateWindow
 from weft.ingest.gate import TEXT_MAX_CHARACTERS
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
-from weft.model.ids import DeviceId, DeviceUid, TenantId
+from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
 from weft.model.message import Committed, Envelope, Operation, PublishProperties
 from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.model.twin import Properties
+from weft.registry.thing_models import read_type
 
 
 def admitted(door: Door) -> list[str]:
@@ -355,3 +356,43 @@ async def test_cbor_that_was_right_once_is_read_freely_after_the_type_is_gone() 
     door.types.known.clear()
     door.gate._decoders.clear()
     assert door.gate.decode_again(envelope)[0].values == {"rpm": 1}
+
+
+MAPPED = {
+    "telemetry": {"rpm": {"type": "integer"}},
+    "mapping": {"format": "binary", "binary": {"fields": {"rpm": {"byte": 0, "bytes": 2}}}},
+}
+
+
+async def test_a_device_that_states_no_content_type_is_read_as_its_type_says() -> None:
+    """And one that states JSON is read as JSON; recovery knows both by the route alone."""
+    door = Door()
+    door.types.known = [read_type(PUMP_7.tenant, "pump", MAPPED, version=2, at=0)]
+    session = door.gate.open(PUMP_7, "test")
+    assert door.gate.admit(session, Message(TOPIC, b"\x03\x84"), 5) is None
+    properties = stated("application/json")
+    assert door.gate.admit(session, Message(TOPIC, b'{"rpm": 901}'), 5, properties) is None
+    envelopes, decoded = door.pipeline._batch.envelopes, door.pipeline._batch.decoded
+    assert [one.route.format for one in envelopes] == ["binary", ""]
+    assert [one[0].values.rpm for one in decoded] == [900, 901]
+    assert [door.gate.decode_again(one)[0].values.rpm for one in envelopes] == [900, 901]
+
+
+async def test_reports_of_a_device_that_sends_binary_telemetry_are_json() -> None:
+    door = Door()
+    document = MAPPED | {"properties": {"interval": {"type": "integer"}}}
+    door.types.known = [read_type(PUMP_7.tenant, "pump", document, version=2, at=0)]
+    session = door.gate.open(PUMP_7, "test")
+    report = Message("devices/me/properties/reported", b'{"interval": 5}')
+    assert door.gate.admit(session, report, 5) is None
+
+
+async def test_what_a_dialect_says_is_not_in_the_types_own_format() -> None:
+    """A gateway of another platform speaks JSON, whatever the child's type would send itself."""
+    door = toy_door()
+    door.types.known = [read_type(PUMP_7.tenant, "pump", MAPPED, version=2, at=0)]
+    child = replace(CHILD, type_name=TypeName("pump"))
+    door.devices.known[PUMP_7.tenant, "room-1"] = child
+    session = door.gate.open(PUMP_7, "test")
+    assert door.gate.admit(session, Message("toy/telemetry", b'{"Room 1": {"rpm": 3}}'), 5) is None
+    assert admitted(door) == ["TELEMETRY"]

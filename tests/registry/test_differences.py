@@ -166,3 +166,9 @@ def test_a_refusal_has_an_end() -> None:
         require_no_break("pump", many)
     assert "And 480 more." in refused.value.detail
     assert len(refused.value.detail) < 2_000
+
+
+def test_another_mapping_breaks_nothing_and_is_told() -> None:
+    """Mending it has to reach the devices whose messages are refused today."""
+    found = between(PUMP, PUMP | {"mapping": {"telemetry": {"temperature": "t"}}})
+    assert [(one.place, one.breaking) for one in found] == [("mapping", False)]

@@ -13,7 +13,7 @@ from weft.registry.documents import read_document
 from weft.registry.thing_model_writer import thing_model_of
 from weft.registry.thing_models import read_type
 
-SECTIONS = ("title", "telemetry", "properties", "commands", "events")
+SECTIONS = ("title", "telemetry", "properties", "commands", "events", "mapping")
 
 
 def read(document: dict[str, Any]) -> DeviceType:
@@ -95,4 +95,9 @@ def test_every_type_comes_back(sections: tuple[Any, ...]) -> None:
         "commands": commands,
         "events": events,
     }
+    assert_same(read(thing_model_of(read(document))), read(document))
+
+
+def test_a_mapping_is_written_too() -> None:
+    document = {"telemetry": {"t": {"type": "number"}}, "mapping": {"telemetry": {"t": "a.b"}}}
     assert_same(read(thing_model_of(read(document))), read(document))

@@ -128,3 +128,20 @@ def test_a_type_has_a_bounded_number_of_fields() -> None:
     lines = "".join(f"  k{i}: {{type: number}}\n" for i in range(FIELDS_MAX + 1))
     with pytest.raises(Invalid, match=f"{FIELDS_MAX + 1} fields"):
         read("telemetry:\n" + lines)
+
+
+def test_a_mapping_stands_in_both_forms() -> None:
+    """The short form says mapping, a Thing Model weft:mapping; both are checked."""
+    short = {"telemetry": {"t": {"type": "number"}}, "mapping": {"telemetry": {"t": "a.b"}}}
+    model = {
+        "@type": "tm:ThingModel",
+        "properties": {"t": {"type": "number", "weft:role": "telemetry"}},
+        "weft:mapping": {"telemetry": {"t": "a.b"}},
+    }
+    for document in (short, model):
+        mapping = read_type(TenantId("main"), "x", document, version=1, at=0).mapping
+        assert mapping is not None
+        assert mapping.telemetry["t"].path == ("a", "b")
+    model["weft:mapping"] = {"telemetry": {"x": "a"}}
+    with pytest.raises(Invalid, match=r"weft:mapping\.telemetry\.x is not declared"):
+        read_type(TenantId("main"), "x", model, version=1, at=0)

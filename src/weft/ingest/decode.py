@@ -14,6 +14,8 @@ from msgspec import Struct
 from weft.commands.results import require_result
 from weft.errors import PayloadInvalid
 from weft.ingest.checks import MALFORMED, Describe, did_you_mean, require_storable, struct_of
+from weft.ingest.documents import parse
+from weft.ingest.mapped import DocumentMapper, TelemetryMapper
 from weft.ingest.telemetry import TelemetryDecoder
 from weft.model.device import DeviceType, Field
 from weft.model.message import Decoded, Operation
@@ -32,6 +34,17 @@ class Decoders:
     def __init__(self, device_type: DeviceType | None) -> None:
         self._type = device_type
         self._telemetry = TelemetryDecoder(device_type)
+        mapping = device_type.mapping if device_type is not None else None
+        self._mapper = (
+            TelemetryMapper(mapping, device_type)
+            if mapping is not None and device_type is not None and mapping.maps_telemetry
+            else None
+        )
+        self._report_mapper = (
+            DocumentMapper(mapping.properties, device_type.properties, mapping, nullable=True)
+            if mapping is not None and device_type is not None and mapping.properties
+            else None
+        )
         self._properties = (
             None
             if device_type is None
@@ -50,20 +63,24 @@ class Decoders:
                 return self._telemetry_in(format_name)
             case Operation.REPORTED:
                 require_document(format_name, "Reported properties")
-                return (
-                    self._reported if format_name == JSON else _through_cbor(self._checked_report)
-                )
+                if format_name == JSON and self._report_mapper is None:
+                    return self._reported
+                return _through(format_name, self._report_mapper, self._checked_report)
             case Operation.EVENT:
                 require_document(format_name, "An event")
                 return self._event(name, format_name)
             case Operation.COMMAND_RESULT:
                 require_document(format_name, "The result of a command")
-                return _result if format_name == JSON else _through_cbor(_checked_result)
+                if format_name == JSON:
+                    return _any_object
+                return _through(format_name, None, _require_object)
             case _:
                 return None
 
     def _telemetry_in(self, format_name: str) -> Decode:
         telemetry = self._telemetry
+        if self._mapper is not None:
+            return self._mapped_telemetry(self._mapper, format_name)
         match format_name:
             case "json":
                 return telemetry.decode
@@ -84,6 +101,19 @@ class Decoders:
                     "Telemetry", format_name, (JSON, CBOR, SENML_JSON, SENML_CBOR, TEXT)
                 )
 
+    def _mapped_telemetry(self, mapper: TelemetryMapper, format_name: str) -> Decode:
+        telemetry = self._telemetry
+        if format_name == TEXT and not mapper.takes_whole:
+            return telemetry.from_text
+        if format_name in (SENML_JSON, SENML_CBOR):
+            read = senml.decode_json if format_name == SENML_JSON else senml.decode_cbor
+            return lambda payload, at: telemetry.from_moments(
+                mapper.again(telemetry.moments_of(read(payload, at), at))
+            )
+        return lambda payload, at: telemetry.from_moments(
+            mapper.moments(parse(format_name, payload), payload, at)
+        )
+
     def _reported(self, payload: bytes, _received_at: int) -> Decoded:
         patch = _any_object(payload, 0)
         if self._properties is not None:
@@ -99,7 +129,9 @@ class Decoders:
     def _event(self, name: str, format_name: str) -> Decode:
         declared = None if self._type is None else self._type.events
         if declared is None:
-            return _any_object if format_name == JSON else _through_cbor(_require_object)
+            return (
+                _any_object if format_name == JSON else _through(format_name, None, _require_object)
+            )
         if name not in declared:
             raise PayloadInvalid(
                 f"Type {self._type_label()} declares no event {name!r}.",
@@ -116,7 +148,20 @@ class Decoders:
             _convert(check, value, describe)
             return _require_object(value)
 
-        return decode if format_name == JSON else _through_cbor(checked)
+        mapper = self._event_mapper(name)
+        if format_name == JSON and mapper is None:
+            return decode
+        return _through(format_name, mapper, checked)
+
+    def _event_mapper(self, name: str) -> DocumentMapper | None:
+        device_type = self._type
+        if device_type is None or device_type.mapping is None:
+            return None
+        sources = device_type.mapping.events.get(name)
+        if not sources:
+            return None
+        fields = device_type.events[name]
+        return DocumentMapper(sources, fields, device_type.mapping, nullable=False)
 
     def _type_label(self) -> str:
         return f"{self._type.name}@{self._type.version}" if self._type else "free JSON"
@@ -141,8 +186,10 @@ def not_in_format(what: str, format_name: str, known: tuple[str, ...]) -> Payloa
     )
 
 
-def _through_cbor(check: CheckValue) -> Decode:
-    return lambda payload, _received_at: check(cbor.decode(payload))
+def _through(format_name: str, mapper: DocumentMapper | None, check: CheckValue) -> Decode:
+    if mapper is None:
+        return lambda payload, _received_at: check(parse(format_name, payload))
+    return lambda payload, _received_at: check(mapper.values(parse(format_name, payload)))
 
 
 def _convert(check: type[Struct], value: Any, describe: Describe) -> None:

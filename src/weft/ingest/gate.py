@@ -38,7 +38,7 @@ from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
-from weft.wire.payload.formats import JSON, STATED_MAX_CHARACTERS, format_of
+from weft.wire.payload.formats import CBOR, JSON, STATED_MAX_CHARACTERS, format_of
 
 log = get_logger(__name__)
 
@@ -46,6 +46,7 @@ ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fi
 DECODERS_MAX = 10_000
 TEXT_MAX_CHARACTERS = 2_000  # of a reason: it may quote what was sent
 EVERY_BYTES: Decode | None = None
+_DOCUMENTS = frozenset({CBOR})  # a default of telemetry that fits properties and events too
 _DECODED = frozenset(
     {Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT, Operation.COMMAND_RESULT}
 )
@@ -401,7 +402,7 @@ class Gate:
             type_.version if type_ else 0,
             mapped.name,
             principal.uid,
-            _format_of(mapped.operation, content_type),
+            _format_of(mapped.operation, content_type, None if dialect else type_),
             dialect,
         )
         found = Admission(route, self._checked(route, self._decode_for(route)))
@@ -541,12 +542,22 @@ class Gate:
         return decoders
 
 
-def _format_of(operation: Operation, content_type: str | None) -> str:
-    """Return `Route.format`: nothing for JSON, and for what is not decoded anyway."""
-    if not content_type or operation not in _DECODED:
+def _format_of(
+    operation: Operation, content_type: str | None, device_type: DeviceType | None
+) -> str:
+    """Return `Route.format`: nothing for JSON, and for what is not decoded anyway.
+
+    A device that states no content type is read as its type says; a dialect states its own.
+    """
+    if operation not in _DECODED:
         return ""
-    name = format_of(content_type)
-    return "" if name == JSON else name
+    if content_type:
+        name = format_of(content_type)
+        return "" if name == JSON else name
+    mapping = device_type.mapping if device_type is not None else None
+    if mapping is None or not (operation is Operation.TELEMETRY or mapping.format in _DOCUMENTS):
+        return ""
+    return mapping.format
 
 
 def _content_type_of(properties: PublishProperties | None) -> PublishProperties | None:

@@ -20,6 +20,7 @@ from weft.ingest.checks import FREE, MALFORMED, NESTED, Describe, require_storab
 from weft.model.device import DeviceType
 from weft.model.moments import NS_PER_MS, NS_PER_S, from_rfc3339
 from weft.model.telemetry import Reading, Values, items_of
+from weft.registry.units import conversion, from_senml
 from weft.wire.payload import plain
 from weft.wire.payload.senml import Measurement
 
@@ -123,7 +124,13 @@ class TelemetryDecoder:
         return readings
 
     def from_measurements(self, pack: Sequence[Measurement], received_at: int) -> list[Reading]:
-        """The same for a resolved SenML pack: one reading for each moment, in their order."""
+        """The same for a resolved SenML pack."""
+        return self.from_moments(self.moments_of(pack, received_at))
+
+    def moments_of(
+        self, pack: Sequence[Measurement], received_at: int
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Return a pack's values by key, one group for each moment, in their order."""
         moments: list[tuple[int, dict[str, Any]]] = []
         for one in pack:
             at = (
@@ -135,15 +142,31 @@ class TelemetryDecoder:
                 if not moments or moments[-1][0] != at or key in moments[-1][1]:
                     moments.append((at, {}))
                 moments[-1][1][key] = value
-        return self.from_moments(moments)
+        return moments
 
     def _items_of(self, one: Measurement) -> Iterator[tuple[str, Any]]:
         """Yield a record's value under its key, and its sum under the key with `_sum`."""
         key = self._key_of(one)
         if one.value is not None:
-            yield key, one.value
+            yield key, self._in_declared_unit(key, one)
         if one.sum is not None:
             yield f"{key}_sum", one.sum
+
+    def _in_declared_unit(self, key: str, one: Measurement) -> Any:
+        """Return a value in the unit that the type declares for its key."""
+        declared = self._device_type.telemetry.get(key) if self._device_type is not None else None
+        unit = from_senml(one.unit)
+        value = one.value
+        if declared is None or not declared.unit or not unit or unit == declared.unit:
+            return value
+        found = conversion(unit, declared.unit)
+        if found is None or isinstance(value, str | bool) or value is None:
+            raise PayloadInvalid(
+                f"{one.name} comes in {one.unit}, and the type declares {declared.unit}.",
+                remedy=f"Send {key} in {declared.unit}, or declare the unit that is sent.",
+            )
+        scaled = value * found[0] + found[1]
+        return round(scaled) if declared.type == "integer" else scaled
 
     def _key_of(self, one: Measurement) -> str:
         """Return the key that a name stands for: whole, without its base, or its last part."""

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from weft.errors import Conflict
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
+from weft.model.mapping import Mapping
 
 
 class Lifecycle(StrEnum):
@@ -91,3 +92,4 @@ class DeviceType(Struct, frozen=True):
     document: dict[str, Any]  # the Thing Model as its owner wrote it
     created_at: int
     breaking: bool = False  # towards the version before: devices come here by migration only
+    mapping: Mapping | None = None  # for payloads that do not speak our keys

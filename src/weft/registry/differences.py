@@ -43,6 +43,9 @@ def differences(old: DeviceType, new: DeviceType) -> list[Difference]:
         *_between_groups(old.commands, new.commands, "commands", "command"),
         *_between_groups(old.events, new.events, "events", "event"),
     ]
+    if old.mapping != new.mapping:
+        # Mending it must reach the devices whose messages are refused.
+        found.append(Difference("mapping", "Payloads are read by another mapping.", breaking=False))
     if not found and old.document != new.document:
         found = [Difference("document", "Only what describes has changed.", breaking=False)]
     return sorted(found, key=lambda one: not one.breaking)

@@ -3,7 +3,8 @@
 Two forms give the same type. A W3C WoT Thing Model has properties, actions and events;
 of its properties those with `weft:role: telemetry`, or read-only and observable ones, are
 telemetry. The short form says telemetry, properties, commands and events, each with its
-fields. Every error names the place in the document and what to write there.
+fields. How payloads that speak other keys are read stands in `mapping` (`weft:mapping` in a
+Thing Model). Every error names the place in the document and what to write there.
 """
 
 import re
@@ -15,6 +16,7 @@ from weft.errors import Invalid
 from weft.model.device import DeviceType, Field
 from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, require_name
 from weft.registry.fields import fits, read_field, require_known, require_mapping
+from weft.registry.mappings import read_mapping
 from weft.registry.thing_model_writer import is_thing_model
 
 _ABOUT: Final = frozenset(
@@ -24,7 +26,7 @@ _ABOUT: Final = frozenset(
         "security", "securityDefinitions", "profile", "schemaDefinitions", "uriVariables",
     }
 )  # fmt: skip
-_SHORT: Final = frozenset({"telemetry", "properties", "commands", "events"})
+_SHORT: Final = frozenset({"telemetry", "properties", "commands", "events", "mapping"})
 _WOT: Final = frozenset({"properties", "actions", "events"})
 _ACTION: Final = frozenset(
     {
@@ -62,6 +64,8 @@ def read_type(
     if not isinstance(title, str):
         raise Invalid("title is not a text.", remedy="Put it in quotes.")
     read_all = _read_affordances if is_wot else _read_short
+    events = read_all(document, "events")
+    mapping = "weft:mapping" if is_wot else "mapping"
     return DeviceType(
         tenant=tenant,
         name=TypeName(require_name(name, "type name")),
@@ -70,9 +74,10 @@ def read_type(
         telemetry=telemetry,
         properties=properties,
         commands=read_all(document, "actions" if is_wot else "commands"),
-        events=read_all(document, "events"),
+        events=events,
         document=document,
         created_at=at,
+        mapping=read_mapping(document.get(mapping), mapping, telemetry, properties, events),
     )
 
 

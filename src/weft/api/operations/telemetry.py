@@ -81,6 +81,7 @@ _TELEMETRY = (
     "application/senml+json",
     "application/senml+cbor",
     "text/plain",
+    "application/octet-stream",
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -94,7 +95,8 @@ OPERATIONS: tuple[Operation, ...] = (
         target=_TARGET,
         description=(
             "One reading as an object, with its moment as ts and values, or a list, in JSON or "
-            "CBOR; a SenML pack; or one value as plain text, of the type's only key."
+            "CBOR; a SenML pack; one value as plain text, of the type's only key; or bytes, as the "
+            "mapping of the type reads them."
         ),
         tag="ingest",
         body=bytes,

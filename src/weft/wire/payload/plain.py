@@ -25,15 +25,21 @@ def decode(payload: bytes) -> Scalar:
     trimmed = text.strip(" \t\r\n")
     if trimmed in {"true", "false"}:
         return trimmed == "true"
-    found = _NUMBER.fullmatch(trimmed) if len(trimmed) <= _DIGITS_MAX else None
+    number = number_of(trimmed)
+    return text if number is None else number
+
+
+def number_of(text: str) -> float | None:
+    """Return the number that a text is, None where it is none; refuse one beyond a double."""
+    found = _NUMBER.fullmatch(text) if len(text) <= _DIGITS_MAX else None
     if found is None:
-        return text
+        return None
     if found[1] is None and found[2] is None:
-        return int(trimmed)
-    number = float(trimmed)
+        return int(text)
+    number = float(text)
     if number in {float("inf"), float("-inf")}:
         raise PayloadInvalid(
-            f"The number {trimmed[:32]} is beyond what a double holds.",
+            f"The number {text[:32]} is beyond what a double holds.",
             remedy="Send a smaller number.",
         )
     return number
