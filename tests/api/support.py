@@ -39,6 +39,7 @@ from weft.model.message import Committed
 from weft.model.message import Operation as MessageOperation
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
+from weft.registry.arrivals import Arrivals
 from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices, NewDevice
@@ -53,6 +54,7 @@ from weft.rules.runtime import Surroundings
 from weft.security.actions import ACTIONS, Role
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator, Proof
+from weft.security.authorities import Authorities
 from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connections
 from weft.security.credentials import Credentials
@@ -175,19 +177,7 @@ class World:
         self.authenticator = Authenticator(
             self.credentials, self.keys, self.badges, self.throttle, self.clock, self.preshared
         )
-        self.claims = Claims(self.records, self.audit, self.clock, PEPPER)
-        self.provisioning = Provisioning(
-            self.records,
-            self.claims,
-            self.devices,
-            self.credentials,
-            (self.audit, self.authenticator.attempts),
-            self.clock,
-        )
-        self.enrolments = Enrolments(self.records, self.audit, self.clock, PEPPER, self.credentials)
-        self.rotation = Rotation(
-            self.records, self.audit, self.clock, self.credentials, self.connections
-        )
+        self._make_ways_in()
         self.twins = Twins(self.records, self.audit)
         self.commands = Commands(
             CommandDependencies(
@@ -224,6 +214,27 @@ class World:
         self.devices.on_change(self._device_changed)
         self.devices.in_delete(self.credentials.delete_in)
         self.devices.in_delete(self.enrolments.delete_in)
+
+    def _make_ways_in(self) -> None:
+        """Make the ways in which a device gets its identity."""
+        self.claims = Claims(self.records, self.audit, self.clock, PEPPER)
+        self.provisioning = Provisioning(
+            self.records,
+            self.claims,
+            self.devices,
+            self.credentials,
+            (self.audit, self.authenticator.attempts),
+            self.clock,
+        )
+        self.enrolments = Enrolments(self.records, self.audit, self.clock, PEPPER, self.credentials)
+        self.authorities = Authorities(self.records, self.audit, self.clock, self.authority)
+        self.arrivals = Arrivals(
+            self.records, self.audit, self.authorities, self.devices, self.credentials
+        )
+        self.arrivals.join(self.authenticator, self.revocation)
+        self.rotation = Rotation(
+            self.records, self.audit, self.clock, self.credentials, self.connections
+        )
 
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
@@ -262,6 +273,8 @@ class World:
             authority=self.authority,
             credentials=self.credentials,
             enrolments=self.enrolments,
+            authorities=self.authorities,
+            arrivals=self.arrivals,
             rotation=self.rotation,
             preshared=self.preshared,
             keys=self.keys,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
     from weft.ports import Clock, Deciding, Journal, Records
+    from weft.registry.arrivals import Arrivals
     from weft.registry.claims import Claims
     from weft.registry.device_types import DeviceTypes
     from weft.registry.devices import Devices
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from weft.rules.runtime import Surroundings
     from weft.security.audit import Audit
     from weft.security.authentication import Authenticator
+    from weft.security.authorities import Authorities
     from weft.security.authority import CertificateAuthority
     from weft.security.connections import Connections
     from weft.security.credentials import Credentials
@@ -66,6 +68,8 @@ class Services:
     authority: CertificateAuthority
     credentials: Credentials
     enrolments: Enrolments
+    authorities: Authorities
+    arrivals: Arrivals
     rotation: Rotation
     preshared: PresharedKeys
     keys: Keys

@@ -8,6 +8,7 @@ from weft.app.folder import DataFolder
 from weft.config import SecuritySettings
 from weft.model.device import Lifecycle
 from weft.ports import Clock, Records
+from weft.registry.arrivals import Arrivals
 from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices
@@ -16,6 +17,7 @@ from weft.registry.provisioning import Provisioning
 from weft.registry.tenants import Tenants
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
+from weft.security.authorities import Authorities
 from weft.security.authority import CertificateAuthority
 from weft.security.connections import Connections
 from weft.security.credentials import Credentials
@@ -47,6 +49,8 @@ class Identity:
     authority: CertificateAuthority
     credentials: Credentials
     enrolments: Enrolments
+    authorities: Authorities
+    arrivals: Arrivals
     rotation: Rotation
     preshared: PresharedKeys
     keys: Keys
@@ -91,6 +95,7 @@ async def open_identity(
     throttle = Throttle(clock, settings.throttle)
     authenticator = Authenticator(credentials, keys, sessions, throttle, clock, preshared)
     devices = Devices(records, audit, clock)
+    authorities = Authorities(records, audit, clock, authority)
     claims = Claims(records, audit, clock, pepper)
     identity = Identity(
         vault=vault,
@@ -101,6 +106,8 @@ async def open_identity(
         authority=authority,
         credentials=credentials,
         enrolments=Enrolments(records, audit, clock, pepper, credentials),
+        authorities=authorities,
+        arrivals=Arrivals(records, audit, authorities, devices, credentials),
         rotation=Rotation(records, audit, clock, credentials, connections),
         preshared=preshared,
         keys=keys,
@@ -136,6 +143,8 @@ async def _load(identity: Identity) -> None:
     identity.presence.watch(identity.connections)
     identity.devices.after_delete(identity.presence.forget)
     await identity.claims.load()
+    identity.arrivals.join(identity.authenticator, identity.revocation)
+    await identity.authorities.load()
     for tenant in identity.tenants.list():
         devices = await identity.devices.list(tenant.id, limit=1_000_000)
         active = [one for one in devices if one.lifecycle is Lifecycle.ACTIVE]

@@ -9,6 +9,7 @@ GROUPS: dict[str, str] = {
     "audit": "Who did what, and whether the record is whole.",
     "claim": "Claims: what batches of devices ask for their identities with.",
     "command": "Requests to devices, and what became of each.",
+    "authority": "Customers' own certificate authorities.",
     "connection": "Who is connected now, and cutting it.",
     "connector": "Business systems that are configured.",
     "credential": "What devices prove themselves with.",

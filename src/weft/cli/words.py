@@ -15,6 +15,8 @@ EMPTY: dict[str, str] = {
     "list_claims": "No claims. Make one for a batch of 100 devices: weft claim add pumps 100",
     "list_commands": "No commands went to this device. Send one: "
     "weft command send DEVICE NAME INPUT=VALUE",
+    "list_authorities": "No authority of a customer's. Register one: "
+    "weft authority register ca.pem",
     "list_connections": "Nobody is connected. Add a device: weft device add pump-1",
     "list_connectors": "No connectors. They are made in the configuration, as "
     "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
@@ -84,6 +86,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "set_user_roles": ("weft user roles anna operator viewer",),
     "try_rule": ("weft rule try too-hot.yaml --start 2026-03-01T00:00:00Z",),
+    "update_authority": ("weft authority update ID --no-enabled",),
     "update_device": ('weft device update pump-1 --label "Cooling pump" --attributes hall=2',),
     "update_twin": ("weft twin desire pump-1 interval_s=10",),
 }
@@ -91,6 +94,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 # What an option takes, where the table does not say it. A field, or an operation's field.
 HELP: dict[str, str] = {
     "action": "Acts of this kind only, as alarm.clear.",
+    "auto_approve": "Let its devices in without asking anybody.",
     "actor": "Acts of this person, key or rule only.",
     "alarm": "Of this alarm only.",
     "adds_children": "Whether this gateway may add the devices that it speaks of.",
@@ -116,6 +120,8 @@ HELP: dict[str, str] = {
     "scopes": "What it may do, as devices:read; again for more.",
     "severity": "Of this severity only.",
     "start": "RFC 3339; from the oldest kept message if left out.",
+    "enabled": "Whether its devices are let in.",
+    "name_field": "Which field of a certificate is the device's name.",
     "end": "RFC 3339; to now if left out.",
     "state": "In this state only.",
     "target": "Acts on this only, as device:pump-1.",

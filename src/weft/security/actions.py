@@ -52,6 +52,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "claim.again": (_ADMIN, "claims:write"),
     "device.enrol": (_ADMIN, "devices:write"),
     "device.renew": (_ADMIN, "devices:write"),
+    "authority.read": (_ADMIN, "devices:read"),
+    "authority.write": (_ADMIN, None),  # whom all devices of a customer are believed by
     "type.read": (_READ, "types:read"),
     "type.write": (_ADMIN, "types:write"),
     "type.delete": (_ADMIN, "types:write"),

@@ -39,6 +39,14 @@ class Proof(Struct, frozen=True):
     expires_at: int | None = None
 
 
+# What is told of a certificate that is no live credential: (tenant, device, reason), or None.
+Met = Callable[[bytes, str], tuple[str, str, Reason] | None]
+
+
+def _nobody(_der: bytes, _peer: str) -> None:
+    return None
+
+
 class KeyProving(Protocol):
     """Finds service keys by their secret."""
 
@@ -112,6 +120,7 @@ class Authenticator:
         self._throttle = throttle
         self._clock = clock
         self.attempts = Attempts()
+        self.met: Met = _nobody
 
     def by_secret(self, username: str | None, password: bytes | str, peer: str) -> Principal:
         """Authenticate a user name and password, as MQTT CONNECT and HTTP Basic carry them."""
@@ -164,7 +173,7 @@ class Authenticator:
         found = self._credentials.find_certificate(der)
         try:
             if found is None:
-                raise self._unknown_certificate(der)
+                raise self._unknown_certificate(der, peer)
             proof = self._device(found)
         except _Refused as refused:
             PROOFS.labels("certificate", "refused").inc()
@@ -249,11 +258,15 @@ class Authenticator:
             )
         )
 
-    def _unknown_certificate(self, der: bytes) -> _Refused:
+    def _unknown_certificate(self, der: bytes, peer: str) -> _Refused:
         known = self._credentials.find_fingerprint(der)
-        if known is None:
-            return _Refused(reasons.UNKNOWN_CERTIFICATE)
-        return _Refused(reasons.CERTIFICATE_OVER, known.tenant, known.device_id)
+        if known is not None:
+            return _Refused(reasons.CERTIFICATE_OVER, known.tenant, known.device_id)
+        met = self.met(der, peer)
+        if met is not None:  # a customer's authority has sent it
+            tenant, device_id, reason = met
+            return _Refused(reason, TenantId(tenant), device_id)
+        return _Refused(reasons.UNKNOWN_CERTIFICATE)
 
     def _device(self, found: DeviceCredential) -> Proof:
         if not self._credentials.is_admitted(found):

@@ -165,10 +165,14 @@ class CertificateAuthority:
         self._trust()
 
     @property
+    def trusted_own_pem(self) -> str:
+        """Our root, the intermediate, and the one before."""
+        return "".join([self.root_pem, *map(pem_of, self._intermediates)])
+
+    @property
     def trusted_pem(self) -> str:
         """All authorities that a client certificate may come from, ours first."""
-        own = [self.root_pem, *map(pem_of, self._files.certificates("intermediate"))]
-        return "".join([*own, *self._foreign])
+        return "".join([self.trusted_own_pem, *self._foreign])
 
     def _trust(self) -> None:
         self._tls.trust([self.trusted_pem])
@@ -298,7 +302,8 @@ class CertificateAuthority:
         self._files.store("intermediate", key, [certificate, *before[:1]])
 
     def _load_intermediate(self) -> None:
-        self._intermediate = self._files.certificates("intermediate")[0]
+        self._intermediates = self._files.certificates("intermediate")
+        self._intermediate = self._intermediates[0]
         self._key = self._files.key("intermediate")
 
     def _make_server(self) -> None:

@@ -39,6 +39,7 @@ class DeviceCredential(Struct, frozen=True):
     digest: str = ""
     label: str = ""
     sealed: str = ""  # the key of kind psk
+    authority: str = ""  # id of the customer's authority that vouches for the key; else ours
 
 
 class PublicKeyBinding(Struct, frozen=True):

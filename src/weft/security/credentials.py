@@ -7,12 +7,13 @@ one device for good (ID-2). The index is complete in memory, so that a CONNECT c
 HMAC and no disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
 from weft.errors import Invalid, NotFound, QuotaExceeded
 from weft.model.device import Device
+from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
 from weft.ports import Clock, Records, Writer
@@ -32,6 +33,8 @@ from weft.security.credential_records import (
 )
 from weft.security.machine_secrets import MachineSecret, make_secret
 from weft.security.revocation import Revocation
+
+Vouches = Callable[[TenantId, str, bytes], bool]  # tenant, authority, certificate
 
 
 class Credentials:
@@ -53,6 +56,7 @@ class Credentials:
         self._authority = authority
         self._revocation = revocation
         self._index: dict[str, DeviceCredential] = {}
+        self._vouches: Vouches | None = None
         self._of_device: dict[str, tuple[str, ...]] = {}  # device uid -> credential ids
 
     async def load(self) -> None:
@@ -81,7 +85,8 @@ class Credentials:
     def find_certificate(self, der: bytes) -> DeviceCredential | None:
         """Return the live credential of a certificate that TLS has verified.
 
-        The public key names the device; the certificate's URI must be that device's, exactly.
+        The public key names the device; the certificate's URI must be that device's, exactly,
+        or the customer's authority that vouches for the key must have signed it.
         """
         try:
             presented = read_certificate(der)
@@ -91,9 +96,26 @@ class Credentials:
         now = self._clock.now()
         if found is None or not self.is_live(found):
             return None
-        if presented.uri != uri_of(found.tenant, found.device_uid):
+        if not presented.not_before <= now < presented.not_after:
             return None
-        return found if presented.not_before <= now < presented.not_after else None
+        if not found.authority:
+            return found if presented.uri == uri_of(found.tenant, found.device_uid) else None
+        vouched = self._vouches is not None and self._vouches(found.tenant, found.authority, der)
+        # The customer renews the certificate; what we kept of the key has no end of its own.
+        ends = min(presented.not_after, found.expires_at or presented.not_after)
+        return structs.replace(found, expires_at=ends) if vouched else None
+
+    def vouch_by(self, vouches: Vouches) -> None:
+        """Ask this whether a customer's authority still stands behind a certificate."""
+        self._vouches = vouches
+
+    def of_authority(self, tenant: TenantId, authority_id: str) -> set[str]:
+        """Return the uids of devices that have a credential by a customer's authority."""
+        return {
+            one.device_uid
+            for one in self._index.values()
+            if one.authority == authority_id and one.tenant == tenant
+        }
 
     def find_fingerprint(self, der: bytes) -> DeviceCredential | None:
         """Return the credential that a certificate's key is of, though it may not be accepted."""

@@ -4,6 +4,7 @@ from weft.api.operation import Operation
 from weft.api.operations import (
     alarms,
     audit,
+    authorities,
     backups,
     business,
     claims,
@@ -33,6 +34,7 @@ TABLE: tuple[Operation, ...] = (
     *credentials.OPERATIONS,
     *claims.OPERATIONS,
     *enrolment.OPERATIONS,
+    *authorities.OPERATIONS,
     *types.OPERATIONS,
     *things.OPERATIONS,
     *twins.OPERATIONS,
