@@ -112,6 +112,7 @@ class Station:
         self.will_error: Exception | None = None
         self.forgotten: list[str] = []
         self.acknowledged: list[tuple[Principal, str]] = []
+        self.owed: list[Envelope] = []
         self.journal: list[Envelope] = []
         self.routes: dict[tuple[Any, ...], Route] = {}
         self.broker = self._make()
@@ -124,6 +125,7 @@ class Station:
             self._publish_will,
             self._forget,
             lambda who, topic: self.acknowledged.append((who, topic)),
+            lambda _who: self.owed,
         )
         return Broker(given, self.settings)
 

@@ -36,6 +36,35 @@ async def test_a_command_that_a_device_acknowledged_is_told() -> None:
     assert station.acknowledged == [(ALICE, TOPIC), (ALICE, TOPIC)]
 
 
+async def test_a_device_that_had_no_session_is_offered_what_it_is_owed() -> None:
+    """Once, whatever it subscribes to besides, and not what waits for it already."""
+    station = Station()
+    station.owed = [station.envelope(TOPIC, qos=1)]
+    session, link = await station.connect()
+    await station.subscribe(session, "devices/alice/events/+", qos=1)
+    assert link.taken() == []
+    await station.subscribe(session, "devices/alice/#", "devices/alice/commands/+/+", qos=1)
+    await station.subscribe(session, "devices/alice/#", qos=1)
+    (delivery,) = link.taken()
+    assert (delivery.topic, delivery.qos) == (TOPIC, 1)
+
+
+async def test_what_is_taken_back_no_longer_waits() -> None:
+    """Also on disk: a restart does not bring it back."""
+    station = Station()
+    session, link = await station.connect(expiry_s=3600)
+    await station.subscribe(session, "devices/alice/#", qos=1)
+    station.broker.detach(session, link, will_wanted=False)
+    station.publish(TOPIC, qos=1)
+    station.publish("devices/alice/other", b"kept", qos=1)
+    await station.broker.checkpoint()
+    station.broker.withdraw(ALICE.uid, TOPIC)
+    await station.broker.checkpoint()
+    await station.restart()
+    _session, link = await station.connect(expiry_s=3600)
+    assert link.payloads == [b"kept"]
+
+
 async def test_who_is_no_device_has_carried_out_nothing() -> None:
     station = Station()
     session, link = await station.connect(USER)

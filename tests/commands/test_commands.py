@@ -12,7 +12,8 @@ from weft.model.command import CommandState
 from weft.model.device import Lifecycle
 from weft.model.ids import DeviceId
 from weft.model.message import Operation
-from weft.registry.devices import NewDevice
+from weft.model.principal import Principal, PrincipalKind
+from weft.registry.devices import DevicePatch, NewDevice
 from weft.registry.tenants import Quotas
 
 SENT, DELIVERED = CommandState.SENT, CommandState.DELIVERED
@@ -260,6 +261,21 @@ async def test_a_gateway_delivers_to_the_devices_that_it_speaks_for() -> None:
     sent = await station.commands.send(ALICE, DeviceId("meter-1"), "restart")
     station.commands.acknowledged(gateway, sent.topic)
     assert (await station.commands.get(*key(sent))).state is DELIVERED
+
+
+async def test_a_device_is_owed_what_was_sent_and_it_has_not_got() -> None:
+    """And a gateway what is owed to its devices; a namesake of another time nothing."""
+    station = Station()
+    pump = await station.pump()
+    sent = [await station.commands.send(ALICE, PUMP, "restart") for _ in range(3)]
+    station.commands.fetched(ACME, PUMP, sent[0].request_id)
+    station.answer(sent[1], {})
+    assert [one.route.name for one in station.commands.owed_to(pump)] == [sent[2].request_id]
+    gateway = await station.device("gateway-1")
+    await station.devices.patch(ALICE, PUMP, DevicePatch(gateway="gateway-1"))
+    assert len(station.commands.owed_to(gateway)) == 1
+    other = Principal(ACME, PrincipalKind.DEVICE, PUMP, "another uid")
+    assert station.commands.owed_to(other) == []
 
 
 async def test_whoever_waits_hears_of_the_outcome_at_once() -> None:

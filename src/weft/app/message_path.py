@@ -1,6 +1,6 @@
 """The life of a message, put together: gate, pipeline, projections and their housekeeping."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from weft.api.live import Live
@@ -19,6 +19,7 @@ from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
 from weft.ingest.rejections import RejectionInbox, Rejections
 from weft.ingest.submit import Ingest, Message
+from weft.model.command import Command
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Decoded, Envelope, Operation
@@ -161,6 +162,7 @@ def _make_broker(
         late.publish_will,
         stores.journal.forget_session,
         commands.acknowledged,
+        commands.owed_to,
     )
     return Broker(given, config.broker)
 
@@ -177,6 +179,19 @@ def _reported_by(twins: Twins) -> Reported:
         return twins.get(tenant, device_id).reported
 
     return reported
+
+
+def _withdrawing(path: MessagePath, identity: Identity) -> Callable[[Command], None]:
+    """Take a command out of its device's queues when it ends before the device has it."""
+
+    def changed(command: Command) -> None:
+        if command.has_ended and command.delivered_at is None:
+            device = identity.devices.find(command.tenant, command.device_id)
+            path.broker.withdraw(command.device_uid, command.topic)
+            if device is not None and device.gateway:
+                path.broker.withdraw(device.gateway, command.topic)
+
+    return changed
 
 
 def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
@@ -216,6 +231,7 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
     def revoked(uid: str) -> None:
         path.broker.revoke(uid)
 
+    path.commands.on_change(_withdrawing(path, identity))
     identity.revocation.listen(revoked)
     identity.devices.in_delete(identity.credentials.delete_in)
     identity.devices.in_delete(identity.enrolments.delete_in)

@@ -45,16 +45,23 @@ from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Clock, Deciding, Reader, Records
+from weft.security.filters import contains
 from weft.supervision import keep_running
 
 log = get_logger(__name__)
 
 ForgetSession = Callable[[str], Awaitable[None]]
+Owed = Callable[[Principal], Sequence[Envelope]]
+
+
+def nothing_owed(_principal: Principal) -> Sequence[Envelope]:
+    """Owe nothing."""
+    return ()
 
 
 class BrokerDependencies(Struct, frozen=True):
     """What a broker is given. `forget_session` is the journal's; `acknowledged` hears of
-    each command that a session has acknowledged."""
+    each command that a session has acknowledged; `owed` are a principal's open commands."""
 
     records: Records
     policy: Deciding
@@ -62,6 +69,7 @@ class BrokerDependencies(Struct, frozen=True):
     publish_will: PublishWill
     forget_session: ForgetSession
     acknowledged: Acknowledged = unheard
+    owed: Owed = nothing_owed
 
 
 class Broker:
@@ -344,9 +352,12 @@ class Broker:
         """
         results: list[Reason] = []
         retained: list[tuple[SubscriptionRequest, str]] = []
+        granted: list[tuple[SubscriptionRequest, str]] = []
         for request in requests:
             result, is_new, group, filter_ = self._grant(session, request)
             results.append(result)
+            if result <= Reason.GRANTED_QOS_2 and not group:
+                granted.append((request, filter_))
             wanted = request.retain_handling == 0 or (request.retain_handling == 1 and is_new)
             if result <= Reason.GRANTED_QOS_2 and wanted and not group:
                 retained.append((request, filter_))
@@ -355,6 +366,8 @@ class Broker:
         if session.link is not None:
             for request, filter_ in retained:
                 self._offer_retained(session, request, filter_)
+            if session.is_device:
+                self._offer_owed(session, granted)
         return results
 
     def _grant(
@@ -428,6 +441,27 @@ class Broker:
         for one in self.retained.match(session.principal.tenant, filter_, self._now()):
             if session.may_receive(one.message.topic):
                 session.enqueue(one.message, min(one.qos, request.qos), ids, retain=True)
+
+    def _offer_owed(
+        self, session: Session, granted: Sequence[tuple[SubscriptionRequest, str]]
+    ) -> None:
+        """Offer a device the commands that were sent while it had no session to keep them."""
+        owed = self._given.owed(session.principal)
+        if not owed:
+            return
+        held = session.topics_held()
+        for envelope in owed:
+            topic = envelope.route.topic
+            found = [request for request, filter_ in granted if contains(filter_, topic)]
+            if found and topic not in held and session.may_receive(topic):
+                qos = min(envelope.qos, max(request.qos for request in found))
+                ids = tuple(request.identifier for request in found if request.identifier)
+                session.enqueue(Message.of(envelope), qos, ids, retain=False)
+
+    def withdraw(self, principal_uid: str, topic: str) -> None:
+        """Take back what waits for a principal on a topic; what is under way is under way."""
+        for session in self._directory.of(principal_uid):
+            session.withdraw(topic)
 
     # --- time and disk --------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ class Session:
         self._resend: deque[Item] = deque()
         self._rights: dict[str, bool] = {}
         self._rights_version = -1
-        self._is_device = principal.kind is PrincipalKind.DEVICE
+        self.is_device = principal.kind is PrincipalKind.DEVICE
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -310,6 +310,17 @@ class Session:
         if qos == 0:
             self._queued_qos_zero += 1
 
+    def topics_held(self) -> set[str]:
+        """Return the topics of what waits and of what is under way."""
+        return {item.message.topic for item in (*self.queue, *self.inflight.values())}
+
+    def withdraw(self, topic: str) -> None:
+        """Drop what waits on a topic."""
+        for item in [item for item in self.queue if item.message.topic == topic]:
+            self.queue.remove(item)
+            self._take(item)
+            self._finish(item)
+
     def _is_full(self, size: int) -> bool:
         settings = self.common.settings
         return (
@@ -391,7 +402,7 @@ class Session:
         if item is None or item.qos != 1:
             return False
         self._answered(item)
-        if self._is_device and COMMANDS in item.message.topic:
+        if self.is_device and COMMANDS in item.message.topic:
             self.common.acknowledged(self.principal, item.message.topic)
         return True
 
@@ -413,7 +424,7 @@ class Session:
         if item is None or not item.released:
             return False
         self._answered(item)
-        if self._is_device and COMMANDS in item.message.topic:
+        if self.is_device and COMMANDS in item.message.topic:
             self.common.acknowledged(self.principal, item.message.topic)
         return True
 

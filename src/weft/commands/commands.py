@@ -279,6 +279,19 @@ class Commands:
                 if command is not None and self._speaks_for(principal, command):
                     self.fetched(principal.tenant, command.device_id, request_id)
 
+    def owed_to(self, principal: Principal) -> builtins.list[Envelope]:
+        """Return the messages of what a device, or those it speaks for, has not got yet."""
+        device = self._given.devices.find(principal.tenant, principal.id)
+        if device is None or device.uid != principal.uid:
+            return []
+        now = self._given.clock.now()
+        return [
+            message_of(command, now)
+            for one in (device, *self._given.devices.children_of(device))
+            for command in self.open_for(one.tenant, one.device_id)
+            if command.state is CommandState.SENT
+        ]
+
     def _speaks_for(self, principal: Principal, command: Command) -> bool:
         if principal.kind is not PrincipalKind.DEVICE:
             return False
