@@ -32,6 +32,21 @@ DEFAULT_TELEMETRY: dict[str, Any] = {
     "vibration": {"type": "number", "unit": "[g]", "minimum": 0, "maximum": 10},
     "rotations": {"type": "integer", "unit": "/min", "minimum": 0, "maximum": 3000},
 }
+DEFAULT_COMMANDS: dict[str, Any] = {
+    "set_rotations": {
+        "rotations": {
+            "type": "integer",
+            "unit": "/min",
+            "minimum": 0,
+            "maximum": 3000,
+            "required": True,
+        }
+    },
+    "restart": {},
+}
+DEFAULT_PROPERTIES: dict[str, Any] = {
+    "interval_s": {"type": "number", "unit": "s", "minimum": 0.1, "maximum": 3600}
+}
 LABEL = "simulation"  # of the credentials that are made here
 SHOW_S = 1.0
 
@@ -157,7 +172,12 @@ def _model_of(client: Client, type_name: str) -> Model:
     except Refused as refused:
         if refused.status != 404 or type_name != DEFAULT_TYPE:
             raise
-        document = {"title": "Simulated machine", "telemetry": DEFAULT_TELEMETRY}
+        document = {
+            "title": "Simulated machine",
+            "telemetry": DEFAULT_TELEMETRY,
+            "properties": DEFAULT_PROPERTIES,
+            "commands": DEFAULT_COMMANDS,
+        }
         client.send("PUT", path, body=msgspec.json.encode(document))
         found = client.send("GET", path).value
     return msgspec.convert(found, Model)

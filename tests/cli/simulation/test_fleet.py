@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from tests.app.support import eventually
-from tests.cli.simulation.support import add_machine, plant
+from tests.cli.simulation.support import TYPE, add_machine, plant
 
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.cli.simulation import fleet as module
 from weft.cli.simulation.faults import Fault
 from weft.cli.simulation.fleet import Fleet, Member
+from weft.cli.simulation.generator import Model
 from weft.model.ids import DeviceId
 
 
@@ -117,3 +120,28 @@ async def test_whoever_watches_hears_of_every_message(tmp_path: Path) -> None:
 
         await eventually(some)
         assert {member.device_id for member in heard} == {"m-1"}
+
+
+async def test_a_command_waits_for_a_machine_that_was_away(tmp_path: Path) -> None:
+    """It had no session when the command was sent, and is offered it when it comes."""
+    async with plant(tmp_path) as (weft, address):
+        document: dict[str, Any] = {
+            **TYPE,
+            "commands": {"heat": {"temperature": {"type": "number"}}},
+        }
+        await weft.identity.types.save(MACHINE, "machine", document)
+        credential = await add_machine(weft, "m-1")
+        commands, m_1 = weft.path.commands, DeviceId("m-1")
+        kept = await commands.send(MACHINE, m_1, "heat", {"temperature": 110}, ttl_s=600)
+        taken_back = await commands.send(MACHINE, m_1, "heat", {"temperature": 30}, ttl_s=600)
+        await commands.cancel(MACHINE, m_1, taken_back.request_id)
+        model = msgspec.convert({"commands": document["commands"], "telemetry": {}}, Model)
+        fleet = Fleet(address, [credential], model, interval_s=0.02)
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(fleet.run())
+            ended = await commands.wait(MAIN, m_1, kept.request_id, wait_s=30)
+            task.cancel()
+        assert ended.state == "succeeded"
+        assert ended.delivered_at is not None
+        late = await commands.get(MAIN, m_1, taken_back.request_id)
+        assert (late.state, late.late_count) == ("rejected", 0)

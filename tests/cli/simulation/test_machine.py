@@ -18,6 +18,8 @@ PUMP = {
     "mode": Field("string", enum=("auto", "manual")),
 }
 
+RPM = {"rpm": Field("integer", minimum=0, maximum=3000)}
+
 
 def after(machine: Machine, seconds: float, step_s: float = 0.5) -> dict[str, Any]:
     """Let time pass in steps, and return the last values."""
@@ -156,3 +158,14 @@ def test_a_repaired_machine_is_as_it_was(fault: Fault) -> None:
     assert values["temperature"] < 80
     machine.break_with(fault)
     assert machine.step(0.5)["vibration"] < 6  # type: ignore[index]  # it speaks
+
+
+def test_a_measurement_that_is_steered_stays_where_it_was_put() -> None:
+    """Within its range; what it does not measure, or is no number, is left alone."""
+    machine = Machine(RPM, 1)
+    machine.steer({"rpm": 9000, "temperature": 5, "mode": "eco"})
+    values = machine.step(0.1)
+    assert values is not None
+    assert values["rpm"] > 2500
+    machine.steer({"rpm": "slow"})
+    assert machine.step(0.1)["rpm"] > 2500  # type: ignore[index]  # it is not silent

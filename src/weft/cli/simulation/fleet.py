@@ -138,7 +138,8 @@ class Fleet:
             except TimeoutError:
                 connection.keep_alive()
             else:
-                await self._obey(member, connection, message)
+                if member.machine.fault is not Fault.SILENCE:  # who is silent answers nobody
+                    await self._obey(member, connection, message)
 
     async def _obey(self, member: Member, connection: DeviceConnection, message: Publish) -> None:
         """Follow what is desired, or answer a command; what cannot be read is answered so."""
@@ -149,6 +150,8 @@ class Fleet:
         match message.topic.split("/")[2:]:
             case ["commands", request_id, name]:
                 result = member.behaviour.answer(name, given)
+                if result["status"] == "succeeded":
+                    member.machine.steer(given)
                 await self._send(member, connection, f"commands/{request_id}/result", result)
                 taken = result.get("output")
             case ["properties", "desired"] if isinstance(given, dict):

@@ -12,6 +12,7 @@ from typing import Any
 from weft.cli.simulation.faults import Fault
 from weft.cli.simulation.generator import DECIMALS, range_of, rounded
 from weft.model.device import Field
+from weft.registry.fields import fits
 
 SPREAD = 0.02  # of the range, per square root of a second
 PULL = 0.05  # back to the usual value, per second
@@ -63,6 +64,13 @@ class Machine:
         self.fault = Fault.NONE
         self._fault_s = 0.0
         self._last: dict[str, Any] = {}
+
+    def steer(self, values: Mapping[str, Any]) -> None:
+        """Make values the usual ones of measurements of that name, as far as their range goes."""
+        for key, value in values.items():
+            signal = self._signals.get(key)
+            if signal is not None and fits(value, "number"):
+                signal.usual = signal.value = min(max(value, signal.low), signal.high)
 
     def break_with(self, fault: Fault) -> None:
         """Begin a fault; `Fault.NONE` repairs the machine."""
