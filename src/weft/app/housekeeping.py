@@ -37,7 +37,7 @@ class Housekeeping:
         weft = self._weft
         return [
             (weft.config.rules.tick_interval_s, self._tick_rules),
-            (1.0, self._every_second),
+            (1.0, self.every_second),
             (MINUTE_S, self._every_minute),
             (MINUTE_S, self._housekeep_history),
             (HOUR_S, self._every_hour),
@@ -47,7 +47,8 @@ class Housekeeping:
         path = self._weft.path
         await path.engine.tick(path.pipeline.settled_until(self._weft.clock.now()))
 
-    async def _every_second(self) -> None:
+    async def every_second(self) -> None:
+        """Look at what ends or becomes due with time."""
         weft = self._weft
         now = weft.clock.now()
         weft.identity.connections.cut_expired()
