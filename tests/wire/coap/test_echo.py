@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.wire.coap.echo import SIZE, Echo
+from weft.wire.coap.echo import SIZE, Challenged, Echo
 
 KEY = b"k" * 32
 
@@ -37,3 +37,17 @@ def test_a_short_key_is_refused() -> None:
     """It would be guessed instead."""
     with pytest.raises(ValueError, match="16 bytes"):
         Echo(b"short", 60.0)
+
+
+def test_co_5_what_was_challenged_is_remembered_in_a_fixed_table() -> None:
+    """The latest ones; a flood overwrites and adds nothing."""
+    challenged = Challenged()
+    assert not challenged.has("a", 1)
+    challenged.add("a", 1)
+    assert challenged.has("a", 1)
+    assert not challenged.has("a", 2)
+    assert not challenged.has("b", 1)
+    for number in range(200_000):
+        challenged.add("flood", number)
+    assert challenged.has("flood", 199_999)
+    assert sum(challenged.has("flood", number) for number in range(200_000)) <= 1 << 16

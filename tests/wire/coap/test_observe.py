@@ -1,223 +1,83 @@
-"""Observing through the endpoint: from registration to every way that it ends."""
+"""The table of observations: caps, renewal, and each end told once."""
 
-import pytest
-from tests.wire.coap.support import ALICE, BOB, Bench, option, request_message
+from tests.wire.coap.support import request_message
 
-from weft.wire.coap.codes import ACK, CON, NON, Code
-from weft.wire.coap.encode import empty_ack, reset
+from weft.wire.coap.codes import Code
 from weft.wire.coap.limits import Limits
-from weft.wire.coap.message import Message
-from weft.wire.coap.observe import Observation
-from weft.wire.coap.options import Option, decode_uint
-from weft.wire.coap.responses import Response
+from weft.wire.coap.observe import Observations
+from weft.wire.coap.options import Option
+from weft.wire.coap.peers import Exchange, Peer
+from weft.wire.coap.requests import Request, read_request
 
 
-def register(message_id: int = 1, path: str = "t", token: bytes = b"\x4a") -> Message:
-    return request_message(path, Code.GET, message_id, (int(Option.OBSERVE), b""), token=token)
+def asked(peer: Peer, token: bytes, path: str = "t") -> Request:
+    message = request_message(path, Code.GET, 1, (int(Option.OBSERVE), b""), token=token)
+    return read_request(message, Exchange(peer, 1, 0, 0.0, 20), 64)
 
 
-def value(number: int) -> Response:
-    return Response(Code.CONTENT, b"%d" % number, 0)
+def peer(name: str = "a") -> Peer:
+    return Peer(name, 0, 0.0, is_proven=True)
 
 
-def observed(bench: Bench, message: Message | None = None) -> Observation:
-    request = bench.require(message or register())
-    observation = bench.endpoint.observe(request, bench.now)
+def test_a_token_names_one_observation_of_one_peer() -> None:
+    """Renewed for the same request, replaced for another (RFC 7641 4.1)."""
+    table, alice = Observations(Limits()), peer()
+    first = table.register(asked(alice, b"1"), 0.0)
+    again = asked(alice, b"1")
+    assert table.register(again, 1.0) is first
+    assert first is not None
+    assert first.request is again
+    assert table.find(alice, b"1") is first
+    assert table.find(peer("b"), b"1") is None
+    second = table.register(asked(alice, b"1", "other"), 2.0)
+    assert second is not first
+    assert table.take_ended() == [first]
+    assert (len(table), alice.watching) == (1, 1)
+
+
+def test_co_6_the_caps_hold_for_one_and_for_all() -> None:
+    """An end makes room."""
+    table, alice = Observations(Limits(peer_observations=2, observations=3)), peer()
+    first = table.register(asked(alice, b"1"), 0.0)
+    table.register(asked(alice, b"2"), 0.0)
+    assert table.register(asked(alice, b"3"), 0.0) is None
+    assert table.register(asked(peer("b"), b"1"), 0.0) is not None
+    assert table.register(asked(peer("c"), b"1"), 0.0) is None
+    assert first is not None
+    table.end(first)
+    assert table.register(asked(peer("c"), b"1"), 0.0) is not None
+
+
+def test_an_end_is_told_once() -> None:
+    """Whatever ended it first."""
+    table, alice = Observations(Limits()), peer()
+    observation = table.register(asked(alice, b"1"), 0.0)
     assert observation is not None
-    answer = bench.respond(request, value(0))
-    assert answer.type == ACK
-    assert option(answer, Option.OBSERVE) is not None
-    return observation
+    observation.last_id = 77
+    table.end_by_message(alice, 78)
+    assert table.take_ended() == []
+    table.end_by_message(alice, 77)
+    table.end(observation)
+    table.forget(alice)
+    assert table.take_ended() == [observation]
+    assert table.take_ended() == []
+    assert (len(table), alice.watching) == (0, 0)
 
 
-def notified(bench: Bench, observation: Observation, number: int, **how: bool) -> Message:
-    assert bench.endpoint.notify(observation, value(number), bench.now, **how)
-    return bench.sent()
+def test_co_6_who_is_gone_registers_nothing() -> None:
+    """A handler may still have its request when it is forgotten."""
+    table, alice = Observations(Limits()), peer()
+    alice.is_gone = True
+    assert table.register(asked(alice, b"1"), 0.0) is None
 
 
-def test_notifications_carry_the_token_and_rising_numbers() -> None:
-    """RFC 7641 3.4: the later one is told from the earlier."""
-    bench = Bench()
-    observation = observed(bench)
-    seen = [notified(bench, observation, number) for number in range(1, 6)]
-    numbers = [decode_uint(option(one, Option.OBSERVE) or b"") for one in seen]
-    assert numbers == sorted(set(numbers))
-    assert {(one.type, one.token, one.code) for one in seen} == {(NON, b"\x4a", Code.CONTENT)}
-    assert len({one.message_id for one in seen}) == 5
-
-
-def test_numbers_wrap_at_24_bits() -> None:
-    """RFC 7641 4.4."""
-    bench = Bench()
-    observation = observed(bench)
-    observation.sequence = (1 << 24) - 1
-    assert option(notified(bench, observation, 1), Option.OBSERVE) == b""
-
-
-def test_every_nth_notification_asks_whether_the_client_is_there() -> None:
-    """And the first behind a long time (RFC 7641 4.5)."""
-    bench = Bench(Limits(confirm_every=4, confirm_after_s=300.0))
-    observation = observed(bench)
-    kinds = []
-    for number in range(8):
-        message = notified(bench, observation, number)
-        kinds.append(message.type)
-        if message.type == CON:
-            bench.receive(empty_ack(message.message_id))
-    assert kinds == [NON, NON, NON, CON, NON, NON, NON, CON]
-    bench.now += 301.0
-    assert notified(bench, observation, 9).type == CON
-
-
-def test_only_the_latest_waits_behind_one_in_flight() -> None:
-    """A slow client is not flooded; it ends with the last value (RFC 7641 4.5.2)."""
-    bench = Bench()
-    observation = observed(bench)
-    first = notified(bench, observation, 1, confirm=True)
-    for number in (2, 3, 4):
-        assert not bench.endpoint.notify(observation, value(number), bench.now)
-    assert bench.all_sent() == []
-    bench.receive(empty_ack(first.message_id))
-    assert bench.sent().payload == b"4"
-    assert bench.endpoint.take_confirmed() == []
-
-
-def test_a_confirmed_notification_is_told() -> None:
-    """So that a command counts as delivered when the device has it."""
-    bench = Bench()
-    observation = observed(bench)
-    message = notified(bench, observation, 1, confirm=True)
-    assert message.type == CON
-    bench.receive(empty_ack(message.message_id))
-    assert bench.endpoint.take_confirmed() == [observation]
-    assert bench.endpoint.take_confirmed() == []
-
-
-def test_a_repeated_notification_carries_the_latest_value() -> None:
-    """The old one is of no use any more (RFC 7641 4.5.2)."""
-    bench = Bench()
-    observation = observed(bench)
-    first = notified(bench, observation, 1, confirm=True)
-    bench.endpoint.notify(observation, value(2), bench.now)
-    (again,) = bench.pass_time(3.0)
-    assert (again.type, again.payload) == (CON, b"2")
-    assert again.message_id != first.message_id
-
-
-def test_co_6_a_client_that_does_not_answer_is_dropped() -> None:
-    """Behind the last try."""
-    bench = Bench()
-    observation = observed(bench)
-    notified(bench, observation, 1, confirm=True)
-    repeats = [one for _ in range(200) for one in bench.pass_time(1.0)]
-    assert len(repeats) == 4
-    assert bench.endpoint.take_ended() == [observation]
-    assert not bench.endpoint.notify(observation, value(2), bench.now)
-    assert bench.endpoint.counts["observations"] == 0
-
-
-@pytest.mark.parametrize("confirm", [False, True])
-def test_co_6_a_reset_ends_the_observation(confirm: bool) -> None:
-    """The client has forgotten it (RFC 7641 3.6)."""
-    bench = Bench()
-    observation = observed(bench)
-    message = notified(bench, observation, 1, confirm=confirm)
-    bench.receive(reset(message.message_id))
-    assert bench.endpoint.take_ended() == [observation]
-    assert bench.endpoint.counts["outgoing"] == 0
-
-
-def test_the_client_may_deregister() -> None:
-    """GET with Observe 1 is answered as a plain one."""
-    bench = Bench()
-    observation = observed(bench)
-    message = request_message("t", Code.GET, 2, (int(Option.OBSERVE), b"\x01"), token=b"\x4a")
-    answer = bench.ask(message, value(1))
-    assert option(answer, Option.OBSERVE) is None
-    assert bench.endpoint.take_ended() == [observation]
-
-
-def test_renewing_keeps_the_observation_and_another_path_replaces_it() -> None:
-    """The token names it (RFC 7641 4.1)."""
-    bench = Bench()
-    observation = observed(bench)
-    assert observed(bench, register(2)) is observation
-    assert bench.endpoint.take_ended() == []
-    assert observed(bench, register(3, path="other")) is not observation
-    assert bench.endpoint.take_ended() == [observation]
-    assert bench.endpoint.counts["observations"] == 1
-
-
-def test_an_error_ends_the_observation() -> None:
-    """In a notification and in the answer to the registration (RFC 7641 4.1, 4.2)."""
-    bench = Bench()
-    observation = observed(bench)
-    bench.endpoint.notify(observation, Response(Code.FORBIDDEN), bench.now)
-    message = bench.sent()
-    assert (message.type, message.code) == (CON, Code.FORBIDDEN)
-    assert option(message, Option.OBSERVE) is None
-    assert bench.endpoint.take_ended() == [observation]
-
-    request = bench.require(register(5))
-    second = bench.endpoint.observe(request, bench.now)
-    answer = bench.respond(request, Response(Code.NOT_FOUND))
-    assert option(answer, Option.OBSERVE) is None
-    assert bench.endpoint.take_ended() == [second]
-
-
-def test_co_6_registrations_are_capped_for_one_and_for_all() -> None:
-    """Beyond the cap the answer has no Observe: the client has to ask again."""
-    bench = Bench(Limits(peer_observations=2, observations=3))
-    observed(bench, register(1, token=b"1"))
-    observed(bench, register(2, token=b"2"))
-    request = bench.require(register(3, token=b"3"))
-    assert bench.endpoint.observe(request, bench.now) is None
-    assert option(bench.respond(request, value(1)), Option.OBSERVE) is None
-    request = bench.require(register(1), BOB)
-    assert bench.endpoint.observe(request, bench.now) is not None
-    bench.respond(request, value(1))
-    request = bench.require(register(1), ("192.0.2.3", 1))
-    assert bench.endpoint.observe(request, bench.now) is None
-
-
-def test_co_6_a_revoked_device_observes_nothing() -> None:
-    """No notification behind `forget`, not even one that was under way."""
-    bench = Bench()
-    observation = observed(bench)
-    notified(bench, observation, 1, confirm=True)
-    bench.endpoint.forget(ALICE)
-    assert bench.endpoint.take_ended() == [observation]
-    assert not bench.endpoint.notify(observation, value(2), bench.now)
-    assert [one for _ in range(100) for one in bench.pass_time(1.0)] == []
-
-
-def test_the_server_may_cancel() -> None:
-    """Without a word."""
-    bench = Bench()
-    observation = observed(bench)
-    bench.endpoint.cancel(observation)
-    bench.endpoint.cancel(observation)
-    assert bench.all_sent() == []
-    assert bench.endpoint.take_ended() == [observation]
-
-
-def test_a_long_notification_begins_and_the_client_fetches_the_rest() -> None:
-    """RFC 7959 3.4: the blocks are of the notified value although it changes."""
-    bench = Bench()
-    observation = observed(bench)
-    long = b"abcdefgh" * 300
-    bench.endpoint.notify(observation, Response(Code.CONTENT, long), bench.now)
-    first = bench.sent()
-    rest = [
-        bench.ask(request_message("t", Code.GET, 10 + n, (int(Option.BLOCK2), bytes([n << 4 | 6]))))
-        for n in (1, 2)
-    ]
-    assert first.payload + rest[0].payload + rest[1].payload == long
-    assert option(rest[1], Option.ETAG) == option(first, Option.ETAG)
-
-
-def test_only_reading_is_observed() -> None:
-    """RFC 7641 2, RFC 8132 2.4: GET and FETCH."""
-    bench = Bench()
-    request = bench.require(request_message("t", Code.POST, 1, (int(Option.OBSERVE), b"")))
-    assert bench.endpoint.observe(request, bench.now) is None
+def test_an_ack_is_wanted_now_and_then() -> None:
+    """By count and by time (RFC 7641 4.5)."""
+    table = Observations(Limits(confirm_every=3, confirm_after_s=60.0))
+    observation = table.register(asked(peer(), b"1"), 0.0)
+    assert observation is not None
+    assert not table.wants_ack(observation, 1.0)
+    observation.since_confirmed = 2
+    assert table.wants_ack(observation, 1.0)
+    observation.since_confirmed = 0
+    assert table.wants_ack(observation, 60.0)

@@ -6,10 +6,12 @@ within the two windows that it is good for, and a first answer stays small.
 """
 
 import hmac
+from array import array
 
 from weft.wire.coap.peers import Address
 
 SIZE = 8
+_SLOTS = 1 << 16  # half a megabyte, however many addresses are made up
 
 
 class Echo:
@@ -34,3 +36,27 @@ class Echo:
 
     def _of_window(self, address: Address, window: int) -> bytes:
         return hmac.digest(self._key, f"{window} {address!r}".encode(), "sha256")[:SIZE]
+
+
+class Challenged:
+    """Which messages were challenged lately, in a table of fixed size.
+
+    A copy of such a message may come when its address is proven already by the next one, the
+    same request with Echo. Without a memory of it the request would be done twice, and a body
+    in blocks would begin again. A flood overwrites the table and no more.
+    """
+
+    __slots__ = ("_slots",)
+
+    def __init__(self) -> None:
+        self._slots = array("q", bytes(8 * _SLOTS))
+
+    def add(self, address: Address, digest: int) -> None:
+        """`digest` is of the whole datagram."""
+        mark = hash((address, digest))
+        self._slots[mark % _SLOTS] = mark
+
+    def has(self, address: Address, digest: int) -> bool:
+        """Whether this datagram of this address was challenged."""
+        mark = hash((address, digest))
+        return self._slots[mark % _SLOTS] == mark

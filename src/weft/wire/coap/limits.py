@@ -19,7 +19,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     strangers: int = 4096  # known only where strangers are served
     exchange_lifetime_s: float = 247.0  # RFC 7252 4.8.2, with its default parameters
     peer_replies: int = 4096  # remembered answers; the oldest is forgotten (CO-5)
-    peer_reply_bytes: int = 256 * 1024
+    peer_reply_bytes: int = 1024 * 1024
     stranger_replies: int = 4
     replies: int = 65_536
     reply_bytes: int = 16 * 1024 * 1024

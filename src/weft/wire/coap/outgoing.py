@@ -71,6 +71,9 @@ class Outbound:
             outgoing = heapq.heappop(self._due)[2]
             if outgoing.is_done:
                 continue
+            if outgoing.observation is not None and outgoing.observation.is_ended:
+                self.settle(outgoing.peer, outgoing.message_id)  # nobody waits for it any more
+                continue
             if outgoing.attempts >= self._limits.max_retransmit or outgoing.peer.is_gone:
                 self.settle(outgoing.peer, outgoing.message_id)
                 lost.append(outgoing)

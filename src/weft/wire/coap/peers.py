@@ -41,6 +41,7 @@ class Peer:
         "is_proven",
         "next_id",
         "pending",
+        "proven_at",
         "replied_at",
         "reply_bytes",
         "seen_at",
@@ -50,6 +51,7 @@ class Peer:
     def __init__(self, address: Address, next_id: int, now: float, *, is_proven: bool) -> None:
         self.address = address
         self.is_proven = is_proven
+        self.proven_at = now
         self.seen_at = now
         self.next_id = next_id
         self.exchanges: dict[int, Exchange] = {}  # by message id, oldest first
@@ -99,7 +101,7 @@ class Peers:
         if peer is not None:
             return peer
         peer = self._strangers.pop(address, None) or self._make(address, now)
-        peer.is_proven = True
+        peer.is_proven, peer.proven_at = True, now
         self._proven[address] = peer
         if len(self._proven) > self._limits.peers:
             self._evict()

@@ -41,33 +41,23 @@ OSCORE (RFC 8613) has its seam in `protection`: with none, option 9 is an unknow
 from collections import deque
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
-from weft.wire.coap.block import Block
-from weft.wire.coap.codes import ACK, CON, NON, RST, Code, is_success
+from weft.wire.coap.admission import Admission
+from weft.wire.coap.codes import ACK, CON, NON, Code, is_success
 from weft.wire.coap.decode import decode, is_confirmable
-from weft.wire.coap.downloads import Downloads
-from weft.wire.coap.echo import Echo
-from weft.wire.coap.encode import empty_ack, encode, encode_parts, reset
+from weft.wire.coap.encode import empty_ack, reset
 from weft.wire.coap.exchanges import Exchanges
 from weft.wire.coap.faults import FormatError, RequestError
+from weft.wire.coap.layout import Content, Layout
 from weft.wire.coap.limits import DEFAULT_LIMITS, Limits
-from weft.wire.coap.message import Message, Options
-from weft.wire.coap.observe import Observation, Observations
+from weft.wire.coap.message import Message
+from weft.wire.coap.notifier import Notifier
+from weft.wire.coap.observe import Observation
 from weft.wire.coap.options import Option, encode_uint
 from weft.wire.coap.outgoing import Outbound, Outgoing
 from weft.wire.coap.peers import Address, Exchange, Peer, Peers
 from weft.wire.coap.protection import Protection
 from weft.wire.coap.requests import Request, read_request, request_key
-from weft.wire.coap.responses import (
-    OptionList,
-    Response,
-    as_held,
-    etag_of,
-    head_options,
-    is_suppressed,
-    slice_of,
-)
+from weft.wire.coap.responses import OptionList, Response, as_held, head_options, is_suppressed
 from weft.wire.coap.uploads import Uploads
 
 _SWEEP_S = 5.0  # how often what has outlived its time is looked for
@@ -75,32 +65,25 @@ _SWEEP_S = 5.0  # how often what has outlived its time is looked for
 _OBSERVE = int(Option.OBSERVE)
 _BLOCK2 = int(Option.BLOCK2)
 _BLOCK1 = int(Option.BLOCK1)
-_SIZE2 = int(Option.SIZE2)
-_ECHO = int(Option.ECHO)
 _NO_RESPONSE = int(Option.NO_RESPONSE)
-_WHOLE = frozenset(bytes((exponent,)) for exponent in range(7)) | {b""}  # Block1 of one block
-Body = tuple[int, OptionList, bytes]  # code, options and payload of an answer
 # Options of a request that change how its answer is laid out.
 _SHAPING = frozenset(
     {Option.ETAG, Option.OBSERVE, Option.BLOCK1, Option.BLOCK2, Option.NO_RESPONSE}
 )
-_SAFE = frozenset({Code.GET, Code.FETCH})
 
 
 class ServerEndpoint:
     """All peers of one socket. See the module for its use."""
 
     __slots__ = (
-        "_confirmed",
-        "_downloads",
-        "_echo",
+        "_admission",
         "_exchanges",
-        "_observations",
+        "_layout",
+        "_notifier",
         "_outbound",
         "_output",
         "_peers",
         "_protection",
-        "_random",
         "_sweep_at",
         "_uploads",
         "_waiting",
@@ -119,16 +102,14 @@ class ServerEndpoint:
     ) -> None:
         self.limits = limits
         self.refused = 0  # datagrams that broke the protocol
-        self._random = random
         self._protection = protection
-        self._echo = Echo(secret, limits.echo_window_s)
         self._peers = Peers(limits, random, self._forgotten)
+        self._admission = Admission(limits, secret, random, self._peers)
         self._exchanges = Exchanges(limits)
         self._uploads = Uploads(limits)
-        self._downloads = Downloads(limits)
-        self._observations = Observations(limits)
+        self._layout = Layout(limits, protection)
         self._outbound = Outbound(limits, random)
-        self._confirmed: list[Observation] = []
+        self._notifier = Notifier(limits, self._outbound, self._layout, self._send_to)
         self._output: list[tuple[Address, bytes]] = []
         self._waiting: deque[Exchange] = deque()  # confirmable, in the order of their ACKs
         self._sweep_at = now + _SWEEP_S
@@ -139,7 +120,7 @@ class ServerEndpoint:
         return (
             self._exchanges.held_bytes
             + self._uploads.bodies.held_bytes
-            + self._downloads.bodies.held_bytes
+            + self._layout.downloads.bodies.held_bytes
         )
 
     @property
@@ -150,8 +131,8 @@ class ServerEndpoint:
             "replies": self._exchanges.entries,
             "pending": self._exchanges.pending,
             "uploads": len(self._uploads.bodies),
-            "downloads": len(self._downloads.bodies),
-            "observations": len(self._observations),
+            "downloads": len(self._layout.downloads.bodies),
+            "observations": len(self._notifier.observations),
             "outgoing": len(self._outbound),
         }
 
@@ -160,9 +141,8 @@ class ServerEndpoint:
         output, self._output = self._output, []
         return output
 
-    def take_ended(self) -> list[Observation]:
-        """Observations that have ended since the last call."""
-        return self._observations.take_ended()
+    def _send_to(self, address: Address, data: bytes) -> None:
+        self._output.append((address, data))
 
     # Receiving.
 
@@ -182,19 +162,11 @@ class ServerEndpoint:
             peer = self._peers.prove(address, now)
         if 0 < message.code < 0x20 and message.type <= NON:
             return self._on_request(message, data, (address, peer), now)
-        self._on_other(message, address, peer, now)
-        return None
-
-    def _on_other(self, message: Message, address: Address, peer: Peer | None, now: float) -> None:
-        kind = message.type
-        if kind == CON:  # a ping, or a response that nobody asked for (RFC 7252 4.2, 4.3)
+        if message.type == CON:  # a ping, or a response that nobody asked for (4.2, 4.3)
             self._output.append((address, reset(message.message_id)))
         elif peer is not None and message.code == 0:
-            outgoing = self._outbound.settle(peer, message.message_id)
-            if kind == RST:
-                self._observations.end_by_message(peer, message.message_id)
-            elif outgoing is not None and outgoing.observation is not None:
-                self._on_confirmed(outgoing.observation, now)
+            self._notifier.on_answer(peer, message, now)
+        return None
 
     def _on_request(
         self, message: Message, data: bytes, source: tuple[Address, Peer | None], now: float
@@ -207,11 +179,11 @@ class ServerEndpoint:
                 self._repeat(known, message)
                 return None
         try:
-            if peer is None or not peer.is_proven:
-                peer = self._admit(message, address, peer, now)
-                if peer is None:
-                    self._challenge(message, address, len(data), now)
-                    return None
+            peer = self._admission.admit(message, digest, address, peer, now)
+            if peer is None:
+                data = self._admission.challenge(message, address, len(data), now)
+                self._output.append((address, data))
+                return None
             exchange = Exchange(peer, message.message_id, digest, now, len(data))
             if message.options and self._protection is not None:
                 message = self._protection.unprotect(message, address, now)
@@ -219,7 +191,8 @@ class ServerEndpoint:
             self._exchanges.open(exchange)
         except RequestError as error:
             self.refused += 1
-            self._refuse(message, address, peer, error)
+            if refusal := self._admission.refuse(message, error, peer):
+                self._output.append((address, refusal))
             return None
         if message.type == CON:
             self._expect(exchange)
@@ -229,45 +202,6 @@ class ServerEndpoint:
             self._fail(request, self._uploads.too_large(self.limits.payload_bytes), now)
             return None
         return request
-
-    def _admit(
-        self, message: Message, address: Address, peer: Peer | None, now: float
-    ) -> Peer | None:
-        """Whether a stranger is served: None if it has to prove its address first (CO-2)."""
-        keeps_state = False
-        for number, value in message.options:
-            if number == _ECHO and self._echo.is_fresh(value, address, now):
-                return self._peers.prove(address, now)
-            if (number == _BLOCK1 and value not in _WHOLE) or (number == _OBSERVE and not value):
-                keeps_state = True
-        if keeps_state or self.limits.challenge_first:
-            return None
-        return peer or self._peers.admit_stranger(address, now)
-
-    def _challenge(self, message: Message, address: Address, size_bytes: int, now: float) -> None:
-        """4.01 with an Echo value, from nothing but the request (RFC 9175 2.3)."""
-        echo = ((_ECHO, self._echo.value(address, now)),)
-        data = self._stateless(message, Code.UNAUTHORIZED, echo, b"")
-        if len(data) > self.limits.amplification * size_bytes:
-            data = self._stateless(message, Code.UNAUTHORIZED, (), b"")
-        self._output.append((address, data))
-
-    def _refuse(
-        self, message: Message, address: Address, peer: Peer | None, error: RequestError
-    ) -> None:
-        """An answer that needs no exchange: a copy of the request gets it again."""
-        if message.type == NON and error.answer == Code.BAD_OPTION:
-            return  # RFC 7252 5.4.1: rejected, and that in silence (4.3)
-        told = error.detail.encode() if peer is not None and peer.is_proven else b""
-        data = self._stateless(message, error.answer, error.options, told)
-        self._output.append((address, data))
-
-    def _stateless(self, message: Message, code: int, options: Options, payload: bytes) -> bytes:
-        if message.type == CON:
-            head = ACK << 16 | message.message_id
-        else:
-            head = NON << 16 | int(self._random() * 0x10000)
-        return encode_parts(head, code, message.token, options, payload)
 
     def _repeat(self, exchange: Exchange, message: Message) -> None:
         """A copy has come: the first one's answer goes out again (RFC 7252 4.5)."""
@@ -289,7 +223,7 @@ class ServerEndpoint:
             if len(payload) > self.limits.payload_bytes:
                 raise self._uploads.too_large(self.limits.payload_bytes)
             if values.get(_OBSERVE) == 1:
-                self._deregister(request)
+                self._notifier.deregister(request)
             whole: Request | None = request
             if (block1 := values.get(_BLOCK1)) is not None:
                 whole = self._uploads.receive(request, block1, now)
@@ -305,20 +239,15 @@ class ServerEndpoint:
 
     def _next_block(self, request: Request, now: float) -> Request | None:
         key = request_key(request.message)
-        kept = self._downloads.find(request.exchange.peer, key, now)
+        kept = self._layout.downloads.find(request.exchange.peer, key, now)
         if kept is not None:
             self.respond(request, kept, now)
             return None
-        if request.code not in _SAFE:  # asking again would do it again (RFC 7959 2.9.2)
+        if request.code != Code.GET:  # asking again would do it again, or without its body
             raise RequestError(
                 Code.REQUEST_ENTITY_INCOMPLETE, "the answer is not kept any more", "RFC 7959 2.9.2"
             )
         return request
-
-    def _deregister(self, request: Request) -> None:
-        known = self._observations.find(request.exchange.peer, request.message.token)
-        if known is not None:
-            self._observations.end(known)
 
     def _fail(self, request: Request, error: RequestError, now: float) -> None:
         self.refused += 1
@@ -346,167 +275,92 @@ class ServerEndpoint:
         values = request.values
         if response.code == Code.CONTENT and response.etag and response.etag in request.etags:
             response = as_held(response)
-        done = is_success(response.code)
         more: OptionList = []
-        if _OBSERVE in values and (sequence := self._registered(request, done=done)) is not None:
-            more.append((_OBSERVE, encode_uint(sequence)))
+        if _OBSERVE in values:
+            sequence = self._notifier.first_sequence(request, response.code)
+            if sequence is not None:
+                more.append((_OBSERVE, encode_uint(sequence)))
         if (block1 := values.get(_BLOCK1)) is not None:
             more.append(self._uploads.answer(block1))
-        asked = values.get(_BLOCK2) if done else None
-        options, payload = self._sliced(request, response, asked, now)
+        asked = values.get(_BLOCK2) if is_success(response.code) else None
+        options, payload = self._layout.slice(request, response, asked, now)
         self._finish(request, response.code, options + more, payload, now)
-
-    def _registered(self, request: Request, *, done: bool) -> int | None:
-        known = self._observations.find(request.exchange.peer, request.message.token)
-        if known is None or known.request is not request:
-            return None
-        if done:
-            return known.take_sequence()
-        self._observations.end(known)  # RFC 7641 4.1
-        return None
-
-    def _sliced(
-        self, request: Request, response: Response, asked: Block | None, now: float
-    ) -> tuple[OptionList, bytes]:
-        """The block of a body that goes out, and its options (RFC 7959 2.4)."""
-        payload = response.payload
-        if not payload or (asked is None and len(payload) <= self.limits.block_bytes):
-            return head_options(response), payload
-        block, piece = slice_of(payload, asked, self.limits.block_bytes)
-        if not block.more and not block.number:
-            return [*head_options(response), (_BLOCK2, block.encode())], piece
-        if not response.etag:
-            response = replace(response, etag=etag_of(response))
-        peer = request.exchange.peer
-        if block.more and peer.is_proven:
-            key = request_key(request.message)
-            if self._downloads.find(peer, key, now) is not response:
-                self._downloads.keep(peer, key, response, now)
-        options = head_options(response)
-        options.append((_BLOCK2, block.encode()))
-        options.append((_SIZE2, encode_uint(len(payload))))
-        return options, piece
 
     def _finish(
         self, request: Request, code: int, options: OptionList, payload: bytes, now: float
     ) -> None:
         """Write the answer: with the ACK, behind it, or without one (RFC 7252 5.2)."""
-        exchange, message = request.exchange, request.message
+        exchange, message, content = request.exchange, request.message, (code, options, payload)
         peer = exchange.peer
         silent = request.values and is_suppressed(code, request.values.get(_NO_RESPONSE, 0))
         if message.type == NON:
             reply = b""
             if not silent:
-                data = self._write(message, NON, peer.take_message_id(), (code, options, payload))
+                data = self._layout.write(
+                    message, NON, peer.take_message_id(), (code, options, payload)
+                )
                 self._send(exchange, message, data, now)
         elif not exchange.is_late:
             if silent:
                 reply = empty_ack(exchange.message_id)
                 self._output.append((peer.address, reply))
             else:
-                reply = self._write(message, ACK, exchange.message_id, (code, options, payload))
+                reply = self._layout.write(
+                    message, ACK, exchange.message_id, (code, options, payload)
+                )
                 reply = self._send(exchange, message, reply, now)
         else:
             reply = empty_ack(exchange.message_id)
             if not silent:
-                self._send_late(exchange, message, (code, options, payload), now)
+                self._send_late(exchange, message, content, now)
         self._exchanges.close(exchange, reply, now)
 
     def _send(self, exchange: Exchange, message: Message, data: bytes, now: float) -> bytes:
         peer = exchange.peer
         if not peer.is_proven and len(data) > self.limits.amplification * exchange.size_bytes:
-            self._challenge(message, peer.address, exchange.size_bytes, now)
-            return self._output[-1][1]
+            data = self._admission.challenge(message, peer.address, exchange.size_bytes, now)
         self._output.append((peer.address, data))
         return data
 
-    def _send_late(self, exchange: Exchange, message: Message, body: Body, now: float) -> None:
+    def _send_late(
+        self, exchange: Exchange, message: Message, content: Content, now: float
+    ) -> None:
         """A separate response, confirmable where repeating it amplifies nothing (5.2.2)."""
         peer = exchange.peer
         message_id = peer.take_message_id()
         if not peer.is_proven or self._outbound.is_full:
-            data = self._write(message, NON, message_id, body)
+            data = self._layout.write(message, NON, message_id, content)
             room = self.limits.amplification * exchange.size_bytes - 4  # the ACK was four
             if peer.is_proven or len(data) <= room:
                 self._output.append((peer.address, data))
             return
-        data = self._write(message, CON, message_id, body)
+        data = self._layout.write(message, CON, message_id, content)
         self._output.append((peer.address, data))
         self._outbound.add(Outgoing(peer, message_id, data, None), now)
-
-    def _write(self, request: Message, kind: int, message_id: int, body: Body) -> bytes:
-        code, options, payload = body
-        if self._protection is None:
-            return encode_parts(kind << 16 | message_id, code, request.token, options, payload)
-        inner = Message(kind, code, message_id, request.token, tuple(options), payload)
-        return encode(self._protection.protect(request, inner))
 
     # Observing.
 
     def observe(self, request: Request, now: float) -> Observation | None:
         """Register whoever asked; None if there are too many (CO-6)."""
-        peer = request.exchange.peer
-        if request.observe != 0 or request.code not in _SAFE or not peer.is_proven:
-            return None
-        return self._observations.register(request, now)
+        return self._notifier.register(request, now)
 
     def notify(
         self, observation: Observation, response: Response, now: float, *, confirm: bool = False
     ) -> bool:
         """Tell an observer the latest; False if it waits behind one in flight, or is void."""
-        if observation.is_ended:
-            return False
-        if observation.in_flight:
-            confirm = confirm or (observation.next is not None and observation.next[1])
-            observation.next = (response, confirm)
-            return False
-        done = is_success(response.code)
-        confirm = confirm or not done or self._observations.wants_ack(observation, now)
-        kind = NON if self._outbound.is_full or not confirm else CON
-        data = self._notification(observation, response, kind, now)
-        self._output.append((observation.peer.address, data))
-        observation.since_confirmed += 1
-        if kind == CON:
-            observation.since_confirmed = 0
-            outgoing = Outgoing(observation.peer, observation.last_id, data, observation)
-            observation.in_flight = True
-            self._outbound.add(outgoing, now)
-        if not done:
-            self._observations.end(observation)
-        return True
+        return self._notifier.notify(observation, response, now, confirm=confirm)
 
     def cancel(self, observation: Observation) -> None:
         """Drop a registration; the client is not told (RFC 7641 lets it find out)."""
-        self._observations.end(observation)
+        self._notifier.observations.end(observation)
+
+    def take_ended(self) -> list[Observation]:
+        """Observations that have ended since the last call."""
+        return self._notifier.observations.take_ended()
 
     def take_confirmed(self) -> list[Observation]:
         """Observations whose client has acknowledged all that was sent, since the last call."""
-        confirmed, self._confirmed = self._confirmed, []
-        return confirmed
-
-    def _notification(
-        self, observation: Observation, response: Response, kind: int, now: float
-    ) -> bytes:
-        request = observation.request
-        done = is_success(response.code)
-        asked = request.block2 if done else None
-        if asked is not None and asked.number:
-            asked = replace(asked, number=0)
-        options, payload = self._sliced(request, response, asked, now)
-        if done:
-            options.append((_OBSERVE, encode_uint(observation.take_sequence())))
-        observation.last_id = observation.peer.take_message_id()
-        body = (response.code, options, payload)
-        return self._write(request.message, kind, observation.last_id, body)
-
-    def _on_confirmed(self, observation: Observation, now: float) -> None:
-        observation.in_flight = False
-        observation.confirmed_at = now
-        waiting, observation.next = observation.next, None
-        if waiting is None:
-            self._confirmed.append(observation)
-        else:
-            self.notify(observation, waiting[0], now, confirm=waiting[1])
+        return self._notifier.take_confirmed()
 
     # Time.
 
@@ -534,28 +388,13 @@ class ServerEndpoint:
                 exchange.is_late = True
                 self._output.append((exchange.peer.address, empty_ack(exchange.message_id)))
             waiting.popleft()
-        again, lost = self._outbound.take_due(now)
-        for outgoing in again:
-            self._send_again(outgoing, now)
-        for outgoing in lost:
-            if outgoing.observation is not None:
-                self._observations.end(outgoing.observation)  # RFC 7641 4.5
+        self._notifier.tick(now)
         if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_S
             self._exchanges.expire(now)
             self._uploads.bodies.expire(now)
-            self._downloads.bodies.expire(now)
+            self._layout.downloads.bodies.expire(now)
             self._peers.expire(now)
-
-    def _send_again(self, outgoing: Outgoing, now: float) -> None:
-        observation = outgoing.observation
-        if observation is not None and observation.next is not None:
-            response, observation.next = observation.next[0], None  # RFC 7641 4.5.2
-            data = self._notification(observation, response, CON, now)
-            self._outbound.rename(outgoing, observation.last_id, data)
-            if not is_success(response.code):
-                self._observations.end(observation)
-        self._output.append((outgoing.peer.address, outgoing.data))
 
     # Forgetting.
 
@@ -567,5 +406,5 @@ class ServerEndpoint:
         peer.is_gone = True
         self._exchanges.forget(peer)
         self._uploads.bodies.forget(peer)
-        self._downloads.bodies.forget(peer)
-        self._observations.forget(peer)
+        self._layout.downloads.bodies.forget(peer)
+        self._notifier.observations.forget(peer)
