@@ -32,6 +32,7 @@ from weft.history.history import History
 from weft.history.settings import HistorySettings
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline, PipelineSettings
+from weft.ingest.quarantine import Quarantine
 from weft.ingest.rejections import RejectionInbox, Rejections, RejectionSettings
 from weft.ingest.submit import Ingest
 from weft.model.ids import TenantId
@@ -255,6 +256,13 @@ class World:
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         self.commands.publish_with(self.ingest.put)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
+        self.quarantine = Quarantine(
+            (self.devices, self.types),
+            self.claims,
+            self.provisioning,
+            self.rejections,
+            self.revocation,
+        )
 
     def _services(self) -> Services:
         return Services(
@@ -288,6 +296,7 @@ class World:
             commands=self.commands,
             ingest=self.ingest,
             rejections=self.rejections,
+            quarantine=self.quarantine,
             history=self.history,
             rules=self.rules,
             engine=self.engine,
@@ -326,6 +335,8 @@ class World:
         if change.new is None:
             self.credentials.forget(device)
             self.enrolments.forget(device)
+        elif change.new.waits:
+            self.policy.set_waiting(device.tenant, device.uid)
 
     def person(self, name: str, *roles: Role, tenant: TenantId = MAIN) -> str:
         """Let a person sign in; return the access token."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from weft.api.snippets import Endpoints
     from weft.commands.commands import Commands
     from weft.history.history import History
+    from weft.ingest.quarantine import Quarantine
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
     from weft.ports import Clock, Deciding, Journal, Records
@@ -83,6 +84,7 @@ class Services:
     commands: Commands
     ingest: Ingest
     rejections: Rejections
+    quarantine: Quarantine
     history: History
     rules: Rules
     engine: Engine

@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "connection": "connection.read",
     "alarm": "alarm.read",
     "work_order": "work_order.read",
+    "quarantine": "quarantine.read",
 }
 
 KIND_OF: dict[Operation, str] = {

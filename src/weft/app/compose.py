@@ -236,6 +236,7 @@ class Weft:
             commands=path.commands,
             ingest=path.ingest,
             rejections=path.rejections,
+            quarantine=path.quarantine,
             history=path.history,
             rules=path.rules,
             engine=path.engine,

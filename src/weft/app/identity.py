@@ -152,6 +152,9 @@ async def _load(identity: Identity) -> None:
         identity.policy.set_gateways(
             (one.tenant, one.device_id, one.gateway) for one in devices if one.gateway
         )
+        for one in devices:
+            if one.waits:
+                identity.policy.set_waiting(one.tenant, one.uid)
     identity.devices.on_change(lambda change: _device_changed(identity, change))
 
 
@@ -167,3 +170,5 @@ def _device_changed(identity: Identity, change: DeviceChange) -> None:
     elif old is None or old.lifecycle is not new.lifecycle:
         active = new.lifecycle is Lifecycle.ACTIVE
         identity.revocation.device_changed(new.tenant, new.uid, active=active)
+        if new.waits:
+            identity.policy.set_waiting(new.tenant, new.uid)

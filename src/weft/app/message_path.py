@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from weft.api.arrivals import tell_arrivals
 from weft.api.live import Live
 from weft.app.dialects import DIALECTS, Around, make_answerers
 from weft.app.identity import Identity
@@ -17,6 +18,7 @@ from weft.ingest.dialects.desk import Desk
 from weft.ingest.dialects.table import Dialects
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
+from weft.ingest.quarantine import Quarantine
 from weft.ingest.rejections import RejectionInbox, Rejections
 from weft.ingest.submit import Ingest, Message
 from weft.model.command import Command
@@ -45,6 +47,7 @@ class MessagePath:
     ingest: Ingest
     inbox: RejectionInbox
     rejections: Rejections
+    quarantine: Quarantine
     twins: Twins
     commands: Commands
     history: History
@@ -124,12 +127,14 @@ async def open_message_path(
     twins.publish_delta_with(late.publish_delta)
     commands.publish_with(ingest.put)
     gate.check_reported_with(twins.require_room)
+    rejections = Rejections(records, inbox, gate, ingest, audit)
     path = MessagePath(
         gate=gate,
         pipeline=pipeline,
         ingest=ingest,
         inbox=inbox,
-        rejections=Rejections(records, inbox, gate, ingest, audit),
+        rejections=rejections,
+        quarantine=_quarantine(identity, rejections, live),
         twins=twins,
         commands=commands,
         history=history,
@@ -172,6 +177,14 @@ def _make_commands(stores: Stores, identity: Identity, clock: Clock, config: Con
         stores.records, identity.audit, clock, identity.tenants, identity.devices, identity.types
     )
     return Commands(given, config.commands)
+
+
+def _quarantine(identity: Identity, rejections: Rejections, live: Live) -> Quarantine:
+    registry = (identity.devices, identity.types)
+    given = (identity.claims, identity.provisioning, rejections, identity.revocation)
+    made = Quarantine(registry, *given)
+    tell_arrivals(live, identity.devices, made.claim_name)
+    return made
 
 
 def _reported_by(twins: Twins) -> Reported:

@@ -18,6 +18,7 @@ GROUPS: dict[str, str] = {
     "key": "Service keys of business systems.",
     "lineage": "From a sample to a work order, and back.",
     "outbox": "Actions on their way to business systems.",
+    "quarantine": "Devices that came by themselves and wait for your word.",
     "rejection": "Messages that were refused, and sending them again.",
     "rule": "Rules: save, try and switch them.",
     "system": "How Weft is, and who you are.",

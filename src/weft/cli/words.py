@@ -28,6 +28,7 @@ EMPTY: dict[str, str] = {
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
+    "list_quarantine": "No device waits. Those of a claim without --approve come here first.",
     "list_rejections": "No message was refused.",
     "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "
     "weft rule add FILE",
@@ -74,6 +75,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "list_audit": ("weft audit list --target device:pump-1",),
     "list_rejections": ("weft rejection list --device pump-1",),
     "move_device": ("weft device move pump-1 suspended",),
+    "approve_device": (
+        "weft quarantine approve pump-7 --type pump",
+        "weft quarantine approve pump-7 --type pump --infer --label 'Cooling pump'",
+    ),
     "redrive_rejection": ("weft rejection redrive 1160",),
     "replay_rule": ("weft rule replay too-hot --start 2026-03-01T00:00:00Z",),
     "save_type": (

@@ -38,6 +38,7 @@ from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
+from weft.security.enrolment import DevicePending
 from weft.wire.payload.formats import CBOR, JSON, STATED_MAX_CHARACTERS, format_of
 
 log = get_logger(__name__)
@@ -50,6 +51,7 @@ _DOCUMENTS = frozenset({CBOR})  # a default of telemetry that fits properties an
 _DECODED = frozenset(
     {Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT, Operation.COMMAND_RESULT}
 )
+_FIRST_WORDS = frozenset({Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT})
 
 CheckReported = Callable[[TenantId, DeviceId, Properties], None]
 
@@ -385,6 +387,7 @@ class Gate:
         canonical = native.canonical_topic(topic, mapped, device_id)
         decision = self._policy.decide(principal, "topic.publish", f"topic:{canonical}")
         if not decision.allowed:
+            self._require_no_quarantine(session, device_id, mapped.operation)
             raise Forbidden(
                 f"{principal} may not publish to {canonical!r}: {decision.reason}",
                 remedy="Publish to the principal's own topics, or have an administrator grant it.",
@@ -486,6 +489,19 @@ class Gate:
                 remedy="Write the device's id.",
             )
         return session.device_id
+
+    def _require_no_quarantine(
+        self, session: GateSession, device_id: DeviceId, operation: Operation
+    ) -> None:
+        """Raise `DevicePending` for what a device that waits says of itself, and only for that."""
+        device = self._devices.find(session.principal.tenant, device_id) if device_id else None
+        own = device is not None and device.uid == session.principal.uid
+        if own and device is not None and device.waits and operation in _FIRST_WORDS:
+            raise DevicePending(
+                device_id,
+                detail=f"Device {device_id!r} waits for approval; its message is kept.",
+                remedy=f"Let it in: weft quarantine approve {device_id}",
+            )
 
     def _require_active(self, tenant: TenantId, device_id: DeviceId) -> Device:
         device = self._devices.find(tenant, device_id)

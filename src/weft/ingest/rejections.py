@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from weft.errors import Conflict
+from weft.errors import Conflict, PeerError
 from weft.ingest.gate import Gate
 from weft.ingest.submit import Ingest, Message
 from weft.model.ids import TenantId
@@ -19,6 +19,7 @@ from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Kind, Reader, Record, Records, Writer
 from weft.security.audit import Audit
+from weft.security.enrolment import DevicePending
 
 log = get_logger(__name__)
 
@@ -33,6 +34,8 @@ class RejectionSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     per_source: int = 100  # between two checkpoints; a flood says the same thing over and over
     per_tenant: int = 10_000
+    per_waiting_device: int = 50  # enough to see what it is; the first ones stay
+    per_waiting_device_bytes: int = 128 * 1024
 
 
 class Rejection(Struct, frozen=True):
@@ -53,6 +56,7 @@ class Rejection(Struct, frozen=True):
     qos: int
     left_out_before: int = 0  # like it, from the same source, since the one before
     principal_uid: str = ""  # a namesake made later is not who sent it (ID-1)
+    left_out_after: int = 0  # of a device in the quarantine: behind it, for want of room
 
 
 REJECTIONS: Kind[Rejection] = Kind(
@@ -179,6 +183,9 @@ class RejectionInbox:
 
         def write(w: Writer) -> None:
             for rejection in rejections:
+                if rejection.code == DevicePending.code:
+                    self._put_first(w, rejection)
+                    continue
                 w.put(REJECTIONS, rejection.tenant, rejection_key(rejection.position), rejection)
             for tenant in {rejection.tenant for rejection in rejections}:
                 self._drop_oldest(w, tenant)
@@ -195,6 +202,26 @@ class RejectionInbox:
         self._durable = applied
         if taken.unlisted:
             log.warning("rejections_not_listed", count=taken.unlisted, remedy=UNLISTED_REMEDY)
+
+    def _put_first(self, w: Writer, rejection: Rejection) -> None:
+        """Keep the first words of a device that waits, as far as there is room for them."""
+        tenant, most = rejection.tenant, self._settings.per_waiting_device
+        where = ("device", rejection.device_id)
+        held = [
+            record
+            for record in w.list(REJECTIONS, tenant, where=where, limit=self._settings.per_tenant)
+            if record.value.code == DevicePending.code
+            and record.value.principal_uid == rejection.principal_uid
+            and record.value.position != rejection.position
+        ]
+        size = sum(len(record.value.payload) for record in held) + len(rejection.payload)
+        fits = len(held) < most and size <= self._settings.per_waiting_device_bytes
+        if fits or not held:
+            w.put(REJECTIONS, tenant, rejection_key(rejection.position), rejection)
+            return
+        last = held[-1]
+        left_out = last.value.left_out_after + rejection.left_out_before + 1
+        w.put(REJECTIONS, tenant, last.key, replace(last.value, left_out_after=left_out))
 
     def _drop_oldest(self, w: Writer, tenant: TenantId) -> None:
         excess = w.count(REJECTIONS, tenant) - self._settings.per_tenant
@@ -249,6 +276,20 @@ class Rejections:
             w.get(REJECTIONS, actor.tenant, key)
             w.delete(REJECTIONS, actor.tenant, key)
             self._audit.entry(w, actor, "rejection.delete", f"rejection:{position}")
+
+        await self._records.write(write)
+
+    async def restate(self, tenant: TenantId, position: int, error: PeerError) -> None:
+        """Say why a message that was redriven was refused again, in place of why it was first."""
+        key = rejection_key(position)
+
+        def write(w: Writer) -> None:
+            record = w.find(REJECTIONS, tenant, key)
+            if record is not None:
+                new = replace(
+                    record.value, code=error.code, detail=error.detail, remedy=error.remedy
+                )
+                w.put(REJECTIONS, tenant, key, new, version=record.version)
 
         await self._records.write(write)
 

@@ -28,10 +28,19 @@ from weft.model.message import (
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock
 from weft.registry.children import Children
+from weft.security.enrolment import DevicePending
 
 _BY_CODE: dict[str, type[PeerError]] = {
     error.code: error
-    for error in (Conflict, Forbidden, Invalid, NotFound, PayloadInvalid, QuotaExceeded)
+    for error in (
+        Conflict,
+        DevicePending,
+        Forbidden,
+        Invalid,
+        NotFound,
+        PayloadInvalid,
+        QuotaExceeded,
+    )
 }
 
 

@@ -222,19 +222,7 @@ class Devices:
         """Change label, attributes or type; raise `StaleVersion` unless at `version`."""
 
         def change(writer: Writer, old: Device) -> Device:
-            new = old
-            if patch.label is not UNSET:
-                new = replace(new, label=_require_label(patch.label))
-            if patch.attributes is not UNSET:
-                attributes = require_attributes(merged(old.attributes, patch.attributes))
-                new = replace(new, attributes=attributes)
-            if patch.type_name is not UNSET:
-                began = _require_type(writer, old.tenant, patch.type_name)
-                if patch.type_name == old.type_name:  # the same again is no migration
-                    began = old.type_version
-                new = replace(new, type_name=patch.type_name, type_version=began)
-            if patch.adds_children is not UNSET:
-                new = replace(new, adds_children=patch.adds_children)
+            new = _patched(writer, old, patch)
             if placed is not None:
                 new = replace(new, gateway=placed.gateway, alias=placed.alias)
             return new
@@ -256,6 +244,17 @@ class Devices:
 
         return await self._change(
             actor, device_id, change, version=version, entry=("device.move", {"to": to.value})
+        )
+
+    async def approve(self, actor: Principal, device_id: str, patch: DevicePatch) -> Device:
+        """Let a pending device in, changed as the patch says, in one step."""
+
+        def change(writer: Writer, old: Device) -> Device:
+            require_move(old.lifecycle, Lifecycle.ACTIVE)
+            return replace(_patched(writer, old, patch), lifecycle=Lifecycle.ACTIVE)
+
+        return await self._change(
+            actor, device_id, change, version=None, entry=("quarantine.approve", {})
         )
 
     async def delete(self, actor: Principal, device_id: str, *, version: int | None = None) -> None:
@@ -370,6 +369,23 @@ def require_room(reader: Reader, tenant: TenantId, *, more: int = 1) -> None:
             f"The tenant may have {allowed} devices, as many as its quota allows.",
             remedy="Delete devices that are out of use, or raise the quota.",
         )
+
+
+def _patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
+    new = old
+    if patch.label is not UNSET:
+        new = replace(new, label=_require_label(patch.label))
+    if patch.attributes is not UNSET:
+        attributes = require_attributes(merged(old.attributes, patch.attributes))
+        new = replace(new, attributes=attributes)
+    if patch.type_name is not UNSET:
+        began = _require_type(reader, old.tenant, patch.type_name)
+        if patch.type_name == old.type_name:  # the same again is no migration
+            began = old.type_version
+        new = replace(new, type_name=patch.type_name, type_version=began)
+    if patch.adds_children is not UNSET:
+        new = replace(new, adds_children=patch.adds_children)
+    return new
 
 
 def _not_found(device_id: str) -> NotFound:

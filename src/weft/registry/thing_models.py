@@ -123,12 +123,13 @@ def _read_fields(section: Any, path: str, required: frozenset[str] = frozenset()
             remedy="Split the device into several, or send rare values as events.",
         )
     return {
-        _require_key(key, path): read_field(schema, f"{path}.{key}", required=key in required)
+        require_key(key, path): read_field(schema, f"{path}.{key}", required=key in required)
         for key, schema in schemas.items()
     }
 
 
-def _require_key(key: str, path: str) -> str:
+def require_key(key: str, path: str) -> str:
+    """Return a key that conditions and queries can name, or raise `Invalid`."""
     if len(key) > NAME_MAX_CHARACTERS or not _KEY.fullmatch(key):
         raise Invalid(
             f"{path} has the key {key!r}, which conditions and queries cannot name.",

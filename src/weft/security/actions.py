@@ -54,6 +54,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "device.renew": (_ADMIN, "devices:write"),
     "authority.read": (_ADMIN, "devices:read"),
     "authority.write": (_ADMIN, None),  # whom all devices of a customer are believed by
+    "quarantine.read": (_READ, "quarantine:read"),
+    "quarantine.approve": (_ADMIN, "quarantine:write"),
     "type.read": (_READ, "types:read"),
     "type.write": (_ADMIN, "types:write"),
     "type.delete": (_ADMIN, "types:write"),

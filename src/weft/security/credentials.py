@@ -129,9 +129,9 @@ class Credentials:
         return self._index.get(key_id)
 
     def is_admitted(self, credential: DeviceCredential) -> bool:
-        """Whether the device itself is active, whatever its credential proves."""
-        policy = self._revocation.policy
-        return policy.is_active(credential.tenant, credential.device_uid)
+        """Whether the device itself is active, or waits to be heard in the quarantine."""
+        policy, tenant, uid = self._revocation.policy, credential.tenant, credential.device_uid
+        return policy.is_active(tenant, uid) or policy.is_waiting(tenant, uid)
 
     def is_live(self, credential: DeviceCredential) -> bool:
         """Whether a credential that was found has not run out."""

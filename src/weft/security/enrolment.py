@@ -34,10 +34,10 @@ class DevicePending(Conflict):
 
     code = "device_pending"
 
-    def __init__(self, device_id: str) -> None:
+    def __init__(self, device_id: str, *, detail: str = "", remedy: str = "") -> None:
         super().__init__(
-            f"The device {device_id} is pending: nobody has let it in yet.",
-            remedy="Try again when somebody has: weft device move DEVICE active",
+            detail or f"The device {device_id} is pending: nobody has let it in yet.",
+            remedy=remedy or "Try again when somebody has: weft device move DEVICE active",
         )
 
 

@@ -59,6 +59,8 @@ class _Rights:
         self.topics = topics
 
 
+# What a device in the quarantine may ask for; the gate keeps what it says, and admits none.
+_HEARD = frozenset({"telemetry.write"})
 _OWN_ACTIONS = frozenset(name for name, action in ACTIONS.items() if action.own_device)
 
 
@@ -69,6 +71,7 @@ class Policy:
         self._version = 1
         self._devices: dict[str, TenantId] = {}  # uid of each active device
         self._gateways: dict[tuple[TenantId, str], str] = {}  # child's id -> its gateway's uid
+        self._waiting: dict[str, TenantId] = {}  # uid of each device in the quarantine
         self._rights: dict[str, _Rights] = {}  # uid of each enabled user and key
         self._cache: dict[tuple[Principal, str, str], Decision] = {}
         self._watchers: list[Callable[[int], None]] = []
@@ -86,6 +89,7 @@ class Policy:
 
     def set_device(self, tenant: TenantId, uid: str, *, active: bool) -> None:
         """Take note of a device's lifecycle: only an active device may do anything."""
+        self._waiting.pop(uid, None)
         if active:
             if self._devices.get(uid) == tenant:
                 return
@@ -114,6 +118,11 @@ class Policy:
         self._gateways.update(((tenant, child), uid) for tenant, child, uid in children)
         self._changed()
 
+    def set_waiting(self, tenant: TenantId, uid: str) -> None:
+        """Take note of a device in the quarantine: it is let in to be heard, with no right."""
+        self._waiting[uid] = tenant
+        self._changed()
+
     def set_user(self, tenant: TenantId, uid: str, roles: frozenset[Role]) -> None:
         """Take note of an enabled user's roles."""
         topics = _NO_TOPICS
@@ -136,6 +145,7 @@ class Policy:
     def forget(self, uid: str) -> None:
         """Drop all rights of a principal that was disabled, revoked or deleted."""
         self._devices.pop(uid, None)
+        self._waiting.pop(uid, None)
         self._rights.pop(uid, None)
         self._changed()
 
@@ -154,6 +164,10 @@ class Policy:
     def is_active(self, tenant: TenantId, device_uid: str) -> bool:
         """Whether a device may do anything at all: others are refused at the door."""
         return self._devices.get(device_uid) == tenant
+
+    def is_waiting(self, tenant: TenantId, device_uid: str) -> bool:
+        """Whether a device in the quarantine may come to the door and say its first words."""
+        return self._waiting.get(device_uid) == tenant
 
     def decide(self, principal: Principal, action: str, target: str) -> Decision:
         """Decide on a target in the principal's own tenant."""
@@ -184,6 +198,9 @@ class Policy:
 
     def _judge_device(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
         if self._devices.get(principal.uid) != principal.tenant:
+            own = target == f"device:{principal.id}"
+            if own and action in _HEARD and self.is_waiting(principal.tenant, principal.uid):
+                return True, "it waits in the quarantine, and is heard there"
             return False, "the device is not active"
         if action in TOPIC_ACTIONS:
             if not target.startswith("topic:"):

@@ -19,6 +19,7 @@ _REASONS = {
     "forbidden": Reason.NOT_AUTHORIZED,
     "not_found": Reason.NOT_AUTHORIZED,
     "conflict": Reason.NOT_AUTHORIZED,
+    "device_pending": Reason.NOT_AUTHORIZED,
     "invalid": Reason.TOPIC_NAME_INVALID,
     "payload_invalid": Reason.PAYLOAD_FORMAT_INVALID,
     "quota_exceeded": Reason.QUOTA_EXCEEDED,

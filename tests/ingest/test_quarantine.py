@@ -1,0 +1,120 @@
+"""The quarantine: heard, kept, and admitted nowhere until somebody says so."""
+
+from msgspec.structs import replace
+from tests.ingest.support import ACME, PUMP_7, Door, device
+
+from weft.backends.memory.records import MemoryRecords
+from weft.ingest.quarantine import propose
+from weft.ingest.rejections import REJECTIONS, Rejection, RejectionInbox, RejectionSettings
+from weft.ingest.submit import Message
+from weft.model.device import Lifecycle
+
+
+class Waiting(Door):
+    """A door at which pump-7 waits: the policy gives it nothing."""
+
+    def __init__(self, settings: RejectionSettings | None = None) -> None:
+        self.records = MemoryRecords()
+        self.inbox = RejectionInbox(self.records, settings or RejectionSettings())
+        super().__init__(projections=[self.inbox])
+        self.policy.allowed = [("nobody", "topic:")]
+        self.wait_as(Lifecycle.PENDING, "claim:c")
+
+    def wait_as(self, lifecycle: Lifecycle, origin: str) -> None:
+        pump = replace(device(state=lifecycle), origin=origin, uid=PUMP_7.uid)
+        self.devices.known[ACME, "pump-7"] = pump
+        self.gate.registry_changed()
+
+    async def say(self, topic: str, payload: bytes = b'{"t": 1}') -> str:
+        session = self.gate.open(PUMP_7, "test")
+        reason = self.gate.admit(session, Message(topic, payload, qos=1), self.clock.now())
+        self.clock.turn(1)
+        await self.pipeline.drain()
+        return reason.code if reason else "admitted"
+
+    async def kept(self) -> list[Rejection]:
+        await self.inbox.checkpoint()
+        found = await self.records.read(lambda r: r.list(REJECTIONS, ACME, limit=1_000))
+        return [record.value for record in found]
+
+
+async def test_pr_4_first_words_are_kept_and_nothing_else_is() -> None:
+    """Telemetry, reports and events of itself; all other topics stay forbidden."""
+    async with Waiting().running() as door:
+        assert isinstance(door, Waiting)
+        for topic in ("telemetry", "properties/reported", "events/leak"):
+            assert await door.say(f"devices/me/{topic}") == "device_pending"
+        for topic in ("devices/me/commands/1/result", "devices/pump-8/telemetry", "plain/topic"):
+            assert await door.say(topic) == "forbidden"
+        assert {name for _, name, _, _ in door.recorder.seen} == {"REJECTED"}
+
+
+async def test_pr_4_only_one_that_came_by_itself_is_heard() -> None:
+    """Made pending by hand, suspended or revoked: refused as ever."""
+    async with Waiting().running() as door:
+        assert isinstance(door, Waiting)
+        for lifecycle, origin in (
+            (Lifecycle.PENDING, ""),
+            (Lifecycle.SUSPENDED, "claim:c"),
+            (Lifecycle.REVOKED, "claim:c"),
+        ):
+            door.wait_as(lifecycle, origin)
+            assert await door.say("devices/me/telemetry") == "forbidden"
+
+
+async def test_the_first_messages_stay_and_the_rest_is_counted() -> None:
+    """What it is shows in its first words; it cannot fill the inbox with the others."""
+    async with Waiting(RejectionSettings(per_waiting_device=3)).running() as door:
+        assert isinstance(door, Waiting)
+        for number in range(5):
+            await door.say("devices/me/telemetry", b'{"n": %d}' % number)
+            await door.inbox.checkpoint()
+        kept = await door.kept()
+        assert [one.payload for one in kept] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
+        assert sum(one.left_out_before + one.left_out_after for one in kept) == 2
+
+
+async def test_what_is_kept_is_bounded_in_bytes_too() -> None:
+    """A few large messages are as bad as many small ones."""
+    settings = RejectionSettings(per_waiting_device_bytes=1_000)
+    async with Waiting(settings).running() as door:
+        assert isinstance(door, Waiting)
+        for _ in range(5):
+            await door.say("devices/me/telemetry", b'{"text": "%s"}' % (b"x" * 400))
+            await door.inbox.checkpoint()
+        kept = await door.kept()
+        assert len(kept) == 2
+        assert sum(one.left_out_after for one in kept) == 3
+
+
+def _rejection(topic: str, payload: bytes) -> Rejection:
+    return Rejection(
+        1, ACME, "device", "pump-7", "pump-7", topic, 18 * 10**17, "device_pending", "", "",
+        payload, len(payload), 1,
+    )  # fmt: skip
+
+
+def test_a_type_is_proposed_from_all_shapes_of_telemetry() -> None:
+    """Single readings, readings with a time, and lists are one type."""
+    proposal = propose(
+        [
+            _rejection("devices/me/telemetry", b'{"temperature": 21}'),
+            _rejection("devices/me/telemetry", b'{"ts": 1772366400000, "values": {"rpm": 3}}'),
+            _rejection("devices/pump-7/telemetry", b'[{"humidity": 40}, {"humidity": 41}]'),
+            _rejection("devices/me/properties/reported", b'{"firmware": "1.2"}'),
+            _rejection("devices/me/events/leak", b'{"litres": 2}'),
+        ]
+    )
+    assert set(proposal.document["telemetry"]) == {"temperature", "rpm", "humidity"}
+    assert set(proposal.document["properties"]) == {"firmware"}
+    assert set(proposal.document["events"]) == {"leak"}
+    assert proposal.notes == ()
+
+
+def test_what_cannot_be_read_is_noted() -> None:
+    """It is kept all the same, for a person to look at."""
+    proposal = propose(
+        [_rejection("devices/me/telemetry", b"\x00\x01"), _rejection("elsewhere", b"{}")]
+    )
+    assert proposal.document == {}
+    assert "2 of 2" in proposal.notes[0]
