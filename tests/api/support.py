@@ -75,6 +75,7 @@ from weft.security.throttle import Throttle
 from weft.security.tokens import AccessTokens
 from weft.supervision import FakeClock
 from weft.twins.twins import Twins
+from weft.twins.wishes import Wishes
 
 MAIN = TenantId("main")
 OTHER = TenantId("other")
@@ -179,7 +180,7 @@ class World:
             self.credentials, self.keys, self.badges, self.throttle, self.clock, self.preshared
         )
         self._make_ways_in()
-        self.twins = Twins(self.records, self.audit)
+        self.twins = Twins(self.records, self.audit, self.clock)
         self.commands = Commands(
             CommandDependencies(
                 self.records, self.audit, self.clock, self.tenants, self.devices, self.types
@@ -255,6 +256,7 @@ class World:
         self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         self.commands.publish_with(self.ingest.put)
+        self.twins.check_desired_with(Wishes(self.devices, self.types).require)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
         self.quarantine = Quarantine(
             (self.devices, self.types),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType, defstruct
 
 from weft.model.telemetry import Reading
+from weft.model.twin import Stamp
 from weft.twins.state import KEYS_MAX, NOTED_MAX, Reported, TwinState, merge_patch
 
 Values = defstruct("Values", [("a", int | UnsetType, UNSET), ("b", int | UnsetType, UNSET)])
@@ -46,7 +47,7 @@ def test_a_late_value_does_not_overwrite_a_newer_one() -> None:
 
 def test_a_report_is_a_merge_patch() -> None:
     state = TwinState(Reported({"a": 1, "n": {"x": 1, "y": 2}}))
-    state.report({"a": None, "b": 2, "n": {"x": None}})
+    state.report({"a": None, "b": 2, "n": {"x": None}}, Stamp(7, "device:d"))
     assert state.merge().properties == {"b": 2, "n": {"y": 2}}
     assert state.stored.version == 1
 

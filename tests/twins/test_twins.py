@@ -6,14 +6,16 @@ from typing import TypeVar
 import pytest
 
 from weft.backends.memory.records import MemoryRecords
-from weft.errors import QuotaExceeded, StaleVersion, StorageError
+from weft.errors import Invalid, QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
+from weft.model.twin import Stamp
 from weft.ports import Writer
 from weft.security.audit import Audit
 from weft.supervision import FakeClock
+from weft.twins.changes import PropertyChange, Side, TwinChange
 from weft.twins.twins import REPORTED_MAX_BYTES, STORED_AT_ONCE, TWINS, Twins
 
 T = TypeVar("T")
@@ -37,9 +39,9 @@ def reported(first: int, **patch: object) -> Committed:
     return Committed(first, [Envelope(REPORTED, 9, b"")], [patch])
 
 
-async def make(records: MemoryRecords | None = None) -> Twins:
-    records = records or MemoryRecords()
-    twins = Twins(records, Audit(records, FakeClock(), b"k" * 32))
+async def make(records: MemoryRecords | None = None, clock: FakeClock | None = None) -> Twins:
+    records, clock = records or MemoryRecords(), clock or FakeClock()
+    twins = Twins(records, Audit(records, clock, b"k" * 32), clock)
     await twins.load()
     return twins
 
@@ -246,3 +248,80 @@ async def test_a_large_fleet_is_stored_in_turns_so_that_alarms_need_not_wait() -
     assert max(records.sizes) <= STORED_AT_ONCE
     assert sum(records.sizes) == 200
     assert (await make(records)).position == 200
+
+
+async def test_each_property_says_when_it_was_told_and_by_whom() -> None:
+    """Also after a restart; a wish that is taken back takes its stamp along."""
+    records, clock = MemoryRecords(), FakeClock()
+    twins = await make(records, clock)
+    await twins.desire(ALICE, PUMP, {"rpm": 900, "mode": "eco"}, version=0)
+    await twins.desire(ALICE, PUMP, {"mode": None}, version=1)
+    twins.apply(reported(1, rpm=800))
+    await twins.checkpoint()
+    for one in (twins, await make(records)):
+        twin = one.get(ACME, PUMP)
+        assert twin.desired_stamps == {"rpm": Stamp(clock.now(), "user:alice")}
+        assert twin.reported_stamps == {"rpm": Stamp(9, "device:pump-7")}
+
+
+async def test_whoever_follows_properties_is_told_old_and_new_and_what_is_missing() -> None:
+    twins = await make()
+    told: list[TwinChange] = []
+    twins.on_properties(told.append)
+    await twins.desire(ALICE, PUMP, {"rpm": 900}, version=0)
+    twins.apply(reported(1, rpm=800, firmware="1"))
+    twins.apply(reported(2, rpm=900))
+    assert [(one.side, one.changes, one.delta) for one in told] == [
+        (Side.DESIRED, (PropertyChange("rpm", None, 900),), {"rpm": 900}),
+        (
+            Side.REPORTED,
+            (PropertyChange("firmware", None, "1"), PropertyChange("rpm", None, 800)),
+            {"rpm": 900},
+        ),
+        (Side.REPORTED, (PropertyChange("rpm", 800, 900),), {}),
+    ]
+    assert [(one.by, one.desired_version) for one in told] == [
+        ("user:alice", 1),
+        ("device:pump-7", 1),
+        ("device:pump-7", 1),
+    ]
+
+
+async def test_a_wish_that_is_refused_is_not_kept() -> None:
+    twins = await make()
+
+    def refuse(_tenant: TenantId, _device: DeviceId, _patch: object) -> None:
+        raise Invalid("desired.rpm is 9000, above the maximum of 3000.")
+
+    twins.check_desired_with(refuse)
+    with pytest.raises(Invalid):
+        await twins.desire(ALICE, PUMP, {"rpm": 9000}, version=0)
+    assert twins.get(ACME, PUMP).desired == {}
+
+
+async def test_a_device_that_is_there_and_has_not_caught_up_is_told_again() -> None:
+    """Not while it is away, ever more seldom, and not once it has caught up."""
+    clock = FakeClock()
+    twins = await make(clock=clock)
+    sent: list[bytes] = []
+    online = [False]
+
+    async def publish(_tenant: TenantId, _device: DeviceId, payload: bytes) -> None:
+        sent.append(payload)
+
+    async def minutes(count: int) -> int:
+        before = len(sent)
+        for _ in range(count):
+            clock.turn(60)
+            await twins.send_deltas()
+        return len(sent) - before
+
+    twins.publish_delta_with(publish)
+    twins.online_with(lambda _tenant, _device: online[0])
+    await twins.desire(ALICE, PUMP, {"rpm": 900}, version=0)
+    assert await minutes(5) == 0
+    online[0] = True
+    assert await minutes(1) == 1
+    assert await minutes(14) == 3, "after 2, 4 and 8 minutes more"
+    twins.apply(reported(1, rpm=900))
+    assert await minutes(300) == 1, "the empty delta says that all is well"

@@ -16,6 +16,7 @@ from weft.model.ids import DeviceId, TenantId
 from weft.registry.devices import Devices
 from weft.registry.presence import Presence, PresenceChange
 from weft.rules.alarms import Alarms
+from weft.twins.changes import TwinChange
 from weft.twins.twins import Twins
 
 
@@ -50,6 +51,16 @@ def tell_changes(
             lambda: twin_views.view_of(twins.get(tenant, device_id)),
         )
 
+    def properties_changed(change: TwinChange) -> None:
+        if change.changes:
+            live.tell(
+                change.tenant,
+                "property",
+                change.device_id,
+                change.side.value,
+                lambda: twin_views.change_view(change),
+            )
+
     def order_changed(order: WorkOrder) -> None:
         live.tell(
             order.tenant,
@@ -71,6 +82,7 @@ def tell_changes(
     commands.on_change(command_changed)
     alarms.on_change(alarm_changed)
     twins.on_change(twin_changed)
+    twins.on_properties(properties_changed)
     orders.on_change(order_changed)
 
 

@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "command_result": "command.read",
     "rejection": "rejection.read",
     "twin": "twin.read",
+    "property": "twin.read",
     "command": "command.read",
     "connection": "connection.read",
     "alarm": "alarm.read",

@@ -10,17 +10,22 @@ from msgspec import Struct
 
 from weft.app.identity import Identity
 from weft.broker.broker import Broker
+from weft.config import Config
 from weft.ingest.dialects import aws_shadow, aws_shadow_answers
 from weft.ingest.dialects.aws_shadow import AwsShadow
 from weft.ingest.dialects.aws_shadow_answers import AwsShadowAnswers
 from weft.ingest.dialects.desk import Answerer, Replies
 from weft.ingest.dialects.dialect import Dialect
+from weft.ingest.dialects.thingsboard import answers as thingsboard_answers
+from weft.ingest.dialects.thingsboard import table as thingsboard
+from weft.ingest.dialects.thingsboard.answers import SessionLimits, ThingsBoardAnswers
+from weft.ingest.dialects.thingsboard.table import ThingsBoard
 from weft.ingest.gate import Gate
 from weft.ingest.submit import Ingest
 from weft.ports import Clock
 from weft.twins.twins import Twins
 
-DIALECTS: tuple[Dialect, ...] = (AwsShadow(),)
+DIALECTS: tuple[Dialect, ...] = (AwsShadow(), ThingsBoard())
 
 
 class Around(Struct, frozen=True):
@@ -32,6 +37,7 @@ class Around(Struct, frozen=True):
     broker: Broker
     twins: Twins
     clock: Clock
+    config: Config
 
     def replies(self, dialect: str) -> Replies:
         """Return how to say something in a dialect."""
@@ -40,7 +46,7 @@ class Around(Struct, frozen=True):
 
 def make_answerers(around: Around) -> Mapping[str, Answerer]:
     """Return the answerer of each dialect that has one, by the dialect's name."""
-    return {aws_shadow.NAME: _aws_shadow(around)}
+    return {aws_shadow.NAME: _aws_shadow(around), thingsboard.NAME: _thingsboard(around)}
 
 
 def _aws_shadow(around: Around) -> AwsShadowAnswers:
@@ -52,5 +58,22 @@ def _aws_shadow(around: Around) -> AwsShadowAnswers:
             around.identity.policy,
             around.clock,
             around.replies(aws_shadow.NAME),
+        )
+    )
+
+
+def _thingsboard(around: Around) -> ThingsBoardAnswers:
+    config = around.config
+    return ThingsBoardAnswers(
+        thingsboard_answers.Given(
+            around.ingest,
+            around.twins,
+            around.identity.devices,
+            around.clock,
+            around.replies(thingsboard.NAME),
+            SessionLimits(
+                config.transports.mqtt.limits.max_packet_bytes,
+                config.security.limits.principal_messages.per_s,
+            ),
         )
     )

@@ -35,7 +35,8 @@ from weft.rules.engine import Engine
 from weft.rules.lineage import Lineage
 from weft.rules.rules import RuleChange, Rules
 from weft.rules.runtime import Reported, Surroundings
-from weft.twins.twins import Twins
+from weft.twins.twins import IsOnline, Twins
+from weft.twins.wishes import Wishes
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ async def open_message_path(
     """Make and load all projections; the journal is not read again yet."""
     records, audit, policy = stores.records, identity.audit, identity.policy
     late = _Late()
-    twins = Twins(records, audit)
+    twins = Twins(records, audit, clock)
     commands = _make_commands(stores, identity, clock, config)
     history = History(stores.history, clock, config.history)
     inbox = RejectionInbox(records, config.rejections)
@@ -122,12 +123,14 @@ async def open_message_path(
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
-    desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock)))
+    desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock, config)))
     twins.on_change(desk.desired_changed)
     twins.publish_delta_with(late.publish_delta)
     commands.publish_with(ingest.put)
     gate.check_reported_with(twins.require_room)
     rejections = Rejections(records, inbox, gate, ingest, audit)
+    twins.check_desired_with(Wishes(identity.devices, identity.types).require)
+    twins.online_with(_online_by(identity, broker))
     path = MessagePath(
         gate=gate,
         pipeline=pipeline,
@@ -185,6 +188,18 @@ def _quarantine(identity: Identity, rejections: Rejections, live: Live) -> Quara
     made = Quarantine(registry, *given)
     tell_arrivals(live, identity.devices, made.claim_name)
     return made
+
+
+def _online_by(identity: Identity, broker: Broker) -> IsOnline:
+    def is_online(tenant: TenantId, device_id: DeviceId) -> bool:
+        device = identity.devices.find(tenant, device_id)
+        if device is None:
+            return False
+        return broker.is_connected(device.uid) or (
+            bool(device.gateway) and broker.is_connected(device.gateway)
+        )
+
+    return is_online
 
 
 def _reported_by(twins: Twins) -> Reported:

@@ -25,13 +25,18 @@ from weft.cli.output import show, show_json, show_lines, tell_more
 from weft.cli.parameters import Parameter, parameters_of
 from weft.cli.sign_up import user_link
 from weft.cli.suggestions import suggest
+from weft.cli.type_migrate import type_migrate
 from weft.cli.views import VIEWS, View
 from weft.cli.words import EMPTY, EXAMPLES, SLOW, SLOW_TIMEOUT_S, help_of
 
 PAGE_MAX = 1000
 LIMIT = 100  # where none is asked for, as in the API
 
-BY_HAND: dict[str, tuple[click.Command, ...]] = {"device": (device_add,), "user": (user_link,)}
+BY_HAND: dict[str, tuple[click.Command, ...]] = {
+    "device": (device_add,),
+    "type": (type_migrate,),
+    "user": (user_link,),
+}
 
 
 def make_group(name: str) -> click.Group:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from weft.commands.settings import CommandSettings
-from weft.errors import Conflict, Invalid, TooLarge
+from weft.errors import Conflict, Invalid, NotFound, TooLarge
 from weft.model.command import Command
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import new_id, require_name
@@ -84,7 +84,12 @@ class Drafts:
             )
         if device.type_name is None:
             return
-        type_ = self._given.types.get(device.tenant, device.type_name)
+        type_ = self._given.types.followed_by(device)
+        if type_ is None:
+            raise NotFound(
+                f"Device {device.device_id!r} follows type {device.type_name!r}, which is gone.",
+                remedy="Save the type again, or give the device another one.",
+            )
         declared = type_.commands.get(name)
         if declared is None:
             known = ", ".join(type_.commands) or "none"

@@ -16,6 +16,16 @@ class Latest(Struct, frozen=True, array_like=True):
     at: int
 
 
+class Stamp(Struct, frozen=True, array_like=True):
+    """When a property was last said (ns), and by whom."""
+
+    at: int
+    by: str
+
+
+Stamps = dict[str, Stamp]
+
+
 class Twin(Struct, frozen=True):
     """The view of one device at one version."""
 
@@ -27,6 +37,8 @@ class Twin(Struct, frozen=True):
     desired_version: int = 0
     telemetry: dict[str, Latest] = field(default_factory=dict)
     last_seen_at: int = 0
+    reported_stamps: Stamps = field(default_factory=dict)
+    desired_stamps: Stamps = field(default_factory=dict)
 
     def delta(self) -> Properties:
         """Desired values that the device has not reported yet."""

@@ -11,7 +11,8 @@ from msgspec import UNSET, Struct, field
 from msgspec.structs import astuple
 
 from weft.model.telemetry import Reading, items_of
-from weft.model.twin import Latest, Properties
+from weft.model.twin import Latest, Properties, Stamp, Stamps
+from weft.twins.changes import stamped
 
 KEYS_MAX = 1_000  # telemetry keys whose newest value is kept; the longest silent ones go first
 NOTED_MAX = 4_096  # readings, before they are worked in though nobody looks
@@ -25,6 +26,7 @@ class Reported(Struct):
     telemetry: dict[str, Latest] = field(default_factory=dict)
     last_seen_at: int = 0
     position: int = 0  # in the journal, of the report that was taken in last
+    stamps: Stamps = field(default_factory=dict)  # when each property was reported, by whom
 
 
 class TwinState:
@@ -51,15 +53,20 @@ class TwinState:
                 return
         self._last = reading
 
-    def report(self, patch: Properties) -> None:
+    def report(self, patch: Properties, stamp: Stamp) -> None:
         """Merge what the device reports (RFC 7396): null removes."""
-        self.stored.properties = merge_patch(self.stored.properties, patch)
-        self.stored.version += 1
+        stored = self.stored
+        stored.properties = merge_patch(stored.properties, patch)
+        stored.stamps = stamped(stored.stamps, patch, stored.properties, stamp)
+        stored.version += 1
 
-    def report_late(self, patch: Properties) -> None:
+    def report_late(self, patch: Properties, stamp: Stamp) -> None:
         """Take in an old report: it tells what is not known, and changes nothing that is."""
-        self.stored.properties = merge_patch(merge_patch({}, patch), self.stored.properties)
-        self.stored.version += 1
+        stored = self.stored
+        unknown = patch.keys() - stored.properties.keys()
+        stored.properties = merge_patch(merge_patch({}, patch), stored.properties)
+        stored.stamps = stamped(stored.stamps, unknown, stored.properties, stamp)
+        stored.version += 1
 
     def merge(self) -> Reported:
         """Work the noted readings in and return the state."""

@@ -16,9 +16,12 @@ from weft.errors import QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
-from weft.model.twin import Properties, Twin
-from weft.ports import Kind, Reader, Records, Writer
+from weft.model.twin import Properties, Stamp, Stamps, Twin
+from weft.ports import Clock, Kind, Reader, Records, Writer
 from weft.security.audit import Audit
+from weft.supervision import SystemClock
+from weft.twins.changes import PropertyChange, Side, TwinChange, differences, stamped
+from weft.twins.resending import Resending
 from weft.twins.state import Reported, TwinState, merge_patch
 
 ROUTES_MAX = 100_000
@@ -30,6 +33,9 @@ PLATFORM = TenantId("")
 V = TypeVar("V")
 Key = tuple[TenantId, DeviceId]
 Listener = Callable[[TenantId, DeviceId], None]
+ChangeListener = Callable[[TwinChange], None]
+CheckDesired = Callable[[TenantId, DeviceId, Properties], None]
+IsOnline = Callable[[TenantId, DeviceId], bool]
 PublishDelta = Callable[[TenantId, DeviceId, bytes], Awaitable[None]]
 
 
@@ -38,6 +44,7 @@ class Desired(Struct, frozen=True):
 
     properties: Properties = field(default_factory=dict)
     version: int = 0
+    stamps: Stamps = field(default_factory=dict)
 
 
 TWINS: Kind[Reported] = Kind("twin", Reported)
@@ -50,9 +57,10 @@ class Twins:
 
     name = "twins"
 
-    def __init__(self, records: Records, audit: Audit) -> None:
+    def __init__(self, records: Records, audit: Audit, clock: Clock | None = None) -> None:
         self._records = records
         self._audit = audit
+        self._clock = clock or SystemClock()
         self._states: dict[Key, TwinState] = {}
         self._desired: dict[Key, Desired] = {}
         self._by_route: dict[Route, TwinState] = {}
@@ -61,7 +69,11 @@ class Twins:
         self._applied = 0
         self._durable = 0
         self._listeners: list[Listener] = []
+        self._change_listeners: list[ChangeListener] = []
         self._publish_delta: PublishDelta | None = None
+        self._check_desired: CheckDesired | None = None
+        self._is_online: IsOnline | None = None
+        self._resending = Resending()
 
     async def load(self) -> None:
         """Read all twins; they are few hundred bytes each and asked for all the time."""
@@ -83,6 +95,23 @@ class Twins:
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with a device whose reported or desired properties changed."""
         self._listeners.append(listener)
+
+    def on_properties(self, listener: ChangeListener) -> None:
+        """Call `listener` with each write of properties: which side, what, old and new.
+
+        It is called on the loop, after the write is on disk or in the journal, also when a
+        device reported only what it had reported before. After a crash a report that was not
+        stored yet may be told again.
+        """
+        self._change_listeners.append(listener)
+
+    def check_desired_with(self, check: CheckDesired) -> None:
+        """Have `check(tenant, device, patch)` raise for a wish that cannot be fulfilled."""
+        self._check_desired = check
+
+    def online_with(self, is_online: IsOnline) -> None:
+        """Ask `is_online` before a device that has not caught up is told again."""
+        self._is_online = is_online
 
     def publish_delta_with(self, publish: PublishDelta) -> None:
         """Send each delta to its device through `publish`."""
@@ -136,17 +165,39 @@ class Twins:
         if position <= state.stored.position:  # read again after a crash
             return
         state.stored.position = position
+        before = state.stored.properties
+        stamp = Stamp(envelope.received_at, f"{route.principal_kind}:{route.principal_id}")
         if envelope.session == REDRIVEN:
-            state.report_late(patch)
+            state.report_late(patch, stamp)
         else:
-            state.report(patch)
+            state.report(patch, stamp)
             state.stored.last_seen_at = envelope.received_at
         key = (route.tenant, route.device_id)
         self._dirty.add(key)
         if key in self._desired:
             self._deltas_due.add(key)
+        self._tell(key, Side.REPORTED, differences(patch, before, state.stored.properties), stamp)
+
+    def _tell(
+        self, key: Key, side: Side, changes: tuple[PropertyChange, ...], stamp: Stamp
+    ) -> None:
         for listener in self._listeners:
             listener(*key)
+        if not self._change_listeners:
+            return
+        twin = self.get(*key)
+        change = TwinChange(
+            *key,
+            side,
+            changes,
+            twin.delta(),
+            twin.version,
+            twin.desired_version,
+            stamp.at,
+            stamp.by,
+        )
+        for change_listener in self._change_listeners:
+            change_listener(change)
 
     async def checkpoint(self) -> None:
         """Store the twins that changed, with the position they have reached."""
@@ -196,6 +247,8 @@ class Twins:
             desired.version,
             stored.telemetry,
             stored.last_seen_at,
+            stored.stamps,
+            desired.stamps,
         )
 
     async def desire(
@@ -203,11 +256,15 @@ class Twins:
     ) -> Twin:
         """Merge `patch` into what we want; `version` is the desired version that was read.
 
-        Raises `StaleVersion` when somebody else was faster. The delta goes to the device.
+        Raises `StaleVersion` when somebody else was faster, `Invalid` for a wish that is not
+        as the device's type declares. The delta goes to the device.
         """
         key = (actor.tenant, device_id)
+        if self._check_desired is not None:
+            self._check_desired(actor.tenant, device_id, patch)
+        stamp = Stamp(self._clock.now(), str(actor))
 
-        def write(w: Writer) -> Desired:
+        def write(w: Writer) -> tuple[Desired, Desired]:
             record = w.find(DESIRED, actor.tenant, device_id)
             old = record.value if record else _NOTHING
             if old.version != version:
@@ -216,7 +273,9 @@ class Twins:
                     f"not {version}.",
                     remedy="Read the twin again and repeat the change on it.",
                 )
-            new = Desired(merge_patch(old.properties, patch), old.version + 1)
+            properties = merge_patch(old.properties, patch)
+            stamps = stamped(old.stamps, patch, properties, stamp)
+            new = Desired(properties, old.version + 1, stamps)
             w.put(DESIRED, actor.tenant, device_id, new)
             self._audit.entry(
                 w,
@@ -225,11 +284,12 @@ class Twins:
                 f"device:{device_id}",
                 detail={"names": sorted(patch), "version": new.version},
             )
-            return new
+            return old, new
 
-        self._desired[key] = await self._records.write(write)
-        for listener in self._listeners:
-            listener(actor.tenant, device_id)
+        old, new = await self._records.write(write)
+        self._desired[key] = new
+        self._resending.begin(key, stamp.at)
+        self._tell(key, Side.DESIRED, differences(patch, old.properties, new.properties), stamp)
         await self._send_delta(key)
         return self.get(actor.tenant, device_id)
 
@@ -246,9 +306,13 @@ class Twins:
             )
 
     async def send_deltas(self) -> None:
-        """Send what is left of the delta to devices that reported since the last call."""
+        """Send what is left of the delta to devices that reported since the last call.
+
+        And again to those that are there and did not follow, after a back-off.
+        """
         due = list(self._deltas_due)
         self._deltas_due.clear()
+        due += self._resending.take(self._clock.now(), self._lags)
         for start in range(0, len(due), SENT_AT_ONCE):
             async with asyncio.TaskGroup() as tasks:
                 for key in due[start : start + SENT_AT_ONCE]:
@@ -259,11 +323,21 @@ class Twins:
         if self._publish_delta is None:
             return
         twin = self.get(*key)
-        delta = {"version": twin.desired_version, "properties": twin.delta()}
+        properties = twin.delta()
+        if not properties:
+            self._resending.forget(key)
+        elif key not in self._resending:
+            self._resending.begin(key, self._clock.now())
+        delta = {"version": twin.desired_version, "properties": properties}
         try:
             await self._publish_delta(*key, msgspec.json.encode(delta))
         except StorageError:  # the pipeline has said why
             self._deltas_due.add(key)
+
+    def _lags(self, key: Key) -> bool:
+        return (
+            self._is_online is not None and self._is_online(*key) and bool(self.get(*key).delta())
+        )
 
     async def forget(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Drop the twin of a deleted device."""
@@ -272,6 +346,7 @@ class Twins:
         self._desired.pop(key, None)
         self._dirty.discard(key)
         self._deltas_due.discard(key)
+        self._resending.forget(key)
         self._by_route.clear()
 
         def write(w: Writer) -> None:
@@ -292,6 +367,7 @@ def _copy(reported: Reported) -> Reported:
         dict(reported.telemetry),
         reported.last_seen_at,
         reported.position,
+        reported.stamps,  # made anew at each report
     )
 
 

@@ -1,6 +1,10 @@
 """Twins over the API: what was told, what is wanted, and the difference."""
 
 from tests.api.support import World
+from tests.api.test_live import watching
+
+from weft.api.changes import tell_changes
+from weft.registry.devices import NewDevice
 
 
 async def test_a_twin_shows_what_was_told_and_what_is_wanted(world: World) -> None:
@@ -31,3 +35,50 @@ async def test_no_wish_overrules_another_unseen(world: World) -> None:
     for etag, status in (('"0"', 200), ('"0"', 412), ("*", 200)):
         answer = await world.call("PATCH", path, token=token, body=body, headers={"if-match": etag})
         assert answer.status == status
+
+
+async def test_a_wish_against_the_type_is_refused_with_its_place(world: World) -> None:
+    """The operator mistypes a speed; nothing is sent to the pump."""
+    token = world.admin()
+    actor = world.badges.known[token].principal
+    speed = {"type": "integer", "maximum": 3000}
+    await world.types.save(actor, "pump", {"properties": {"rpm": speed}})
+    await world.devices.create(actor, NewDevice(device_id="pump-7", type_name="pump"))
+    answer = await world.call(
+        "PATCH",
+        "/devices/pump-7/twin",
+        token=token,
+        body={"desired": {"rpm": 9000}},
+        headers={"if-match": "*"},
+    )
+    assert answer.status == 422
+    assert answer.json["detail"] == "desired.rpm is 9000, above the maximum of 3000."
+
+
+async def test_each_property_shows_when_it_was_said_and_by_whom(world: World) -> None:
+    pump, token = await world.device("pump-7"), world.admin()
+    await world.call("POST", "/devices/me/properties/reported", token=pump, body={"rpm": 800})
+    wanted = await world.call(
+        "PATCH",
+        "/devices/pump-7/twin",
+        token=token,
+        body={"desired": {"rpm": 900}},
+        headers={"if-match": "*"},
+    )
+    metadata = wanted.json["metadata"]
+    assert metadata["reported"]["rpm"]["by"] == "device:pump-7"
+    assert metadata["desired"]["rpm"]["by"] == "user:admin"
+    assert metadata["desired"]["rpm"]["at"].startswith("2026-03-01T")
+
+
+async def test_changes_of_properties_are_seen_live_with_old_and_new(world: World) -> None:
+    tell_changes(world.live, world.alarms, world.twins, world.work_orders, world.commands)
+    pump = await world.device("pump-7")
+    async with watching(world, world.admin(), "/live?kinds=property") as reader:
+        for rpm in (800, 800, 900):
+            body = {"rpm": rpm}
+            await world.call("POST", "/devices/me/properties/reported", token=pump, body=body)
+        first, second = [await reader.event() for _ in range(2)]
+    assert first["data"]["record"]["changes"] == [{"name": "rpm", "old": None, "new": 800}]
+    assert second["data"]["record"]["changes"] == [{"name": "rpm", "old": 800, "new": 900}]
+    assert second["data"]["change"] == "reported"

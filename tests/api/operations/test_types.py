@@ -2,6 +2,8 @@
 
 from tests.api.support import OTHER, World
 
+from weft.security.actions import Role
+
 PUMP = b"telemetry:\n  temperature: {type: number, unit: Cel}\n"
 YAML = {"content-type": "application/yaml"}
 
@@ -99,3 +101,22 @@ async def test_a_type_that_is_not_there_yet_is_checked_as_well(world: World) -> 
     refused = await world.call("POST", "/types/fan/check", token=token, body=wrong)
     assert (refused.status, "telemetry.rpm.type" in refused.json["detail"]) == (422, True)
     assert (await world.call("GET", "/types/fan", token=token)).status == 404
+
+
+async def test_devices_are_migrated_by_an_administrator_only(world: World) -> None:
+    """Tried, then done; a viewer may look at the type and not move its devices."""
+    token = world.admin()
+    await world.call("PUT", "/types/pump", token=token, body=PUMP, headers=YAML)
+    body = {"device_id": "pump-7", "type_name": "pump"}
+    await world.call("POST", "/devices", token=token, body=body)
+    kelvin = {"telemetry": {"temperature": {"type": "number", "unit": "K"}}}
+    await world.call("PUT", "/types/pump?breaking=allow", token=token, body=kelvin)
+
+    path = "/types/pump/migrate"
+    viewer = world.person("victor", Role.VIEWER)
+    assert (await world.call("POST", path, token=viewer, body={})).status == 403
+    tried = await world.call("POST", path, token=token, body={"dry_run": True})
+    assert (tried.json["moved"], tried.json["dry_run"]) == (1, True)
+    done = await world.call("POST", path, token=token, body={"to": 2, "from": 1})
+    assert (done.json["moved"], done.json["failing"], done.json["next"]) == (1, [], None)
+    assert (await world.call("GET", "/devices/pump-7", token=token)).json["type_version"] == 2

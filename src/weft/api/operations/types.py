@@ -9,6 +9,7 @@ from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from weft.ingest.migration import Migration, Move, Report
 from weft.model.device import DeviceType, Field
 from weft.registry.differences import BreakingChange, Difference, breaks, differences
 
@@ -126,6 +127,14 @@ async def delete_type(services: Services, call: Call) -> None:
     await services.types.delete(call.principal, call.path["type_name"])
 
 
+async def migrate_type(services: Services, call: Call) -> Report:
+    """Move devices to a version of their type, or try it."""
+    migration = Migration(
+        services.records, services.audit, services.types, services.devices, services.twins
+    )
+    return await migration.run(call.principal, call.path["type_name"], call.body)
+
+
 async def list_type_versions(services: Services, call: Call) -> TypeVersions:
     """Answer with the numbers of the kept versions."""
     name = call.path["type_name"]
@@ -222,6 +231,24 @@ OPERATIONS: tuple[Operation, ...] = (
         result=TypeDifferences,
         example={"telemetry": {"temperature": {"type": "number", "unit": "Cel"}}},
         command=Command("type", "check", file=True),
+    ),
+    Operation(
+        "migrate_type",
+        "POST",
+        _ONE + "/migrate",
+        "Move devices to another version of their type",
+        migrate_type,
+        action="type.write",
+        target=_TARGET,
+        description=(
+            "The last values of each device are tried against that version first; one whose "
+            "values would be refused stays and is listed, unless force is said. At most a "
+            "thousand devices are looked at in one request; next says where to go on."
+        ),
+        body=Move,
+        result=Report,
+        errors=(NotFound, Conflict),
+        example={"to": 2, "dry_run": True},
     ),
     Operation(
         "delete_type",

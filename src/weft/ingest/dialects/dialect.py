@@ -89,7 +89,7 @@ class Dialect(Protocol):
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What its topics begin with; no other topic is shown to it."""
+        """What its topics begin with, `/` at the end, or whole topics; no other is shown to it."""
         ...
 
     def read(self, speaker: Speaker, topic: str, payload: bytes, /) -> Sequence[Said]:

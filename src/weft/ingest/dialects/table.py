@@ -1,7 +1,7 @@
 """The table of dialects: which words a topic is in, for messages, filters and deliveries.
 
-A topic belongs to the first dialect whose prefix it begins with; all others are native. A
-new dialect is a module beside this one and a line here.
+A topic belongs to the first dialect whose prefix it begins with (a prefix without a slash
+at its end is a whole topic); all others are native.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class Dialects:
     def of_topic(self, topic: str) -> Dialect | None:
         """Return the dialect that a topic or filter is in; None for a native one."""
         for prefix, dialect in self._prefixes:
-            if topic.startswith(prefix):
+            if topic.startswith(prefix) and (prefix[-1] == "/" or topic == prefix):
                 return dialect
         return None
 

@@ -1,0 +1,1 @@
+"""ThingsBoard: devices and gateways that were programmed for it connect unchanged."""

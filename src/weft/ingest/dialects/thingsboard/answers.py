@@ -1,0 +1,236 @@
+"""Answers to what ThingsBoard's devices and gateways ask, and what they are told unasked.
+
+Client attributes are the reported properties, shared attributes the desired ones. A call by
+a device is answered here where Weft knows the method; every other method is an event of the
+device, for rules to act on. Whoever asked is told why, when it may not or cannot be.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from weft.errors import Invalid, PeerError
+from weft.ingest.dialects.desk import Question, Replies
+from weft.ingest.dialects.thingsboard.payloads import (
+    Asked,
+    Called,
+    GatewayAsked,
+    keys_of,
+    read_as,
+)
+from weft.ingest.dialects.thingsboard.table import (
+    ATTRIBUTES,
+    ATTRIBUTES_RESPONSE,
+    FORMS,
+    GATEWAY_ATTRIBUTES,
+    GATEWAY_ATTRIBUTES_RESPONSE,
+    NAME,
+    RPC_RESPONSE,
+)
+from weft.ingest.submit import Ingest, Message
+from weft.model.device import Device
+from weft.model.ids import DeviceId, TenantId, require_name
+from weft.model.moments import NS_PER_MS
+from weft.model.twin import Properties, Twin
+from weft.ports import Clock
+from weft.twins.twins import Twins
+
+TOLD_MAX: Final = 10_000  # devices of which is known what they were told of their attributes
+
+
+Presence = Callable[[Question, bool], None]  # the child, as `device_id`; whether it came
+
+
+class KnownDevices(Protocol):
+    """Devices from memory: by id, by uid, and a gateway's by what it calls them."""
+
+    def find(self, tenant: TenantId, device_id: DeviceId, /) -> Device | None:
+        """Return a device, or None."""
+        ...
+
+    def find_uid(self, uid: str, /) -> Device | None:
+        """Return the device with this uid, or None."""
+        ...
+
+    def find_child(self, gateway: Device, alias: str, /) -> Device | None:
+        """Return the device that a gateway calls `alias`, or None."""
+        ...
+
+
+class SessionLimits(Struct, frozen=True):
+    """What a client may do on one connection, as `getSessionLimits` tells it."""
+
+    max_payload_bytes: int
+    messages_per_s: float
+
+
+class Given(Struct, frozen=True):
+    """What the answerer works with."""
+
+    ingest: Ingest
+    twins: Twins
+    devices: KnownDevices
+    clock: Clock
+    replies: Replies
+    limits: SessionLimits
+
+
+class ThingsBoardAnswers:
+    """Answers, and tells of what changed."""
+
+    def __init__(self, given: Given) -> None:
+        self._given = given
+        self._told: OrderedDict[tuple[TenantId, DeviceId], Twin] = OrderedDict()
+        self._presence: list[Presence] = []
+
+    def on_presence(self, listener: Presence) -> None:
+        """Call `listener` when a gateway says that one of its devices came or went."""
+        self._presence.append(listener)
+
+    async def answer(self, question: Question) -> None:
+        """Answer a question, or do what it says."""
+        match question.rest.split("/"):
+            case ["ask", form, number] if form in FORMS:
+                asked = read_as(question.payload or b"{}", Asked)
+                twin = self._given.twins.get(question.tenant, question.device_id)
+                await self._say(question, ATTRIBUTES_RESPONSE[form] + number, both(asked, twin))
+            case ["call", form, number] if form in FORMS:
+                said = await self._call(question)
+                await self._say(question, RPC_RESPONSE[form] + number, said)
+            case ["gateway-ask"]:
+                await self._answer_gateway(question)
+            case ["connect" | "disconnect" as act]:
+                for listener in self._presence:
+                    listener(question, act == "connect")
+            case _:
+                raise Invalid(f"{question.rest[:100]!r} is nothing that a device asks.")
+
+    async def _say(self, question: Question, rest: str, said: Any) -> None:
+        await self._tell(question.tenant, question.device_id, rest, said)
+
+    async def _tell(self, tenant: TenantId, device_id: str, rest: str, said: Any) -> bool:
+        return await self._given.replies.say(tenant, device_id, rest, msgspec.json.encode(said))
+
+    # --- attributes ---
+
+    async def _answer_gateway(self, question: Question) -> None:
+        asked = read_as(question.payload, GatewayAsked)
+        given = self._given
+        gateway = given.devices.find(question.tenant, question.device_id)
+        child = given.devices.find_child(gateway, asked.device) if gateway else None
+        if child is None:  # taken away since the gate looked
+            raise Invalid(f"The gateway has no device called {asked.device!r} any more.")
+        twin = given.twins.get(question.tenant, child.device_id)
+        said = {"id": asked.id, "device": asked.device, **of_child(asked, twin)}
+        await self._say(question, GATEWAY_ATTRIBUTES_RESPONSE, said)
+
+    async def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Tell a device, or its gateway, which shared attributes have changed or are gone."""
+        key = (tenant, device_id)
+        twin = self._given.twins.get(tenant, device_id)
+        before = self._told.get(key)
+        if before is not None and before.desired_version == twin.desired_version:
+            return
+        if before is None and not twin.desired:
+            return
+        news = changes(before, twin)
+        if news and not await self._tell_attributes(tenant, device_id, news):
+            return
+        self._told[key] = twin
+        self._told.move_to_end(key)
+        if len(self._told) > TOLD_MAX:
+            self._told.popitem(last=False)
+
+    async def _tell_attributes(
+        self, tenant: TenantId, device_id: DeviceId, news: dict[str, Any]
+    ) -> bool:
+        heard = [await self._tell(tenant, device_id, ATTRIBUTES[form], news) for form in FORMS]
+        gateway, child = self._gateway_of(tenant, device_id)
+        if gateway is not None and child is not None:
+            said = {"device": child.alias, "data": news}
+            heard.append(await self._tell(tenant, gateway.device_id, GATEWAY_ATTRIBUTES, said))
+        return any(heard)
+
+    def _gateway_of(
+        self, tenant: TenantId, device_id: DeviceId
+    ) -> tuple[Device | None, Device | None]:
+        devices = self._given.devices
+        device = devices.find(tenant, device_id)
+        if device is None or not device.gateway:
+            return None, device
+        return devices.find_uid(device.gateway), device
+
+    # --- calls by a device ---
+
+    async def _call(self, question: Question) -> Any:
+        called = read_as(question.payload, Called)
+        given = self._given
+        match called.method:
+            case "getCurrentTime" | "getServerTime":
+                return given.clock.now() // NS_PER_MS
+            case "getSessionLimits":
+                return session_limits(given.limits)
+        try:
+            return await self._keep_event(question, called)
+        except PeerError as error:
+            return {"error": f"{error.detail} {error.remedy}".strip()}
+
+    async def _keep_event(self, question: Question, called: Called) -> Any:
+        name = require_name(called.method, "method")
+        data = called.params if isinstance(called.params, dict) else {"params": called.params}
+        topic = f"devices/{question.device_id}/events/{name}"
+        message = Message(topic, msgspec.json.encode(data), qos=1)
+        position = await self._given.ingest.send(question.asker, message, address=NAME)
+        return {"event": name, "position": position}
+
+    # --- calls to a device ---
+
+    async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Send a device, or its gateway, the commands that it was not sent yet."""
+
+
+def both(asked: Asked, twin: Twin) -> dict[str, Properties]:
+    """Return what was asked of both sides; a side of which nothing is there is left out."""
+    client, shared = keys_of(asked.client_keys), keys_of(asked.shared_keys)
+    if client is None and shared is None:
+        client = shared = ()
+    sides = {"client": picked(client, twin.reported), "shared": picked(shared, twin.desired)}
+    return {side: found for side, found in sides.items() if found}
+
+
+def of_child(asked: GatewayAsked, twin: Twin) -> dict[str, Any]:
+    """Return a gateway's answer: one `value`, some `values`, or both sides in the new form."""
+    if asked.key is msgspec.UNSET and asked.keys is msgspec.UNSET:
+        return dict(both(asked, twin))
+    side = twin.reported if asked.client else twin.desired
+    if asked.key is not msgspec.UNSET:
+        return {"value": side[asked.key]} if asked.key in side else {}
+    keys = asked.keys if isinstance(asked.keys, list) else keys_of(asked.keys)
+    return {"values": picked(keys, side)}
+
+
+def picked(keys: Iterable[str] | None, side: Properties) -> Properties:
+    """Return the properties of some keys: all where none are named, none where not asked."""
+    if keys is None:
+        return {}
+    names = set(keys)
+    return {name: value for name, value in side.items() if not names or name in names}
+
+
+def changes(before: Twin | None, after: Twin) -> dict[str, Any]:
+    """Return what is desired now and was not, and the names of what is not any more."""
+    if before is None:
+        return after.delta()
+    old, new = before.desired, after.desired
+    changed = {name: value for name, value in new.items() if name not in old or old[name] != value}
+    gone = sorted(name for name in old if name not in new)
+    return {**changed, "deleted": gone} if gone else changed
+
+
+def session_limits(limits: SessionLimits) -> dict[str, Any]:
+    """Return the limits in ThingsBoard's words: `amount:seconds`."""
+    rates = {"messages": f"{limits.messages_per_s:.0f}:1"}
+    return {"maxPayloadSize": limits.max_payload_bytes, "rateLimits": rates}

@@ -1,0 +1,213 @@
+"""The table of ThingsBoard's MQTT topics, and what each means in native words.
+
+    v1/devices/me/telemetry, v2/t                         telemetry
+    v1/devices/me/attributes, v2/a                        up: reported, down: desired properties
+    v1/devices/me/attributes/request/{id}, v2/a/req/{id}  answered on .../response/{id}
+    v1/devices/me/rpc/request/{id}, v2/r/req/{id}         up: a question, down: a command
+    v1/devices/me/rpc/response/{id}, v2/r/res/{id}        up: a command's result, down: the answer
+    v1/gateway/...                                        the same for devices behind a gateway
+
+A short topic with `/j` in it says JSON. What is only an answer away from being native, and
+what goes down to the device, travels below `devices/{id}/dialects/thingsboard/`: there,
+`down/` stands before a topic's own words, so that filters with wildcards are put into
+native words, and deliveries back, without knowing what is asked.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from weft.errors import Invalid
+from weft.ingest.dialects.dialect import Said, Speaker, asked, private_rest, private_topic
+from weft.ingest.dialects.thingsboard.payloads import (
+    Answered,
+    Asked,
+    Called,
+    Connected,
+    GatewayAsked,
+    attributes_of,
+    objects_by_device,
+    read_as,
+    require_device_name,
+    require_method,
+    require_request_id,
+    result_of,
+    telemetry_of,
+)
+
+NAME: Final = "thingsboard"
+DOWN: Final = "down/"
+# What topics begin with, and the same below `down/`.
+_FAMILIES: Final = (("v1/devices/me/", "me/"), ("v1/gateway/", "gateway/"), ("v2/", "v2/"))
+
+# Forms of the same question; the answer goes out in the form of the question.
+ME: Final = "me"
+SHORT: Final = "v2"
+SHORT_JSON: Final = "v2j"
+FORMS: Final = (ME, SHORT, SHORT_JSON)
+ATTRIBUTES_RESPONSE: Final = {
+    ME: "down/me/attributes/response/",
+    SHORT: "down/v2/a/res/",
+    SHORT_JSON: "down/v2/a/res/j/",
+}
+RPC_RESPONSE: Final = {
+    ME: "down/me/rpc/response/",
+    SHORT: "down/v2/r/res/",
+    SHORT_JSON: "down/v2/r/res/j/",
+}
+RPC_REQUEST: Final = {
+    ME: "down/me/rpc/request/",
+    SHORT: "down/v2/r/req/",
+    SHORT_JSON: "down/v2/r/req/j/",
+}
+ATTRIBUTES: Final = {ME: "down/me/attributes", SHORT: "down/v2/a", SHORT_JSON: "down/v2/a/j"}
+GATEWAY_ATTRIBUTES: Final = "down/gateway/attributes"
+GATEWAY_ATTRIBUTES_RESPONSE: Final = "down/gateway/attributes/response"
+GATEWAY_RPC: Final = "down/gateway/rpc"
+
+_KNOWN = (
+    "v1/devices/me/telemetry, attributes, attributes/request/{id}, rpc/request/{id} or "
+    "rpc/response/{id}; v1/gateway/connect, disconnect, telemetry, attributes, "
+    "attributes/request or rpc; v2/t, v2/a, v2/a/req/{id}, v2/r/req/{id} or v2/r/res/{id}"
+)
+
+
+class ThingsBoard:
+    """The dialect: pure, and the same for all devices."""
+
+    name = NAME
+    prefixes = (
+        "v1/devices/me/", "v1/gateway/", "v2/t", "v2/t/", "v2/a", "v2/a/", "v2/r/", "v2/fw/",
+        "v2/sw/",
+    )  # fmt: skip
+
+    def read(self, speaker: Speaker, topic: str, payload: bytes) -> Sequence[Said]:
+        """Put a message into native words; raises what `Dialect.read` says."""
+        match topic.split("/"):
+            case ["v1", "devices", "me", *rest]:
+                return _of_device(topic, rest, ME, payload)
+            case ["v1", "gateway", *rest]:
+                return _of_gateway(speaker, topic, rest, payload)
+            case ["v2", "fw" | "sw", *_]:
+                raise Invalid(
+                    "Firmware and software are not sent over this API.",
+                    remedy="Fetch the update from where the shared attributes name it, over HTTP.",
+                )
+            case ["v2", *rest] if "p" in rest:
+                raise Invalid(
+                    f"{topic!r} is for Protocol Buffers, and their schema is not known here.",
+                    remedy=f"Send JSON to {'/'.join(_as_json(topic.split('/')))!r}.",
+                )
+            case ["v2", *rest]:
+                form = SHORT_JSON if "j" in rest else SHORT
+                return _of_device(topic, _in_full(rest), form, payload)
+        raise _unknown(topic)
+
+    def native_filter(self, text: str, device_id: str) -> str | None:
+        """Return the private topics that a filter in these words means."""
+        for prefix, family in _FAMILIES:
+            if text.startswith(prefix):
+                return private_topic(device_id, NAME, f"{DOWN}{family}{text[len(prefix) :]}")
+        return None
+
+    def own_topic(self, topic: str, device_id: str) -> str | None:
+        """Return the topic that a private one stands for."""
+        rest = private_rest(topic, device_id, NAME)
+        if rest is None or not rest.startswith(DOWN):
+            return None
+        words = rest[len(DOWN) :]
+        for prefix, family in _FAMILIES:
+            if words.startswith(family):
+                return prefix + words[len(family) :]
+        return None
+
+
+def _of_device(topic: str, rest: Sequence[str], form: str, payload: bytes) -> Sequence[Said]:
+    match rest:
+        case ["telemetry"]:
+            return [Said("devices/me/telemetry", telemetry_of(payload))]
+        case ["attributes"]:
+            return [Said("devices/me/properties/reported", attributes_of(payload))]
+        case ["attributes", "request", number]:
+            read_as(payload or b"{}", Asked)
+            return [asked(NAME, f"ask/{form}/{require_request_id(number)}", payload)]
+        case ["rpc", "request", number]:
+            require_method(read_as(payload, Called))
+            return [asked(NAME, f"call/{form}/{require_request_id(number)}", payload)]
+        case ["rpc", "response", number]:
+            return [asked(NAME, f"result/{require_request_id(number)}", result_of(payload))]
+        case ["claim"]:
+            raise _no_claiming()
+    raise _unknown(topic)
+
+
+def _in_full(rest: Sequence[str]) -> Sequence[str]:
+    """Return a short topic's words at full length; ones that are none, unchanged."""
+    match [word for word in rest if word != "j"]:
+        case ["t"]:
+            return ["telemetry"]
+        case ["a"]:
+            return ["attributes"]
+        case ["a", "req", number]:
+            return ["attributes", "request", number]
+        case ["r", "req", number]:
+            return ["rpc", "request", number]
+        case ["r", "res", number]:
+            return ["rpc", "response", number]
+    return rest
+
+
+def _as_json(words: Sequence[str]) -> Sequence[str]:
+    return ["j" if word == "p" else word for word in words]
+
+
+def _of_gateway(
+    speaker: Speaker, topic: str, rest: Sequence[str], payload: bytes
+) -> Sequence[Said]:
+    match rest:
+        case ["connect" | "disconnect" as act]:
+            said = read_as(payload, Connected)
+            name = require_device_name(said.device)
+            (child,) = speaker.child_ids([name], [said.type])
+            return [Said(private_topic(child, NAME, act), payload)]
+        case ["telemetry"]:
+            return _for_each(speaker, payload, "telemetry", telemetry_of)
+        case ["attributes"]:
+            return _for_each(speaker, payload, "properties/reported", attributes_of)
+        case ["attributes", "request"]:
+            question = read_as(payload, GatewayAsked)
+            speaker.child_ids([require_device_name(question.device)])
+            return [asked(NAME, "gateway-ask", payload)]
+        case ["rpc"]:
+            answer = read_as(payload, Answered)
+            (child,) = speaker.child_ids([require_device_name(answer.device)])
+            number = require_request_id(str(answer.id))
+            result = result_of(bytes(answer.data))
+            return [Said(private_topic(child, NAME, f"result/{number}"), result)]
+        case ["claim"]:
+            raise _no_claiming()
+    raise _unknown(topic)
+
+
+def _for_each(
+    speaker: Speaker, payload: bytes, what: str, into: Callable[[bytes], bytes]
+) -> Sequence[Said]:
+    said = objects_by_device(payload)
+    children = speaker.child_ids(list(said))
+    return [
+        Said(f"devices/{child}/{what}", into(values))
+        for child, values in zip(children, said.values(), strict=True)
+    ]
+
+
+def _unknown(topic: str) -> Invalid:
+    return Invalid(
+        f"{topic[:200]!r} is no topic of ThingsBoard's device API that is spoken here.",
+        remedy=f"Publish to one of: {_KNOWN}.",
+    )
+
+
+def _no_claiming() -> Invalid:
+    return Invalid(
+        "A device does not offer itself for claiming here.",
+        remedy="Its owner claims it, with the serial number and the code that came with it.",
+    )

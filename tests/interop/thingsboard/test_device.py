@@ -1,0 +1,84 @@
+"""ThingsBoard's Python client, unchanged, as a device of ours."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.interop.clients import Client, client
+from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, until
+
+from weft.model.ids import DeviceId
+
+pytestmark = pytest.mark.timeout(120)
+
+SCRIPT = Path(__file__).parent / "clients" / "device.py"
+PUMP = DeviceId("pump-7")
+
+
+@asynccontextmanager
+async def device(folder: Path, what: str) -> AsyncIterator[tuple[RunningWeft, Client]]:
+    """A pump that runs the client and does one thing."""
+    async with running_weft(folder) as weft:
+        token = (await weft.add_device(PUMP)).token
+        arguments = (weft.host, str(weft.mqtt_port), token, what)
+        async with client("clients", SCRIPT, *arguments) as pump:
+            assert await pump.hear("connected")
+            yield weft, pump
+
+
+async def desire(weft: RunningWeft, patch: dict[str, Any]) -> None:
+    twins = weft.weft.path.twins
+    await twins.desire(OPERATOR, PUMP, patch, version=twins.get(MAIN, PUMP).desired_version)
+
+
+async def test_telemetry_and_attributes_arrive_with_their_times(tmp_path: Path) -> None:
+    """All is acknowledged, and stands in the twin; a number in quotes stays a text."""
+    async with device(tmp_path, "telemetry") as (weft, pump):
+        assert (await pump.hear("sent"))["codes"] == [0, 0, 0, 0]
+        twins = weft.weft.path.twins
+        await until(lambda: twins.get(MAIN, PUMP).reported)
+        twin = twins.get(MAIN, PUMP)
+        assert twin.reported == {"firmware": "1.2"}
+        latest = {key: one.value for key, one in twin.telemetry.items()}
+        assert latest == {"temperature": 21.5, "mode": "12", "rpm": 901}
+        said = b"".join(await weft.payloads())
+        assert b'{"ts":1772366400000,"values":{"temperature":20.5}}' in said
+
+
+async def test_attributes_are_asked_for_and_told_when_they_change(tmp_path: Path) -> None:
+    """Client attributes are what the device reported, shared ones what we desire."""
+    async with device(tmp_path, "attributes") as (weft, pump):
+        asked = await pump.hear("asked")
+        assert asked == {
+            "what": "asked",
+            "attributes": {"client": {"firmware": "1.2"}},
+            "error": "",
+        }
+        await desire(weft, {"interval": 5, "site": "north"})
+        assert (await pump.hear("interval"))["of"] == {"interval": 5, "site": "north"}
+        assert (await pump.hear("changed"))["attributes"] == {"interval": 5, "site": "north"}
+        await desire(weft, {"interval": 6, "site": None})
+        assert (await pump.hear("changed"))["attributes"] == {"interval": 6, "deleted": ["site"]}
+
+
+async def test_a_device_calls_and_is_answered(tmp_path: Path) -> None:
+    """The time from us; another method is an event for rules; what cannot be is said."""
+    async with device(tmp_path, "calls") as (weft, pump):
+        answers: dict[str, Any] = {}
+        for _ in range(3):
+            said = await pump.hear("answered")
+            answers[said["to"]] = said["content"]
+        assert abs(answers["getCurrentTime"] - weft.weft.clock.now() // 10**6) < 60_000
+        assert answers["leak"]["event"] == "leak"
+        assert "method" in answers["no such/method"]["error"]
+        assert b'{"litres":2.5}' in await weft.payloads()
+
+
+async def test_a_device_learns_its_limits_and_keeps_them_itself(tmp_path: Path) -> None:
+    """The client asks when it connects, and stays at four fifths of what it is told."""
+    async with device(tmp_path, "limits") as (_weft, pump):
+        said = await pump.hear("limits")
+        assert said["messages"] == 800
+        assert said["payload"] == 256 * 1024 * 80 // 100
