@@ -124,13 +124,9 @@ async def open_message_path(
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
     desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock, config)))
-    twins.on_change(desk.desired_changed)
-    twins.publish_delta_with(late.publish_delta)
+    _connect_twins(twins, late, (identity, broker), desk)
     commands.publish_with(ingest.put)
-    gate.check_reported_with(twins.require_room)
     rejections = Rejections(records, inbox, gate, ingest, audit)
-    twins.check_desired_with(Wishes(identity.devices, identity.types).require)
-    twins.online_with(_online_by(identity, broker))
     path = MessagePath(
         gate=gate,
         pipeline=pipeline,
@@ -153,6 +149,16 @@ async def open_message_path(
     )
     _connect(path, identity, clock)
     return path
+
+
+def _connect_twins(twins: Twins, late: _Late, given: tuple[Identity, Broker], desk: Desk) -> None:
+    """Give the twins what checks a wish, carries it to its device, and tells who is there."""
+    identity, broker = given
+    twins.on_change(desk.desired_changed)
+    twins.publish_delta_with(late.publish_delta)
+    twins.check_desired_with(Wishes(identity.devices, identity.types).require)
+    twins.online_with(_online_by(identity, broker))
+    late.gate.check_reported_with(twins.require_room)
 
 
 def _make_broker(
