@@ -122,3 +122,16 @@ def test_a_handler_may_answer_for_a_peer_that_was_forgotten() -> None:
     assert exchanges.entries == 0
     exchanges.close(exchange, b"late", 1.0)
     assert (exchanges.entries, exchanges.pending, exchanges.held_bytes) == (0, 0, 0)
+
+
+def test_co_5_what_waits_is_counted_in_bytes() -> None:
+    """And given back with the answer, also where it has grown."""
+    exchanges, alice = Exchanges(Limits(pending_bytes=100)), peer()
+    first = opened(exchanges, alice, 1)
+    exchanges.grow(first, 70)
+    assert exchanges.pending_bytes == 90
+    with pytest.raises(RequestError):
+        opened(exchanges, alice, 2)
+    exchanges.close(first, b"", 0.0)
+    assert exchanges.pending_bytes == 0
+    opened(exchanges, alice, 3)

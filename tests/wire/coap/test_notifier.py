@@ -261,3 +261,13 @@ def test_an_error_that_waits_behind_one_in_flight_ends_the_observation() -> None
     assert (again.type, again.code) == (CON, Code.FORBIDDEN)
     assert bench.endpoint.take_ended() == [observation]
     assert bench.pass_time(6.0) == [again]
+
+
+def test_co_6_a_large_request_is_not_kept_to_be_observed() -> None:
+    """Thirty of them for each peer would be a store of the client's choice."""
+    bench = Bench()
+    observe = (int(Option.OBSERVE), b"")
+    message = request_message("t", Code.FETCH, 1, observe, payload=b"x" * 1100)
+    assert bench.endpoint.observe(bench.require(message), bench.now) is None
+    small = request_message("t", Code.FETCH, 2, observe, payload=b"x" * 900)
+    assert bench.endpoint.observe(bench.require(small), bench.now) is not None

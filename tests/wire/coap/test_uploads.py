@@ -120,3 +120,32 @@ def test_co_5_all_together_are_capped_and_time_gives_it_back() -> None:
     bench.pass_time(61.0)
     assert bench.endpoint.counts["uploads"] == 0
     assert bench.ask(block_of(0, True, b"x" * 1024, 6), address=ALICE).code == Code.CONTINUE
+
+
+def test_the_last_block_may_come_again_under_another_message_id() -> None:
+    """A client that did not see our 2.31 goes on where it was."""
+    bench = Bench()
+    bench.ask(block_of(0, True, b"a" * 64))
+    bench.ask(block_of(1, True, b"b" * 64))
+    assert bench.ask(block_of(1, True, b"b" * 64)).code == Code.CONTINUE
+    assert bench.require(block_of(2, False, b"c")).payload == b"a" * 64 + b"b" * 64 + b"c"
+    bench.ask(block_of(0, True, b"a" * 64))
+    bench.ask(block_of(1, True, b"b" * 64))
+    assert bench.ask(block_of(1, True, b"x" * 64)).code == Code.REQUEST_ENTITY_INCOMPLETE
+
+
+def test_co_5_a_body_put_together_counts_while_a_handler_has_it() -> None:
+    """Otherwise whole bodies would wait for answers without a bound."""
+    bench = Bench(Limits(pending_bytes=4000))
+    for _ in range(2):
+        bench.ask(block_of(0, True, b"x" * 1024, 6))
+        bench.require(block_of(1, False, b"x" * 1000, 6))
+    assert bench.ask(block_of(0, True, b"x" * 1024, 6)).code == Code.SERVICE_UNAVAILABLE
+
+
+def test_co_5_a_long_path_counts() -> None:
+    """The key of a body is memory too."""
+    bench = Bench(Limits(peer_upload_bytes=10_000))
+    path = "/".join("p" * 200 for _ in range(40))
+    message = request_message(path, Code.PUT, 1, (Option.BLOCK1, b"\x08"), payload=b"x" * 16)
+    assert bench.ask(message).code == Code.REQUEST_ENTITY_TOO_LARGE

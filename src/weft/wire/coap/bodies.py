@@ -10,19 +10,21 @@ from weft.wire.coap.peers import Peer
 from weft.wire.coap.requests import Key
 
 T = TypeVar("T")
-ENTRY_BYTES = 1024  # what an empty body costs: its key holds the path and the query
+ENTRY_BYTES = 1024  # what an empty body costs, beside the options that are its key
+_OPTION_BYTES = 128  # of one option in a key: its tuple, its number and its bytes object
 
 
 class Body(Generic[T]):
     """One body of one peer."""
 
-    __slots__ = ("content", "key", "peer", "size_bytes", "touched_at")
+    __slots__ = ("content", "fixed_bytes", "key", "peer", "size_bytes", "touched_at")
 
     def __init__(self, peer: Peer, key: Key, content: T, now: float) -> None:
         self.peer = peer
         self.key = key
         self.content = content
-        self.size_bytes = ENTRY_BYTES
+        self.fixed_bytes = fixed_bytes_of(key)
+        self.size_bytes = self.fixed_bytes
         self.touched_at = now
 
 
@@ -58,8 +60,8 @@ class Bodies(Generic[T]):
 
     def touch(self, body: Body[T], size_bytes: int, now: float) -> None:
         """A block came or went; the body now has so many bytes."""
-        self.held_bytes += size_bytes + ENTRY_BYTES - body.size_bytes
-        body.size_bytes = size_bytes + ENTRY_BYTES
+        self.held_bytes += size_bytes + body.fixed_bytes - body.size_bytes
+        body.size_bytes = size_bytes + body.fixed_bytes
         body.touched_at = now
         self._order.move_to_end(body)
 
@@ -88,3 +90,8 @@ class Bodies(Generic[T]):
             if body.touched_at + self._wait_s > now:
                 return
             self.drop(body)
+
+
+def fixed_bytes_of(key: Key) -> int:
+    """What a body costs before its first byte: a path may be long (CO-5)."""
+    return ENTRY_BYTES + sum(_OPTION_BYTES + len(value) for _, value in key[1])

@@ -5,7 +5,7 @@ changes meanwhile (RFC 7959 2.4), and so that no handler is asked for each block
 budget nothing is kept: the handler is asked again, and the ETag tells the client.
 """
 
-from weft.wire.coap.bodies import ENTRY_BYTES, Bodies
+from weft.wire.coap.bodies import Bodies, fixed_bytes_of
 from weft.wire.coap.limits import Limits
 from weft.wire.coap.peers import Peer
 from weft.wire.coap.requests import Key
@@ -22,10 +22,11 @@ class Downloads:
     def keep(self, peer: Peer, key: Key, response: Response, now: float) -> None:
         """Keep a representation for its next blocks, the latest of one request."""
         size = len(response.payload)
-        if size + ENTRY_BYTES > self._limits.peer_download_bytes or peer.is_gone:
+        cost = size + fixed_bytes_of(key)
+        if cost > self._limits.peer_download_bytes or peer.is_gone:
             return
         mine = [body for body in self.bodies.of_peer(peer) if body.key != key]
-        held = sum(body.size_bytes for body in mine) + size + ENTRY_BYTES
+        held = sum(body.size_bytes for body in mine) + cost
         for body in mine:
             if held <= self._limits.peer_download_bytes:
                 break

@@ -26,6 +26,7 @@ class Exchanges:
         self._limits = limits
         self._holding: OrderedDict[Peer, None] = OrderedDict()  # longest without an answer first
         self.pending = 0
+        self.pending_bytes = 0
         self.entries = 0
         self.held_bytes = 0
 
@@ -42,7 +43,12 @@ class Exchanges:
     def open(self, exchange: Exchange) -> None:
         """A handler will have it. Raises RequestError (5.03) if too many are without answer."""
         peer = exchange.peer
-        if self.pending >= self._limits.pending or peer.pending >= self._limits.peer_pending:
+        limits = self._limits
+        if (
+            self.pending >= limits.pending
+            or peer.pending >= limits.peer_pending
+            or self.pending_bytes + exchange.size_bytes > limits.pending_bytes
+        ):
             raise RequestError(
                 Code.SERVICE_UNAVAILABLE,
                 "too many requests wait for an answer",
@@ -52,6 +58,12 @@ class Exchanges:
         peer.exchanges[exchange.message_id] = exchange
         peer.pending += 1
         self.pending += 1
+        self.pending_bytes += exchange.size_bytes
+
+    def grow(self, exchange: Exchange, size_bytes: int) -> None:
+        """Its request is larger than its datagram: it is the last block of a body."""
+        exchange.size_bytes += size_bytes
+        self.pending_bytes += size_bytes
 
     def close(self, exchange: Exchange, reply: bytes, now: float) -> None:
         """It is answered; `reply` is what a copy of the message gets."""
@@ -59,6 +71,7 @@ class Exchanges:
         exchange.reply = reply
         peer.pending -= 1
         self.pending -= 1
+        self.pending_bytes -= exchange.size_bytes
         if peer.exchanges.get(exchange.message_id) is not exchange:
             return  # the peer was forgotten, or has used the id for another message
         peer.replied_at = now

@@ -25,6 +25,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     reply_bytes: int = 16 * 1024 * 1024
     peer_pending: int = 64  # requests without an answer yet; then 5.03
     pending: int = 8192
+    pending_bytes: int = 16 * 1024 * 1024  # of their requests, bodies put together too
 
     ack_delay_s: float = 0.5  # an answer that takes longer comes separately (RFC 7252 5.2.2)
     ack_timeout_s: float = 2.0  # RFC 7252 4.8: ACK_TIMEOUT, ACK_RANDOM_FACTOR, MAX_RETRANSMIT
@@ -42,6 +43,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
     peer_observations: int = 32  # CO-6; more are answered without Observe
     observations: int = 65_536
+    observed_bytes: int = 1024  # of the request that is kept with each; larger are not observed
     confirm_every: int = 16  # every n-th notification is confirmable (RFC 7641 4.5)
     confirm_after_s: float = 300.0  # and the first one after so long
 

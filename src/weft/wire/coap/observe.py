@@ -76,6 +76,7 @@ class Observations:
         if (
             peer.watching >= limits.peer_observations
             or self._count >= limits.observations
+            or request.exchange.size_bytes > limits.observed_bytes
             or peer.is_gone
         ):
             return None

@@ -227,7 +227,9 @@ class ServerEndpoint:
             whole: Request | None = request
             if (block1 := values.get(_BLOCK1)) is not None:
                 whole = self._uploads.receive(request, block1, now)
-                if whole is None:
+                if whole is not None:
+                    self._exchanges.grow(request.exchange, len(whole.payload) - len(payload))
+                else:
                     self._finish(request, Code.CONTINUE, [self._uploads.answer(block1)], b"", now)
                     return None
             if (block2 := values.get(_BLOCK2)) is not None and block2.number and not payload:

@@ -8,7 +8,7 @@ the size that would fit; where all of them together are too much, 5.03 asks to c
 from msgspec.structs import replace
 
 from weft.wire.coap.block import Block, exponent_of
-from weft.wire.coap.bodies import ENTRY_BYTES, Bodies
+from weft.wire.coap.bodies import Bodies, fixed_bytes_of
 from weft.wire.coap.codes import Code
 from weft.wire.coap.faults import RequestError
 from weft.wire.coap.limits import Limits
@@ -47,8 +47,11 @@ class Uploads:
                 if body is not None:
                     self.bodies.drop(body)
                 return request
-            self._make_room(request, len(payload))
+            self._make_room(request, len(payload) + fixed_bytes_of(key))
             body = self.bodies.add(peer, key, bytearray(), now)
+        elif body is not None and block.more and _is_repeated(body.content, block, payload):
+            self.bodies.touch(body, len(body.content), now)
+            return None  # the client has not seen our 2.31, and does not use the same message id
         elif body is None or len(body.content) != block.offset:
             if body is not None:
                 self.bodies.drop(body)
@@ -88,9 +91,9 @@ class Uploads:
         if request.values[Option.BLOCK1].number == 0 and len(mine) >= limits.peer_uploads:
             self.bodies.drop(mine.pop(0))  # a device that started again left it behind
         held = sum(body.size_bytes for body in mine)
-        if held + size + ENTRY_BYTES > limits.peer_upload_bytes:
-            raise self.too_large(max(0, limits.peer_upload_bytes - held - ENTRY_BYTES))
-        if self.bodies.held_bytes + size + ENTRY_BYTES > limits.upload_bytes:
+        if held + size > limits.peer_upload_bytes:
+            raise self.too_large(max(0, limits.peer_upload_bytes - held))
+        if self.bodies.held_bytes + size > limits.upload_bytes:
             raise RequestError(
                 Code.SERVICE_UNAVAILABLE,
                 "too many bodies are under way",
@@ -98,3 +101,11 @@ class Uploads:
                 remedy="Come back later.",
                 options=((Option.MAX_AGE, encode_uint(int(limits.upload_wait_s))),),
             )
+
+
+def _is_repeated(content: bytearray, block: Block, payload: bytes) -> bool:
+    """Whether a block is the last one that came, again."""
+    return (
+        block.offset + len(payload) == len(content)
+        and content[block.offset : block.offset + len(payload)] == payload
+    )
