@@ -49,7 +49,7 @@ def require_td(td: dict[str, Any]) -> None:
     assert td["security"] in td["securityDefinitions"]
     prefixes = {name for more in td["@context"][1:] for name in more}
     for scheme in td["securityDefinitions"].values():
-        assert scheme["scheme"] in {"bearer", "basic", "psk", "auto", "nosec"}
+        assert scheme["scheme"] in {"bearer", "basic", "psk", "apikey"}
     _require_forms(td["forms"], "forms", td, prefixes)
     for section in ("properties", "actions", "events"):
         for name, affordance in td.get(section, {}).items():

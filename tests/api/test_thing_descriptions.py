@@ -18,6 +18,8 @@ ALL = Endpoints(
     https="https://plant.example:8443",
     mqtt="127.0.0.1:1883",
     mqtts="plant.example:8883",
+    coap="127.0.0.1:5683",
+    coaps="plant.example:5684",
 )
 
 
@@ -35,6 +37,8 @@ def test_a_device_is_described_with_all_that_it_measures_has_and_does() -> None:
     assert td["properties"].keys() == TYPE.telemetry.keys() | TYPE.properties.keys()
     assert td["actions"].keys() == TYPE.commands.keys()
     assert td["events"].keys() == TYPE.events.keys()
+    ops = {name: [form["op"] for form in one["forms"]] for name, one in td["properties"].items()}
+    assert [name for name in ops if "writeproperty" in ops[name]] == ["setpoint_rpm", "mode"]
     rpm = td["properties"]["rpm"]
     assert (rpm["readOnly"], rpm["observable"], rpm["unit"]) == (True, True, "/min")
     assert "readOnly" not in td["properties"]["setpoint_rpm"]
@@ -46,7 +50,7 @@ def test_a_device_is_described_with_all_that_it_measures_has_and_does() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["http", "https", "mqtt", "mqtts"])
+@pytest.mark.parametrize("name", ["http", "https", "mqtt", "mqtts", "coap", "coaps"])
 def test_no_form_names_what_is_not_listening(name: str) -> None:
     """Only one protocol listens: its forms are all there are."""
     http_only = Endpoints(http="http://127.0.0.1:8080")
@@ -55,6 +59,8 @@ def test_no_form_names_what_is_not_listening(name: str) -> None:
         "https": Endpoints(https="https://plant.example:8443"),
         "mqtt": Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883"),
         "mqtts": Endpoints(http="http://127.0.0.1:8080", mqtts="plant.example:8883"),
+        "coap": Endpoints(http="http://127.0.0.1:8080", coap="127.0.0.1:5683"),
+        "coaps": Endpoints(http="http://127.0.0.1:8080", coaps="plant.example:5684"),
     }[name]
     td = thing_description(device(), TYPE, endpoints)
     require_td(td)

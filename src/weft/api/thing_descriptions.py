@@ -20,6 +20,7 @@ MODEL_MEDIA_TYPE: Final = "application/tm+json"
 _PREFIXES: Final = {
     "htv": "http://www.w3.org/2011/http#",
     "mqv": "https://www.w3.org/2019/wot/mqtt#",
+    "cov": "https://www.w3.org/2019/wot/coap#",
 }
 _SCHEMES: Final[dict[str, dict[str, Any]]] = {
     "bearer": {
@@ -33,6 +34,13 @@ _SCHEMES: Final[dict[str, dict[str, Any]]] = {
         "in": "auto",
         "description": "The token as password of CONNECT, with any user name.",
     },
+    "coap": {
+        "scheme": "apikey",
+        "in": "query",
+        "name": "token",
+        "description": "The token, where CoAP is spoken in the clear on the loopback interface.",
+    },
+    "coaps": {"scheme": "psk", "description": "DTLS with the pre-shared key or a certificate."},
 }
 _OBSERVE: Final = ("observeproperty", "unobserveproperty")
 _SUBSCRIBE: Final = ("subscribeevent", "unsubscribeevent")
@@ -58,7 +66,11 @@ def thing_description(
     described["links"] = [_link_to_model(followed, ways.url)]
     affordances = affordances_of(followed)
     sections = {
-        "properties": lambda name: ways.of_property(name, telemetry=name in followed.telemetry),
+        "properties": lambda name: (
+            ways.of_telemetry(name)
+            if name in followed.telemetry
+            else ways.of_property(name, read_only=followed.properties[name].read_only)
+        ),
         "actions": ways.of_action,
         "events": ways.of_event,
     }
@@ -96,15 +108,39 @@ class _Ways:
             for scheme, address in (("mqtts", endpoints.mqtts), ("mqtt", endpoints.mqtt))
             if address
         ]
+        self._coap = [
+            (scheme, address)
+            for scheme, address in (("coaps", endpoints.coaps), ("coap", endpoints.coap))
+            if address
+        ]
         self._id = quote(device.device_id, safe="")
         self._topic = f"devices/{device.device_id}"
 
-    def of_property(self, name: str, *, telemetry: bool) -> list[dict[str, Any]]:
+    def of_telemetry(self, name: str) -> list[dict[str, Any]]:
+        """Return the ways to a measured value: read it, or be told each."""
+        return [
+            self.http("readproperty", f"/td/properties/{quote(name, safe='')}"),
+            *self._subscriptions(_OBSERVE, "telemetry", {"weft:member": name}),
+        ]
+
+    def of_property(self, name: str, *, read_only: bool) -> list[dict[str, Any]]:
+        """Return the ways to a property: read what is reported, write what is desired."""
         path = f"/td/properties/{quote(name, safe='')}"
-        topic = "telemetry" if telemetry else "properties/reported"
         return [
             self.http("readproperty", path),
-            *self._subscriptions(_OBSERVE, topic, {"weft:member": name}),
+            *([] if read_only else [self.http("writeproperty", path, "PUT")]),
+            *self._subscriptions(_OBSERVE, "properties/reported", {"weft:member": name}),
+            *(
+                {
+                    "op": "readproperty",
+                    "href": f"{scheme}://{address}{PREFIX}/devices/{self._id}/properties/reported",
+                    "contentType": JSON,
+                    "security": scheme,
+                    "cov:method": "GET",
+                    "weft:member": name,
+                }
+                for scheme, address in self._coap
+            ),
         ]
 
     def of_event(self, name: str) -> list[dict[str, Any]]:
@@ -114,25 +150,28 @@ class _Ways:
         """Return the ways of a command; its request is named by the sender."""
         topic = f"{self._topic}/commands/{{request_id}}/{name}"
         return [
-            {
-                "op": "invokeaction",
-                "href": f"{broker}/{quote(topic, safe='/{}')}",
-                "contentType": JSON,
-                "security": "mqtt",
-                "mqv:controlPacket": "publish",
-                "mqv:topic": topic,
-                "mqv:qos": "1",
-            }
-            for broker in self._brokers
+            self.http("invokeaction", f"/td/actions/{quote(name, safe='')}", "POST"),
+            *(
+                {
+                    "op": "invokeaction",
+                    "href": f"{broker}/{quote(topic, safe='/{}')}",
+                    "contentType": JSON,
+                    "security": "mqtt",
+                    "mqv:controlPacket": "publish",
+                    "mqv:topic": topic,
+                    "mqv:qos": "1",
+                }
+                for broker in self._brokers
+            ),
         ]
 
-    def http(self, operation: str, path: str) -> dict[str, Any]:
-        """Return the form of something that is read."""
+    def http(self, operation: str, path: str, method: str = "GET") -> dict[str, Any]:
+        """Return the form of something that is done over HTTP."""
         return {
             "op": operation,
             "href": f"{self.url}{PREFIX}/devices/{self._id}{path}",
             "contentType": JSON,
-            "htv:methodName": "GET",
+            "htv:methodName": method,
         }
 
     def _subscriptions(

@@ -1,8 +1,12 @@
 """Devices and types in the words of others, over the API."""
 
+from typing import Any
+
 import yaml
 from tests.api.documents import PUMP, require_asyncapi, require_td
-from tests.api.support import OTHER, World
+from tests.api.support import OTHER, Answer, World
+
+from weft.security.actions import Role
 
 YAML = {"content-type": "application/yaml"}
 
@@ -51,6 +55,44 @@ async def test_what_a_description_promises_is_answered(world: World) -> None:
     assert everything.json == sent | report
     missing = await world.call("GET", "/devices/pump-7/td/properties/wet", token=token)
     assert missing.status == 404
+
+
+async def test_a_property_is_written_and_an_action_invoked_as_described(world: World) -> None:
+    """The form's own method and address; what is not as declared is refused with its place."""
+    token, _pump = await plant(world)
+    td = (await world.call("GET", "/devices/pump-7/td", token=token)).json
+
+    async def follow(section: str, name: str, op: str, body: Any) -> Answer:
+        (form,) = [
+            one
+            for one in td[section][name]["forms"]
+            if one["op"] == op and one["href"].startswith("http")
+        ]
+        path = form["href"].partition("/api/v1")[2]
+        return await world.call(form["htv:methodName"], path, token=token, body=body)
+
+    assert (await follow("properties", "setpoint_rpm", "writeproperty", 900)).status == 204
+    twin = await world.call("GET", "/devices/pump-7/twin", token=token)
+    assert twin.json["desired"] == {"setpoint_rpm": 900}
+    wrong = await follow("properties", "setpoint_rpm", "writeproperty", 9000)
+    assert (wrong.status, "setpoint_rpm" in wrong.json["detail"]) == (422, True)
+    read_only = "/devices/pump-7/td/properties/firmware"
+    assert (await world.call("PUT", read_only, token=token, body="2.0")).status == 422
+
+    sent = await follow("actions", "start", "invokeaction", {"rpm": 900})
+    assert (sent.status, sent.json["name"], sent.json["input"]) == (202, "start", {"rpm": 900})
+    assert (await follow("actions", "stop", "invokeaction", None)).status == 202
+    assert (await follow("actions", "start", "invokeaction", {})).status == 422
+
+
+async def test_a_viewer_reads_a_description_and_changes_nothing(world: World) -> None:
+    """The rights are those of the twin and of commands."""
+    await plant(world)
+    viewer, base = world.person("victor", Role.VIEWER), "/devices/pump-7/td"
+    assert (await world.call("GET", base, token=viewer)).status == 200
+    put = await world.call("PUT", f"{base}/properties/setpoint_rpm", token=viewer, body=1)
+    post = await world.call("POST", f"{base}/actions/stop", token=viewer)
+    assert (put.status, post.status) == (403, 403)
 
 
 async def test_a_type_is_a_thing_model_at_each_version(world: World) -> None:

@@ -12,9 +12,10 @@ from msgspec import Meta, Struct
 
 from weft.api.asyncapi import asyncapi_document
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
+from weft.api.operations.commands import CommandView, view_of
 from weft.api.services import Services
 from weft.api.thing_descriptions import MEDIA_TYPE, MODEL_MEDIA_TYPE, thing_description
-from weft.errors import NotFound
+from weft.errors import Conflict, NotFound, QuotaExceeded, StaleVersion
 from weft.model.device import Device, DeviceType
 from weft.registry.thing_model_writer import thing_model_of
 
@@ -84,6 +85,22 @@ async def get_thing_property(services: Services, call: Call) -> Reply:
     return Reply(values[name])
 
 
+async def set_thing_property(services: Services, call: Call) -> None:
+    """Desire one property; the device's own report follows."""
+    device, name = _device(services, call), call.path["name"]
+    version = services.twins.get(device.tenant, device.device_id).desired_version
+    await services.twins.desire(
+        call.principal, device.device_id, {name: call.body}, version=version
+    )
+
+
+async def invoke_thing_action(services: Services, call: Call) -> Reply:
+    """Send a command whose input is the body."""
+    device, name = _device(services, call), call.path["name"]
+    sent = await services.commands.send(call.principal, device.device_id, name, call.body or {})
+    return Reply(view_of(sent))
+
+
 def _device(services: Services, call: Call) -> Device:
     return services.devices.get(call.principal.tenant, call.path["device_id"])
 
@@ -148,6 +165,41 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="devices",
         result=Any,
         errors=(NotFound,),
+    ),
+    Operation(
+        "set_thing_property",
+        "PUT",
+        _DEVICE + "/properties/{name}",
+        "Desire one property of a device",
+        set_thing_property,
+        action="twin.write",
+        target="device:{device_id}",
+        description=(
+            "The value alone. It is desired from now on, and reported when the device has "
+            "followed. Who must not overrule another unseen changes the twin instead."
+        ),
+        tag="devices",
+        body=Any,
+        errors=(NotFound, StaleVersion),
+        example=900,
+    ),
+    Operation(
+        "invoke_thing_action",
+        "POST",
+        _DEVICE + "/actions/{name}",
+        "Send a command, its input as the body",
+        invoke_thing_action,
+        action="command.send",
+        target="device:{device_id}",
+        description="As the device's Thing Description declares it; what becomes of it is told "
+        "by the command.",
+        tag="devices",
+        body=dict[str, Any],
+        body_optional=True,
+        result=CommandView,
+        status=202,
+        errors=(NotFound, Conflict, QuotaExceeded),
+        example={"rpm": 900},
     ),
     Operation(
         "get_tm",
