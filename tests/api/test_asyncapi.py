@@ -72,3 +72,14 @@ def test_a_type_with_telemetry_alone_has_no_other_channel() -> None:
     made = asyncapi_document(small, ALL)
     require_asyncapi(made)
     assert set(made["channels"]) == {"telemetry"}
+
+
+def test_what_a_mapping_reads_is_not_promised_to_be_sent() -> None:
+    """The device's own words are its own; beside them stands what is read of them."""
+    document = read_document(PUMP, "type") | {"mapping": {"telemetry": {"rpm": "r"}}}
+    mapped = read_type(TenantId("main"), "pump", document, version=1, at=0)
+    made = asyncapi_document(mapped, ALL)
+    require_asyncapi(made)
+    telemetry = made["components"]["messages"]["telemetry"]["payload"]
+    assert telemetry.keys() == {"description", "x-read-as"}
+    assert "properties" in made["components"]["messages"]["reported"]["payload"]

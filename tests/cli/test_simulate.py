@@ -100,6 +100,17 @@ async def test_what_cannot_be_simulated_is_refused_in_words(
         assert not await weft.identity.devices.list(MAIN)
 
 
+async def test_a_type_whose_devices_speak_words_of_their_own_is_refused(tmp_path: Path) -> None:
+    """The fleet would fill the rejection inbox; it says so, and makes no device."""
+    async with served(tmp_path) as weft:
+        mapped = TYPE | {"mapping": {"telemetry": {"level": "lvl"}}}
+        await weft.identity.types.save(MACHINE, "tank", mapped)
+        result = await simulate(tmp_path, "--type", "tank")
+        assert result.exit_code == 2
+        assert "without the mapping" in " ".join(result.stderr.split())
+        assert not await weft.identity.devices.list(MAIN)
+
+
 async def test_without_a_server_it_says_how_to_start_one(tmp_path: Path) -> None:
     """With the exit code for that."""
     result = await simulate(tmp_path)

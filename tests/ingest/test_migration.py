@@ -146,3 +146,11 @@ async def test_what_is_not_there_is_told(plant: Plant) -> None:
     await plant.registry.devices.create(ALICE, NewDevice("free"))
     with pytest.raises(Invalid, match="free"):
         await plant.migration.run(ALICE, "pump", Move(devices=("free",)))
+
+
+async def test_a_mapping_of_the_other_version_does_not_get_in_the_way(plant: Plant) -> None:
+    """What is kept of a device has the type's keys, not those that its messages have."""
+    mapped = NARROWER + "mapping: {telemetry: {temperature: t}}\n"
+    await plant.registry.types.save(ALICE, "pump", mapped, allow_breaking=True)
+    report = await plant.migration.run(ALICE, "pump", Move(devices=("cool",)))
+    assert (report.moved, report.failing) == (1, [])

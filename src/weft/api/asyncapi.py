@@ -6,15 +6,17 @@ system does. Payloads are the type's own fields, with units as `x-unit`.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from weft.api.operation import JSON
 from weft.api.snippets import Endpoints
 from weft.model.device import DeviceType, Field
+from weft.model.mapping import Mapping
 from weft.registry.schemas import Schema, object_of
 
 ASYNCAPI_VERSION: Final = "3.0.0"
+Fields = dict[str, Field]
+
 UNIT_WORD: Final = "x-unit"
 _MOMENT: Final[Schema] = {
     "description": "Milliseconds since 1970, or RFC 3339.",
@@ -26,7 +28,7 @@ _REQUEST_ID: Final = {"description": "Which request it is; the answer carries th
 
 def asyncapi_document(device_type: DeviceType, endpoints: Endpoints) -> dict[str, Any]:
     """Return the AsyncAPI document of a device type at its version."""
-    made = _Document()
+    made = _Document(device_type.mapping)
     made.telemetry(device_type.telemetry)
     if device_type.properties:
         made.properties(device_type.properties)
@@ -83,13 +85,14 @@ def _servers(endpoints: Endpoints) -> dict[str, Any]:
 class _Document:
     """Channels, messages and operations as they gather."""
 
-    def __init__(self) -> None:
+    def __init__(self, mapping: Mapping | None) -> None:
+        self._mapping = mapping or Mapping()
         self.channels: dict[str, Any] = {}
         self.messages: dict[str, Any] = {}
         self.schemas: dict[str, Any] = {}
         self.operations: dict[str, Any] = {}
 
-    def telemetry(self, fields: Mapping[str, Field]) -> None:
+    def telemetry(self, fields: Fields) -> None:
         """A reading, a reading with its moment, or several of either."""
         self.schemas["values"] = _closed(fields, partial=False)
         values = {"$ref": "#/components/schemas/values"}
@@ -100,12 +103,16 @@ class _Document:
             "additionalProperties": False,
         }
         reading = {"oneOf": [values, {"$ref": "#/components/schemas/stampedValues"}]}
-        payload = {"oneOf": [*reading["oneOf"], {"type": "array", "items": reading}]}
+        payload: Schema = {"oneOf": [*reading["oneOf"], {"type": "array", "items": reading}]}
+        if self._mapping.maps_telemetry:
+            payload = _mapped(payload)
         self._up("telemetry", "devices/{device_id}/telemetry", payload, "Measurements")
 
-    def properties(self, fields: Mapping[str, Field]) -> None:
+    def properties(self, fields: Fields) -> None:
         """What is reported, and what is desired and not reported yet."""
         reported = _nullable(_closed(fields, partial=True))
+        if self._mapping.properties:
+            reported = _mapped(reported)
         self._up(
             "reported",
             "devices/{device_id}/properties/reported",
@@ -129,12 +136,14 @@ class _Document:
                 "Properties that are desired and not reported yet, with their version",
             )
 
-    def event(self, name: str, fields: Mapping[str, Field]) -> None:
+    def event(self, name: str, fields: Fields) -> None:
         """Something that has happened."""
         payload = _closed(fields, partial=False)
+        if name in self._mapping.events:
+            payload = _mapped(payload)
         self._up(f"event.{name}", f"devices/{{device_id}}/events/{name}", payload, f"Event {name}")
 
-    def command(self, name: str, fields: Mapping[str, Field]) -> None:
+    def command(self, name: str, fields: Fields) -> None:
         """Something that is asked of the device."""
         self._down(
             f"command.{name}",
@@ -206,7 +215,15 @@ def _key(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
-def _closed(fields: Mapping[str, Field], *, partial: bool) -> Schema:
+def _mapped(read: Schema) -> Schema:
+    """Return the schema of what a device sends in its own words, and what is read of it."""
+    return {
+        "description": "As the device sends it; the type's mapping reads x-read-as of it.",
+        "x-read-as": read,
+    }
+
+
+def _closed(fields: Fields, *, partial: bool) -> Schema:
     """Return an object that holds nothing beside its fields: the gate refuses what it does."""
     schema = object_of(fields, unit_word=UNIT_WORD, partial=partial)
     return schema | {"additionalProperties": False}

@@ -180,6 +180,11 @@ def _model_of(client: Client, type_name: str) -> Model:
         }
         client.send("PUT", path, body=msgspec.json.encode(document))
         found = client.send("GET", path).value
+    if not {"mapping", "weft:mapping"}.isdisjoint(found["document"]):
+        raise click.UsageError(
+            f"Devices of the type {type_name!r} speak words of their own, which its mapping reads "
+            "and nobody can make up. Simulate a copy of it without the mapping."
+        )
     return msgspec.convert(found, Model)
 
 

@@ -95,7 +95,8 @@ class Migration:
         found, following = await self._chosen(actor, name, move)
         failing: list[Failing] = []
         going: list[Device] = []
-        decoders = Decoders(target)
+        # What is tried has the type's own keys already: a mapping would look for the device's.
+        decoders = Decoders(replace(target, mapping=None))
         for device in found:
             follows = self._types.followed_by(device)
             number = follows.version if follows else 0
