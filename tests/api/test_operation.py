@@ -15,7 +15,13 @@ from weft.security.actions import ACTIONS, Role
 DECIDED = [operation for operation in TABLE if operation.action not in {PUBLIC, SIGNED_IN}]
 
 # Beyond the policy: only the operator at the machine itself may.
-AT_THE_MACHINE = {"start_backup", "get_backup"}
+AT_THE_MACHINE = {
+    "start_backup",
+    "get_backup",
+    "export_root",
+    "take_root_offline",
+    "renew_intermediate",
+}
 
 
 def path_of(operation: Operation, value: str = "pump-7") -> str:

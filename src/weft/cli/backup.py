@@ -36,6 +36,7 @@ from weft.app.sealed import (
 from weft.app.stores import open_stores
 from weft.cli.client import NoServer
 from weft.cli.output import show_json
+from weft.cli.passphrases import PASSPHRASE_OPTION, read_passphrase
 from weft.cli.server import find_server, operator_client
 from weft.errors import AlreadyExists, Invalid, NotFound, StorageError, Unavailable
 from weft.history.settings import HistorySettings
@@ -48,11 +49,6 @@ NICE = 10
 
 DATA_OPTION = click.option(
     "--data", type=click.Path(path_type=Path), help="The data folder (./weft-data)."
-)
-PASSPHRASE_OPTION = click.option(
-    "--passphrase-file",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Read the passphrase from a file's first line; - is standard input.",
 )
 
 
@@ -137,17 +133,9 @@ def _new_secret(passphrase_file: Path | None, key_file: Path | None) -> Secret:
 
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
-    if file is not None:
-        text = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")
-        return text.partition("\n")[0].rstrip("\r")
-    if not sys.stdin.isatty():
-        raise Invalid(
-            "Nobody is there to type a passphrase.",
-            remedy="Name --passphrase-file (- for standard input) or --key-file.",
-        )
-    if confirm:
+    if confirm and file is None and sys.stdin.isatty():
         click.echo("Without its passphrase nobody can open the backup. 15 characters or more.")
-    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+    return read_passphrase(file, confirm=confirm, otherwise=" or --key-file")
 
 
 # --- the snapshot --------------------------------------------------------------------------

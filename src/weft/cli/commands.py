@@ -17,8 +17,11 @@ from msgspec.structs import replace
 
 from weft.api.operation import JSON, YAML, Command, Operation, is_json
 from weft.api.operations.table import TABLE
+from weft.cli.ca import export_root, renew_intermediate, take_root_offline
+from weft.cli.certificate_files import authority_prove, authority_register, credential_bind
 from weft.cli.client import TIMEOUT_S, Client, Received, Refused, find_client
 from weft.cli.device_add import device_add
+from weft.cli.device_rotate import device_rotate
 from weft.cli.groups import GROUPS
 from weft.cli.layout import terminal_width
 from weft.cli.output import show, show_json, show_lines, tell_more
@@ -33,8 +36,11 @@ PAGE_MAX = 1000
 LIMIT = 100  # where none is asked for, as in the API
 
 BY_HAND: dict[str, tuple[click.Command, ...]] = {
-    "device": (device_add,),
     "type": (type_migrate,),
+    "authority": (authority_register, authority_prove),
+    "ca": (export_root, take_root_offline, renew_intermediate),
+    "credential": (credential_bind,),
+    "device": (device_add, device_rotate),
     "user": (user_link,),
 }
 

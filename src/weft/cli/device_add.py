@@ -60,7 +60,7 @@ def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: An
     if kind == "psk":
         _warn_without(client, COAPS_SETTING, "DTLS", "a pre-shared key")
     if kind == "certificate":
-        _write_files(issued, out or Path(name))
+        write_files(issued, out or Path(name))
         _warn_without(client, TLS_SETTINGS, "TLS", "a certificate")
     show_lines(credential_lines(issued, in_files=True))
 
@@ -82,7 +82,8 @@ def _post(client: Client, path: str, body: dict[str, Any]) -> Any:
     return client.send("POST", path, body=json.dumps(body).encode()).value
 
 
-def _write_files(issued: dict[str, Any], folder: Path) -> None:
+def write_files(issued: dict[str, Any], folder: Path) -> None:
+    """Write a new certificate with its key, and say where."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, key in CERTIFICATE_FILES:
         path = folder / name

@@ -10,6 +10,7 @@ GROUPS: dict[str, str] = {
     "claim": "Claims: what batches of devices ask for their identities with.",
     "command": "Requests to devices, and what became of each.",
     "authority": "Customers' own certificate authorities.",
+    "ca": "Weft's own certificate authority, and its root's key.",
     "connection": "Who is connected now, and cutting it.",
     "connector": "Business systems that are configured.",
     "credential": "What devices prove themselves with.",

@@ -52,6 +52,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "claim.again": (_ADMIN, "claims:write"),
     "device.enrol": (_ADMIN, "devices:write"),
     "device.renew": (_ADMIN, "devices:write"),
+    "ca.read": (_ANYONE, "devices:read"),
+    "ca.manage": (_PLATFORM, None),  # at the machine itself
     "authority.read": (_ADMIN, "devices:read"),
     "authority.write": (_ADMIN, None),  # whom all devices of a customer are believed by
     "quarantine.read": (_READ, "quarantine:read"),

@@ -228,7 +228,7 @@ class CertificateAuthority:
 
         Raises `Invalid` for a file that does not open or holds another key.
         """
-        self._require_root(open_key(sealed, passphrase))
+        self.require_root(sealed, passphrase)
         if self._files.has("root.key"):
             self._files.remove_key("root")
         self._root_key_here = False
@@ -240,8 +240,7 @@ class CertificateAuthority:
         key is not here and no copy was given, `Invalid` when the copy is not the root's.
         """
         if sealed:
-            key = open_key(sealed, passphrase)
-            self._require_root(key)
+            key = self.require_root(sealed, passphrase)
         elif self._files.has("root.key"):
             key = self._files.key("root")
         else:
@@ -255,12 +254,15 @@ class CertificateAuthority:
         self._server = self._files.certificates("server")[0]
         self._trust()
 
-    def _require_root(self, key: PrivateKey) -> None:
+    def require_root(self, sealed: bytes, passphrase: str) -> PrivateKey:
+        """Return the root's key out of its sealed copy, or raise `Invalid`."""
+        key = open_key(sealed, passphrase)
         if key.public_key() != self._root.public_key():
             raise Invalid(
                 "This is not the key of this Weft's root.",
                 remedy="Compare with weft ca show: each data folder has a root of its own.",
             )
+        return key
 
     def _root_key(self) -> PrivateKey:
         if not self._files.has("root.key"):

@@ -1,0 +1,68 @@
+"""`weft device rotate`: a new credential in place of the old, and nothing stops meanwhile."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from weft.cli.client import find_client
+from weft.cli.device_add import write_files
+from weft.cli.output import show_json, show_lines
+from weft.cli.views import credential_lines
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Duration(click.ParamType[int]):
+    """Seconds, written as 90s, 15m, 24h or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds."""
+        found = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no duration: write 90s, 15m, 24h or 7d.", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
+
+
+@click.command("rotate")
+@click.argument("name")
+@click.option("--certificate", is_flag=True, help="The new one is a certificate, not a secret.")
+@click.option(
+    "--grace", type=Duration(), default="24h", show_default=True, help="How long the old is good."
+)
+@click.option("--credential", "credential_id", help="Replace only this one.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the certificate's files; the device's name if left out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
+@click.pass_context
+def device_rotate(ctx: click.Context, /, name: str, out: Path | None, **options: Any) -> None:
+    """Give a device a new credential; what it had is good for the grace period.
+
+    \b
+    Example:
+      weft device rotate pump-1
+      weft device rotate gate-1 --certificate --grace 7d
+    """
+    client = find_client(ctx.obj["data"], ctx.obj["tenant"])
+    body = {
+        "kind": "certificate" if options["certificate"] else "secret",
+        "grace_s": options["grace"],
+        "credential_id": options["credential_id"],
+    }
+    path = f"/devices/{quote(name, safe='')}/credentials/rotation"
+    issued = client.send("POST", path, body=json.dumps(body).encode()).value
+    if options["as_json"] or ctx.obj["json"]:
+        show_json(issued)
+        return
+    click.echo(f"Device {name} has a new credential. What it had ends after the grace period.\n")
+    if issued["token"] is None:
+        write_files(issued, out or Path(name))
+    show_lines(credential_lines(issued, in_files=True))
