@@ -112,14 +112,8 @@ async def open_message_path(
         config.pipeline,
         late.decode_again,
     )
-    gate = Gate(
-        pipeline,
-        policy,
-        identity.devices,
-        identity.types,
-        broker.retained.require_room,
-        Dialects(DIALECTS),
-    )
+    room, dialects = broker.retained.require_room, Dialects(DIALECTS)
+    gate = Gate(pipeline, policy, identity.devices, identity.types, room, dialects)
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
