@@ -41,6 +41,8 @@ from weft.model.message import Operation as MessageOperation
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.registry.arrivals import Arrivals
+from weft.registry.bulk import Imports
+from weft.registry.claiming import Claiming
 from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices, NewDevice
@@ -179,7 +181,7 @@ class World:
         self.authenticator = Authenticator(
             self.credentials, self.keys, self.badges, self.throttle, self.clock, self.preshared
         )
-        self._make_ways_in()
+        self._make_ways_in(folder)
         self.twins = Twins(self.records, self.audit, self.clock)
         self.commands = Commands(
             CommandDependencies(
@@ -217,7 +219,7 @@ class World:
         self.devices.in_delete(self.credentials.delete_in)
         self.devices.in_delete(self.enrolments.delete_in)
 
-    def _make_ways_in(self) -> None:
+    def _make_ways_in(self, folder: Path) -> None:
         """Make the ways in which a device gets its identity."""
         self.claims = Claims(self.records, self.audit, self.clock, PEPPER)
         self.provisioning = Provisioning(
@@ -237,6 +239,7 @@ class World:
         self.rotation = Rotation(
             self.records, self.audit, self.clock, self.credentials, self.connections
         )
+        self._make_batches(folder)
 
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
@@ -266,6 +269,21 @@ class World:
             self.revocation,
         )
 
+    def _make_batches(self, folder: Path) -> None:
+        """Make what devices come by in numbers."""
+        vault = Vault(MasterKey.open(folder), self.records)
+        self.imports = Imports(
+            self.records, self.clock, self.audit, self.devices, self.credentials, vault
+        )
+        self.claiming = Claiming(
+            self.records,
+            self.audit,
+            self.clock,
+            (PEPPER, Throttle(self.clock)),
+            self.devices,
+            self.credentials,
+        )
+
     def _services(self) -> Services:
         return Services(
             records=self.records,
@@ -293,6 +311,8 @@ class World:
             devices=self.devices,
             presence=self.presence,
             claims=self.claims,
+            claiming=self.claiming,
+            imports=self.imports,
             provisioning=self.provisioning,
             twins=self.twins,
             commands=self.commands,
@@ -425,8 +445,9 @@ def scope_of(
 async def running(world: World) -> AsyncIterator[World]:
     """Run the pipeline of a world."""
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(world.pipeline.run())
+        own = [tasks.create_task(world.pipeline.run()), tasks.create_task(world.imports.run())]
         try:
             yield world
         finally:
-            task.cancel()
+            for task in own:
+                task.cancel()

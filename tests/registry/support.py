@@ -49,6 +49,18 @@ class ListAudit:
         """Take down one act."""
         self.entries.append((str(actor), action, target, detail or {}))
 
+    async def record(
+        self,
+        actor: Principal,
+        action: str,
+        target: str,
+        *,
+        outcome: str = "done",
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """Take down one act of its own."""
+        self.entries.append((str(actor), action, target, {**(detail or {}), "outcome": outcome}))
+
     def actions(self) -> list[str]:
         """What was done, in order."""
         return [action for _actor, action, _target, _detail in self.entries]

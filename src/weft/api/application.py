@@ -190,7 +190,7 @@ class Application:
     async def _act(self, request: Request, operation: Operation, call: Call) -> Answer | Reply:
         raw = b""
         if operation.body is not None:
-            raw = await self._read(request)
+            raw = await self._read(request, operation)
             call.content_type = media_type_of(request.headers)
             call.body = decode_body(operation, raw, call.content_type, self._settings.max_depth)
         if (
@@ -204,11 +204,11 @@ class Application:
             return result
         return answer_of(operation, call, result)
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, operation: Operation) -> bytes:
         return await read_body(
             request.receive,
             request.headers.get(b"content-length"),
-            self._settings.max_body_bytes,
+            max(operation.body_max_bytes, self._settings.max_body_bytes),
             self._settings.body_timeout_s,
         )
 

@@ -94,6 +94,7 @@ class Operation:
     body: Any = None  # a type that msgspec decodes
     body_schema: Any = None  # a type that describes it, where the body is taken as bytes
     body_optional: bool = False
+    body_max_bytes: int = 0  # where it may be larger than others ([api] max_body_bytes)
     accepts: tuple[str, ...] = (JSON,)  # request media types
     result: Any = None  # a type that msgspec encodes; None answers no content
     produces: tuple[str, ...] = (JSON,)  # answer media types, the first where none is asked for

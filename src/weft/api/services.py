@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from weft.ingest.submit import Ingest
     from weft.ports import Clock, Deciding, Journal, Records
     from weft.registry.arrivals import Arrivals
+    from weft.registry.bulk import Imports
+    from weft.registry.claiming import Claiming
     from weft.registry.claims import Claims
     from weft.registry.device_types import DeviceTypes
     from weft.registry.devices import Devices
@@ -79,6 +81,8 @@ class Services:
     devices: Devices
     presence: Presence
     claims: Claims
+    claiming: Claiming
+    imports: Imports
     provisioning: Provisioning
     twins: Twins
     commands: Commands

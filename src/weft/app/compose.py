@@ -129,6 +129,7 @@ class Weft:
                 tasks.create_task(self._run_engine()),
                 tasks.create_task(Housekeeping(self).run()),
                 tasks.create_task(self.backups.run()),
+                tasks.create_task(self.identity.imports.run()),
             ]
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(business.outbox.running())
@@ -231,6 +232,8 @@ class Weft:
             devices=identity.devices,
             presence=identity.presence,
             claims=identity.claims,
+            claiming=identity.claiming,
+            imports=identity.imports,
             provisioning=identity.provisioning,
             twins=path.twins,
             commands=path.commands,

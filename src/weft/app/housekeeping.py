@@ -72,6 +72,7 @@ class Housekeeping:
         await self._weft.application.idempotency.sweep()
         await self._weft.path.commands.forget_old()
         await self._weft.identity.enrolments.sweep()
+        await self._weft.identity.claiming.sweep()
         await self.renew_certificates()
 
     async def renew_certificates(self) -> None:

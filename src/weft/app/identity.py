@@ -9,6 +9,8 @@ from weft.config import SecuritySettings
 from weft.model.device import Lifecycle
 from weft.ports import Clock, Records
 from weft.registry.arrivals import Arrivals
+from weft.registry.bulk import Imports
+from weft.registry.claiming import Claiming
 from weft.registry.claims import Claims
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices
@@ -65,6 +67,8 @@ class Identity:
     devices: Devices
     presence: Presence
     claims: Claims
+    claiming: Claiming
+    imports: Imports
     provisioning: Provisioning
 
 
@@ -97,6 +101,7 @@ async def open_identity(
     devices = Devices(records, audit, clock)
     authorities = Authorities(records, audit, clock, authority)
     claims = Claims(records, audit, clock, pepper)
+    codes = (pepper, Throttle(clock, settings.throttle))
     identity = Identity(
         vault=vault,
         audit=audit,
@@ -122,6 +127,8 @@ async def open_identity(
         devices=devices,
         presence=Presence(records, clock),
         claims=claims,
+        imports=Imports(records, clock, audit, devices, credentials, vault),
+        claiming=Claiming(records, audit, clock, codes, devices, credentials),
         provisioning=Provisioning(
             records, claims, devices, credentials, (audit, authenticator.attempts), clock
         ),
@@ -145,6 +152,7 @@ async def _load(identity: Identity) -> None:
     await identity.claims.load()
     identity.arrivals.join(identity.authenticator, identity.revocation)
     await identity.authorities.load()
+    await identity.imports.load()
     for tenant in identity.tenants.list():
         devices = await identity.devices.list(tenant.id, limit=1_000_000)
         active = [one for one in devices if one.lifecycle is Lifecycle.ACTIVE]

@@ -21,6 +21,7 @@ from weft.cli.ca import export_root, renew_intermediate, take_root_offline
 from weft.cli.certificate_files import authority_prove, authority_register, credential_bind
 from weft.cli.client import TIMEOUT_S, Client, Received, Refused, find_client
 from weft.cli.device_add import device_add
+from weft.cli.device_import import device_import
 from weft.cli.device_rotate import device_rotate
 from weft.cli.groups import GROUPS
 from weft.cli.layout import terminal_width
@@ -40,7 +41,7 @@ BY_HAND: dict[str, tuple[click.Command, ...]] = {
     "authority": (authority_register, authority_prove),
     "ca": (export_root, take_root_offline, renew_intermediate),
     "credential": (credential_bind,),
-    "device": (device_add, device_rotate),
+    "device": (device_add, device_import, device_rotate),
     "user": (user_link,),
 }
 

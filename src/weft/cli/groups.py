@@ -16,6 +16,7 @@ GROUPS: dict[str, str] = {
     "credential": "What devices prove themselves with.",
     "device": "Devices: make, see, change and delete them.",
     "history": "Telemetry over time.",
+    "import": "Imports of devices, and their reports.",
     "key": "Service keys of business systems.",
     "lineage": "From a sample to a work order, and back.",
     "outbox": "Actions on their way to business systems.",

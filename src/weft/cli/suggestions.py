@@ -16,6 +16,7 @@ LISTS: dict[str, tuple[str, str]] = {
     "alarm_id": ("/alarms", "alarm_id"),
     "claim_id": ("/claims", "claim_id"),
     "device_id": ("/devices", "device_id"),
+    "import_id": ("/imports", "import_id"),
     "key_id": ("/keys", "key_id"),
     "rule_id": ("/rules", "rule_id"),
     "tenant_id": ("/tenants", "tenant_id"),

@@ -25,6 +25,7 @@ EMPTY: dict[str, str] = {
     "list_device_connections": "It has never connected. Why: weft device why DEVICE",
     "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
     "list_devices": "No devices. Add one: weft device add pump-1",
+    "list_imports": "No imports. Begin one: weft device import pumps.csv",
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
@@ -45,6 +46,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cut_connection": ("weft connection cut 5",),
     "check_type": ("weft type check pump pump.yaml",),
     "compare_type_versions": ("weft type diff pump 1 2",),
+    "claim_device": ("weft device claim pump-7 K7WM-2Q8D-0RTA-5HXJ",),
+    "release_device": ("weft device release pump-7",),
     "create_claim": (
         "weft claim add pumps-2026 500 --prefix pump- --type pump --approve",
         "weft claim add meters 40 --network 10.20.0.0/16 --end 2026-12-31T00:00:00Z",
@@ -62,6 +65,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft history show pump-1 --keys temperature --bucket 1m --aggregates mean,max",
         "weft history show pump-1 --start 2026-03-01T00:00:00Z --format csv >pump-1.csv",
     ),
+    "export_devices": ("weft device export --format csv >devices.csv",),
+    "get_import_report": ("weft import report 019a2b3c >report.csv",),
     "get_history": ("weft history read --devices pump-1,pump-2 --keys temperature --bucket 1h",),
     "get_lineage": (
         "weft lineage show sample 2781",

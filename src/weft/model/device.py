@@ -56,12 +56,12 @@ class Device(Struct, frozen=True):
     gateway: DeviceUid = DeviceUid("")  # uid of the gateway that speaks for it; a delete ends that
     alias: str = ""  # what its gateway calls it; not a name of ours, and never in a topic
     adds_children: bool = False  # a gateway that may introduce devices we do not know
-    origin: str = ""  # how it came when nobody made it by hand: claim:ID of its batch
+    origin: str = ""  # how it came when nobody made it by hand: claim:ID, authority:ID
 
     @property
     def waits(self) -> bool:
-        """Whether it came by itself and waits in the quarantine for somebody's word."""
-        return self.lifecycle is Lifecycle.PENDING and self.origin != ""
+        """Whether it came by a claim and waits in the quarantine, where it is heard."""
+        return self.lifecycle is Lifecycle.PENDING and self.origin.startswith("claim:")
 
 
 class Field(Struct, frozen=True, omit_defaults=True):

@@ -108,7 +108,7 @@ class Devices:
     async def finish_deletes(self) -> None:
         """Tell of deletes that a crash interrupted; call at start, when all hooks are in."""
         for device in await self._records.read(_unforgotten):
-            await self._forget(device)
+            await self.forget(device)
 
     def find(self, tenant: TenantId, device_id: str) -> Device | None:
         """Return a device, or None."""
@@ -222,7 +222,7 @@ class Devices:
         """Change label, attributes or type; raise `StaleVersion` unless at `version`."""
 
         def change(writer: Writer, old: Device) -> Device:
-            new = _patched(writer, old, patch)
+            new = patched(writer, old, patch)
             if placed is not None:
                 new = replace(new, gateway=placed.gateway, alias=placed.alias)
             return new
@@ -251,7 +251,7 @@ class Devices:
 
         def change(writer: Writer, old: Device) -> Device:
             require_move(old.lifecycle, Lifecycle.ACTIVE)
-            return replace(_patched(writer, old, patch), lifecycle=Lifecycle.ACTIVE)
+            return replace(patched(writer, old, patch), lifecycle=Lifecycle.ACTIVE)
 
         return await self._change(
             actor, device_id, change, version=None, entry=("quarantine.approve", {})
@@ -259,23 +259,49 @@ class Devices:
 
     async def delete(self, actor: Principal, device_id: str, *, version: int | None = None) -> None:
         """Delete a device and have all that is kept of it forgotten; its uid never returns."""
-        tenant = actor.tenant
-        deleted_at = self._clock.now()
 
         def work(writer: Writer) -> Device:
-            device = _get(writer, tenant, device_id)
-            writer.delete(DEVICES, tenant, device_id, version=version)
-            writer.insert(TOMBSTONES, tenant, device.uid, Tombstone(device.uid, deleted_at, device))
-            for forget in self._in_delete:
-                forget(writer, device)
-            self._audit.entry(
-                writer, actor, "device.delete", f"device:{device_id}", detail={"uid": device.uid}
-            )
+            device = _get(writer, actor.tenant, device_id)
+            self.delete_in(writer, actor, device, version=version)
             return device
 
         device = await self._records.write(work)
         self.told(device, None)
-        await self._forget(device)
+        await self.forget(device)
+
+    def delete_in(
+        self,
+        writer: Writer,
+        actor: Principal,
+        device: Device,
+        *,
+        version: int | None = None,
+        reason: str = "",
+    ) -> None:
+        """Delete a device in the caller's transaction; then `told` and `forget` must be called."""
+        tenant, name = device.tenant, device.device_id
+        writer.delete(DEVICES, tenant, name, version=version)
+        tombstone = Tombstone(device.uid, self._clock.now(), device)
+        writer.insert(TOMBSTONES, tenant, device.uid, tombstone)
+        for forget in self._in_delete:
+            forget(writer, device)
+        detail = {"uid": device.uid, "reason": reason}
+        self._audit.entry(writer, actor, "device.delete", f"device:{name}", detail=detail)
+
+    def update_in(
+        self,
+        writer: Writer,
+        actor: Principal,
+        old: Device,
+        new: Device,
+        names: builtins.list[str],
+    ) -> Device:
+        """Keep a changed device in the caller's transaction; then `told` must be called."""
+        new = replace(new, version=old.version + 1)
+        writer.put(DEVICES, old.tenant, old.device_id, new, version=old.version)
+        detail = {"uid": old.uid, "changed": names}
+        self._audit.entry(writer, actor, "device.update", f"device:{old.device_id}", detail=detail)
+        return new
 
     async def _change(
         self,
@@ -350,7 +376,8 @@ class Devices:
             )
         return replace(device, gateway=owner.uid, alias=name)
 
-    async def _forget(self, device: Device) -> None:
+    async def forget(self, device: Device) -> None:
+        """Have all that is kept of a deleted device forgotten; `told` comes first."""
         for forget in self._after_delete:
             await forget(device)
 
@@ -371,7 +398,8 @@ def require_room(reader: Reader, tenant: TenantId, *, more: int = 1) -> None:
         )
 
 
-def _patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
+def patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
+    """Return a device as a patch makes it; its place under a gateway stays."""
     new = old
     if patch.label is not UNSET:
         new = replace(new, label=_require_label(patch.label))

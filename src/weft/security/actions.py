@@ -58,6 +58,11 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "authority.write": (_ADMIN, None),  # whom all devices of a customer are believed by
     "quarantine.read": (_READ, "quarantine:read"),
     "quarantine.approve": (_ADMIN, "quarantine:write"),
+    "import.read": (_READ, "devices:read"),
+    "import.create": (_ADMIN, "devices:write"),
+    "import.report": (_ADMIN, "devices:write"),  # it may hold secrets
+    "device.release": (_ADMIN, "devices:write"),  # a code, by which another tenant claims it
+    "device.claim": (_ADMIN, "devices:write"),
     "type.read": (_READ, "types:read"),
     "type.write": (_ADMIN, "types:write"),
     "type.delete": (_ADMIN, "types:write"),

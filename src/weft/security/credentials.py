@@ -277,6 +277,23 @@ class Credentials:
             self._index.pop(credential_id, None)
         self._revocation.renew(device.uid, "its credentials were revoked")
 
+    def rebind_in(self, writer: Writer, old: Device, new: Device) -> list[DeviceCredential]:
+        """Let the secrets of one device open another, in the caller's transaction.
+
+        Certificates and pre-shared keys are bound to the old one's tenant and stay behind. The
+        caller deletes the old device, and calls `learn` with what is returned.
+        """
+        bound: list[DeviceCredential] = []
+        for stored in writer.list(CREDENTIALS, old.tenant, where=("device", old.uid), limit=1_000):
+            held = stored.value
+            if held.kind is CredentialKind.SECRET and held.revoked_at is None:
+                value = structs.replace(
+                    held, tenant=new.tenant, device_id=new.device_id, device_uid=new.uid
+                )
+                writer.insert(CREDENTIALS, new.tenant, stored.key, value)
+                bound.append(value)
+        return bound
+
     def delete_in(self, writer: Writer, device: Device) -> None:
         """Remove a device's credentials in the transaction that deletes it."""
         for credential in writer.list(

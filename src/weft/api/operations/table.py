@@ -8,6 +8,7 @@ from weft.api.operations import (
     backups,
     business,
     ca,
+    claiming,
     claims,
     commands,
     connections,
@@ -15,6 +16,7 @@ from weft.api.operations import (
     devices,
     enrolment,
     history,
+    imports,
     keys,
     lineage,
     live,
@@ -33,10 +35,12 @@ from weft.api.operations import (
 
 TABLE: tuple[Operation, ...] = (
     *devices.OPERATIONS,
+    *imports.OPERATIONS,
     *credentials.OPERATIONS,
     *claims.OPERATIONS,
     *enrolment.OPERATIONS,
     *authorities.OPERATIONS,
+    *claiming.OPERATIONS,
     *quarantine.OPERATIONS,
     *ca.OPERATIONS,
     *types.OPERATIONS,
