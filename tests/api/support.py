@@ -22,8 +22,10 @@ from weft.api.snippets import Endpoints
 from weft.backends.memory.history import MemoryHistory
 from weft.backends.memory.journal import MemoryJournal
 from weft.backends.memory.records import MemoryRecords
+from weft.commands.bulks import Bulks
 from weft.commands.commands import Commands
 from weft.commands.drafts import CommandDependencies
+from weft.commands.settings import CommandSettings
 from weft.connectors.outbox import Outbox
 from weft.connectors.registry import Connectors
 from weft.connectors.work_orders import WorkOrders
@@ -183,11 +185,11 @@ class World:
         )
         self._make_ways_in(folder)
         self.twins = Twins(self.records, self.audit, self.clock)
-        self.commands = Commands(
-            CommandDependencies(
-                self.records, self.audit, self.clock, self.tenants, self.devices, self.types
-            )
+        given = CommandDependencies(
+            self.records, self.audit, self.clock, self.tenants, self.devices, self.types
         )
+        self.commands = Commands(given)
+        self.bulks = Bulks(given, self.commands, self.policy, CommandSettings())
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
         self.surroundings = Surroundings(self.devices, self.types)
         self.alarms = Alarms(self.records, self.audit, self.clock)
@@ -316,6 +318,7 @@ class World:
             provisioning=self.provisioning,
             twins=self.twins,
             commands=self.commands,
+            bulks=self.bulks,
             ingest=self.ingest,
             rejections=self.rejections,
             quarantine=self.quarantine,

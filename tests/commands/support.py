@@ -42,13 +42,13 @@ class Station:
         self.journal: list[tuple[Envelope, Any]] = []
         self.told: list[Command] = []
         self.full = False  # the journal's disk
+        self.given = CommandDependencies(
+            self.records, self.audit, self.clock, self.tenants, self.devices, self.types
+        )
         self.commands = self._make()
 
     def _make(self) -> Commands:
-        given = CommandDependencies(
-            self.records, self.audit, self.clock, self.tenants, self.devices, self.types
-        )
-        commands = Commands(given, self.settings)
+        commands = Commands(self.given, self.settings)
         commands.publish_with(self.publish)
         commands.on_change(self.told.append)
         return commands

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from tests.commands.support import ACME, PUMP, Station
 from tests.model.test_command import COMMAND
 
-from weft.commands.drafts import CommandDependencies, Drafts, message_of, require_same
+from weft.commands.drafts import Drafts, message_of, require_same
 from weft.errors import Conflict, Invalid
 from weft.model.moments import NS_PER_S
 
@@ -13,15 +13,7 @@ from weft.model.moments import NS_PER_S
 async def test_a_draft_knows_when_it_expires() -> None:
     station = Station()
     await station.pump()
-    given = CommandDependencies(
-        station.records,
-        station.audit,
-        station.clock,
-        station.tenants,
-        station.devices,
-        station.types,
-    )
-    drafts = Drafts(given, station.settings)
+    drafts = Drafts(station.given, station.settings)
     device = station.devices.get(ACME, PUMP)
     draft = drafts.make(device, "restart", {}, ttl_s=None)
     assert draft.expires_at - draft.created_at == station.settings.ttl_s * NS_PER_S

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weft.api.operator import Operator
     from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
     from weft.api.snippets import Endpoints
+    from weft.commands.bulks import Bulks
     from weft.commands.commands import Commands
     from weft.history.history import History
     from weft.ingest.quarantine import Quarantine
@@ -86,6 +87,7 @@ class Services:
     provisioning: Provisioning
     twins: Twins
     commands: Commands
+    bulks: Bulks
     ingest: Ingest
     rejections: Rejections
     quarantine: Quarantine

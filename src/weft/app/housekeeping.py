@@ -71,6 +71,7 @@ class Housekeeping:
     async def _every_hour(self) -> None:
         await self._weft.application.idempotency.sweep()
         await self._weft.path.commands.forget_old()
+        await self._weft.path.bulks.forget_old()
         await self._weft.identity.enrolments.sweep()
         await self._weft.identity.claiming.sweep()
         await self.renew_certificates()

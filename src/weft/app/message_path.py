@@ -10,6 +10,7 @@ from weft.app.identity import Identity
 from weft.app.stores import Stores
 from weft.broker.broker import Broker, BrokerDependencies
 from weft.broker.wills import Will
+from weft.commands.bulks import Bulks
 from weft.commands.commands import Commands
 from weft.commands.drafts import CommandDependencies
 from weft.config import Config
@@ -51,6 +52,7 @@ class MessagePath:
     quarantine: Quarantine
     twins: Twins
     commands: Commands
+    bulks: Bulks
     history: History
     broker: Broker
     desk: Desk
@@ -94,7 +96,7 @@ async def open_message_path(
     records, audit, policy = stores.records, identity.audit, identity.policy
     late = _Late()
     twins = Twins(records, audit, clock)
-    commands = _make_commands(stores, identity, clock, config)
+    commands, bulks = _make_commands(stores, identity, clock, config)
     history = History(stores.history, clock, config.history)
     inbox = RejectionInbox(records, config.rejections)
     alarms = Alarms(records, audit, clock)
@@ -130,6 +132,7 @@ async def open_message_path(
         quarantine=_quarantine(identity, rejections, live),
         twins=twins,
         commands=commands,
+        bulks=bulks,
         history=history,
         broker=broker,
         desk=desk,
@@ -175,11 +178,14 @@ def _make_broker(
     return Broker(given, config.broker)
 
 
-def _make_commands(stores: Stores, identity: Identity, clock: Clock, config: Config) -> Commands:
+def _make_commands(
+    stores: Stores, identity: Identity, clock: Clock, config: Config
+) -> tuple[Commands, Bulks]:
     given = CommandDependencies(
         stores.records, identity.audit, clock, identity.tenants, identity.devices, identity.types
     )
-    return Commands(given, config.commands)
+    commands = Commands(given, config.commands)
+    return commands, Bulks(given, commands, identity.policy, config.commands)
 
 
 def _quarantine(identity: Identity, rejections: Rejections, live: Live) -> Quarantine:

@@ -90,6 +90,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft type save pump pump.yaml",
         "weft type save pump pump.yaml --breaking allow",
     ),
+    "send_bulk": (
+        "weft command bulk restart --type pump",
+        "weft command bulk set_speed rpm=900 --devices pump-1,pump-2 --ttl 3600",
+    ),
     "send_command": (
         "weft command send pump-1 set_speed rpm=900 --wait 10",
         "weft command send pump-1 restart --ttl 3600",

@@ -51,7 +51,8 @@ class Commands:
     def __init__(self, given: CommandDependencies, settings: CommandSettings | None = None) -> None:
         self._given = given
         self._settings = settings or CommandSettings()
-        self._drafts = Drafts(given, self._settings)
+        self.drafts = Drafts(given, self._settings)
+        self._storing = asyncio.Lock()
         self._book = Book()
         self._publish: Publish | None = None
         self._publishing: set[Key] = set()
@@ -106,12 +107,15 @@ class Commands:
         `Invalid` for an input that is not as the device type declares, `QuotaExceeded`.
         """
         device = self._given.devices.get(actor.tenant, device_id)
-        command = self._drafts.make(device, name, input or {}, ttl_s=ttl_s)
-        given_id = request_id is not None
+        command = self.drafts.make(device, name, input or {}, ttl_s=ttl_s)
+        command = replace(command, sender=str(actor))
         if request_id is not None:
             command = replace(command, request_id=require_name(request_id, "request id"))
-        command = replace(command, sender=str(actor))
-        if given_id and (before := await self._find(Key.of(command))) is not None:
+        return await self.submit(actor, command, again=request_id is not None)
+
+    async def submit(self, actor: Principal, command: Command, *, again: bool) -> Command:
+        """Keep and send a command that was checked; `again` where it may have been sent before."""
+        if again and (before := await self._find(Key.of(command))) is not None:
             return require_same(before, command)
         self._require_room(command)
         tenant = actor.tenant
@@ -122,11 +126,11 @@ class Commands:
             self._reserved[tenant] -= 1
         if made is not command:
             return self._book.find(Key.of(made)) or made
-        self.queued(command)
+        self._queued(command)
         await self._publish_one(command)
         return self._book.find(Key.of(command)) or command
 
-    def queued(self, command: Command) -> None:
+    def _queued(self, command: Command) -> None:
         """Take in a command that was just written."""
         metrics.SENT.inc()
         self._book.add(command)
@@ -152,14 +156,21 @@ class Commands:
                 f"{limit} commands to {device_id!r} wait for their outcome already.",
                 remedy="Cancel some, or send with a shorter time to live.",
             )
-        found = self._given.tenants.find(tenant)
-        allowed = (found.quotas if found is not None else Quotas()).open_commands
-        if self._book.count_open(tenant) + self._reserved.get(tenant, 0) >= allowed:
+        if self.room_of(tenant) <= 0:
             raise QuotaExceeded(
-                f"The tenant has {allowed} commands without an outcome, as many as its quota "
-                "allows.",
+                f"The tenant has {self._quota_of(tenant)} commands without an outcome, as many "
+                "as its quota allows.",
                 remedy="Wait for some to end, cancel some, or raise the quota open_commands.",
             )
+
+    def room_of(self, tenant: TenantId) -> int:
+        """Return how many more commands of a tenant may be without an outcome."""
+        taken = self._book.count_open(tenant) + self._reserved.get(tenant, 0)
+        return self._quota_of(tenant) - taken
+
+    def _quota_of(self, tenant: TenantId) -> int:
+        found = self._given.tenants.find(tenant)
+        return (found.quotas if found is not None else Quotas()).open_commands
 
     async def _publish_one(self, command: Command) -> None:
         """Publish a command; one that cannot be kept just now is sent by `publish_waiting`."""
@@ -412,7 +423,14 @@ class Commands:
         self._book.change(steps.answered(command, result, by))
 
     async def checkpoint(self) -> None:
-        """Store the commands that changed, with the position they have reached."""
+        """Store the commands that changed, with the position they have reached.
+
+        One at a time: a position must not be told while what leads to it can still fail.
+        """
+        async with self._storing:
+            await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
         applied = self._applied
         waits = any(claim.results for claim in self._claims.values())
         while self._book.dirty:

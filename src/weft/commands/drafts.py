@@ -60,7 +60,7 @@ class Drafts:
                 remedy="Choose another name.",
             )
         self._require_input(device, name, values)
-        ttl = self._require_ttl(ttl_s)
+        ttl = self.require_ttl(ttl_s)
         now = self._given.clock.now()
         return Command(
             tenant=device.tenant,
@@ -75,13 +75,7 @@ class Drafts:
         )
 
     def _require_input(self, device: Device, name: str, values: dict[str, Any]) -> None:
-        require_plain(values, "input")
-        size = len(msgspec.json.encode(values))
-        if size > self._settings.input_max_bytes:
-            raise TooLarge(
-                f"The input takes {size} bytes; at most {self._settings.input_max_bytes} are sent.",
-                remedy="Send less, or an address from which the device fetches the rest.",
-            )
+        self.require_plain_input(values)
         if device.type_name is None:
             return
         type_ = self._given.types.followed_by(device)
@@ -99,7 +93,18 @@ class Drafts:
             )
         require_values(values, declared, "input", of=f"command {name!r} of type {type_.name}")
 
-    def _require_ttl(self, ttl_s: int | None) -> int:
+    def require_plain_input(self, values: dict[str, Any]) -> None:
+        """Raise unless JSON can hold an input in the size that is sent."""
+        require_plain(values, "input")
+        size = len(msgspec.json.encode(values))
+        if size > self._settings.input_max_bytes:
+            raise TooLarge(
+                f"The input takes {size} bytes; at most {self._settings.input_max_bytes} are sent.",
+                remedy="Send less, or an address from which the device fetches the rest.",
+            )
+
+    def require_ttl(self, ttl_s: int | None) -> int:
+        """Return how long a command waits; raise `Invalid` for longer than is allowed."""
         if ttl_s is None:
             return self._settings.ttl_s
         if not 1 <= ttl_s <= self._settings.ttl_max_s:
