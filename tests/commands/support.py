@@ -93,9 +93,10 @@ class Station:
         return Envelope(route, self.clock.now(), b"{}")
 
     async def restart(self) -> None:
-        """Lose the memory, keep the disk; the journal is replayed behind the position."""
+        """Lose the memory, keep the disk; the journal is replayed, as the frame does it."""
         self.commands = self._make()
         await self.commands.load()
         after = self.commands.position
         for position, (envelope, decoded) in enumerate(self.journal[after:], after + 1):
             self.commands.apply(Committed(position, [envelope], [decoded]))
+        self.commands.sweep(self.clock.now())

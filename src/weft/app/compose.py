@@ -110,6 +110,7 @@ class Weft:
             business = await open_business(stores, identity, path, clock, config, stack)
             weft = cls(config, folder, stack, (stores, identity, path, business))
             weft.replayed = await path.pipeline.recover()
+            path.commands.sweep(clock.now())  # what had expired before has expired, at once
             await identity.devices.finish_deletes()
             yield weft
 

@@ -323,6 +323,9 @@ class Commands:
         while (claim := self._claims.get(key)) is not None:
             await claim.done.wait()
         command = await self.get(*key)
+        if not command.has_ended and command.expires_at <= self._given.clock.now():
+            command = steps.expired(command)
+            self._book.change(command)
         if command.has_ended:
             return _require_cancelled(command)
         error = f"Cancelled: {reason}" if reason else "Cancelled."
@@ -411,7 +414,7 @@ class Commands:
         if command is None:
             self._strays.setdefault(key, []).append(result)
             return
-        if not command.has_ended and result.at > command.expires_at:
+        if not command.has_ended and result.at >= command.expires_at:
             command = steps.expired(command)
             self._book.change(command)
         if command.has_ended:
