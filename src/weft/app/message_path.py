@@ -252,6 +252,9 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
         identity.connections.set_quota(tenant.id, quotas.connections)
         path.broker.retained.set_quota(tenant.id, quotas.retained_messages, quotas.retained_bytes)
 
+    path.gate.check_reported_with(path.twins.require_room)
+    path.twins.check_desired_with(Wishes(identity.devices, identity.types).require)
+    path.twins.online_with(_online_by(identity, path.broker))
     for tenant in identity.tenants.list():
         quotas_changed(tenant)
     identity.tenants.on_change(quotas_changed)
