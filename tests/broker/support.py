@@ -113,6 +113,7 @@ class Station:
         self.forgotten: list[str] = []
         self.acknowledged: list[tuple[Principal, str]] = []
         self.owed: list[Envelope] = []
+        self.subscribed: list[tuple[Principal, str]] = []
         self.journal: list[Envelope] = []
         self.routes: dict[tuple[Any, ...], Route] = {}
         self.broker = self._make()
@@ -126,6 +127,7 @@ class Station:
             self._forget,
             lambda who, topic: self.acknowledged.append((who, topic)),
             lambda _who: self.owed,
+            lambda who, filter_: self.subscribed.append((who, filter_)),
         )
         return Broker(given, self.settings)
 

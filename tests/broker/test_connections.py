@@ -6,6 +6,7 @@ from weft.broker.connections import info_of
 from weft.model.principal import Principal, PrincipalKind
 
 TOPIC = "devices/alice/commands/r-1/restart"
+PRIVATE = "devices/alice/dialects/toy/down/1"
 USER = Principal(MAIN, PrincipalKind.USER, "ulla", "uid-ulla")
 
 
@@ -63,6 +64,55 @@ async def test_what_is_taken_back_no_longer_waits() -> None:
     await station.restart()
     _session, link = await station.connect(expiry_s=3600)
     assert link.payloads == [b"kept"]
+
+
+async def test_what_a_dialect_sent_is_told_when_it_has_arrived() -> None:
+    station = Station()
+    session, link = await station.connect()
+    await station.subscribe(session, PRIVATE, qos=1)
+    station.publish(PRIVATE, qos=1)
+    (delivery,) = link.taken()
+    assert station.acknowledged == []
+    station.broker.acknowledged(session, delivery.packet_id)
+    assert station.acknowledged == [(ALICE, PRIVATE)]
+
+
+async def test_a_filter_that_is_new_to_a_devices_session_is_told_once() -> None:
+    """A session that comes back has it, and what was queued for it, already."""
+    station = Station()
+    session, _link = await station.connect(expiry_s=60)
+    for _ in range(2):
+        await station.subscribe(session, PRIVATE, qos=1)
+    await station.restart()
+    session, _link = await station.connect(expiry_s=60)
+    await station.subscribe(session, PRIVATE, qos=1)
+    other, _link = await station.connect(USER, client_id="u")
+    await station.subscribe(other, PRIVATE, qos=1)
+    assert station.subscribed == [(ALICE, PRIVATE)]
+
+
+async def test_what_waits_for_a_device_is_known_until_it_has_it() -> None:
+    station = Station()
+    assert not station.broker.is_queued(MAIN, PRIVATE)
+    session, link = await station.connect(expiry_s=60)
+    await station.subscribe(session, PRIVATE, qos=1)
+    station.broker.detach(session, link, will_wanted=False)
+    station.publish(PRIVATE, qos=1)
+    assert station.broker.is_queued(MAIN, PRIVATE)
+    session, link = await station.connect(expiry_s=60)
+    (delivery,) = link.taken()
+    assert station.broker.is_queued(MAIN, PRIVATE)  # sent, and not acknowledged
+    station.broker.acknowledged(session, delivery.packet_id)
+    assert not station.broker.is_queued(MAIN, PRIVATE)
+
+
+async def test_what_waits_for_a_person_is_not_waited_for_by_the_device() -> None:
+    station = Station()
+    session, link = await station.connect(USER, expiry_s=60)
+    await station.subscribe(session, "devices/#", qos=1)
+    station.broker.detach(session, link, will_wanted=False)
+    station.publish(PRIVATE, qos=1)
+    assert not station.broker.is_queued(MAIN, PRIVATE)
 
 
 async def test_who_is_no_device_has_carried_out_nothing() -> None:

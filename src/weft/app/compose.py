@@ -20,6 +20,7 @@ from weft.api.operations.table import TABLE
 from weft.api.server import HttpServer
 from weft.api.services import Services
 from weft.api.snippets import Endpoints
+from weft.api.thingsboard import ThingsBoardHttp
 from weft.app.backup import Backups
 from weft.app.business import Business, open_business
 from weft.app.coap import coap_listeners
@@ -189,7 +190,9 @@ class Weft:
         api = self.config.api
         self.services = self._services()
         self.application = Application(self.services, TABLE, api)
-        application = Pages(Est(self.services, self.application, api))
+        requests = self.path.thingsboard
+        device_api = ThingsBoardHttp(self.services, self.application, api, requests)
+        application = Pages(Est(self.services, device_api, api))
         close = self._stop_waiting
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))
@@ -205,6 +208,7 @@ class Weft:
         """Let go of whoever waits for something to happen: it will not happen here."""
         self.path.live.close()
         self.path.commands.close()
+        self.path.thingsboard.close()
 
     def _services(self) -> Services:
         identity, path, business = self.identity, self.path, self.business

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from weft.app.identity import Identity
 from weft.broker.broker import Broker
+from weft.commands.commands import Commands
 from weft.config import Config
 from weft.ingest.dialects import aws_shadow, aws_shadow_answers
 from weft.ingest.dialects.aws_shadow import AwsShadow
@@ -19,6 +20,8 @@ from weft.ingest.dialects.dialect import Dialect
 from weft.ingest.dialects.thingsboard import answers as thingsboard_answers
 from weft.ingest.dialects.thingsboard import table as thingsboard
 from weft.ingest.dialects.thingsboard.answers import SessionLimits, ThingsBoardAnswers
+from weft.ingest.dialects.thingsboard.calls import Calls, CallsGiven
+from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.dialects.thingsboard.table import ThingsBoard
 from weft.ingest.gate import Gate
 from weft.ingest.submit import Ingest
@@ -36,6 +39,7 @@ class Around(Struct, frozen=True):
     ingest: Ingest
     broker: Broker
     twins: Twins
+    commands: Commands
     clock: Clock
     config: Config
 
@@ -44,9 +48,14 @@ class Around(Struct, frozen=True):
         return Replies(dialect, self.ingest, self.broker.has_subscriber)
 
 
-def make_answerers(around: Around) -> Mapping[str, Answerer]:
-    """Return the answerer of each dialect that has one, by the dialect's name."""
-    return {aws_shadow.NAME: _aws_shadow(around), thingsboard.NAME: _thingsboard(around)}
+def make_answerers(around: Around) -> tuple[Mapping[str, Answerer], Requests]:
+    """Return the answerers by the names of their dialects, and ThingsBoard's requests."""
+    answers = _thingsboard(around)
+    answerers: dict[str, Answerer] = {
+        aws_shadow.NAME: _aws_shadow(around),
+        thingsboard.NAME: answers,
+    }
+    return answerers, Requests(answers)
 
 
 def _aws_shadow(around: Around) -> AwsShadowAnswers:
@@ -63,17 +72,32 @@ def _aws_shadow(around: Around) -> AwsShadowAnswers:
 
 
 def _thingsboard(around: Around) -> ThingsBoardAnswers:
-    config = around.config
+    config, devices = around.config, around.identity.devices
+    replies = around.replies(thingsboard.NAME)
+    limits = SessionLimits(
+        config.transports.mqtt.limits.max_packet_bytes,
+        config.security.limits.principal_messages.per_s,
+    )
+    calls = Calls(
+        CallsGiven(
+            around.commands,
+            around.ingest,
+            devices,
+            around.clock,
+            replies,
+            around.broker.is_queued,
+            around.broker.withdraw,
+        )
+    )
     return ThingsBoardAnswers(
         thingsboard_answers.Given(
             around.ingest,
             around.twins,
-            around.identity.devices,
+            devices,
             around.clock,
-            around.replies(thingsboard.NAME),
-            SessionLimits(
-                config.transports.mqtt.limits.max_packet_bytes,
-                config.security.limits.principal_messages.per_s,
-            ),
+            replies,
+            limits,
+            calls,
+            around.identity.presence,
         )
     )

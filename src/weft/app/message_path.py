@@ -17,6 +17,7 @@ from weft.config import Config
 from weft.history.history import History
 from weft.ingest.dialects.desk import Desk
 from weft.ingest.dialects.table import Dialects
+from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
 from weft.ingest.quarantine import Quarantine
@@ -56,6 +57,7 @@ class MessagePath:
     history: History
     broker: Broker
     desk: Desk
+    thingsboard: Requests
     live: Live
     surroundings: Surroundings
     rules: Rules
@@ -76,6 +78,7 @@ class _Late:
 
     gate: Gate
     ingest: Ingest
+    desk: Desk
 
     def decode_again(self, envelope: Envelope) -> Decoded:
         return self.gate.decode_again(envelope)
@@ -103,11 +106,11 @@ async def open_message_path(
     surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
+    desk = late.desk = Desk(stores.journal)
     broker = _make_broker(stores, identity, clock, config, (late, commands))
     live = Live(stores.journal, policy, identity.connections, config.api)
     for projection in (twins, commands, inbox, engine, broker):
         await projection.load()
-    desk = Desk(stores.journal)
     pipeline = Pipeline(
         stores.journal,
         [twins, commands, history, engine, inbox, broker, live, desk],
@@ -119,9 +122,10 @@ async def open_message_path(
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
     late.gate = gate
-    desk.answer_with(make_answerers(Around(identity, gate, ingest, broker, twins, clock, config)))
+    around = Around(identity, gate, ingest, broker, twins, commands, clock, config)
+    answerers, requests = make_answerers(around)
+    desk.answer_with(answerers)
     _connect_twins(twins, late, (identity, broker), desk)
-    commands.publish_with(ingest.put)
     rejections = Rejections(records, inbox, gate, ingest, audit)
     path = MessagePath(
         gate=gate,
@@ -136,6 +140,7 @@ async def open_message_path(
         history=history,
         broker=broker,
         desk=desk,
+        thingsboard=requests,
         live=live,
         surroundings=surroundings,
         rules=rules,
@@ -166,14 +171,20 @@ def _make_broker(
     told: tuple[_Late, Commands],
 ) -> Broker:
     late, commands = told
+
+    def acknowledged(principal: Principal, topic: str) -> None:
+        commands.acknowledged(principal, topic)
+        late.desk.acknowledged(principal, topic)
+
     given = BrokerDependencies(
         stores.records,
         identity.policy,
         clock,
         late.publish_will,
         stores.journal.forget_session,
-        commands.acknowledged,
+        acknowledged,
         commands.owed_to,
+        late.desk.subscribed,
     )
     return Broker(given, config.broker)
 
@@ -258,6 +269,8 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
     for tenant in identity.tenants.list():
         quotas_changed(tenant)
     identity.tenants.on_change(quotas_changed)
+    path.commands.publish_with(path.ingest.put)
+    path.commands.on_change(lambda one: path.desk.commands_changed(one.tenant, one.device_id))
     identity.devices.on_change(lambda _change: path.gate.registry_changed())
     identity.types.on_change(lambda _change: path.gate.registry_changed())
     identity.devices.on_change(

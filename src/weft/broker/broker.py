@@ -61,7 +61,8 @@ def nothing_owed(_principal: Principal) -> Sequence[Envelope]:
 
 class BrokerDependencies(Struct, frozen=True):
     """What a broker is given. `forget_session` is the journal's; `acknowledged` hears of
-    each command that a session has acknowledged; `owed` are a principal's open commands."""
+    each command that a device's session has acknowledged, `subscribed` of each filter that
+    is new to one; `owed` are a principal's open commands."""
 
     records: Records
     policy: Deciding
@@ -70,6 +71,7 @@ class BrokerDependencies(Struct, frozen=True):
     forget_session: ForgetSession
     acknowledged: Acknowledged = unheard
     owed: Owed = nothing_owed
+    subscribed: Acknowledged = unheard
 
 
 class Broker:
@@ -389,6 +391,8 @@ class Broker:
             return Reason.QUOTA_EXCEEDED, False, "", ""
         self._add(Subscription(session, request, group, filter_))
         self._dirty.add(session)
+        if is_new and session.is_device:
+            self._given.subscribed(session.principal, filter_)
         return Reason(request.qos), is_new, group, filter_
 
     async def unsubscribe(self, session: Session, filters: Sequence[str]) -> list[Reason]:
@@ -577,6 +581,13 @@ class Broker:
         """Whether any session, connected or stored, would get what is published to a topic."""
         tree = self._trees.get(tenant)
         return tree is not None and make_plan(tree.match(topic), topic) is not NOBODY
+
+    def is_queued(self, tenant: TenantId, topic: str) -> bool:
+        """Whether a message on a topic waits for a device, or was sent and not acknowledged."""
+        tree = self._trees.get(tenant)
+        targets = () if tree is None else make_plan(tree.match(topic), topic).targets
+        sessions = [target.session for target in targets]
+        return any(topic in one.topics_held() for one in sessions if one.is_device)
 
     def is_connected(self, principal_uid: str) -> bool:
         """Whether a principal has a live link."""

@@ -33,7 +33,9 @@ BURST = 256  # handed to a link before it is asked again whether it keeps up
 BURST_BYTES = 256 * 1024  # of payload, likewise: one message of the largest, or all small ones
 
 
-COMMANDS = "/commands/"  # in the topic of each command to a device
+# In the topics of what a device is asked to do: that it has the message is told.
+COMMANDS = "/commands/"
+DIALECTS = "/dialects/"
 
 Acknowledged = Callable[[Principal, str], None]
 
@@ -402,9 +404,12 @@ class Session:
         if item is None or item.qos != 1:
             return False
         self._answered(item)
-        if self.is_device and COMMANDS in item.message.topic:
-            self.common.acknowledged(self.principal, item.message.topic)
+        self._tell_acknowledged(item.message.topic)
         return True
+
+    def _tell_acknowledged(self, topic: str) -> None:
+        if self.is_device and (COMMANDS in topic or DIALECTS in topic):
+            self.common.acknowledged(self.principal, topic)
 
     def received(self, packet_id: int) -> bool:
         """PUBREC: the peer has a QoS 2 message; PUBREL follows once that is on disk."""
@@ -424,8 +429,7 @@ class Session:
         if item is None or not item.released:
             return False
         self._answered(item)
-        if self.is_device and COMMANDS in item.message.topic:
-            self.common.acknowledged(self.principal, item.message.topic)
+        self._tell_acknowledged(item.message.topic)
         return True
 
     def discarded(self, packet_id: int) -> bool:

@@ -45,7 +45,7 @@ class Office:
     """A door with a desk behind it."""
 
     def __init__(self) -> None:
-        self.clerk = Clerk()
+        self.clerk: Clerk = Clerk()
         self.desk = Desk(MemoryJournal())
         self.desk.answer_with({"toy": self.clerk})
         self.door = Door(projections=[self.desk], dialects=Dialects([Toy()]))
@@ -146,6 +146,43 @@ async def test_nothing_is_kept_for_nobody() -> None:
         assert not await replies.say(ACME, "pump-7", "x", b"hello?")
         assert set(heard) == {"devices/pump-7/dialects/toy/x"}
         assert office.door.recorder.seen == []
+
+
+class Watchman(Clerk):
+    """A clerk who also follows what becomes of messages."""
+
+    async def subscribed(self, _tenant: TenantId, device_id: DeviceId, rest: str) -> None:
+        self.told.append(f"subscribed {device_id} {rest}")
+
+    def acknowledged(self, _tenant: TenantId, device_id: DeviceId, rest: str) -> None:
+        self.told.append(f"acknowledged {device_id} {rest}")
+
+
+async def test_a_dialect_hears_who_listens_and_what_arrived() -> None:
+    """Of its own private topics, and of nobody else's."""
+    office = Office()
+    office.clerk = watchman = Watchman()
+    office.desk.answer_with({"toy": watchman})
+    async with office.open():
+        for topic in ("devices/pump-7/dialects/toy/down/1", "devices/pump-7/dialects/other/x", "a"):
+            office.desk.acknowledged(PUMP_7, topic)
+            office.desk.subscribed(PUMP_7, topic)
+        office.desk.subscribed(PUMP_7, "devices/pump-7/dialects/toy/down/+")
+        async with asyncio.timeout(20):
+            while len(watchman.told) < 3:  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.001)
+    assert watchman.told == [
+        "acknowledged pump-7 down/1",
+        "subscribed pump-7 down/1",
+        "subscribed pump-7 down/+",
+    ]
+
+
+async def test_a_dialect_that_follows_nothing_is_told_nothing() -> None:
+    office = Office()
+    office.desk.acknowledged(PUMP_7, "devices/pump-7/dialects/toy/down/1")
+    office.desk.subscribed(PUMP_7, "devices/pump-7/dialects/toy/down/+")
+    assert office.clerk.told == []
 
 
 async def test_the_desk_holds_up_nothing_and_keeps_nothing() -> None:

@@ -6,9 +6,11 @@ from tests.ingest.support import PUMP_7, Devices, device
 
 from weft.errors import NotFound
 from weft.ingest.dialects.dialect import (
+    Private,
     Speaker,
     UnknownChildren,
     asked,
+    parse_private,
     private_rest,
     private_topic,
 )
@@ -43,3 +45,9 @@ def test_a_private_topic_is_the_devices_own() -> None:
     assert private_rest(topic, "pump-7", "toy") == "a/b"
     assert private_rest(topic, "pump-8", "toy") is None
     assert asked("toy", "a/b", b"x").topic == private_topic("me", "toy", "a/b")
+
+
+def test_a_private_topic_is_taken_apart() -> None:
+    assert parse_private("devices/pump-7/dialects/toy/a/b") == Private("pump-7", "toy", "a/b")
+    for topic in ("devices/pump-7/dialects/toy", "devices/pump-7/telemetry", "a/b/c/d/e"):
+        assert parse_private(topic) is None

@@ -9,6 +9,7 @@ import pytest
 from tests.interop.clients import Client, client
 from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, until
 
+from weft.model.command import Command, CommandState
 from weft.model.ids import DeviceId
 
 pytestmark = pytest.mark.timeout(120)
@@ -82,3 +83,37 @@ async def test_a_device_learns_its_limits_and_keeps_them_itself(tmp_path: Path) 
         said = await pump.hear("limits")
         assert said["messages"] == 800
         assert said["payload"] == 256 * 1024 * 80 // 100
+
+
+async def outcome(weft: RunningWeft, name: str, **input_: Any) -> Command:
+    commands = weft.weft.path.commands
+    sent = await commands.send(OPERATOR, PUMP, name, input_)
+    return await commands.wait(MAIN, PUMP, sent.request_id, wait_s=30)
+
+
+async def test_a_command_is_a_call_and_its_answer_the_outcome(tmp_path: Path) -> None:
+    """One that the device says it cannot do has failed, in the device's own words."""
+    async with device(tmp_path, "rpc") as (weft, pump):
+        assert await pump.hear("listening")
+        opened = await outcome(weft, "open", percent=40)
+        called = await pump.hear("called")
+        assert called["content"] == {"method": "open", "params": {"percent": 40}}
+        assert called["id"] == str(opened.position)
+        assert (opened.state, opened.output) == (CommandState.SUCCEEDED, {"open": 40})
+        assert opened.delivered_at is not None
+        stuck = await outcome(weft, "stick")
+        assert (stuck.state, stuck.error) == (CommandState.FAILED, "The valve is stuck.")
+
+
+async def test_a_command_that_was_sent_while_the_device_was_away_is_called_when_it_comes(
+    tmp_path: Path,
+) -> None:
+    """The client keeps no session on the server, so nothing waits for it there."""
+    async with running_weft(tmp_path) as weft:
+        token = (await weft.add_device(PUMP)).token
+        commands = weft.weft.path.commands
+        sent = await commands.send(OPERATOR, PUMP, "open", {"percent": 10})
+        async with client("clients", SCRIPT, weft.host, str(weft.mqtt_port), token, "rpc") as pump:
+            ended = await commands.wait(MAIN, PUMP, sent.request_id, wait_s=30)
+            assert (ended.state, ended.output) == (CommandState.SUCCEEDED, {"open": 10})
+            assert (await pump.hear("called"))["content"]["method"] == "open"

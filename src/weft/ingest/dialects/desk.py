@@ -9,13 +9,13 @@ crash or a flood swallowed was never answered, and the device asks again.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from weft.errors import WeftError
 from weft.ingest import metrics
-from weft.ingest.dialects.dialect import private_topic
+from weft.ingest.dialects.dialect import Private, parse_private, private_topic
 from weft.ingest.submit import Ingest
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Operation
@@ -63,6 +63,19 @@ class Answerer(Protocol):
 
     async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """A device has a command that it had not, or one of its commands has ended."""
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """An answerer that follows what becomes of the messages it sent to a device."""
+
+    async def subscribed(self, tenant: TenantId, device_id: DeviceId, rest: str) -> None:
+        """A device began to listen to a filter, in a session that has nothing of it queued."""
+        ...
+
+    def acknowledged(self, tenant: TenantId, device_id: DeviceId, rest: str) -> None:
+        """A device has a message."""
         ...
 
 
@@ -128,6 +141,25 @@ class Desk:
         """Have every dialect tell a device of its commands."""
         for answerer in self._answerers.values():
             self._put((tenant, device_id), _telling(answerer.commands_changed, tenant, device_id))
+
+    def subscribed(self, principal: Principal, filter_: str) -> None:
+        """Have the dialect of a filter tell what waits for whoever listens now."""
+        private = parse_private(filter_)
+        follower = self._follower_of(private)
+        if private is not None and follower is not None:
+            key = (principal.tenant, DeviceId(private.device_id))
+            self._put(key, _telling_of(follower.subscribed, key, private.rest))
+
+    def acknowledged(self, principal: Principal, topic: str) -> None:
+        """Have the dialect of a topic know that its message has arrived."""
+        private = parse_private(topic)
+        follower = self._follower_of(private)
+        if private is not None and follower is not None:
+            follower.acknowledged(principal.tenant, DeviceId(private.device_id), private.rest)
+
+    def _follower_of(self, private: Private | None) -> Follower | None:
+        answerer: object = self._answerers.get(private.dialect) if private else None
+        return answerer if isinstance(answerer, Follower) else None
 
     # --- work ---
 
@@ -208,5 +240,14 @@ def _telling(
 ) -> Job:
     def job() -> Awaitable[None]:
         return tell(tenant, device_id)
+
+    return job
+
+
+def _telling_of(
+    tell: Callable[[TenantId, DeviceId, str], Awaitable[None]], key: Key, rest: str
+) -> Job:
+    def job() -> Awaitable[None]:
+        return tell(*key, rest)
 
     return job

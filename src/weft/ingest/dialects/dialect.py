@@ -123,3 +123,20 @@ def private_rest(topic: str, device_id: str, dialect: str) -> str | None:
     """Return what stands behind the private prefix, or None for another topic."""
     prefix = private_topic(device_id, dialect, "")
     return topic[len(prefix) :] if topic.startswith(prefix) else None
+
+
+class Private(NamedTuple):
+    """A native topic, or a filter for some, that carries a dialect's own words."""
+
+    device_id: str
+    dialect: str
+    rest: str
+
+
+def parse_private(topic: str) -> Private | None:
+    """Read a private topic or filter; None for all others."""
+    match topic.split("/", 4):
+        case ["devices", device_id, "dialects", dialect, rest]:
+            return Private(device_id, dialect, rest)
+        case _:
+            return None

@@ -14,6 +14,7 @@ from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, unt
 from weft.errors import Invalid
 from weft.ingest.dialects.desk import Question
 from weft.ingest.dialects.thingsboard.answers import (
+    LEFT,
     SessionLimits,
     ThingsBoardAnswers,
     both,
@@ -24,8 +25,9 @@ from weft.ingest.dialects.thingsboard.answers import (
 )
 from weft.ingest.dialects.thingsboard.payloads import Asked, GatewayAsked, read_as
 from weft.model.ids import DeviceId
+from weft.model.principal import Principal, PrincipalKind
 from weft.model.twin import Twin
-from weft.registry.devices import DevicePatch
+from weft.registry.devices import DevicePatch, NewDevice
 
 GATEWAY = DeviceId("gateway-1")
 TWIN = Twin(MAIN, GATEWAY, 5, {"a": 1, "b": 2}, {"c": 3, "d": 4}, 2)
@@ -189,13 +191,7 @@ async def test_what_nobody_heard_is_told_with_the_next_change(tmp_path: Path) ->
 
 async def test_a_gateway_introduces_its_devices_and_speaks_for_them(tmp_path: Path) -> None:
     """By connect, with the type that we know by that name; telemetry goes to each of them."""
-    came: list[tuple[str, bool]] = []
-
-    def note(question: Question, connected: bool) -> None:
-        came.append((question.device_id, connected))
-
     async with peer(tmp_path, "v1/gateway/attributes", "v1/gateway/attributes/response") as gateway:
-        gateway.answers.on_presence(note)
         await gateway.weft.add_type("pump")
         await gateway.say("v1/gateway/connect", {"device": "Pump A", "type": "pump"})
         await gateway.say(
@@ -211,9 +207,13 @@ async def test_a_gateway_introduces_its_devices_and_speaks_for_them(tmp_path: Pa
         await gateway.desire("Pump-A", {"interval": 5})
         told = {"device": "Pump A", "data": {"interval": 5}}
         assert await gateway.hear() == ("v1/gateway/attributes", told)
-        await gateway.say("v1/gateway/disconnect", {"device": "Pump A"})
-        await until(lambda: came == [("Pump-A", True), ("Pump-A", False)])
         device = gateway.weft.weft.identity.devices.get(MAIN, "Pump-A")
+        presence = gateway.weft.weft.identity.presence
+        assert presence.is_connected(device.uid)
+        await gateway.say("v1/gateway/disconnect", {"device": "Pump A"})
+        await until(lambda: not presence.is_connected(device.uid))
+        (spell,) = [record.value for record in await presence.list(MAIN, device.uid)]
+        assert (spell.protocol, spell.reason) == ("thingsboard", LEFT)
         assert (device.type_name, device.alias) == ("pump", "Pump A")
         twins = gateway.weft.weft.path.twins
         assert twins.get(MAIN, DeviceId("B")).telemetry["x"].value == 1
@@ -236,3 +236,25 @@ async def test_a_question_about_a_device_that_was_taken_away_is_told_apart(tmp_p
         asked = b'{"id":1,"device":"gone","key":"a"}'
         with pytest.raises(Invalid, match="gone"):
             await device.answers.answer(Question(OPERATOR, GATEWAY, "gateway-ask", asked, 1, 1))
+
+
+async def test_a_device_is_not_there_when_its_gateway_is_not(tmp_path: Path) -> None:
+    """Its word that the device came is heard after the gateway itself has gone."""
+    async with peer(tmp_path) as gateway:
+        identity = gateway.weft.weft.identity
+        new = NewDevice(device_id="room-1", gateway=GATEWAY, alias="Room 1")
+        room = await identity.devices.create(OPERATOR, new)
+        uid = identity.devices.get(MAIN, GATEWAY).uid
+        asker = Principal(MAIN, PrincipalKind.DEVICE, GATEWAY, uid)
+        came = Question(asker, DeviceId("room-1"), "connect", b"{}", 1, 1)
+        other = Question(OPERATOR, DeviceId("room-1"), "connect", b"{}", 1, 1)
+        await gateway.answers.answer(other)
+        assert not identity.presence.is_connected(room.uid)
+        await gateway.answers.answer(came)
+        assert identity.presence.is_connected(room.uid)
+        await gateway.client.__aexit__(None, None, None)
+        await until(lambda: not identity.presence.is_connected(uid))
+        assert not identity.presence.is_connected(room.uid)
+        await gateway.answers.answer(came)
+        assert not identity.presence.is_connected(room.uid)
+        await gateway.client.__aenter__()

@@ -17,6 +17,7 @@ def say(what: str, **details: Any) -> None:
 
 def connect(host: str, port: str, token: str) -> TBDeviceMqttClient:
     client = TBDeviceMqttClient(host, int(port), token)
+    client.set_server_side_rpc_request_handler(lambda *call: answer(client, *call))
     client.connect()  # its callback would now and then be set behind the CONNACK
     while not client.is_connected():
         sleep(0.01)
@@ -47,17 +48,17 @@ def attributes(client: TBDeviceMqttClient) -> None:
     )
 
 
-def rpc(client: TBDeviceMqttClient) -> None:
-    """Answer calls: one works, one fails."""
+def answer(client: TBDeviceMqttClient, request_id: str, content: dict[str, Any]) -> None:
+    """Answer a call: one works, one fails."""
+    say("called", id=request_id, content=content)
+    if content["method"] == "stick":
+        client.send_rpc_reply(request_id, {"error": "The valve is stuck."})
+    else:
+        client.send_rpc_reply(request_id, {"open": content["params"]["percent"]})
 
-    def answer(request_id: str, content: dict[str, Any]) -> None:
-        say("called", id=request_id, content=content)
-        if content["method"] == "stick":
-            client.send_rpc_reply(request_id, {"error": "The valve is stuck."})
-        else:
-            client.send_rpc_reply(request_id, {"open": content["params"]["percent"]})
 
-    client.set_server_side_rpc_request_handler(answer)
+def rpc(_client: TBDeviceMqttClient) -> None:
+    """Wait for calls."""
     say("listening")
 
 

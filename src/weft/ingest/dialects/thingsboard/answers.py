@@ -7,13 +7,14 @@ device, for rules to act on. Whoever asked is told why, when it may not or canno
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from weft.errors import Invalid, PeerError
 from weft.ingest.dialects.desk import Question, Replies
+from weft.ingest.dialects.thingsboard.calls import Calls, KnownDevices
 from weft.ingest.dialects.thingsboard.payloads import (
     Asked,
     Called,
@@ -36,28 +37,14 @@ from weft.model.ids import DeviceId, TenantId, require_name
 from weft.model.moments import NS_PER_MS
 from weft.model.twin import Properties, Twin
 from weft.ports import Clock
+from weft.registry.presence import Presence
 from weft.twins.twins import Twins
 
+LEFT: Final = "its gateway said that it had left"
 TOLD_MAX: Final = 10_000  # devices of which is known what they were told of their attributes
 
 
-Presence = Callable[[Question, bool], None]  # the child, as `device_id`; whether it came
-
-
-class KnownDevices(Protocol):
-    """Devices from memory: by id, by uid, and a gateway's by what it calls them."""
-
-    def find(self, tenant: TenantId, device_id: DeviceId, /) -> Device | None:
-        """Return a device, or None."""
-        ...
-
-    def find_uid(self, uid: str, /) -> Device | None:
-        """Return the device with this uid, or None."""
-        ...
-
-    def find_child(self, gateway: Device, alias: str, /) -> Device | None:
-        """Return the device that a gateway calls `alias`, or None."""
-        ...
+News = Callable[[TenantId, DeviceId], None]
 
 
 class SessionLimits(Struct, frozen=True):
@@ -76,35 +63,38 @@ class Given(Struct, frozen=True):
     clock: Clock
     replies: Replies
     limits: SessionLimits
+    calls: Calls
+    presence: Presence
 
 
 class ThingsBoardAnswers:
     """Answers, and tells of what changed."""
 
     def __init__(self, given: Given) -> None:
-        self._given = given
+        self.given = given
         self._told: OrderedDict[tuple[TenantId, DeviceId], Twin] = OrderedDict()
-        self._presence: list[Presence] = []
+        self._news: list[News] = []
 
-    def on_presence(self, listener: Presence) -> None:
-        """Call `listener` when a gateway says that one of its devices came or went."""
-        self._presence.append(listener)
+    def on_news(self, listener: News) -> None:
+        """Call `listener` with a device that may have something to fetch."""
+        self._news.append(listener)
 
     async def answer(self, question: Question) -> None:
         """Answer a question, or do what it says."""
         match question.rest.split("/"):
             case ["ask", form, number] if form in FORMS:
                 asked = read_as(question.payload or b"{}", Asked)
-                twin = self._given.twins.get(question.tenant, question.device_id)
+                twin = self.given.twins.get(question.tenant, question.device_id)
                 await self._say(question, ATTRIBUTES_RESPONSE[form] + number, both(asked, twin))
             case ["call", form, number] if form in FORMS:
-                said = await self._call(question)
+                said = await self.call(question)
                 await self._say(question, RPC_RESPONSE[form] + number, said)
+            case ["result", number]:
+                await self.given.calls.take_result(question, number)
             case ["gateway-ask"]:
                 await self._answer_gateway(question)
             case ["connect" | "disconnect" as act]:
-                for listener in self._presence:
-                    listener(question, act == "connect")
+                self._note_presence(question, came=act == "connect")
             case _:
                 raise Invalid(f"{question.rest[:100]!r} is nothing that a device asks.")
 
@@ -112,13 +102,23 @@ class ThingsBoardAnswers:
         await self._tell(question.tenant, question.device_id, rest, said)
 
     async def _tell(self, tenant: TenantId, device_id: str, rest: str, said: Any) -> bool:
-        return await self._given.replies.say(tenant, device_id, rest, msgspec.json.encode(said))
+        return await self.given.replies.say(tenant, device_id, rest, msgspec.json.encode(said))
+
+    def _note_presence(self, question: Question, *, came: bool) -> None:
+        gateway, child = self._gateway_of(question.tenant, question.device_id)
+        if gateway is None or child is None or gateway.uid != question.asker.uid:
+            return  # moved to another gateway, or deleted, since the gate looked
+        presence = self.given.presence
+        if not came:
+            presence.child_left(gateway, child, LEFT)
+        elif presence.is_connected(gateway.uid):  # or it said so as it went, and took all along
+            presence.child_came(gateway, child, NAME)
 
     # --- attributes ---
 
     async def _answer_gateway(self, question: Question) -> None:
         asked = read_as(question.payload, GatewayAsked)
-        given = self._given
+        given = self.given
         gateway = given.devices.find(question.tenant, question.device_id)
         child = given.devices.find_child(gateway, asked.device) if gateway else None
         if child is None:  # taken away since the gate looked
@@ -129,8 +129,10 @@ class ThingsBoardAnswers:
 
     async def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Tell a device, or its gateway, which shared attributes have changed or are gone."""
+        for listener in self._news:
+            listener(tenant, device_id)
         key = (tenant, device_id)
-        twin = self._given.twins.get(tenant, device_id)
+        twin = self.given.twins.get(tenant, device_id)
         before = self._told.get(key)
         if before is not None and before.desired_version == twin.desired_version:
             return
@@ -157,7 +159,7 @@ class ThingsBoardAnswers:
     def _gateway_of(
         self, tenant: TenantId, device_id: DeviceId
     ) -> tuple[Device | None, Device | None]:
-        devices = self._given.devices
+        devices = self.given.devices
         device = devices.find(tenant, device_id)
         if device is None or not device.gateway:
             return None, device
@@ -165,9 +167,10 @@ class ThingsBoardAnswers:
 
     # --- calls by a device ---
 
-    async def _call(self, question: Question) -> Any:
+    async def call(self, question: Question) -> Any:
+        """Return what a call by a device is answered with."""
         called = read_as(question.payload, Called)
-        given = self._given
+        given = self.given
         match called.method:
             case "getCurrentTime" | "getServerTime":
                 return given.clock.now() // NS_PER_MS
@@ -183,13 +186,24 @@ class ThingsBoardAnswers:
         data = called.params if isinstance(called.params, dict) else {"params": called.params}
         topic = f"devices/{question.device_id}/events/{name}"
         message = Message(topic, msgspec.json.encode(data), qos=1)
-        position = await self._given.ingest.send(question.asker, message, address=NAME)
+        position = await self.given.ingest.send(question.asker, message, address=NAME)
         return {"event": name, "position": position}
 
     # --- calls to a device ---
 
     async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Send a device, or its gateway, the commands that it was not sent yet."""
+        for listener in self._news:
+            listener(tenant, device_id)
+        await self.given.calls.tell(tenant, device_id)
+
+    async def subscribed(self, tenant: TenantId, device_id: DeviceId, rest: str) -> None:
+        """Send what a device that begins to listen has missed."""
+        await self.given.calls.subscribed(tenant, device_id, rest)
+
+    def acknowledged(self, tenant: TenantId, device_id: DeviceId, rest: str) -> None:
+        """Note that a device has what it was sent."""
+        self.given.calls.acknowledged(tenant, device_id, rest)
 
 
 def both(asked: Asked, twin: Twin) -> dict[str, Properties]:

@@ -62,7 +62,9 @@ RPC_REQUEST: Final = {
 ATTRIBUTES: Final = {ME: "down/me/attributes", SHORT: "down/v2/a", SHORT_JSON: "down/v2/a/j"}
 GATEWAY_ATTRIBUTES: Final = "down/gateway/attributes"
 GATEWAY_ATTRIBUTES_RESPONSE: Final = "down/gateway/attributes/response"
-GATEWAY_RPC: Final = "down/gateway/rpc"
+# Behind it stand the child's id and the call's number, so that an acknowledgement tells both.
+GATEWAY_RPC: Final = "down/gateway/rpc/"
+_GATEWAY_RPC_TOPIC: Final = "v1/gateway/rpc"
 
 _KNOWN = (
     "v1/devices/me/telemetry, attributes, attributes/request/{id}, rpc/request/{id} or "
@@ -104,6 +106,10 @@ class ThingsBoard:
 
     def native_filter(self, text: str, device_id: str) -> str | None:
         """Return the private topics that a filter in these words means."""
+        if text == _GATEWAY_RPC_TOPIC:
+            return private_topic(device_id, NAME, f"{GATEWAY_RPC}+/+")
+        if text == "v1/gateway/+":
+            return private_topic(device_id, NAME, f"{DOWN}gateway/#")
         for prefix, family in _FAMILIES:
             if text.startswith(prefix):
                 return private_topic(device_id, NAME, f"{DOWN}{family}{text[len(prefix) :]}")
@@ -114,6 +120,8 @@ class ThingsBoard:
         rest = private_rest(topic, device_id, NAME)
         if rest is None or not rest.startswith(DOWN):
             return None
+        if rest.startswith(GATEWAY_RPC):
+            return _GATEWAY_RPC_TOPIC
         words = rest[len(DOWN) :]
         for prefix, family in _FAMILIES:
             if words.startswith(family):
@@ -124,6 +132,8 @@ class ThingsBoard:
 def _of_device(topic: str, rest: Sequence[str], form: str, payload: bytes) -> Sequence[Said]:
     match rest:
         case ["telemetry"]:
+            if payload.strip() == b"{}":  # over HTTP, clients try the connection with it
+                return []
             return [Said("devices/me/telemetry", telemetry_of(payload))]
         case ["attributes"]:
             return [Said("devices/me/properties/reported", attributes_of(payload))]

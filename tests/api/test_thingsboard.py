@@ -1,0 +1,198 @@
+"""ThingsBoard's device API over HTTP: the token in the path, and nowhere else."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, until
+
+from weft.api.problems import Malformed
+from weft.api.thingsboard import PATH_MAX, parse, query_of
+from weft.model.ids import DeviceId
+from weft.registry.claims import NewClaim
+from weft.security.machine_secrets import make_secret, parse_secret
+
+PUMP = DeviceId("pump-7")
+
+
+class Http:
+    """A client of a running Weft, with a device's token."""
+
+    def __init__(self, weft: RunningWeft, client: httpx2.AsyncClient, token: str) -> None:
+        self.weft = weft
+        self.client = client
+        self.token = token
+
+    def url(self, rest: str) -> str:
+        return f"{self.weft.http_url}/api/v1/{self.token}/{rest}"
+
+    async def waits(self) -> None:
+        waiting = self.weft.weft.path.thingsboard._waiting
+        await until(lambda: waiting.get((MAIN, PUMP)))
+
+
+@asynccontextmanager
+async def http(folder: Path, *assignments: str) -> AsyncIterator[Http]:
+    async with running_weft(folder, *assignments) as weft:
+        token = (await weft.add_device(PUMP)).token
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+            yield Http(weft, client, token)
+
+
+async def test_a_device_reports_and_asks_with_its_token_in_the_path(tmp_path: Path) -> None:
+    async with http(tmp_path) as device:
+        client = device.client
+        sent = await client.post(device.url("telemetry"), json={"temperature": 21.5})
+        assert (sent.status_code, sent.content) == (200, b"")
+        sent = await client.post(device.url("attributes"), json={"firmware": "1.2"})
+        assert sent.status_code == 200
+        found = await client.get(device.url("attributes"), params={"clientKeys": "firmware"})
+        assert found.json() == {"client": {"firmware": "1.2"}}
+        assert found.headers["cache-control"] == "no-store"
+        head = await client.head(device.url("attributes"))
+        assert (head.status_code, head.content) == (200, b"")
+        called = await client.post(device.url("rpc"), json={"method": "getCurrentTime"})
+        assert isinstance(called.json(), int)
+
+
+async def test_what_is_refused_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
+    async with http(tmp_path) as device:
+        refused = await device.client.post(device.url("telemetry"), json="nothing")
+        assert refused.status_code == 422
+        assert refused.json()["remedy"]
+        other = await device.client.put(device.url("telemetry"), json={})
+        assert other.status_code == 405
+        nowhere = await device.client.get(device.url("nowhere"))
+        assert nowhere.status_code == 404
+
+
+async def test_a_wait_ends_with_408_when_nothing_came(tmp_path: Path) -> None:
+    async with http(tmp_path) as device:
+        for rest in ("rpc", "attributes/updates"):
+            answer = await device.client.get(device.url(rest), params={"timeout": "1"})
+            assert (answer.status_code, answer.content) == (408, b"")
+
+
+async def test_a_command_is_fetched_and_answered(tmp_path: Path) -> None:
+    async with http(tmp_path) as device:
+        commands = device.weft.weft.path.commands
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(device.client.get(device.url("rpc")))
+            await device.waits()
+            sent = await commands.send(OPERATOR, PUMP, "open", {"percent": 40})
+        call = asking.result().json()
+        assert call["method"] == "open"
+        done = await device.client.post(device.url(f"rpc/{call['id']}"), json={"ok": True})
+        assert done.status_code == 200
+        ended = await commands.wait(MAIN, PUMP, sent.request_id, wait_s=20)
+        assert ended.output == {"ok": True}
+
+
+async def test_rv_1_a_revoked_device_does_not_wait_on(tmp_path: Path) -> None:
+    """Its request ends at once, and what comes afterwards is not told to it."""
+    async with http(tmp_path) as device:
+        identity = device.weft.weft.identity
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(device.client.get(device.url("rpc")))
+            await device.waits()
+            secret = parse_secret(device.token)
+            assert secret is not None
+            pump = identity.devices.get(MAIN, PUMP)
+            await identity.credentials.revoke(OPERATOR, pump, secret.key_id)
+        assert asking.result().status_code == 408
+        again = await device.client.get(device.url("rpc"))
+        assert again.status_code == 401
+
+
+async def test_who_is_no_device_has_no_device_api(tmp_path: Path) -> None:
+    """A service key in the path would stand in every proxy's log with all its rights."""
+    async with http(tmp_path) as device:
+        device.token = (await device.weft.add_key(("#",))).token
+        answer = await device.client.get(device.url("attributes"))
+        assert answer.status_code == 403
+
+
+async def test_a_token_that_is_wrong_learns_nothing(tmp_path: Path) -> None:
+    async with http(tmp_path) as device:
+        device.token = make_secret().text
+        first = await device.client.get(device.url("attributes"))
+        second = await device.client.get(device.url("nowhere"))
+        device.token = "A1B2C3"  # as ThingsBoard's look: no secret of ours, so the API answers
+        third = await device.client.get(device.url("attributes"))
+        assert [one.status_code for one in (first, second, third)] == [401, 401, 401]
+
+
+async def test_the_token_in_the_path_is_never_written_down(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the most talkative level, with requests that succeed, fail and break."""
+    caplog.set_level(logging.DEBUG)
+    async with http(tmp_path, "log.level=debug") as device:
+        for rest in ("attributes", "nowhere", "rpc?timeout=x", "rpc?timeout=1"):
+            await device.client.get(device.url(rest))
+        await device.client.post(device.url("telemetry"), content=b"{")
+        device.token, secret = make_secret().text, device.token
+        await device.client.get(device.url("attributes"))
+    captured = capfd.readouterr()
+    ours = [one.getMessage() for one in caplog.records if not one.name.startswith("http")]
+    text = captured.out + captured.err + "\n".join(ours)
+    for token in (secret, device.token):
+        assert token not in text
+        assert token[22:60] not in text
+
+
+async def test_pr_1_a_batch_is_provisioned_and_the_claim_opens_nothing_else(
+    tmp_path: Path,
+) -> None:
+    async with http(tmp_path) as device:
+        claims = device.weft.weft.identity.claims
+        issued = await claims.create(OPERATOR, NewClaim("batch", 1, approve=True))
+        wanted = {
+            "deviceName": "pump-8",
+            "provisionDeviceKey": issued.claim.claim_id,
+            "provisionDeviceSecret": issued.token,
+        }
+        url = f"{device.weft.http_url}/api/v1/provision"
+        answer = (await device.client.post(url, json=wanted)).json()
+        assert answer["status"] == "SUCCESS"
+        device.token = answer["credentialsValue"]
+        sent = await device.client.post(device.url("telemetry"), json={"temperature": 1})
+        assert sent.status_code == 200
+        again = (await device.client.post(url, json=wanted | {"deviceName": "pump-9"})).json()
+        assert again["status"] == "FAILURE"
+        device.token = issued.token
+        assert (await device.client.get(device.url("attributes"))).status_code == 401
+        assert (await device.client.get(url)).status_code == 405
+
+
+def test_only_a_secret_of_ours_makes_a_path_of_the_device_api() -> None:
+    """All other paths are the API's, whose devices may be called telemetry."""
+    token = make_secret().text
+    found = parse(f"/api/v1/{token}/rpc/7".encode())
+    assert found is not None
+    assert (found.token, found.rest) == (token, ["rpc", "7"])
+    for path in (
+        b"/api/v1/devices/telemetry",
+        b"/api/v1/devices/attributes",
+        f"/api/v1/{token}".encode(),
+        f"/other/{token}/telemetry".encode(),
+        f"/api/v1/{token[:-1]}/telemetry".encode(),
+        b"/api/v1/\xff/telemetry",
+        f"/api/v1/{token}/".encode() + b"x" * PATH_MAX,
+    ):
+        assert parse(path) is None
+
+
+def test_a_query_is_read_leniently_and_within_bounds() -> None:
+    assert query_of(b"clientKeys=a%2Cb&sharedKeys=&x=1&x=2") == {
+        "clientKeys": "a,b",
+        "sharedKeys": "",
+        "x": "2",
+    }
+    for query in (b"a=%ff", b"\xff", b"&".join([b"a=1"] * 65)):
+        with pytest.raises(Malformed):
+            query_of(query)
