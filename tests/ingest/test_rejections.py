@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import cbor2
 import pytest
 from tests.ingest.support import ACME, PUMP_7, Door, pump_type
 
@@ -20,7 +21,9 @@ from weft.ingest.rejections import (
 )
 from weft.ingest.submit import Message
 from weft.model.device import Field
+from weft.model.message import PublishProperties
 from weft.model.principal import Principal, PrincipalKind
+from weft.registry.thing_models import read_type
 from weft.security.audit import Audit
 
 ALICE = Principal(ACME, PrincipalKind.USER, "alice", "uid-alice")
@@ -84,6 +87,38 @@ async def test_what_the_type_allows_by_now_is_redriven_at_its_own_moment() -> No
         assert await door.rejections.list(ACME) == []
         records = await door.audit.list_records(ACME)
         assert [r.value.action for r in records] == ["rejection.redrive"]
+
+
+async def test_a_message_in_cbor_is_redriven_in_cbor_after_the_mapping_is_mended() -> None:
+    """A firmware renamed a key: the mapping learns it, and what came meanwhile is of then."""
+    document: dict[str, Any] = {
+        "telemetry": {"rpm": {"type": "integer"}},
+        "mapping": {"telemetry": {"rpm": "motor.speed"}},
+    }
+    async with Inbox().running() as door:
+        assert isinstance(door, Inbox)
+        door.types.known = [read_type(ACME, "pump", document, version=1, at=0)]
+        session = door.gate.open(PUMP_7, "test")
+        properties = PublishProperties(content_type="application/cbor")
+        message = Message(TOPIC, cbor2.dumps({"motor": {"rpm": 900}}), qos=1)
+        reason = door.gate.admit(session, message, door.clock.now(), properties)
+        await door.pipeline.drain()
+        assert reason is not None
+        assert "motor.rpm" in reason.detail
+        found = (await door.rejections.list(ACME))[0].value
+        assert found.content_type == "application/cbor"
+        document["mapping"]["telemetry"]["rpm"] = "motor.rpm"
+        door.types.known.append(read_type(ACME, "pump", document, version=2, at=0))
+        door.gate.registry_changed()
+        door.clock.turn(3600)
+        await door.rejections.redrive(ALICE, 1, PUMP_7)
+        _position, operation, _payload, decoded = door.recorder.seen[-1]
+        assert operation == "TELEMETRY"
+        assert (decoded[0].at, decoded[0].values.rpm) == (found.received_at, 900)
+        batches = [batch async for batch in door.journal.read(1)]
+        envelope = batches[-1].envelopes[-1]
+        assert envelope.properties == properties  # subscribers learn it too
+        assert door.gate.decode_again(envelope)[0].values.rpm == 900
 
 
 async def test_what_is_still_wrong_stays_in_the_inbox() -> None:

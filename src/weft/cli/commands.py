@@ -29,6 +29,7 @@ from weft.cli.output import show, show_json, show_lines, tell_more
 from weft.cli.parameters import Parameter, parameters_of
 from weft.cli.sign_up import user_link
 from weft.cli.suggestions import suggest
+from weft.cli.type_decode import type_decode
 from weft.cli.type_migrate import type_migrate
 from weft.cli.views import VIEWS, View
 from weft.cli.words import EMPTY, EXAMPLES, SLOW, SLOW_TIMEOUT_S, help_of
@@ -37,7 +38,7 @@ PAGE_MAX = 1000
 LIMIT = 100  # where none is asked for, as in the API
 
 BY_HAND: dict[str, tuple[click.Command, ...]] = {
-    "type": (type_migrate,),
+    "type": (type_decode, type_migrate),
     "authority": (authority_register, authority_prove),
     "ca": (export_root, take_root_offline, renew_intermediate),
     "credential": (credential_bind,),

@@ -85,6 +85,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft quarantine approve pump-7 --type pump --infer --label 'Cooling pump'",
     ),
     "redrive_rejection": ("weft rejection redrive 1160",),
+    "redrive_rejections": ("weft rejection redrive-all --device pump-1",),
     "replay_rule": ("weft rule replay too-hot --start 2026-03-01T00:00:00Z",),
     "save_type": (
         "weft type save pump pump.yaml",

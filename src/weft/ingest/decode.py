@@ -19,13 +19,17 @@ from weft.ingest.mapped import DocumentMapper, TelemetryMapper
 from weft.ingest.telemetry import TelemetryDecoder
 from weft.model.device import DeviceType, Field
 from weft.model.message import Decoded, Operation
+from weft.model.moments import to_rfc3339
 from weft.wire.payload import cbor, senml
-from weft.wire.payload.formats import BY_NAME, CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT
+from weft.wire.payload.formats import BY_NAME, CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT, format_of
 
 Decode = Callable[[bytes, int], Decoded]
 CheckValue = Callable[[Any], Decoded]
 
 _DOCUMENTS = frozenset({JSON, CBOR})
+_DECODED = frozenset(
+    {Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT, Operation.COMMAND_RESULT}
+)
 
 
 class Decoders:
@@ -76,6 +80,25 @@ class Decoders:
                 return _through(format_name, None, _require_object)
             case _:
                 return None
+
+    def mapped(
+        self, operation: Operation, name: str, format_name: str, payload: bytes, at: int
+    ) -> Any:
+        """Return what the mapping makes of a payload, unchecked; None where there is none."""
+        if operation is not Operation.TELEMETRY:
+            mapper = (
+                self._report_mapper if operation is Operation.REPORTED else self._event_mapper(name)
+            )
+            return None if mapper is None else mapper.values(parse(format_name, payload))
+        telemetry = self._mapper
+        if telemetry is None or (format_name == TEXT and not telemetry.takes_whole):
+            return None
+        if format_name in (SENML_JSON, SENML_CBOR):
+            read = senml.decode_json if format_name == SENML_JSON else senml.decode_cbor
+            moments = telemetry.again(self._telemetry.moments_of(read(payload, at), at))
+        else:
+            moments = telemetry.moments(parse(format_name, payload), payload, at)
+        return [{"at": to_rfc3339(moment), "values": values} for moment, values in moments]
 
     def _telemetry_in(self, format_name: str) -> Decode:
         telemetry = self._telemetry
@@ -169,6 +192,24 @@ class Decoders:
     def _describe(self, what: str, fields: Mapping[str, Field] | None = None) -> Describe:
         known = fields if fields is not None else (self._type.properties if self._type else {})
         return Describe(what, self._type_label(), known)
+
+
+def route_format(
+    operation: Operation, content_type: str | None, device_type: DeviceType | None
+) -> str:
+    """Return `Route.format`: nothing for JSON, and for what is not decoded anyway.
+
+    A device that states no content type is read as its type says; a dialect states its own.
+    """
+    if operation not in _DECODED:
+        return ""
+    if content_type:
+        name = format_of(content_type)
+        return "" if name == JSON else name
+    mapping = device_type.mapping if device_type is not None else None
+    if mapping is None or not (operation is Operation.TELEMETRY or mapping.format == CBOR):
+        return ""
+    return mapping.format
 
 
 def require_document(format_name: str, what: str) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
 from weft.ingest import metrics
-from weft.ingest.decode import Decode, Decoders
+from weft.ingest.decode import Decode, Decoders, route_format
 from weft.ingest.dialects import native
 from weft.ingest.dialects.dialect import (
     PARTS_MAX,
@@ -39,7 +39,7 @@ from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
 from weft.security.enrolment import DevicePending
-from weft.wire.payload.formats import CBOR, JSON, STATED_MAX_CHARACTERS, format_of
+from weft.wire.payload.formats import JSON, STATED_MAX_CHARACTERS
 
 log = get_logger(__name__)
 
@@ -47,10 +47,6 @@ ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fi
 DECODERS_MAX = 10_000
 TEXT_MAX_CHARACTERS = 2_000  # of a reason: it may quote what was sent
 EVERY_BYTES: Decode | None = None
-_DOCUMENTS = frozenset({CBOR})  # a default of telemetry that fits properties and events too
-_DECODED = frozenset(
-    {Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT, Operation.COMMAND_RESULT}
-)
 _FIRST_WORDS = frozenset({Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT})
 
 CheckReported = Callable[[TenantId, DeviceId, Properties], None]
@@ -405,7 +401,7 @@ class Gate:
             type_.version if type_ else 0,
             mapped.name,
             principal.uid,
-            _format_of(mapped.operation, content_type, None if dialect else type_),
+            route_format(mapped.operation, content_type, None if dialect else type_),
             dialect,
         )
         found = Admission(route, self._checked(route, self._decode_for(route)))
@@ -556,24 +552,6 @@ class Gate:
                 self._decoders.clear()
             decoders = self._decoders[key] = Decoders(type_)
         return decoders
-
-
-def _format_of(
-    operation: Operation, content_type: str | None, device_type: DeviceType | None
-) -> str:
-    """Return `Route.format`: nothing for JSON, and for what is not decoded anyway.
-
-    A device that states no content type is read as its type says; a dialect states its own.
-    """
-    if operation not in _DECODED:
-        return ""
-    if content_type:
-        name = format_of(content_type)
-        return "" if name == JSON else name
-    mapping = device_type.mapping if device_type is not None else None
-    if mapping is None or not (operation is Operation.TELEMETRY or mapping.format in _DOCUMENTS):
-        return ""
-    return mapping.format
 
 
 def _content_type_of(properties: PublishProperties | None) -> PublishProperties | None:

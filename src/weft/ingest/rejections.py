@@ -57,6 +57,7 @@ class Rejection(Struct, frozen=True):
     left_out_before: int = 0  # like it, from the same source, since the one before
     principal_uid: str = ""  # a namesake made later is not who sent it (ID-1)
     left_out_after: int = 0  # of a device in the quarantine: behind it, for want of room
+    content_type: str = ""  # as stated; it is read by it again
 
 
 REJECTIONS: Kind[Rejection] = Kind(
@@ -167,6 +168,7 @@ class RejectionInbox:
                 len(envelope.payload),
                 envelope.qos,
                 principal_uid=route.principal_uid,
+                content_type=(envelope.properties and envelope.properties.content_type) or "",
             )
         )
 
@@ -252,13 +254,15 @@ class Rejections:
         where: tuple[str, str] | None = None,
         after: str = "",
         limit: int = 100,
+        oldest_first: bool = False,
     ) -> Sequence[Record[Rejection]]:
-        """Return rejections, newest first; `where` is by device or code."""
+        """Return rejections, newest first unless asked otherwise; `where` is by device or code."""
         await self._inbox.checkpoint()
+        down = not oldest_first
 
         def read(r: Reader) -> Sequence[Record[Rejection]]:
             return r.list(
-                REJECTIONS, tenant, where=where, after=after, limit=limit, descending=True
+                REJECTIONS, tenant, where=where, after=after, limit=limit, descending=down
             )
 
         return await self._records.read(read)
@@ -321,7 +325,9 @@ class Rejections:
             )
         session = self._gate.open(sender, "redrive")
         message = Message(rejection.topic, rejection.payload)
-        admitted = await self._ingest.admit_again(session, message, rejection.received_at)
+        admitted = await self._ingest.admit_again(
+            session, message, rejection.received_at, rejection.content_type or None
+        )
 
         def write(w: Writer) -> None:
             w.delete(REJECTIONS, actor.tenant, rejection_key(position))

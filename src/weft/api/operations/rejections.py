@@ -1,13 +1,14 @@
 """Operations on the rejection inbox: what was refused and why, and sending it again."""
 
 import base64
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
-from weft.errors import Conflict, Forbidden, Invalid, NotFound, PayloadInvalid
+from weft.errors import Conflict, Forbidden, Invalid, NotFound, PayloadInvalid, PeerError
 from weft.ingest.rejections import Rejection, rejection_key
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
@@ -27,6 +28,8 @@ class RejectionView(Struct, frozen=True):
     payload_bytes: int
     payload_base64: str
     left_out_before: int  # alike, from the same source, counted and not kept
+    content_type: str  # as stated; empty for none
+    payload_text: str | None  # where it is text
 
 
 class RejectionList(Paging, frozen=True):
@@ -34,6 +37,36 @@ class RejectionList(Paging, frozen=True):
 
     device: str | None = None
     code: str | None = None
+
+
+REDRIVES_MAX = 500  # in one call: each waits for its commit
+
+
+class RedriveMany(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which refused messages to send again, oldest first: of a device, of a code, or both."""
+
+    device: Annotated[str | None, Meta(description="Those of one device.")] = None
+    code: Annotated[str | None, Meta(description="Those refused with one code.")] = None
+    after: Annotated[int, Meta(ge=0, description="Go on behind this position.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=REDRIVES_MAX, description="At most so many.")] = 100
+
+
+class RefusedAgain(Struct, frozen=True):
+    """A message that is still refused, and stays in the inbox."""
+
+    position: int
+    code: str
+    detail: str
+    remedy: str
+
+
+class RedriveReport(Struct, frozen=True):
+    """What became of them."""
+
+    redriven: int
+    refused: list[RefusedAgain]
+    after: int  # the last that was tried: where the next call goes on
+    more: bool  # whether there are others behind it
 
 
 class Redriven(Struct, frozen=True):
@@ -56,7 +89,18 @@ def view_of(rejection: Rejection) -> RejectionView:
         payload_bytes=rejection.payload_bytes,
         payload_base64=base64.b64encode(rejection.payload).decode(),
         left_out_before=rejection.left_out_before,
+        content_type=rejection.content_type,
+        payload_text=_text_of(rejection.payload),
     )
+
+
+def _text_of(payload: bytes) -> str | None:
+    """Return what a person can read; None for bytes that are no text."""
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if all(one.isprintable() or one in "\t\r\n" for one in text) else None
 
 
 def position_of(call: Call) -> int:
@@ -106,6 +150,37 @@ async def redrive_rejection(services: Services, call: Call) -> Redriven:
     rejection = await services.rejections.get(call.principal.tenant, position)
     sender = await _sender_of(services, call.principal.tenant, rejection)
     return Redriven(await services.rejections.redrive(call.principal, position, sender))
+
+
+async def redrive_rejections(services: Services, call: Call) -> RedriveReport:
+    """Send all that match through the gate again, oldest first."""
+    body: RedriveMany = call.body or RedriveMany()
+    tenant = call.principal.tenant
+    where = None if body.code is None else ("code", body.code)
+    if body.device is not None:
+        where = ("device", body.device)
+    found = await services.rejections.list(
+        tenant,
+        where=where,
+        after=rejection_key(body.after) if body.after else "",
+        limit=body.limit + 1,
+        oldest_first=True,
+    )
+    redriven, last = 0, body.after
+    refused: list[RefusedAgain] = []
+    for record in found[: body.limit]:
+        rejection = record.value
+        last = rejection.position
+        if body.code not in {None, rejection.code}:
+            continue
+        try:
+            sender = await _sender_of(services, tenant, rejection)
+            await services.rejections.redrive(call.principal, rejection.position, sender)
+        except PeerError as error:
+            refused.append(RefusedAgain(last, error.code, error.detail, error.remedy))
+        else:
+            redriven += 1
+    return RedriveReport(redriven, refused, last, more=len(found) > body.limit)
 
 
 async def _sender_of(services: Services, tenant: TenantId, rejection: Rejection) -> Principal:
@@ -177,5 +252,20 @@ OPERATIONS: tuple[Operation, ...] = (
         result=Redriven,
         errors=(NotFound, Conflict, Forbidden, PayloadInvalid),
         command=Command("rejection", "redrive"),
+    ),
+    Operation(
+        "redrive_rejections",
+        "POST",
+        "/rejections/redrive",
+        "Send refused messages through the gate again, oldest first",
+        redrive_rejections,
+        action="rejection.redrive",
+        description="After a type was mended, say: those of a device, of a code, or all. What is "
+        "refused again stays in the inbox; the report tells each, and where to go on.",
+        body=RedriveMany,
+        body_optional=True,
+        result=RedriveReport,
+        example={"device": "pump-1", "limit": 100},
+        command=Command("rejection", "redrive-all"),
     ),
 )
