@@ -8,10 +8,6 @@ from weft import errors
 from weft.model.message import RejectionReason
 from weft.transports.coap.answers import (
     CODES,
-    DETAIL,
-    PROBLEM_FORMAT,
-    RESPONSE_CODE,
-    TITLE,
     NotAcceptable,
     content,
     fault,
@@ -19,6 +15,8 @@ from weft.transports.coap.answers import (
     problem_of_reason,
 )
 from weft.wire.coap.codes import Code, dotted
+from weft.wire.coap.formats import ContentFormat
+from weft.wire.coap.problem import decode_problem
 
 EXPECTED = [
     (errors.Unauthenticated("a"), "4.01"),
@@ -38,14 +36,13 @@ EXPECTED = [
 
 @pytest.mark.parametrize(("error", "code"), EXPECTED, ids=lambda value: str(value)[:12])
 def test_an_error_has_its_code_and_words(error: errors.WeftError, code: str) -> None:
-    """RFC 9290: title, detail and the code itself; what our disk says stays ours."""
+    """RFC 9290: title and detail; what our disk says stays ours."""
     response = problem_of(error)
     assert dotted(response.code) == code
-    assert response.content_format == PROBLEM_FORMAT
-    found = cbor2.loads(response.payload)
-    assert found[RESPONSE_CODE] == response.code
-    assert found[TITLE] in CODES
-    assert "/secret" not in found[DETAIL]
+    assert response.content_format == ContentFormat.PROBLEM_DETAILS_CBOR
+    found = decode_problem(response.payload)
+    assert found.title in CODES
+    assert "/secret" not in found.detail
 
 
 def test_who_has_to_wait_is_told_how_long() -> None:
@@ -59,8 +56,8 @@ def test_who_has_to_wait_is_told_how_long() -> None:
 def test_a_refused_message_is_answered_with_its_reason_and_remedy() -> None:
     """As it stands in the inbox, cut to what fits into a datagram."""
     reason = RejectionReason("payload_invalid", "No 'temprature'.", "Did you mean 'temperature'?")
-    found = cbor2.loads(problem_of_reason(reason).payload)
-    assert found[DETAIL] == "No 'temprature'. Did you mean 'temperature'?"
+    found = decode_problem(problem_of_reason(reason).payload)
+    assert found.detail == "No 'temprature'. Did you mean 'temperature'?"
     long = problem_of_reason(RejectionReason("payload_invalid", "é" * 5_000, ""))
     assert len(long.payload) < 1_300
     assert problem_of_reason(RejectionReason("of_the_future", "a", "")).code == Code.BAD_REQUEST

@@ -62,6 +62,7 @@ def test_a_method_that_does_not_work_is_told_which_do() -> None:
 
 
 def test_what_is_observable_says_so() -> None:
-    """RFC 6690, RFC 7641 6."""
-    links = CORE_LINKS.split(",")
-    assert [";obs" in link for link in links] == [False, False, True, True]
+    """RFC 6690, RFC 7641 6; and each link is one of ours."""
+    assert [link.observable for link in CORE_LINKS] == [False, False, True, True]
+    for link in CORE_LINKS:
+        assert place_of(tuple(link.target.split("/")[1:])).device == "me"

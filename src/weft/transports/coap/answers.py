@@ -16,11 +16,10 @@ from weft.errors import PeerError
 from weft.model.message import RejectionReason
 from weft.transports.coap.paths import MethodNotAllowed
 from weft.wire.coap.codes import Code
+from weft.wire.coap.formats import ContentFormat
+from weft.wire.coap.problem import problem_response
 from weft.wire.coap.responses import Response
 
-PROBLEM_FORMAT = 257  # application/concise-problem-details+cbor
-JSON_FORMAT, CBOR_FORMAT, LINK_FORMAT = 50, 60, 40
-TITLE, DETAIL, RESPONSE_CODE = -1, -2, -4  # keys of RFC 9290 2
 TEXT_MAX = 600  # what is told fits into one datagram with what surrounds it
 SOON_S = 5
 
@@ -95,18 +94,17 @@ def _problem(code: str, detail: str, remedy: str, wait_s: float | None) -> Respo
     if answer is None:
         answer = Code.INTERNAL_SERVER_ERROR if code == "internal" else Code.BAD_REQUEST
     text = f"{detail} {remedy}".strip()[:TEXT_MAX]
-    payload = cbor2.dumps({TITLE: code, DETAIL: text, RESPONSE_CODE: int(answer)})
     max_age_s = None if wait_s is None else max(1, math.ceil(wait_s))
-    return Response(answer, payload, PROBLEM_FORMAT, max_age_s=max_age_s)
+    return problem_response(answer, code, text, max_age_s)
 
 
 def content(value: Mapping[str, Any], accept: int | None) -> Response:
     """Return a value as JSON, or as CBOR where that is asked for; raise `NotAcceptable`."""
-    if accept in (None, JSON_FORMAT):
-        return Response(Code.CONTENT, msgspec.json.encode(value), JSON_FORMAT)
-    if accept == CBOR_FORMAT:
-        return Response(Code.CONTENT, cbor2.dumps(value), CBOR_FORMAT)
+    if accept in (None, ContentFormat.JSON):
+        return Response(Code.CONTENT, msgspec.json.encode(value), ContentFormat.JSON)
+    if accept == ContentFormat.CBOR:
+        return Response(Code.CONTENT, cbor2.dumps(value), ContentFormat.CBOR)
     raise NotAcceptable(
         f"The answer does not exist in Content-Format {accept}.",
-        remedy=f"Accept {JSON_FORMAT} (JSON) or {CBOR_FORMAT} (CBOR).",
+        remedy="Accept 50 (JSON) or 60 (CBOR).",
     )

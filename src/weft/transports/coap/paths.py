@@ -15,6 +15,8 @@ from typing import NamedTuple
 from weft.errors import NotFound, PeerError
 from weft.model.ids import require_name
 from weft.wire.coap.codes import Code
+from weft.wire.coap.formats import ContentFormat
+from weft.wire.coap.link_format import Link
 
 ROOT = ("api", "v1", "devices")
 CORE = (".well-known", "core")
@@ -48,12 +50,19 @@ _FIXED = {
     tuple(Kind.DESIRED.value.split("/")): Kind.DESIRED,
     (Kind.COMMANDS.value,): Kind.COMMANDS,
 }
-# What a device finds of itself (RFC 6690): interface, formats (JSON, CBOR), and what is observable.
+_READ = (ContentFormat.JSON, ContentFormat.CBOR)
+_MEASURED = (*_READ, ContentFormat.SENML_JSON, ContentFormat.SENML_CBOR)
+# What a device finds of itself (RFC 6690).
 CORE_LINKS = (
-    '</api/v1/devices/me/telemetry>;if="weft.telemetry";ct="50 60 110 112 0",'
-    '</api/v1/devices/me/properties/reported>;if="weft.reported";ct="50 60",'
-    '</api/v1/devices/me/properties/desired>;if="weft.desired";ct="50 60";obs,'
-    '</api/v1/devices/me/commands>;if="weft.commands";ct="50 60";obs'
+    Link("/api/v1/devices/me/telemetry", ("weft.telemetry",), content_formats=_MEASURED),
+    Link("/api/v1/devices/me/properties/reported", ("weft.reported",), content_formats=_READ),
+    Link(
+        "/api/v1/devices/me/properties/desired",
+        ("weft.desired",),
+        content_formats=_READ,
+        observable=True,
+    ),
+    Link("/api/v1/devices/me/commands", ("weft.commands",), content_formats=_READ, observable=True),
 )
 
 

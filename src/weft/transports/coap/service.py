@@ -29,8 +29,6 @@ from weft.security.limits import LimitKind
 from weft.transports.coap import metrics
 from weft.transports.coap.answers import (
     CHANGED,
-    JSON_FORMAT,
-    LINK_FORMAT,
     BadOption,
     UnsupportedFormat,
     content,
@@ -39,10 +37,12 @@ from weft.transports.coap.answers import (
     problem_of_reason,
 )
 from weft.transports.coap.paths import CORE_LINKS, Kind, Place, place_of, require_method
-from weft.transports.coap.sessions import CoapSession
+from weft.transports.coap.sessions import TOKEN, CoapSession
 from weft.transports.coap.settings import Given, OpenCommand
 from weft.transports.coap.watches import Watch, Watches
 from weft.wire.coap.codes import Code, dotted
+from weft.wire.coap.formats import ContentFormat
+from weft.wire.coap.link_format import encode_links, select_links
 from weft.wire.coap.peers import Address
 from weft.wire.coap.requests import Request
 from weft.wire.coap.responses import Response
@@ -151,7 +151,9 @@ class CoapService:
             return None
         self._charge_read(session)
         if place.kind is Kind.CORE:
-            return Response(Code.CONTENT, CORE_LINKS.encode(), LINK_FORMAT)
+            chosen = [part for part in request.query if not part.startswith(TOKEN)]
+            links = encode_links(select_links(CORE_LINKS, chosen))
+            return Response(Code.CONTENT, links, ContentFormat.LINK_FORMAT)
         return self._read(request, session, place)
 
     def _identify_by(self, request: Request, token: str) -> CoapSession:
@@ -171,7 +173,7 @@ class CoapService:
         message = Message(topic, request.payload)
         number = request.content_format
         gate.refresh(session.gate)
-        if number is None or number == JSON_FORMAT:
+        if number is None or number == ContentFormat.JSON:
             reason = gate.admit(session.gate, message, now)
         else:
             try:
