@@ -28,6 +28,7 @@ def coap_listeners(
         connections=identity.connections,
         limiter=identity.limiter,
         clock=clock,
+        commands=path.commands,
     )
     listeners = []
     if settings.listen:
@@ -36,6 +37,7 @@ def coap_listeners(
         listeners.append(CoapListener(given, settings.listen_dtls, _dtls(given, identity)))
     for listener in listeners:
         path.twins.on_change(listener.twin_changed)
+        path.commands.on_change(listener.command_changed)
     return listeners
 
 

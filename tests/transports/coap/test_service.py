@@ -319,3 +319,62 @@ async def test_a_lost_observer_is_forgotten(house: House) -> None:
     await until(lambda: not service.watches)
     assert told.type in (CON, NON)
     peer.close()
+
+
+COMMANDS = f"{ME}/commands"
+
+
+async def test_a_command_is_fetched_carried_out_and_answered(house: House) -> None:
+    """GET hands out the next one, once; the result ends it."""
+    peer = await house.plain("pump-7")
+    commands = house.weft.path.commands
+    assert (await peer.ask(Code.GET, COMMANDS)).payload == b""
+    await commands.send(OPERATOR, PUMP, "stop", {"within_s": 5}, request_id="r-1")
+    await commands.send(OPERATOR, PUMP, "start", request_id="r-2")
+    first = msgspec.json.decode((await peer.ask(Code.GET, COMMANDS)).payload)
+    assert (first["request_id"], first["name"], first["input"]) == ("r-1", "stop", {"within_s": 5})
+    second = msgspec.json.decode((await peer.ask(Code.GET, COMMANDS)).payload)
+    assert second["request_id"] == "r-2"
+    assert (await peer.ask(Code.GET, COMMANDS)).payload == b""
+    result = b'{"state":"succeeded","output":{"rpm":0}}'
+    answer = await peer.ask(Code.POST, f"{COMMANDS}/r-1/result", result, [JSON])
+    assert answer.code == Code.CHANGED
+    assert (await commands.get(MAIN, PUMP, "r-1")).state == "succeeded"
+    assert (await commands.get(MAIN, PUMP, "r-2")).state == "delivered"
+    peer.close()
+
+
+async def test_each_command_is_notified_by_itself(house: House) -> None:
+    """The next one leaves when the one before is acknowledged; then it counts as delivered."""
+    peer = await house.plain("pump-7")
+    commands = house.weft.path.commands
+    first = await peer.ask(Code.GET, COMMANDS, b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+    assert (first.code, first.payload) == (Code.CONTENT, b"")
+    for request_id in ("r-1", "r-2", "r-3"):
+        await commands.send(OPERATOR, PUMP, "stop", request_id=request_id)
+    for request_id in ("r-1", "r-2", "r-3"):
+        told = await peer.next_message()
+        assert (told.type, told.token) == (CON, b"watch")
+        assert msgspec.json.decode(told.payload)["request_id"] == request_id
+
+    def delivered() -> bool:
+        return all(one.state == "delivered" for one in commands.open_for(MAIN, PUMP))
+
+    await until(delivered)
+    peer.close()
+
+
+async def test_who_only_may_read_commands_has_none_delivered(house: House) -> None:
+    """A business system looks, again and again; the device still gets it."""
+    await house.device("pump-7")
+    key = await house.add_key((), scopes=("commands:read",))
+    peer = await Peer.dial(house.coap_port, key.token)
+    await house.weft.path.commands.send(OPERATOR, PUMP, "stop", request_id="r-1")
+    path = "api/v1/devices/pump-7/commands"
+    for _ in range(2):
+        shown = await peer.ask(Code.GET, path, b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+        assert msgspec.json.decode(shown.payload)["request_id"] == "r-1"
+        assert option_of(shown, Option.OBSERVE) is None
+    (command,) = house.weft.path.commands.open_for(MAIN, PUMP)
+    assert command.state == "sent"
+    peer.close()

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 from weft.errors import ConfigurationError, Invalid
+from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
 from weft.observability.log import get_logger
 from weft.security.authentication import Proof
@@ -290,10 +291,10 @@ class CoapListener(asyncio.DatagramProtocol):
             self._service.twin_changed(tenant, device_id)
             self._arm()
 
-    def command_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
+    def command_changed(self, command: Command) -> None:
         """A command was sent, or has ended."""
         if self._service.watches:
-            self._service.commands_changed(tenant, device_id)
+            self._service.commands_changed(command.tenant, command.device_id)
             self._arm()
 
 

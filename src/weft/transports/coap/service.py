@@ -21,8 +21,10 @@ from weft.errors import (
     WeftError,
 )
 from weft.ingest.submit import Message
+from weft.model.command import Command, CommandState
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import PublishProperties
+from weft.model.moments import to_rfc3339
 from weft.model.principal import PrincipalKind
 from weft.observability.log import get_logger
 from weft.security.limits import LimitKind
@@ -38,7 +40,7 @@ from weft.transports.coap.answers import (
 )
 from weft.transports.coap.paths import CORE_LINKS, Kind, Place, place_of, require_method
 from weft.transports.coap.sessions import TOKEN, CoapSession
-from weft.transports.coap.settings import Given, OpenCommand
+from weft.transports.coap.settings import Given
 from weft.transports.coap.watches import Watch, Watches
 from weft.wire.coap.codes import Code, dotted
 from weft.wire.coap.formats import ContentFormat
@@ -52,7 +54,7 @@ from weft.wire.payload.formats import media_type_of_number
 log = get_logger(__name__)
 
 ME = "me"
-NOT_HANDED_OUT = frozenset({"queued", "sent"})  # states of a command that nobody has fetched
+NOT_HANDED_OUT = frozenset({CommandState.QUEUED, CommandState.SENT})
 NOTHING_OPEN = Response(Code.CONTENT)
 
 Identify = Callable[[Request], CoapSession]
@@ -229,19 +231,29 @@ class CoapService:
     def _read(self, request: Request, session: CoapSession, place: Place) -> Response:
         device_id = self._device_of(session, place.device)
         response = self._content(session, place.kind, device_id, request.accept)
-        watch: Watch | None = None
-        if request.observe == 0 and place.kind is not Kind.REPORTED:
+        is_command = place.kind is Kind.COMMANDS
+        speaks_for_it = is_command and self._speaks_for(session, device_id)
+        if request.observe == 0 and (place.kind is Kind.DESIRED or speaks_for_it):
             observation = self.endpoint.observe(request, self._now())
             if observation is not None:
                 watch = Watch(observation, session, place.kind, device_id)
                 watch.last = response.payload
                 self.watches.add(watch)
-        if place.kind is Kind.COMMANDS:
-            command = self._next_command(session.gate.principal.tenant, device_id)
-            if command is not None and self._given.commands is not None:
-                tenant = session.gate.principal.tenant
-                self._given.commands.fetched(tenant, device_id, command.request_id)
+        if speaks_for_it:
+            self._hand_out(session.gate.principal.tenant, device_id)
         return response
+
+    def _hand_out(self, tenant: TenantId, device_id: DeviceId) -> None:
+        command = self._next_command(tenant, device_id)
+        if command is not None:
+            self._given.commands.fetched(tenant, device_id, command.request_id)
+
+    def _speaks_for(self, session: CoapSession, device_id: DeviceId) -> bool:
+        """Whether it is the device itself or its gateway: nobody else has a command delivered."""
+        principal = session.gate.principal
+        device = self._given.devices.find(principal.tenant, device_id)
+        own = principal.kind is PrincipalKind.DEVICE
+        return own and device is not None and principal.uid in {device.uid, device.gateway}
 
     def _device_of(self, session: CoapSession, written: str) -> DeviceId:
         principal = session.gate.principal
@@ -275,11 +287,8 @@ class CoapService:
             return content(twin.reported, accept)
         return content({"version": twin.desired_version, "properties": twin.delta()}, accept)
 
-    def _next_command(self, tenant: TenantId, device_id: DeviceId) -> OpenCommand | None:
-        commands = self._given.commands
-        if commands is None:
-            return None
-        for command in commands.open_for(tenant, device_id):
+    def _next_command(self, tenant: TenantId, device_id: DeviceId) -> Command | None:
+        for command in self._given.commands.open_for(tenant, device_id):
             if command.state in NOT_HANDED_OUT:
                 return command
         return None
@@ -332,13 +341,18 @@ class CoapService:
                 continue
             self.watches.offering.discard(watch)
             request_id, watch.offered = watch.offered, ""
-            if not watch.observation.is_ended and commands is not None:
+            if not watch.observation.is_ended:
                 commands.fetched(*watch.key, request_id)
                 self._offer(watch)
 
 
-def _shown(command: OpenCommand) -> dict[str, Any]:
-    return {"request_id": command.request_id, "name": command.name, "input": command.input}
+def _shown(command: Command) -> dict[str, Any]:
+    return {
+        "request_id": command.request_id,
+        "name": command.name,
+        "input": command.input,
+        "expires_at": to_rfc3339(command.expires_at),
+    }
 
 
 @lru_cache(maxsize=64)  # a dozen formats there are; what is unknown raises and is not kept

@@ -1,13 +1,12 @@
 """Settings of CoAP, and what its listeners are given."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct, field
 
+from weft.commands.commands import Commands
 from weft.ingest.gate import Gate, KnownDevices
 from weft.ingest.pipeline import Pipeline
-from weft.model.ids import DeviceId, TenantId
 from weft.ports import Clock, Deciding
 from weft.security.authentication import Authenticator
 from weft.security.connections import Connections
@@ -27,51 +26,6 @@ class CoapSettings(Struct, frozen=True, forbid_unknown_fields=True):
     token_sessions: int = 10_000  # of who proves itself by a token in each request
     token_idle_s: float = 300.0  # then its next request is a new connection
     receive_buffer_bytes: int = 4 * 1024 * 1024  # a fleet wakes at the full hour
-
-
-class OpenCommand(Protocol):
-    """A command that has not ended."""
-
-    @property
-    def request_id(self) -> str:
-        """What the device answers to."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What is asked."""
-        ...
-
-    @property
-    def input(self) -> Any:
-        """With what."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """Where it is on its way."""
-        ...
-
-    @property
-    def expires_at(self) -> int:
-        """Until when an answer counts (ns)."""
-        ...
-
-
-class Commanding(Protocol):
-    """Commands, as a transport hands them out whose devices fetch them."""
-
-    def open_for(self, tenant: TenantId, device_id: DeviceId) -> Sequence[OpenCommand]:
-        """Return those that have not ended, oldest first."""
-        ...
-
-    def fetched(self, tenant: TenantId, device_id: DeviceId, request_id: str) -> None:
-        """Take note that the device has one."""
-        ...
-
-    def on_change(self, listener: Callable[[Any], None]) -> None:
-        """Call `listener` with each command that changes."""
-        ...
 
 
 class Foreign(Struct, frozen=True):
@@ -102,5 +56,5 @@ class Given(Struct, frozen=True):
     connections: Connections
     limiter: Limiter
     clock: Clock
-    commands: Commanding | None = None
+    commands: Commands
     foreign: tuple[ForeignPaths, ...] = ()
