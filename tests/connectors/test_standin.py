@@ -29,7 +29,7 @@ S = 10**9
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    app = StandIn(Department(repair_after_s=45), "the-key", FakeClock()).app()  # type: ignore[arg-type]
+    app = StandIn(Department(repair_after_s=45), "the-key", FakeClock())  # type: ignore[arg-type]
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield client
@@ -75,6 +75,8 @@ async def test_a_name_that_is_rebound_to_loopback_does_not_come_in(
         ("POST", TASKS, b'{"name":""}', 400),
         ("POST", TASKS, b" " * 70_000, 413),
         ("GET", f"{TASKS}/9", b"", 404),
+        ("GET", f"{TASKS}/nine", b"", 404),
+        ("DELETE", f"{TASKS}/9", b"", 405),
         ("PUT", f"{TASKS}/9", b'{"status":3}', 404),
         ("GET", f"{TASKS}?d=!!!", b"", 400),
         ("GET", f"{TASKS}?d=W1siYSIsIj0iLDFdXQ==", b"", 400),

@@ -11,26 +11,25 @@ import base64
 import html
 import json
 import os
+import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import click
 import msgspec
 import uvicorn
 from msgspec import Struct, field
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
 
 from weft.supervision import SystemClock
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 DATABASE = "demo"
 NS_PER_S = 1_000_000_000
@@ -41,6 +40,14 @@ _STATUSES: dict[int, dict[str, Any]] = {
     2: {"id": 2, "name": "In progress", "progress": 0.5},
     3: {"id": 3, "name": "Done", "progress": 1.0},
 }
+
+
+class Refused(Exception):
+    """A request that is answered with a status and, perhaps, a word on why."""
+
+    def __init__(self, status: HTTPStatus, why: str = "") -> None:
+        super().__init__(why or status.phrase)
+        self.status = status
 
 
 class Task(Struct):
@@ -69,7 +76,8 @@ class Department:
         """Take in a task."""
         name, comment = values.get("name"), values.get("comment")
         if not isinstance(name, str) or not name or len(self.tasks) >= _TASKS_MAX:
-            raise HTTPException(400, "A task has a name, and there is room for 10,000.")
+            why = "A task has a name, and there is room for 10,000."
+            raise Refused(HTTPStatus.BAD_REQUEST, why)
         task = Task(max(self.tasks, default=0) + 1, name, str(comment or ""), now)
         self.tasks[task.id] = task
         self.store()
@@ -98,7 +106,7 @@ class Department:
         """Return a task, or answer 404."""
         task = self.tasks.get(task_id)
         if task is None:
-            raise HTTPException(404)
+            raise Refused(HTTPStatus.NOT_FOUND)
         return task
 
     def search(self, domain: list[Any], limit: int) -> list[Task]:
@@ -115,7 +123,48 @@ def _test_of(clause: Any) -> Callable[[Task], bool]:
         case ["id", "in", [*ids]]:
             return lambda task: task.id in ids
         case _:
-            raise HTTPException(400, "This stand-in knows `comment like` and `id in` only.")
+            why = "This stand-in knows `comment like` and `id in` only."
+            raise Refused(HTTPStatus.BAD_REQUEST, why)
+
+
+class Request:
+    """One request: its headers, its query, and the task that its path names."""
+
+    def __init__(self, scope: Scope, receive: Receive, task_id: int) -> None:
+        self._receive = receive
+        self.task_id = task_id
+        self.query = parse_qs(scope["query_string"].decode("latin-1"))
+        self.headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+
+    async def read(self) -> bytes:
+        """Return the body; refuse one that is too large."""
+        body = b""
+        more = True
+        while more:
+            message = await self._receive()
+            body += message.get("body", b"")
+            if len(body) > _BODY_BYTES_MAX:
+                raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            more = message.get("more_body", False)
+        return body
+
+
+class Answer(Struct, frozen=True):
+    """What is sent back."""
+
+    content: bytes
+    media_type: str = "application/json"
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+def _json(value: Any) -> Answer:
+    return Answer(msgspec.json.encode(value))
 
 
 class StandIn:
@@ -125,37 +174,50 @@ class StandIn:
         self._department = department
         self._key = key
         self._clock = clock
-
-    def app(self) -> Starlette:
-        """Return the routes, with the technician at work while they are served."""
         model = f"/{DATABASE}/rest/model"
-        return Starlette(
-            routes=[
-                Route(f"{model}/project.work", self._search, methods=["GET"]),
-                Route(f"{model}/project.work", self._create, methods=["POST"]),
-                Route(f"{model}/project.work/{{task_id:int}}", self._read, methods=["GET"]),
-                Route(f"{model}/project.work/{{task_id:int}}", self._update, methods=["PUT"]),
-                Route(f"{model}/project.work.status", self._statuses, methods=["GET"]),
-                Route(f"{model}/ir.chat.channel/get", self._notes, methods=["POST"]),
-                Route(f"{model}/ir.chat.channel/post", self._note, methods=["POST"]),
-                Route("/tasks.json", self._list, methods=["GET"]),
-                Route("/", self._page, methods=["GET"]),
-            ],
-            # Names that are rebound to the loopback address do not come in.
-            middleware=[
-                Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-            ],
-            lifespan=self._lifespan,
+        work = re.escape(f"{model}/project.work")
+        paths: dict[str, dict[str, Handler]] = {
+            work: {"GET": self._search, "POST": self._create},
+            work + r"/(\d{1,9})": {"GET": self._read, "PUT": self._update},
+            re.escape(f"{model}/project.work.status"): {"GET": self._statuses},
+            re.escape(f"{model}/ir.chat.channel/get"): {"POST": self._notes},
+            re.escape(f"{model}/ir.chat.channel/post"): {"POST": self._note},
+            re.escape("/tasks.json"): {"GET": self._list},
+            "/": {"GET": self._page},
+        }
+        self._paths = [(re.compile(pattern), handlers) for pattern, handlers in paths.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3)."""
+        if scope["type"] != "http":
+            return
+        try:
+            answer = await self._answer(scope, receive)
+        except Refused as refused:
+            answer = Answer(str(refused).encode(), "text/plain; charset=utf-8", refused.status)
+        length = ("content-length", str(len(answer.content)))
+        head = (("content-type", answer.media_type), length, *answer.headers)
+        headers = [(name.encode(), value.encode()) for name, value in head]
+        await send(
+            {"type": "http.response.start", "status": int(answer.status), "headers": headers}
         )
+        await send({"type": "http.response.body", "body": answer.content})
 
-    @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            technician = group.create_task(self._work())
-            yield
-            technician.cancel()
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        for pattern, handlers in self._paths:
+            found = pattern.fullmatch(scope["path"])
+            if found is None:
+                continue
+            handler = handlers.get(scope["method"])
+            if handler is None:
+                raise Refused(HTTPStatus.METHOD_NOT_ALLOWED)
+            request = Request(scope, receive, int(found[1]) if found.groups() else 0)
+            _require_own_name(request.headers.get("host", ""))
+            return await handler(request)
+        raise Refused(HTTPStatus.NOT_FOUND)
 
-    async def _work(self) -> None:
+    async def keep_working(self) -> None:
+        """Have the technician at work until cancelled."""
         while True:
             self._department.work(self._clock.now())
             await asyncio.sleep(0.5)
@@ -163,79 +225,81 @@ class StandIn:
     def _admit(self, request: Request) -> None:
         given = request.headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), f"bearer {self._key}".encode()):
-            raise HTTPException(401)
+            raise Refused(HTTPStatus.UNAUTHORIZED)
 
     async def _body(self, request: Request) -> dict[str, Any]:
         self._admit(request)
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _BODY_BYTES_MAX:
-                raise HTTPException(413)
         try:
-            return msgspec.json.decode(body, type=dict[str, Any])
+            return msgspec.json.decode(await request.read(), type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise HTTPException(400) from error
+            raise Refused(HTTPStatus.BAD_REQUEST) from error
 
-    async def _search(self, request: Request) -> Response:
+    async def _search(self, request: Request) -> Answer:
         self._admit(request)
         try:
-            domain = json.loads(base64.urlsafe_b64decode(request.query_params.get("d", "W10=")))
-            limit = int(request.query_params.get("s", "100"))
+            domain = json.loads(base64.urlsafe_b64decode(request.query.get("d", ["W10="])[0]))
+            limit = int(request.query.get("s", ["100"])[0])
         except ValueError as error:
-            raise HTTPException(400) from error
-        return JSONResponse([_shown(task) for task in self._department.search(domain, limit)])
+            raise Refused(HTTPStatus.BAD_REQUEST) from error
+        return _json([_shown(task) for task in self._department.search(domain, limit)])
 
-    async def _create(self, request: Request) -> Response:
+    async def _create(self, request: Request) -> Answer:
         values = await self._body(request)
-        return JSONResponse(_shown(self._department.add(values, self._clock.now())))
+        return _json(_shown(self._department.add(values, self._clock.now())))
 
-    async def _read(self, request: Request) -> Response:
+    async def _read(self, request: Request) -> Answer:
         self._admit(request)
-        return JSONResponse(_shown(self._department.get(request.path_params["task_id"])))
+        return _json(_shown(self._department.get(request.task_id)))
 
-    async def _update(self, request: Request) -> Response:
+    async def _update(self, request: Request) -> Answer:
         values = await self._body(request)
-        task = self._department.get(request.path_params["task_id"])
+        task = self._department.get(request.task_id)
         if values.get("status") not in _STATUSES:
-            raise HTTPException(400)
+            raise Refused(HTTPStatus.BAD_REQUEST)
         task.status = values["status"]
         self._department.store()
-        return JSONResponse(_shown(task))
+        return _json(_shown(task))
 
-    async def _statuses(self, request: Request) -> Response:
+    async def _statuses(self, request: Request) -> Answer:
         self._admit(request)
-        return JSONResponse(list(_STATUSES.values()))
+        return _json(list(_STATUSES.values()))
 
-    async def _notes(self, request: Request) -> Response:
+    async def _notes(self, request: Request) -> Answer:
         task = self._task_of(await self._body(request))
-        return JSONResponse([{"content": note} for note in task.notes])
+        return _json([{"content": note} for note in task.notes])
 
-    async def _note(self, request: Request) -> Response:
+    async def _note(self, request: Request) -> Answer:
         values = await self._body(request)
         task = self._task_of(values)
         task.notes.append(str(values.get("content", "")))
         self._department.store()
-        return JSONResponse(len(task.notes))
+        return _json(len(task.notes))
 
     def _task_of(self, values: dict[str, Any]) -> Task:
         model, _, task_id = str(values.get("resource", "")).partition(",")
         if model != "project.work" or not task_id.isdecimal():
-            raise HTTPException(400)
+            raise Refused(HTTPStatus.BAD_REQUEST)
         return self._department.get(int(task_id))
 
-    async def _list(self, _request: Request) -> Response:
-        return JSONResponse([_shown(task) for task in self._department.tasks.values()])
+    async def _list(self, _request: Request) -> Answer:
+        return _json([_shown(task) for task in self._department.tasks.values()])
 
-    async def _page(self, _request: Request) -> Response:
+    async def _page(self, _request: Request) -> Answer:
         rows = "".join(_row(task) for task in reversed(self._department.tasks.values()))
-        return HTMLResponse(_PAGE.replace("ROWS", rows), headers=_PAGE_HEADERS)
+        content = _PAGE.replace("ROWS", rows).encode()
+        return Answer(content, "text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
 
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-}
+def _require_own_name(host: str) -> None:
+    """Refuse names that were rebound to the loopback address."""
+    if host.partition(":")[0] not in {"127.0.0.1", "localhost"}:
+        raise Refused(HTTPStatus.BAD_REQUEST, "This is 127.0.0.1 or localhost only.")
+
+
+_PAGE_HEADERS = (
+    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
+    ("x-content-type-options", "nosniff"),
+)
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta http-equiv="refresh" content="3">
 <title>Maintenance tasks</title><style>
@@ -297,12 +361,19 @@ def main(port: int, key_file: Path, file: Path | None, repair_after: float) -> N
     """Serve until told to stop; the first line says where, as JSON."""
     key = _read_or_make_key(key_file)
     department = Department(repair_after_s=repair_after, file=file)
-    app = StandIn(department, key, SystemClock()).app()
+    stand_in = StandIn(department, key, SystemClock())
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     click.echo(json.dumps({"url": url, "database": DATABASE, "key_file": str(key_file)}))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")
-    uvicorn.Server(config).run(sockets=[listener])
+    asyncio.run(_serve(stand_in, listener))
+
+
+async def _serve(stand_in: StandIn, listener: socket.socket) -> None:
+    config = uvicorn.Config(stand_in, log_level="warning", access_log=False, lifespan="off")
+    async with asyncio.TaskGroup() as group:
+        technician = group.create_task(stand_in.keep_working())
+        await uvicorn.Server(config).serve(sockets=[listener])
+        technician.cancel()
 
 
 if __name__ == "__main__":
