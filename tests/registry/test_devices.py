@@ -366,3 +366,6 @@ async def test_no_device_is_named_as_every_device_names_itself() -> None:
     registry = Registry()
     with pytest.raises(Invalid, match="stands for the device that speaks"):
         await registry.devices.create(ALICE, NewDevice("me"))
+    for name in ("import", "export"):  # GET /devices/export is no device
+        with pytest.raises(Invalid):
+            await registry.devices.create(ALICE, NewDevice(name))

@@ -27,6 +27,7 @@ from weft.security.audit import Audit
 LABEL_MAX_CHARACTERS: Final = 256
 FIRST_STATES: Final = (Lifecycle.PENDING, Lifecycle.ACTIVE)
 _PAGE: Final = 500
+_PATHS: Final = frozenset({"export", "import"})  # below /devices
 
 
 class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
@@ -428,6 +429,11 @@ def _get(reader: Reader, tenant: TenantId, device_id: str) -> Device:
 
 
 def _require_device_id(name: str) -> str:
+    if name in _PATHS:
+        raise Invalid(
+            f"{name!r} cannot be a device id: the API has something else at that path.",
+            remedy="Choose another name.",
+        )
     if name == "me":
         raise Invalid(
             "'me' cannot be a device id: in a topic it stands for the device that speaks.",
