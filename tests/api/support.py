@@ -177,13 +177,12 @@ class World:
             self.records, self.audit, self.clock, PEPPER, self.authority, self.revocation
         )
         self.keys = Keys(self.records, self.audit, self.clock, PEPPER, self.policy, self.revocation)
-        self.preshared = PresharedKeys(
-            self.credentials, Vault(MasterKey.open(folder), self.records)
-        )
+        self.vault = Vault(MasterKey.open(folder), self.records)
+        self.preshared = PresharedKeys(self.credentials, self.vault)
         self.authenticator = Authenticator(
             self.credentials, self.keys, self.badges, self.throttle, self.clock, self.preshared
         )
-        self._make_ways_in(folder)
+        self._make_ways_in()
         self.twins = Twins(self.records, self.audit, self.clock)
         given = CommandDependencies(
             self.records, self.audit, self.clock, self.tenants, self.devices, self.types
@@ -221,9 +220,9 @@ class World:
         self.devices.in_delete(self.credentials.delete_in)
         self.devices.in_delete(self.enrolments.delete_in)
 
-    def _make_ways_in(self, folder: Path) -> None:
+    def _make_ways_in(self) -> None:
         """Make the ways in which a device gets its identity."""
-        self.claims = Claims(self.records, self.audit, self.clock, PEPPER)
+        self.claims = Claims(self.records, self.audit, self.clock, PEPPER, self.vault)
         self.provisioning = Provisioning(
             self.records,
             self.claims,
@@ -241,7 +240,7 @@ class World:
         self.rotation = Rotation(
             self.records, self.audit, self.clock, self.credentials, self.connections
         )
-        self._make_batches(folder)
+        self._make_batches()
 
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
@@ -271,11 +270,10 @@ class World:
             self.revocation,
         )
 
-    def _make_batches(self, folder: Path) -> None:
+    def _make_batches(self) -> None:
         """Make what devices come by in numbers."""
-        vault = Vault(MasterKey.open(folder), self.records)
         self.imports = Imports(
-            self.records, self.clock, self.audit, self.devices, self.credentials, vault
+            self.records, self.clock, self.audit, self.devices, self.credentials, self.vault
         )
         self.claiming = Claiming(
             self.records,

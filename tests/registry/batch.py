@@ -40,12 +40,13 @@ class Batch(Registry):
         self.credentials = Credentials(*parts, self.authority, self.revocation)
         keys = Keys(*parts, self.policy, self.revocation)
         sessions = Sessions(*parts, AccessTokens([b"s" * 32], self.clock))
-        preshared = PresharedKeys(self.credentials, Vault(MasterKey.open(folder), self.records))
+        self.vault = Vault(MasterKey.open(folder), self.records)
+        preshared = PresharedKeys(self.credentials, self.vault)
         self.door = Authenticator(
             self.credentials, keys, sessions, Throttle(self.clock), self.clock, preshared
         )
         self.attempts: Attempts = self.door.attempts
-        self.claims = Claims(*parts)
+        self.claims = Claims(*parts, self.vault)
         self.provisioning = Provisioning(
             self.records,
             self.claims,

@@ -26,7 +26,6 @@ from weft.registry.bulk import (
 from weft.registry.devices import NewDevice
 from weft.registry.rows import FileFormat
 from weft.registry.tenants import Quotas
-from weft.security.secrets import MasterKey, Vault
 
 
 class Bulk(Batch):
@@ -34,7 +33,6 @@ class Bulk(Batch):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.vault = Vault(MasterKey.open(folder), self.records)
         self.imports = self.again()
 
     def again(self) -> Imports:

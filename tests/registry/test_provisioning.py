@@ -16,7 +16,7 @@ from weft.model.device import Lifecycle
 from weft.model.moments import NS_PER_S
 from weft.registry.devices import NewDevice
 from weft.security.certificates import read_certificate, uri_of
-from weft.security.machine_secrets import make_secret
+from weft.security.machine_secrets import derive_secret, make_secret, parse_secret
 
 
 def request_of(key: ec.EllipticCurvePrivateKey) -> str:
@@ -248,3 +248,25 @@ async def test_a_serial_must_be_able_to_name_a_device(tmp_path: Path, serial: st
     with pytest.raises(Invalid):
         await batch.provision(serial)
     assert await batch.devices.list(MAIN) == []
+
+
+async def test_pr_1_a_key_of_a_group_opens_its_own_serial_alone(tmp_path: Path) -> None:
+    """Read out of one device it is good for that one; the factory's token opens nothing."""
+    batch = Batch(tmp_path)
+    claim = await batch.claim(group=True)
+    group = parse_secret(batch.token)
+    assert group is not None
+    assert group.secret not in repr(claim)
+    with pytest.raises(Unauthenticated):
+        await batch.provision("1")
+    batch.token = derive_secret(group, "1").text
+    with pytest.raises(Unauthenticated):
+        await batch.provision("2")
+    made = await batch.provision("1")
+    assert batch.door.by_bearer(made.token or "", PEER).id == "1"
+    with pytest.raises(AlreadyExists):
+        await batch.provision("1")
+    await batch.claims.revoke(ALICE, claim.claim_id)
+    batch.token = derive_secret(group, "2").text
+    with pytest.raises(Forbidden):
+        await batch.provision("2")

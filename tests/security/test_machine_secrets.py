@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.security.machine_secrets import MachineSecret, make_secret, parse_secret
+from weft.security.machine_secrets import (
+    MachineSecret,
+    derive_secret,
+    make_secret,
+    parse_secret,
+)
 
 PEPPER = b"p" * 32
 
@@ -62,3 +67,14 @@ def test_the_secret_part_may_hold_underscores() -> None:
     """base64url has them; the parts are found by their lengths."""
     secret = MachineSecret("a" * 16, "_" * 43)
     assert parse_secret(secret.text) == secret
+
+
+@given(serial=st.text(max_size=20), other=st.text(max_size=20))
+def test_a_derived_secret_is_one_devices_and_is_read_as_any_other(serial: str, other: str) -> None:
+    """Its checksum holds, and no other serial has it."""
+    group = make_secret()
+    derived = derive_secret(group, serial)
+    assert parse_secret(derived.text) == derived
+    assert derived.key_id == group.key_id
+    assert (derive_secret(group, other) == derived) == (serial == other)
+    assert derive_secret(make_secret(), serial).secret != derived.secret

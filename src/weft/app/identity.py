@@ -100,7 +100,7 @@ async def open_identity(
     authenticator = Authenticator(credentials, keys, sessions, throttle, clock, preshared)
     devices = Devices(records, audit, clock)
     authorities = Authorities(records, audit, clock, authority)
-    claims = Claims(records, audit, clock, pepper)
+    claims = Claims(records, audit, clock, pepper, vault)
     codes = (pepper, Throttle(clock, settings.throttle))
     identity = Identity(
         vault=vault,

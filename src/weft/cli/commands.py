@@ -19,6 +19,7 @@ from weft.api.operation import JSON, YAML, Command, Operation, is_json
 from weft.api.operations.table import TABLE
 from weft.cli.ca import export_root, renew_intermediate, take_root_offline
 from weft.cli.certificate_files import authority_prove, authority_register, credential_bind
+from weft.cli.claim_derive import claim_derive
 from weft.cli.client import TIMEOUT_S, Client, Received, Refused, find_client
 from weft.cli.device_add import device_add
 from weft.cli.device_import import device_import
@@ -43,6 +44,7 @@ BY_HAND: dict[str, tuple[click.Command, ...]] = {
     "ca": (export_root, take_root_offline, renew_intermediate),
     "credential": (credential_bind,),
     "device": (device_add, device_import, device_rotate),
+    "claim": (claim_derive,),
     "user": (user_link,),
 }
 

@@ -5,6 +5,7 @@ provisioning alone, for so many devices, within its time, from its networks. Who
 it out of a device wins no more than what is left of that, and revoking it ends it at once.
 """
 
+import hmac
 import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -20,7 +21,13 @@ from weft.ports import Clock, Kind, Reader, Records, Writer
 from weft.registry.kinds import TYPES
 from weft.security.addresses import unwrap, within
 from weft.security.audit import Audit
-from weft.security.machine_secrets import MachineSecret, make_secret
+from weft.security.machine_secrets import (
+    MachineSecret,
+    derive_secret,
+    make_secret,
+    parse_secret,
+)
+from weft.security.secrets import Vault
 
 DEVICES_MAX: Final = 100_000
 NETWORKS_MAX: Final = 32
@@ -47,6 +54,13 @@ class NewClaim(Struct, frozen=True, forbid_unknown_fields=True):
     approve: Annotated[
         bool, Meta(description="Let them in at once; otherwise each waits for somebody's word.")
     ] = False
+    group: Annotated[
+        bool,
+        Meta(
+            description="Each device carries a key of its own, derived from the token and its "
+            "serial; the token itself stays in the factory and opens nothing."
+        ),
+    ] = False
 
 
 class Claim(Struct, frozen=True):
@@ -68,6 +82,7 @@ class Claim(Struct, frozen=True):
     created_by: str
     used: int = 0
     revoked_at: int | None = None
+    sealed: str = ""  # of a group, the token: devices show keys that are derived from it
 
     @property
     def actor(self) -> Principal:
@@ -105,22 +120,35 @@ CLAIMS: Final[Kind[Claim]] = Kind("claim", Claim)
 class Claims:
     """Makes, finds and revokes claims; all are in memory, so that asking costs one HMAC."""
 
-    def __init__(self, records: Records, audit: Audit, clock: Clock, pepper: bytes) -> None:
+    def __init__(
+        self, records: Records, audit: Audit, clock: Clock, pepper: bytes, vault: Vault
+    ) -> None:
         self._records = records
         self._audit = audit
         self._clock = clock
         self._pepper = pepper
+        self._vault = vault
         self._index: dict[str, Claim] = {}
 
     async def load(self) -> None:
         """Read all claims; call once, before the first device asks."""
         self._index = {claim.claim_id: claim for claim in await self._records.read(_all_claims)}
 
-    def find_secret(self, secret: MachineSecret) -> Claim | None:
-        """Return the claim that a secret proves, in force or not, or None."""
+    def find_secret(self, secret: MachineSecret, serial: str) -> Claim | None:
+        """Return the claim that a secret proves for a serial, in force or not, or None."""
         found = self._index.get(secret.key_id)
+        if found is not None and found.sealed:
+            return found if self._is_derived(found, secret, serial) else None
         digest = found.digest if found else "0" * 64
         return found if secret.matches(digest, self._pepper) and found else None
+
+    def _is_derived(self, claim: Claim, secret: MachineSecret, serial: str) -> bool:
+        token = self._vault.unseal(claim.tenant, CLAIMS.name, claim.claim_id, claim.sealed)
+        group = parse_secret(token.decode())
+        if group is None:
+            return False  # cannot be: it was sealed as it was made
+        expected = derive_secret(group, serial).secret
+        return hmac.compare_digest(expected.encode(), secret.secret.encode())
 
     def find_by_id(self, claim_id: str) -> Claim | None:
         """Return a claim, proven or not: for the log of attempts only."""
@@ -149,6 +177,7 @@ class Claims:
         ends_at = starts_at + LIFE_NS if new.end is None else from_rfc3339(new.end)
         if ends_at <= max(starts_at, now):
             raise Invalid("The claim's time is empty or over.", remedy="Let end lie behind start.")
+        sealed = await self._seal(actor.tenant, secret) if new.group else ""
         claim = Claim(
             tenant=actor.tenant,
             claim_id=secret.key_id,
@@ -164,6 +193,7 @@ class Claims:
             digest=secret.digest(self._pepper),
             created_at=now,
             created_by=actor.id,
+            sealed=sealed,
         )
 
         def work(writer: Writer) -> None:
@@ -188,6 +218,10 @@ class Claims:
         await self._records.write(work)
         self.told(claim)
         return IssuedClaim(claim, secret.text)
+
+    async def _seal(self, tenant: TenantId, secret: MachineSecret) -> str:
+        await self._vault.add_tenant(tenant)
+        return self._vault.seal(tenant, CLAIMS.name, secret.key_id, secret.text.encode())
 
     async def revoke(self, actor: Principal, claim_id: str) -> Claim:
         """End a claim at once; devices that it let in stay. Raises `Conflict` the second time."""

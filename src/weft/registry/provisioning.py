@@ -176,7 +176,7 @@ class Provisioning:
 
     def _prove(self, claim_secret: str, request: ProvisionRequest, peer: str) -> Claim:
         secret = parse_secret(claim_secret)
-        claim = self._claims.find_secret(secret) if secret else None
+        claim = self._claims.find_secret(secret, request.serial) if secret else None
         if claim is None:
             known = self._claims.find_by_id(secret.key_id) if secret else None
             reason = "the claim's secret is wrong" if known else "no claim has this secret"

@@ -49,6 +49,16 @@ def make_secret() -> MachineSecret:
     return MachineSecret(key_id, secret)
 
 
+def derive_secret(group: MachineSecret, serial: str) -> MachineSecret:
+    """Return the secret of one device of a group: HMAC-SHA-256 of its serial under the group's.
+
+    It bears the group's key id. Who reads it out of a device has that device's alone.
+    """
+    derived = hmac.digest(group.text.encode(), serial.encode(), hashlib.sha256)
+    secret = base64.urlsafe_b64encode(derived).decode().rstrip("=")
+    return MachineSecret(group.key_id, secret)
+
+
 def parse_secret(text: str) -> MachineSecret | None:
     """Read a secret as its holder sent it; None when it is none, or mistyped."""
     found = _TEXT.fullmatch(text)

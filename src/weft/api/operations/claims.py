@@ -36,6 +36,7 @@ class ClaimView(Struct, frozen=True):
     end: Moment
     networks: tuple[str, ...]
     approve: bool
+    group: bool
     created_at: Moment
     created_by: str
     revoked_at: Moment | None
@@ -95,6 +96,7 @@ def _fields_of(claim: Claim) -> dict[str, Any]:
         "end": moment(claim.ends_at) or "",
         "networks": claim.networks,
         "approve": claim.approve,
+        "group": bool(claim.sealed),
         "created_at": moment(claim.created_at) or "",
         "created_by": claim.created_by,
         "revoked_at": moment(claim.revoked_at),
