@@ -11,7 +11,7 @@ import pytest
 from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, until
 
 from weft.api.problems import Malformed
-from weft.api.thingsboard import PATH_MAX, parse, query_of
+from weft.api.thingsboard import PATH_MAX, is_provision_of_theirs, parse, query_of
 from weft.model.ids import DeviceId
 from weft.registry.claims import NewClaim
 from weft.security.machine_secrets import make_secret, parse_secret
@@ -167,6 +167,14 @@ async def test_pr_1_a_batch_is_provisioned_and_the_claim_opens_nothing_else(
         device.token = issued.token
         assert (await device.client.get(device.url("attributes"))).status_code == 401
         assert (await device.client.get(url)).status_code == 405
+
+
+def test_a_bearer_token_tells_our_provisioning_from_theirs() -> None:
+    """One path, two ways to say it: theirs has its key in the body and no header."""
+    scope = {"raw_path": b"/api/v1/provision", "headers": [(b"host", b"weft")]}
+    assert is_provision_of_theirs(scope)
+    assert not is_provision_of_theirs(scope | {"headers": [(b"authorization", b"Bearer x")]})
+    assert not is_provision_of_theirs(scope | {"raw_path": b"/api/v1/provisions"})
 
 
 def test_only_a_secret_of_ours_makes_a_path_of_the_device_api() -> None:

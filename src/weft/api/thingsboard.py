@@ -49,6 +49,15 @@ class Wanted(Struct, frozen=True):
     rest: Sequence[str]
 
 
+def is_provision_of_theirs(scope: MutableMapping[str, Any]) -> bool:
+    """Tell a request to be provisioned in their words from one in ours, at the same path.
+
+    Theirs has key and secret in its body; ours comes with the claim as a bearer token.
+    """
+    named = any(name == b"authorization" for name, _ in scope["headers"])
+    return scope["raw_path"] == PROVISION and not named
+
+
 class ThingsBoardHttp:
     """The device API's paths, in front of the application that answers everything else."""
 
@@ -67,7 +76,7 @@ class ThingsBoardHttp:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request of the device API, or let the application answer (ASGI 3)."""
-        is_provision = scope["type"] == "http" and scope["raw_path"] == PROVISION
+        is_provision = scope["type"] == "http" and is_provision_of_theirs(scope)
         wanted = None if is_provision or scope["type"] != "http" else parse(scope["raw_path"])
         if wanted is None and not is_provision:
             await self._application(scope, receive, send)
