@@ -21,12 +21,47 @@ from fuzz.harness import main
 
 from weft.errors import PayloadInvalid
 from weft.ingest.decode import Decoders
+from weft.model.device import DeviceType
 from weft.model.message import Operation
 from weft.model.telemetry import items_of
+from weft.registry.thing_models import read_type
 from weft.wire.payload import cbor, senml
 
 NOW = 1_772_366_400_000_000_000
 FORMATS = ("cbor", "senml+json", "senml+cbor", "text")
+
+
+def mapped_types() -> list[DeviceType]:
+    """Types that read other keys: nested, in lists, in bytes alone and in bytes inside JSON."""
+    fields = {
+        "temperature": {"type": "number", "unit": "Cel"},
+        "rpm": {"type": "integer"},
+        "on": {"type": "boolean"},
+        "mode": {"type": "string"},
+    }
+    bits = {
+        "temperature": {"byte": 0, "bytes": 4, "float": True, "when": {"byte[4]": [1, 2]}},
+        "rpm": {"byte": 1, "bytes": 2, "signed": True, "scale": 0.1, "optional": True},
+        "on": {"byte": 0, "bit": 7},
+    }
+    mappings: list[dict[str, Any]] = [
+        {
+            "time": {"from": "ts", "unit": "s"},
+            "telemetry": {
+                "temperature": {"from": "detail.a[0]", "unit": "K"},
+                "rpm": {"from": "$", "parse": True, "scale": 10},
+                "mode": {"from": "v", "values": {"1": "one", "true": "yes"}},
+            },
+            "unmapped": "ignore",
+        },
+        {"each": "values", "telemetry": {"rpm": "rpm", "on": "$.on"}, "ignore": ["detail"]},
+        {"binary": {"from": "mode", "fields": bits}, "telemetry": {"mode": {"constant": "x"}}},
+        {"format": "binary", "binary": {"min_bytes": 1, "fields": bits}},
+    ]
+    return [
+        read_type(TYPE.tenant, "mapped", {"telemetry": fields, "mapping": one}, version=1, at=0)
+        for one in mappings
+    ]
 
 
 class Harness:
@@ -34,8 +69,10 @@ class Harness:
 
     def __init__(self) -> None:
         self._gate: list[Callable[[bytes, int], Any]] = []
-        for decoders in (Decoders(TYPE), Decoders(None)):
-            for name in FORMATS:
+        mapped = [(Decoders(one), (*FORMATS, "json", "binary")) for one in mapped_types()]
+        plain = [(Decoders(one), FORMATS) for one in (TYPE, None)]
+        for decoders, formats in (*plain, *mapped):
+            for name in formats:
                 decode = decoders.for_operation(Operation.TELEMETRY, "", name)
                 assert decode is not None
                 self._gate.append(decode)
@@ -97,6 +134,11 @@ def require_plain(value: Any) -> None:
         require_plain(inner)
 
 
+def in_json(value: Any) -> bytes:
+    """The same values as JSON."""
+    return json.dumps(value, default=str).encode()
+
+
 def load_corpus() -> list[bytes]:
     """Payloads that are right, and the vectors of the RFCs, right and wrong."""
     vectors = Path(__file__).parents[1] / "tests" / "vectors"
@@ -116,7 +158,7 @@ def load_corpus() -> list[bytes]:
         {"detail": {"a": [1, {"b": None}], "raw": b"\x00\x01"}},
         {"temperature": cbor2.CBORTag(4, [-1, 214])},
     ]
-    found += [cbor2.dumps(one) for one in documents]
+    found += [cbor2.dumps(one) for one in documents] + [in_json(one) for one in documents]
     return [*found, b"21.4", b"true", b"open"]
 
 
