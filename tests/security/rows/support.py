@@ -77,6 +77,10 @@ class House(RunningWeft):
     def mqtts_port(self) -> int:
         return int(self.weft.endpoints.mqtts.rpartition(":")[2])
 
+    @property
+    def coap_port(self) -> int:
+        return int(self.weft.endpoints.coap.rpartition(":")[2])
+
     async def enrol(self, name: str, tenant: TenantId = MAIN) -> Enrolled:
         device = await self.identity.devices.create(operator(tenant), NewDevice(device_id=name))
         secret = await self.identity.credentials.issue_secret(operator(tenant), device)

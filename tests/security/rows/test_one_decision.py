@@ -7,9 +7,12 @@ from typing import Any
 import httpx2
 from tests.interop.support import Account
 from tests.security.rows.support import House, publish
+from tests.transports.coap.support import Peer as CoapPeer
+from tests.transports.coap.support import problem_in
 from tests.transports.mqtt.support import Peer
 
 from weft.model.principal import Principal
+from weft.wire.coap.codes import Code
 from weft.wire.mqtt.reasons import Reason
 
 DEVICES = ("pump-7", "pump-8", "fan-1")
@@ -31,6 +34,7 @@ class Subject:
     account: Account
     peer: Peer
     http: httpx2.AsyncClient
+    coap: CoapPeer
 
 
 async def subjects(house: House) -> list[Subject]:
@@ -44,7 +48,14 @@ async def subjects(house: House) -> list[Subject]:
         await house.key("types:read"),
     ]
     return [
-        Subject(one.principal, one, await house.mqtt(one), house.http(one.token)) for one in found
+        Subject(
+            one.principal,
+            one,
+            await house.mqtt(one),
+            house.http(one.token),
+            await CoapPeer.dial(house.coap_port, one.token),
+        )
+        for one in found
     ]
 
 
@@ -66,6 +77,8 @@ async def test_au_2_every_protocol_gives_the_answer_of_the_policy(house: House) 
             act = ("topic.publish", f"topic:{topic}")
             told = await publish(subject.peer, topic, b'{"a": 1}')
             compare(subject, [act], "MQTT", may=told is not Reason.NOT_AUTHORIZED)
+            said = await subject.coap.ask(Code.POST, f"api/v1/{topic}", b'{"a": 1}')
+            compare(subject, [act], "CoAP", may=said.code == Code.CHANGED)
             answer = await subject.http.post(topic, json={"a": 1})
             both = [("telemetry.write", f"device:{device}"), act]
             compare(subject, both, "HTTP", may=answer.status_code < 300)
@@ -81,7 +94,14 @@ async def test_au_2_every_protocol_gives_the_answer_of_the_policy(house: House) 
             assert answer.status_code in {200, 403}, answer.text
             act = (action, f"device:{device}")
             compare(subject, [act], "REST", may=answer.status_code == 200)
+        for device in DEVICES:
+            path = f"api/v1/devices/{device}/properties/reported"
+            said = await subject.coap.ask(Code.GET, path)
+            assert said.code in {Code.CONTENT, Code.FORBIDDEN}
+            act = ("twin.read", f"device:{device}")
+            compare(subject, [act], "CoAP", may=said.code == Code.CONTENT)
         await subject.http.aclose()
+        subject.coap.close()
     assert not differing, "\n".join(differing)
     assert asked >= 200
     assert asked // 5 < allowed < asked * 4 // 5  # both answers were given often
@@ -96,13 +116,18 @@ async def skip_to_unsuback(peer: Peer) -> None:
 async def test_au_2_what_ingest_refuses_over_one_protocol_it_refuses_over_all(
     house: House,
 ) -> None:
-    """A payload that is no JSON: MQTT says so with a reason code, HTTP with a problem."""
+    """A payload that is no JSON: MQTT says so with a reason code, the others with a problem."""
     pump = await house.enrol("pump-7")
     peer = await house.mqtt(pump)
     told = await publish(peer, "devices/pump-7/telemetry", b"{")
     async with house.http(pump.token) as client:
         headers = {"content-type": "application/json"}
         answer = await client.post("devices/pump-7/telemetry", content=b"{", headers=headers)
+    coap = await CoapPeer.dial(house.coap_port, pump.token)
+    said = await coap.ask(Code.POST, "api/v1/devices/pump-7/telemetry", b"{")
+    coap.close()
+    assert said.code == Code.UNPROCESSABLE_ENTITY
+    assert problem_in(said)[-1] == "payload_invalid"
     assert told is Reason.PAYLOAD_FORMAT_INVALID
     assert answer.status_code in {400, 422}
     assert answer.json()["code"] == "payload_invalid"

@@ -378,3 +378,43 @@ async def test_who_only_may_read_commands_has_none_delivered(house: House) -> No
     (command,) = house.weft.path.commands.open_for(MAIN, PUMP)
     assert command.state == "sent"
     peer.close()
+
+
+async def test_co_5_bodies_that_never_end_take_a_bounded_room(house: House) -> None:
+    """Thousands of blocks, of ever other bodies: refused at the cap, and little is held."""
+    peer = await house.plain("pump-7")
+    await peer.ask(Code.GET, f"{ME}/properties/reported")
+    endpoint = house.weft._coap[0]._service.endpoint
+    limits = endpoint.limits
+    codes = set()
+    for number in range(600):
+        body, block = divmod(number, 150)
+        option = uint(Option.BLOCK1, block << 4 | 8 | 6)
+        name = f"{ME}/events/e{body}"
+        codes.add((await peer.ask(Code.POST, name, b"x" * 1024, [option])).code)
+        assert endpoint.held_bytes <= 2 * limits.peer_upload_bytes
+    assert codes <= {
+        Code.CONTINUE,
+        Code.REQUEST_ENTITY_TOO_LARGE,
+        Code.REQUEST_ENTITY_INCOMPLETE,
+    }
+    answer = await peer.ask(
+        Code.POST, f"{ME}/events/big", b"x" * 16, [uint(Option.BLOCK1, 300 << 4 | 8 | 6)]
+    )
+    assert answer.code in {Code.BAD_REQUEST, Code.REQUEST_ENTITY_TOO_LARGE}
+    assert await house.payloads() == []
+    peer.close()
+
+
+async def test_co_5_many_message_ids_leave_a_bounded_memory_of_answers(house: House) -> None:
+    """The oldest answers are forgotten; a copy that comes soon still finds its own."""
+    peer = await house.plain("pump-7")
+    await peer.ask(Code.GET, f"{ME}/properties/reported")
+    endpoint = house.weft._coap[0]._service.endpoint
+    for number in range(2_000):
+        request = await peer.send(Code.GET, ".well-known/core", message_id=1_000 + number)
+        await peer.answer_to(request)
+    counts = endpoint.counts
+    assert counts["replies"] <= endpoint.limits.peer_replies
+    assert endpoint.held_bytes <= endpoint.limits.peer_reply_bytes + 64 * 1024
+    peer.close()

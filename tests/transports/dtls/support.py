@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.bindings.openssl.binding import Binding
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from tests.security.support import SYSTEM, World, device
@@ -20,7 +19,7 @@ from weft.transports.dtls.association import Association
 from weft.transports.dtls.contexts import Contexts
 from weft.transports.dtls.cookies import Address
 from weft.transports.dtls.door import DtlsDoor
-from weft.transports.dtls.preshared import CLIENT_CALL, DTLS_1_2
+from weft.transports.dtls.preshared import DTLS_1_2, client_context
 from weft.transports.dtls.records import datagrams_of
 from weft.transports.dtls.settings import DtlsSettings
 
@@ -172,20 +171,10 @@ _kept: list[Any] = []  # callbacks that OpenSSL holds bare pointers of, as long 
 
 def key_context(name: str, key: str | bytes, suites: bytes = KEY_SUITES) -> SSL.Context:
     """A client that holds a pre-shared key."""
-    binding = Binding()
-    ffi: Any = binding.ffi
     secret = key.encode() if isinstance(key, str) else key
-
-    def answer(_ssl: Any, _hint: Any, identity: Any, _size: int, room: Any, _room: int) -> int:
-        text = name.encode() + b"\0"
-        ffi.memmove(identity, text, len(text))
-        ffi.memmove(room, secret, len(secret))
-        return len(secret)
-
-    context = _client_context(suites)
-    callback = ffi.callback(CLIENT_CALL, answer)
+    context, callback = client_context(name, secret, suites)
+    context.set_options(SSL.OP_NO_QUERY_MTU)
     _kept.append(callback)
-    binding.lib.SSL_CTX_set_psk_client_callback(context._context, callback)
     return context
 
 

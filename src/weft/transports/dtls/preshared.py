@@ -82,7 +82,9 @@ def _shakes(
     server = SSL.Connection(context, None)
     server.set_accept_state()
     server.set_ciphertext_mtu(MTU_BYTES)
-    client, kept = _client(suites, theirs)
+    made, kept = client_context("self-test", theirs, suites)
+    client = SSL.Connection(made, None)
+    client.set_connect_state()
     try:
         for _ in range(_STEPS_MAX):
             done = [_step(client, server), _step(server, client)]
@@ -96,7 +98,8 @@ def _shakes(
     return False
 
 
-def _client(suites: bytes, key: bytes) -> tuple[SSL.Connection, Any]:
+def client_context(name: str, key: bytes, suites: bytes) -> tuple[SSL.Context, object]:
+    """Return a client's context that holds a key, and what must live as long as it does."""
     binding = Binding()
     ffi: Any = binding.ffi
     context = SSL.Context(SSL.DTLS_CLIENT_METHOD)
@@ -104,8 +107,12 @@ def _client(suites: bytes, key: bytes) -> tuple[SSL.Connection, Any]:
     context.set_max_proto_version(DTLS_1_2)
     context.set_cipher_list(suites)
 
-    def answer(_ssl: Any, _hint: Any, name: Any, _size: int, room: Any, _room: int) -> int:
-        ffi.memmove(name, b"self-test\0", 10)
+    identity = name.encode() + b"\0"
+
+    def answer(_ssl: Any, _hint: Any, said: Any, size: int, room: Any, most: int) -> int:
+        if len(identity) > size or len(key) > most:
+            return NO_KEY
+        ffi.memmove(said, identity, len(identity))
         ffi.memmove(room, key, len(key))
         return len(key)
 
@@ -114,9 +121,7 @@ def _client(suites: bytes, key: bytes) -> tuple[SSL.Connection, Any]:
         binding.lib.SSL_CTX_set_psk_client_callback(context._context, callback)  # noqa: SLF001
     except (AttributeError, TypeError) as error:
         raise _unusable(error) from error
-    client = SSL.Connection(context, None)
-    client.set_connect_state()
-    return client, callback
+    return context, callback
 
 
 def _step(one: SSL.Connection, other: SSL.Connection) -> bool:
