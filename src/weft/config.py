@@ -23,6 +23,7 @@ from weft.connectors.outbox import OutboxSettings
 from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError
 from weft.history.settings import HistorySettings
+from weft.ingest.dialects.sparkplug_settings import SparkplugSettings
 from weft.ingest.pipeline import PipelineSettings
 from weft.ingest.rejections import RejectionSettings
 from weft.rules.engine import RulesSettings
@@ -80,6 +81,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     rejections: RejectionSettings = field(default_factory=RejectionSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     commands: CommandSettings = field(default_factory=CommandSettings)
+    sparkplug: SparkplugSettings = field(default_factory=SparkplugSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     rules: RulesSettings = field(default_factory=RulesSettings)

@@ -142,6 +142,8 @@ class Weft:
                 for listener in listeners:
                     await stack.enter_async_context(listener.running())
                 await self._serve_http(stack)
+                await self._tell_sparkplug(online=True)
+                stack.push_async_callback(self._tell_sparkplug, online=False)
                 self._announce()
                 stack.callback(self.folder.withdraw)
                 yield
@@ -153,6 +155,13 @@ class Weft:
             log.error("rules_not_written", error=str(error), retry_in_s=round(wait_s, 1))
 
         await keep_running(self.path.engine.run, expected=(StorageError,), failed=failed)
+
+    async def _tell_sparkplug(self, *, online: bool) -> None:
+        tenants = [tenant.id for tenant in self.identity.tenants.list()]
+        try:
+            await self.path.sparkplug.tell_state(tenants, online=online)
+        except StorageError as error:
+            log.error("host_state_not_told", error=error.detail, remedy=error.remedy)
 
     async def _drain(self) -> None:
         try:

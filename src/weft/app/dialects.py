@@ -1,6 +1,6 @@
 """The dialects that are spoken besides the native one, and who answers in each.
 
-A new dialect is a table in `ingest/dialects/` and a line in `DIALECTS`; one in which devices
+A new dialect is a table in `ingest/dialects/` and a line in `make_dialects`; one in which devices
 ask for something has an answerer as well, and a line in `make_answerers`.
 """
 
@@ -12,11 +12,13 @@ from weft.app.identity import Identity
 from weft.broker.broker import Broker
 from weft.commands.commands import Commands
 from weft.config import Config
-from weft.ingest.dialects import aws_shadow, aws_shadow_answers
+from weft.ingest.dialects import aws_shadow, aws_shadow_answers, sparkplug, sparkplug_answers
 from weft.ingest.dialects.aws_shadow import AwsShadow
 from weft.ingest.dialects.aws_shadow_answers import AwsShadowAnswers
 from weft.ingest.dialects.desk import Answerer, Replies
-from weft.ingest.dialects.dialect import Dialect
+from weft.ingest.dialects.sparkplug import Sparkplug
+from weft.ingest.dialects.sparkplug_answers import SparkplugAnswers
+from weft.ingest.dialects.table import Dialects
 from weft.ingest.dialects.thingsboard import answers as thingsboard_answers
 from weft.ingest.dialects.thingsboard import table as thingsboard
 from weft.ingest.dialects.thingsboard.answers import SessionLimits, ThingsBoardAnswers
@@ -28,7 +30,10 @@ from weft.ingest.submit import Ingest
 from weft.ports import Clock
 from weft.twins.twins import Twins
 
-DIALECTS: tuple[Dialect, ...] = (AwsShadow(), ThingsBoard())
+
+def make_dialects() -> Dialects:
+    """Return the table of dialects, with what those remember that need to."""
+    return Dialects((AwsShadow(), ThingsBoard(), Sparkplug()))
 
 
 class Around(Struct, frozen=True):
@@ -48,14 +53,41 @@ class Around(Struct, frozen=True):
         return Replies(dialect, self.ingest, self.broker.has_subscriber)
 
 
-def make_answerers(around: Around) -> tuple[Mapping[str, Answerer], Requests]:
-    """Return the answerers by the names of their dialects, and ThingsBoard's requests."""
-    answers = _thingsboard(around)
+class Spoken(Struct, frozen=True):
+    """Who answers in each dialect, and those that are asked for more than answers."""
+
+    answerers: Mapping[str, Answerer]  # by the names of their dialects
+    thingsboard: Requests
+    sparkplug: SparkplugAnswers
+
+
+def make_answerers(around: Around) -> Spoken:
+    """Make the answerer of each dialect that has one."""
+    answers, host = _thingsboard(around), _sparkplug(around)
     answerers: dict[str, Answerer] = {
         aws_shadow.NAME: _aws_shadow(around),
         thingsboard.NAME: answers,
+        sparkplug.NAME: host,
     }
-    return answerers, Requests(answers)
+    return Spoken(answerers, Requests(answers), host)
+
+
+def _sparkplug(around: Around) -> SparkplugAnswers:
+    dialect = around.gate.dialects.named(sparkplug.NAME)
+    assert isinstance(dialect, Sparkplug)
+    identity = around.identity
+    return SparkplugAnswers(
+        sparkplug_answers.Given(
+            dialect,
+            around.ingest,
+            around.commands,
+            identity.devices,
+            identity.presence,
+            around.clock,
+            around.replies(sparkplug.NAME),
+            around.config.sparkplug,
+        )
+    )
 
 
 def _aws_shadow(around: Around) -> AwsShadowAnswers:

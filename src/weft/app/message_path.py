@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from weft.api.arrivals import tell_arrivals
 from weft.api.live import Live
-from weft.app.dialects import DIALECTS, Around, make_answerers
+from weft.app.dialects import Around, make_answerers, make_dialects
 from weft.app.identity import Identity
 from weft.app.stores import Stores
 from weft.broker.broker import Broker, BrokerDependencies
@@ -16,7 +16,7 @@ from weft.commands.drafts import CommandDependencies
 from weft.config import Config
 from weft.history.history import History
 from weft.ingest.dialects.desk import Desk
-from weft.ingest.dialects.table import Dialects
+from weft.ingest.dialects.sparkplug_answers import SparkplugAnswers
 from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline
@@ -58,6 +58,7 @@ class MessagePath:
     broker: Broker
     desk: Desk
     thingsboard: Requests
+    sparkplug: SparkplugAnswers
     live: Live
     surroundings: Surroundings
     rules: Rules
@@ -117,14 +118,12 @@ async def open_message_path(
         config.pipeline,
         late.decode_again,
     )
-    room, dialects = broker.retained.require_room, Dialects(DIALECTS)
-    gate = Gate(pipeline, policy, identity.devices, identity.types, room, dialects)
+    gate = late.gate = _make_gate(pipeline, identity, broker)
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
-    late.gate = gate
     around = Around(identity, gate, ingest, broker, twins, commands, clock, config)
-    answerers, requests = make_answerers(around)
-    desk.answer_with(answerers)
+    spoken = make_answerers(around)
+    desk.answer_with(spoken.answerers)
     _connect_twins(twins, late, (identity, broker), desk)
     rejections = Rejections(records, inbox, gate, ingest, audit)
     path = MessagePath(
@@ -140,7 +139,8 @@ async def open_message_path(
         history=history,
         broker=broker,
         desk=desk,
-        thingsboard=requests,
+        thingsboard=spoken.thingsboard,
+        sparkplug=spoken.sparkplug,
         live=live,
         surroundings=surroundings,
         rules=rules,
@@ -151,6 +151,17 @@ async def open_message_path(
     )
     _connect(path, identity, clock)
     return path
+
+
+def _make_gate(pipeline: Pipeline, identity: Identity, broker: Broker) -> Gate:
+    return Gate(
+        pipeline,
+        identity.policy,
+        identity.devices,
+        identity.types,
+        broker.retained.require_room,
+        make_dialects(),
+    )
 
 
 def _connect_twins(twins: Twins, late: _Late, given: tuple[Identity, Broker], desk: Desk) -> None:

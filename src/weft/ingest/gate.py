@@ -8,7 +8,6 @@ too, with its reason, for the rejection inbox.
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
 
 from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
 from weft.ingest import metrics
@@ -17,12 +16,19 @@ from weft.ingest.dialects import native
 from weft.ingest.dialects.dialect import (
     PARTS_MAX,
     Dialect,
-    KnownChildren,
     Speaker,
     UnknownChildren,
 )
 from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 from weft.ingest.duplicates import Recent
+from weft.ingest.gate_session import (
+    Admission,
+    GateSession,
+    Incoming,
+    KnownDevices,
+    KnownTypes,
+    Part,
+)
 from weft.ingest.pipeline import Pipeline
 from weft.model.device import Device, DeviceType, Lifecycle
 from weft.model.ids import DeviceId, TenantId, TypeName
@@ -34,7 +40,7 @@ from weft.model.message import (
     RejectionReason,
     Route,
 )
-from weft.model.principal import Principal, PrincipalKind, client_key
+from weft.model.principal import Principal, client_key
 from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
@@ -50,109 +56,6 @@ EVERY_BYTES: Decode | None = None
 _FIRST_WORDS = frozenset({Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT})
 
 CheckReported = Callable[[TenantId, DeviceId, Properties], None]
-
-
-class Incoming(Protocol):
-    """A message as a transport received it."""
-
-    @property
-    def topic(self) -> str:
-        """As the sender wrote it."""
-        ...
-
-    @property
-    def payload(self) -> bytes:
-        """As the sender wrote it."""
-        ...
-
-    @property
-    def qos(self) -> int:
-        """0, 1 or 2."""
-        ...
-
-    @property
-    def retain(self) -> bool:
-        """Whether it becomes the topic's retained message."""
-        ...
-
-    @property
-    def dup(self) -> bool:
-        """Whether the sender says that it sent this before."""
-        ...
-
-    @property
-    def packet_id(self) -> int:
-        """0 at QoS 0."""
-        ...
-
-
-class KnownDevices(KnownChildren, Protocol):
-    """Devices by id, and a gateway's by what it calls them, from memory."""
-
-    def find(self, tenant: TenantId, device_id: DeviceId) -> Device | None:
-        """Return the device, or None."""
-        ...
-
-
-class KnownTypes(Protocol):
-    """Device types by name, from memory; all versions, because old messages are read again."""
-
-    def find(
-        self, tenant: TenantId, name: TypeName, version: int | None = None
-    ) -> DeviceType | None:
-        """Return the newest version, or the one asked for."""
-        ...
-
-    def followed_by(self, device: Device) -> DeviceType | None:
-        """Return the version that a device follows, or None."""
-        ...
-
-
-class Admission(NamedTuple):
-    """What a session may do on one topic: looked up once, used for each message."""
-
-    route: Route
-    decode: Decode | None
-
-
-class Part(NamedTuple):
-    """A native message that another one was put into words as; an `Incoming` of its own."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    packet_id: int
-    retain: bool = False
-    dup: bool = False
-    content_type: str = ""
-
-
-class GateSession:
-    """One principal's open way in."""
-
-    __slots__ = (
-        "address", "admissions", "key", "principal", "read_at", "read_with", "recent",
-        "stamp", "translated",
-    )  # fmt: skip
-
-    def __init__(self, principal: Principal, address: str, key: str, recent: Recent) -> None:
-        self.principal = principal
-        self.address = address
-        self.key = key
-        self.recent = recent
-        # By topic as written; with a content type, by both.
-        self.admissions: dict[str | tuple[str, str], Admission] = {}
-        # By native topic, dialect and content type.
-        self.translated: dict[tuple[str, str, str], Admission] = {}
-        self.stamp = (-1, -1)
-        self.read_at = 0  # the moment given for the newest message,
-        self.read_with = 0  # and how many came with it
-
-    @property
-    def device_id(self) -> DeviceId:
-        """The device that this principal is; empty for people and keys."""
-        own = self.principal.kind is PrincipalKind.DEVICE
-        return DeviceId(self.principal.id if own else "")
 
 
 class Gate:
@@ -303,6 +206,8 @@ class Gate:
         stated = part.content_type
         properties = PublishProperties(content_type=stated) if stated else None
         try:
+            if part.refused is not None:
+                raise part.refused
             admission = session.translated.get((part.topic, dialect.name, stated))
             if admission is None:
                 admission = self.admission(session, part.topic, dialect.name, stated)
@@ -338,6 +243,7 @@ class Gate:
                 message.qos,
                 message.packet_id,
                 content_type=one.content_type,
+                refused=one.refused,
             )
             for one in said
         ]
@@ -345,7 +251,7 @@ class Gate:
     def require_admission(self, session: GateSession, message: Incoming) -> None:
         """Raise the reason why a message would be refused now, as far as its topic tells."""
         for part in self.in_native_words(session, message):
-            self.admission(session, part.topic)
+            self.admission(session, part.topic)  # a will may say what nothing has said yet
 
     def in_native_words(
         self, session: GateSession, message: Incoming, content_type: str = ""
@@ -353,7 +259,11 @@ class Gate:
         """Return the native messages that a message stands for: mostly itself."""
         dialect = self.dialects.of_topic(message.topic)
         if dialect is not None:
-            return self._parts_of(session, message, dialect)
+            parts = self._parts_of(session, message, dialect)
+            for part in parts:
+                if part.refused is not None:
+                    raise part.refused
+            return parts
         return [
             Part(
                 message.topic,

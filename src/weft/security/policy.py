@@ -36,6 +36,8 @@ _DEVICE_TOPICS = TopicRights(
         Grant(Direction.SUBSCRIBE, "#"),  # all of its own: `devices/me/#` is what people try first
     )
 )
+# And a Sparkplug host's state, which an edge node waits for before it sends.
+_HOST_STATE = TopicRights((Grant(Direction.SUBSCRIBE, "spBv1.0/STATE/+"),))
 _NO_TOPICS = TopicRights(())
 _READ_TOPICS = TopicRights((Grant(Direction.SUBSCRIBE, "#"),))
 _ALL_TOPICS = TopicRights((Grant(Direction.BOTH, "#"),))
@@ -206,6 +208,8 @@ class Policy:
             if not target.startswith("topic:"):
                 return False, "the target is no topic"
             topic = target[6:]
+            if topic.startswith("spBv1.0/STATE/"):
+                return _HOST_STATE.decide(action, topic)
             spoken_for = self._spoken_for(principal, topic)
             return _DEVICE_TOPICS.decide(action, topic, f"devices/{spoken_for or principal.id}/")
         if action in _OWN_ACTIONS:

@@ -10,7 +10,7 @@ do the answers: a client subscribes and receives in its words, the broker knows 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from weft.errors import NotFound
+from weft.errors import NotFound, PeerError
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.principal import Principal
@@ -19,11 +19,16 @@ PARTS_MAX = 1_000  # native messages that one message may become
 
 
 class Said(NamedTuple):
-    """One native message: `devices/me/telemetry`, or `devices/{child}/…` for a child."""
+    """One native message: `devices/me/telemetry`, or `devices/{child}/…` for a child.
+
+    With `refused`, it is the part of the foreign message that cannot be put into native
+    words: topic and payload are the foreign ones, and it goes to the inbox for that reason.
+    """
 
     topic: str
     payload: bytes
     content_type: str = ""
+    refused: PeerError | None = None
 
 
 class UnknownChildren(NotFound):

@@ -4,7 +4,7 @@ A topic belongs to the first dialect whose prefix it begins with (a prefix witho
 at its end is a whole topic); all others are native.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from weft.ingest.dialects import native
 from weft.ingest.dialects.dialect import Dialect
@@ -20,6 +20,13 @@ class Dialects:
         self._prefixes = tuple(
             (prefix, dialect) for dialect in self._by_name.values() for prefix in dialect.prefixes
         )
+
+    def __iter__(self) -> Iterator[Dialect]:
+        return iter(self._by_name.values())
+
+    def named(self, name: str) -> Dialect | None:
+        """Return the dialect of a name, or None."""
+        return self._by_name.get(name)
 
     def of_topic(self, topic: str) -> Dialect | None:
         """Return the dialect that a topic or filter is in; None for a native one."""

@@ -5,7 +5,8 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from weft.commands.commands import Commands
-from weft.ingest.gate import Gate, KnownDevices
+from weft.ingest.gate import Gate
+from weft.ingest.gate_session import KnownDevices
 from weft.ingest.pipeline import Pipeline
 from weft.ports import Clock, Deciding
 from weft.security.authentication import Authenticator

@@ -357,6 +357,16 @@ def _read_array(value: bytes, datatype: int, name: str) -> Any:
     return members
 
 
+def value_as(metric: Metric, datatype: int) -> Any:
+    """Return the value of a metric that left its type out, read as of the type of its birth."""
+    value = metric.value
+    if metric.datatype != DataType.UNKNOWN or value is None:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _whole(value, datatype, metric.name)
+    return _read_array(value, datatype, metric.name) if isinstance(value, bytes) else value
+
+
 def _wrong(name: str, what: str) -> PayloadInvalid:
     return PayloadInvalid(
         f"The metric {name[:128]!r} has {what}.", remedy="Send it as its data type says."
