@@ -43,6 +43,7 @@ from weft.model.message import Operation as MessageOperation
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.registry.arrivals import Arrivals
+from weft.registry.assets import Assets
 from weft.registry.bulk import Imports
 from weft.registry.claiming import Claiming
 from weft.registry.claims import Claims
@@ -171,6 +172,7 @@ class World:
         self.tenants = Tenants(self.records, self.audit, self.clock)
         self.types = DeviceTypes(self.records, self.audit, self.clock)
         self.devices = Devices(self.records, self.audit, self.clock)
+        self.assets = Assets(self.records, self.audit, self.clock)
         self.presence = Presence(self.records, self.clock)
         self.presence.watch(self.connections)
         self.credentials = Credentials(
@@ -309,6 +311,7 @@ class World:
             tenants=self.tenants,
             types=self.types,
             devices=self.devices,
+            assets=self.assets,
             presence=self.presence,
             claims=self.claims,
             claiming=self.claiming,

@@ -41,6 +41,16 @@ def test_each_kind_of_field_is_read() -> None:
     assert found["free"].multiple
     assert found["anything"].document
     assert found["patch"].type is str
+    assert [name for name, one in found.items() if one.required] == ["text"]
+    assert [name for name, one in found.items() if one.nullable] == ["patch"]
+
+
+def test_null_takes_away_what_can_be_taken_away() -> None:
+    """`--parent null` is no name; `--text null` is a text."""
+    found = {parameter.field: parameter for parameter in parameters_of(Everything)}
+    assert found["patch"].value_of("null") is None
+    assert found["patch"].value_of("x") == "x"
+    assert found["text"].value_of("null") == "null"
 
 
 def test_members_are_merged_into_one_object() -> None:

@@ -6,6 +6,7 @@ from weft.backends.memory.records import MemoryRecords
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Writer
+from weft.registry.assets import Assets
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import Devices
 from weft.registry.tenants import Tenants
@@ -76,12 +77,14 @@ class Registry:
         self.tenants = Tenants(self.records, self.audit, self.clock)
         self.types = DeviceTypes(self.records, self.audit, self.clock)
         self.devices = Devices(self.records, self.audit, self.clock)
+        self.assets = Assets(self.records, self.audit, self.clock)
 
     async def load(self) -> None:
         """Do what a start does."""
         await self.tenants.load()
         await self.types.load()
         await self.devices.load()
+        await self.assets.load()
 
     async def restarted(self) -> "Registry":
         """Return a new process's view of the same store."""

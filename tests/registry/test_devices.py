@@ -369,3 +369,15 @@ async def test_no_device_is_named_as_every_device_names_itself() -> None:
     for name in ("import", "export"):  # GET /devices/export is no device
         with pytest.raises(Invalid):
             await registry.devices.create(ALICE, NewDevice(name))
+
+
+async def test_a_device_has_tags_and_a_patch_replaces_all_of_them() -> None:
+    """Words to find it by; each is checked, and they are there after a restart."""
+    registry = Registry()
+    made = await registry.devices.create(ALICE, NewDevice("pump-7", tags=("critical", "critical")))
+    assert made.tags == ("critical",)
+    changed = await registry.devices.patch(ALICE, "pump-7", DevicePatch(tags=("hall-2",)))
+    assert changed.tags == ("hall-2",)
+    assert (await registry.restarted()).devices.get(MAIN, "pump-7").tags == ("hall-2",)
+    with pytest.raises(Invalid):
+        await registry.devices.patch(ALICE, "pump-7", DevicePatch(tags=("a b",)))

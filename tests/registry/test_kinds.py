@@ -1,8 +1,18 @@
 """Devices are found by type and state, tombstones by whether all forgot them."""
 
+from weft.model.asset import Asset
 from weft.model.device import Device, Lifecycle
-from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
-from weft.registry.kinds import DEVICES, TOMBSTONES, TYPE_VERSIONS, TYPES, Tombstone
+from weft.model.ids import AssetId, AssetUid, DeviceId, DeviceUid, TenantId, TypeName
+from weft.registry.kinds import (
+    ASSETS,
+    ATTACHMENTS,
+    DEVICES,
+    RELATIONS,
+    TOMBSTONES,
+    TYPE_VERSIONS,
+    TYPES,
+    Tombstone,
+)
 
 DEVICE = Device(
     TenantId("main"), DeviceId("p"), DeviceUid("u"), TypeName("pump"), Lifecycle.ACTIVE, 1
@@ -20,7 +30,16 @@ def test_an_unfinished_delete_is_found_at_start() -> None:
     assert TOMBSTONES.index(Tombstone(DEVICE.uid, 1, None)) == {"forgotten": "yes"}
 
 
+def test_an_asset_is_found_by_what_it_stands_below() -> None:
+    """Children are listed by page; a root stands below the empty name."""
+    asset = Asset(TenantId("main"), AssetId("north"), AssetUid("u"), "site", 1)
+    assert ASSETS.index(asset) == {"parent": "", "kind": "site"}
+
+
 def test_kinds_do_not_share_a_name() -> None:
     """Two kinds of one name would read each other's records."""
-    names = [kind.name for kind in (DEVICES, TOMBSTONES, TYPES, TYPE_VERSIONS)]
+    names = [
+        kind.name
+        for kind in (DEVICES, TOMBSTONES, TYPES, TYPE_VERSIONS, ASSETS, ATTACHMENTS, RELATIONS)
+    ]
     assert len(set(names)) == len(names)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weft.ingest.submit import Ingest
     from weft.ports import Clock, Deciding, Journal, Records
     from weft.registry.arrivals import Arrivals
+    from weft.registry.assets import Assets
     from weft.registry.bulk import Imports
     from weft.registry.claiming import Claiming
     from weft.registry.claims import Claims
@@ -80,6 +81,7 @@ class Services:
     tenants: Tenants
     types: DeviceTypes
     devices: Devices
+    assets: Assets
     presence: Presence
     claims: Claims
     claiming: Claiming

@@ -245,6 +245,7 @@ class Weft:
             tenants=identity.tenants,
             types=identity.types,
             devices=identity.devices,
+            assets=identity.assets,
             presence=identity.presence,
             claims=identity.claims,
             claiming=identity.claiming,

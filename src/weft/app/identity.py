@@ -9,6 +9,7 @@ from weft.config import SecuritySettings
 from weft.model.device import Lifecycle
 from weft.ports import Clock, Records
 from weft.registry.arrivals import Arrivals
+from weft.registry.assets import Assets
 from weft.registry.bulk import Imports
 from weft.registry.claiming import Claiming
 from weft.registry.claims import Claims
@@ -65,6 +66,7 @@ class Identity:
     tenants: Tenants
     types: DeviceTypes
     devices: Devices
+    assets: Assets
     presence: Presence
     claims: Claims
     claiming: Claiming
@@ -125,6 +127,7 @@ async def open_identity(
         tenants=Tenants(records, audit, clock),
         types=DeviceTypes(records, audit, clock),
         devices=devices,
+        assets=Assets(records, audit, clock),
         presence=Presence(records, clock),
         claims=claims,
         imports=Imports(records, clock, audit, devices, credentials, vault),
@@ -146,6 +149,7 @@ async def _load(identity: Identity) -> None:
     await identity.tenants.load()
     await identity.types.load()
     await identity.devices.load()
+    await identity.assets.load()
     await identity.presence.load()
     identity.presence.watch(identity.connections)
     identity.devices.after_delete(identity.presence.forget)

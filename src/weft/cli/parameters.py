@@ -46,10 +46,13 @@ class Parameter(Struct, frozen=True):
     multiple: bool = False
     flag: bool = False
     document: bool = False
+    nullable: bool = False  # null is a value here, told apart from an option left out
     help: str = ""
 
     def value_of(self, given: Any) -> Any:
         """Return what goes into the request for what click has read."""
+        if self.nullable and given == "null":
+            return None
         if self.document and self.multiple:
             merged: dict[str, Any] = {}
             for part in given:
@@ -65,7 +68,7 @@ def parameters_of(struct: type[Struct]) -> list[Parameter]:
 
 def _parameter(field: inspect.Field) -> Parameter:
     kind, help_text = _plain(field.type)
-    required = field.default is NODEFAULT and field.default_factory is NODEFAULT
+    required = field.required
     name = field.encode_name
     if isinstance(kind, inspect.BoolType):
         return Parameter(name, bool, required, flag=True, help=help_text)
@@ -78,7 +81,8 @@ def _parameter(field: inspect.Field) -> Parameter:
     if isinstance(kind, inspect.VarTupleType | inspect.ListType):
         return Parameter(name, _item(kind.item_type), required, multiple=True, help=help_text)
     if isinstance(kind, inspect.StrType):
-        return Parameter(name, str, required, help=help_text)
+        nullable = not required and field.default is NODEFAULT and _takes_null(field.type)
+        return Parameter(name, str, required, nullable=nullable, help=help_text)
     is_object = isinstance(kind, inspect.DictType)
     return Parameter(name, JsonText(), required, multiple=is_object, document=True, help=help_text)
 
@@ -101,6 +105,11 @@ def _plain(kind: inspect.Type) -> tuple[inspect.Type, str]:
             kind = rest[0]
         else:
             return kind, text
+
+
+def _takes_null(kind: inspect.Type) -> bool:
+    parts = kind.types if isinstance(kind, inspect.UnionType) else ()
+    return any(isinstance(part, inspect.NoneType) for part in parts)
 
 
 def _item(kind: inspect.Type) -> Any:

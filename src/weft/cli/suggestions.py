@@ -14,6 +14,7 @@ from weft.errors import WeftError
 LISTS: dict[str, tuple[str, str]] = {
     "action_id": ("/outbox", "action_id"),
     "alarm_id": ("/alarms", "alarm_id"),
+    "asset_id": ("/assets", "asset_id"),
     "claim_id": ("/claims", "claim_id"),
     "device_id": ("/devices", "device_id"),
     "import_id": ("/imports", "import_id"),

@@ -9,9 +9,12 @@ EMPTY: dict[str, str] = {
     "get_device_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
     "get_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
     "list_alarms": "No alarms. Rules raise them: weft rule list",
+    "list_assets": "No assets. Begin with a site: weft asset add site north",
     "list_attempts": "Nobody has tried to connect as this device since the start. What to paste "
     "on the device: weft credential add DEVICE",
     "list_audit": "No such act is in the audit. All of it: weft audit list",
+    "list_children": "Nothing stands below it. Add something: "
+    "weft asset add KIND NAME --parent ASSET",
     "list_claims": "No claims. Make one for a batch of 100 devices: weft claim add pumps 100",
     "list_commands": "No commands went to this device. Send one: "
     "weft command send DEVICE NAME INPUT=VALUE",
@@ -48,6 +51,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare_type_versions": ("weft type diff pump 1 2",),
     "claim_device": ("weft device claim pump-7 K7WM-2Q8D-0RTA-5HXJ",),
     "release_device": ("weft device release pump-7",),
+    "create_asset": (
+        "weft asset add site north",
+        "weft asset add line line-1 --parent north --tags critical --attributes hall=2",
+    ),
     "create_claim": (
         "weft claim add pumps-2026 500 --prefix pump- --type pump --approve",
         "weft claim add meters 40 --network 10.20.0.0/16 --end 2026-12-31T00:00:00Z",
@@ -101,6 +108,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "set_user_roles": ("weft user roles anna operator viewer",),
     "try_rule": ("weft rule try too-hot.yaml --start 2026-03-01T00:00:00Z",),
+    "update_asset": ("weft asset update line-1 --parent hall-2",),
     "update_authority": ("weft authority update ID --no-enabled",),
     "update_device": ('weft device update pump-1 --label "Cooling pump" --attributes hall=2',),
     "update_twin": ("weft twin desire pump-1 interval_s=10",),
@@ -128,6 +136,9 @@ HELP: dict[str, str] = {
     "lifecycle": "In this state only.",
     "limit": "How many at most.",
     "name": "What people call it.",
+    "parent": "What it stands below; null for nothing.",
+    "position": "Where it is, as latitude=52.37,longitude=4.89.",
+    "position_keys": "Telemetry of its devices that says where it is: latitude=lat,longitude=lon.",
     "quotas": "A limit, as devices=500; again for more.",
     "reason": "Why, for those who read it later.",
     "request_id": "The same id again is the same command.",
@@ -139,6 +150,7 @@ HELP: dict[str, str] = {
     "name_field": "Which field of a certificate is the device's name.",
     "end": "RFC 3339; to now if left out.",
     "state": "In this state only.",
+    "tags": "A word that it is found by; again for more.",
     "target": "Acts on this only, as device:pump-1.",
     "type_name": "The device type it follows.",
     "verify_audit.sequence": "Of a head that was kept elsewhere (weft audit head).",

@@ -57,6 +57,7 @@ class Device(Struct, frozen=True):
     alias: str = ""  # what its gateway calls it; not a name of ours, and never in a topic
     adds_children: bool = False  # a gateway that may introduce devices we do not know
     origin: str = ""  # how it came when nobody made it by hand: claim:ID, authority:ID
+    tags: tuple[str, ...] = ()  # words that people find it by
 
     @property
     def waits(self) -> bool:

@@ -21,6 +21,7 @@ from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.attributes import merged, require_attributes
 from weft.registry.changes import Listeners
 from weft.registry.kinds import DEVICES, TOMBSTONES, TYPES, Tombstone
+from weft.registry.tags import require_tags
 from weft.registry.tenants import quotas_of
 from weft.security.audit import Audit
 
@@ -41,6 +42,7 @@ class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: str | None = None  # id of the device that speaks for it
     alias: str = ""  # what that gateway calls it; its id where nothing else is said
     adds_children: bool = False  # a gateway that may add the devices it speaks of
+    tags: tuple[str, ...] = ()
 
 
 class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +54,7 @@ class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
     gateway: str | UnsetType | None = UNSET
     alias: str | UnsetType = UNSET
     adds_children: bool | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET  # all of them: what is not named goes
 
 
 class DeviceChange(Struct, frozen=True):
@@ -194,10 +197,11 @@ class Devices:
             type_name=None if new.type_name is None else TypeName(new.type_name),
             lifecycle=new.lifecycle,
             created_at=self._clock.now(),
-            label=_require_label(new.label),
+            label=require_label(new.label),
             attributes=require_attributes(new.attributes),
             adds_children=new.adds_children,
             origin=origin,
+            tags=require_tags(new.tags),
         )
         return self._placed(device, new.gateway, new.alias)
 
@@ -220,7 +224,7 @@ class Devices:
     async def patch(
         self, actor: Principal, device_id: str, patch: DevicePatch, *, version: int | None = None
     ) -> Device:
-        """Change label, attributes or type; raise `StaleVersion` unless at `version`."""
+        """Change label, attributes, tags or type; raise `StaleVersion` unless at `version`."""
 
         def change(writer: Writer, old: Device) -> Device:
             new = patched(writer, old, patch)
@@ -368,7 +372,7 @@ class Devices:
                 "others and has none itself.",
                 remedy="Name a device that connects by itself.",
             )
-        name = _require_label(alias) or device.device_id
+        name = require_label(alias) or device.device_id
         held = self._children.get((owner.uid, name))
         if held is not None and held.uid != device.uid:
             raise AlreadyExists(
@@ -403,7 +407,7 @@ def patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
     """Return a device as a patch makes it; its place under a gateway stays."""
     new = old
     if patch.label is not UNSET:
-        new = replace(new, label=_require_label(patch.label))
+        new = replace(new, label=require_label(patch.label))
     if patch.attributes is not UNSET:
         attributes = require_attributes(merged(old.attributes, patch.attributes))
         new = replace(new, attributes=attributes)
@@ -414,6 +418,8 @@ def patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
         new = replace(new, type_name=patch.type_name, type_version=began)
     if patch.adds_children is not UNSET:
         new = replace(new, adds_children=patch.adds_children)
+    if patch.tags is not UNSET:
+        new = replace(new, tags=require_tags(patch.tags))
     return new
 
 
@@ -442,7 +448,8 @@ def _require_device_id(name: str) -> str:
     return require_name(name, "device id")
 
 
-def _require_label(label: str) -> str:
+def require_label(label: str) -> str:
+    """Return the label if it fits, else raise `TooLarge`."""
     if len(label) > LABEL_MAX_CHARACTERS:
         raise TooLarge(
             f"The label has {len(label)} characters; at most {LABEL_MAX_CHARACTERS} fit.",

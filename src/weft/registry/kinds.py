@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from weft.model.asset import Asset, Attachment, Relation
 from weft.model.device import Device, DeviceType
 from weft.model.ids import DeviceUid
 from weft.ports import Kind
@@ -25,6 +26,18 @@ def _tombstone_index(tombstone: Tombstone) -> dict[str, str]:
     return {"forgotten": "no" if tombstone.device else "yes"}
 
 
+def _asset_index(asset: Asset) -> dict[str, str]:
+    return {"parent": asset.parent or "", "kind": asset.kind}
+
+
+def _attachment_index(attachment: Attachment) -> dict[str, str]:
+    return {
+        "device": attachment.device_uid,
+        "asset": attachment.asset_uid,
+        "open": "yes" if attachment.until_at is None else "no",
+    }
+
+
 # Devices by name, and what is left of deleted ones by uid.
 DEVICES: Final = Kind("device", Device, _device_index)
 TOMBSTONES: Final = Kind("device_tombstone", Tombstone, _tombstone_index)
@@ -32,3 +45,10 @@ TOMBSTONES: Final = Kind("device_tombstone", Tombstone, _tombstone_index)
 # The current version of a type by name, and every version there ever was by name/number.
 TYPES: Final = Kind("device_type", DeviceType)
 TYPE_VERSIONS: Final = Kind("device_type_version", DeviceType, lambda value: {"name": value.name})
+
+# Assets by name, found by what they stand below; `parent` is empty for the roots.
+ASSETS: Final = Kind("asset", Asset, _asset_index)
+ATTACHMENTS: Final = Kind("asset_attachment", Attachment, _attachment_index)
+RELATIONS: Final = Kind(
+    "asset_relation", Relation, lambda value: {"from": value.source, "to": value.target}
+)

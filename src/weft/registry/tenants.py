@@ -32,6 +32,8 @@ class Quotas(Struct, frozen=True, forbid_unknown_fields=True):
     retained_messages: int = 100_000
     retained_bytes: int = 64 * 1024 * 1024
     open_commands: int = 10_000  # without an outcome; they are held in memory, some 1 KB each
+    assets: int = 100_000  # they are held in memory, some 1 KB each
+    groups: int = 1_000
 
 
 class Tenant(Struct, frozen=True):

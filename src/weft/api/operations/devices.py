@@ -27,6 +27,7 @@ class DeviceView(Struct, frozen=True):
     gateway: str | None = None  # id of the device that speaks for it
     alias: str = ""  # what that gateway calls it
     adds_children: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class DeviceList(Paging, frozen=True):
@@ -59,6 +60,7 @@ def view_of(device: Device, services: Services) -> DeviceView:
         gateway=gateway.device_id if gateway else None,
         alias=device.alias,
         adds_children=device.adds_children,
+        tags=device.tags,
     )
 
 

@@ -3,6 +3,7 @@
 from weft.api.operation import Operation
 from weft.api.operations import (
     alarms,
+    assets,
     audit,
     authorities,
     backups,
@@ -38,6 +39,7 @@ from weft.api.operations import (
 TABLE: tuple[Operation, ...] = (
     *devices.OPERATIONS,
     *imports.OPERATIONS,
+    *assets.OPERATIONS,
     *credentials.OPERATIONS,
     *claims.OPERATIONS,
     *enrolment.OPERATIONS,
