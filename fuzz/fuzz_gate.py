@@ -78,6 +78,10 @@ class Registry:
         """Find a type, or a device."""
         return TYPE if name == "pump" else None
 
+    def followed_by(self, device: Device) -> object:
+        """Find the type of a device."""
+        return TYPE if device.type_name == "pump" else None
+
 
 class Known:
     """The devices."""

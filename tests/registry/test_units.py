@@ -44,7 +44,14 @@ def test_there_and_back_is_the_same(name: str) -> None:
 
 def test_what_senml_and_people_write_is_understood() -> None:
     """RFC 8428 says %RH and lon where UCUM says % and deg; people write °C."""
-    for name, unit in (("%RH", "%"), ("/", "1"), ("lon", "deg"), ("V", "V"), ("Wh", "W.h")):
+    for name, unit in (
+        ("%RH", "%"),
+        ("/", "1"),
+        ("lon", "deg"),
+        ("V", "V"),
+        ("Wh", "W.h"),
+        ("1/min", "/min"),
+    ):
         assert from_senml(name) == unit
     assert suggestion_for("°C") == "Cel"
     assert suggestion_for("nonsense") == ""

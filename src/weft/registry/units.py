@@ -66,10 +66,10 @@ UNITS: Final[dict[str, Unit]] = {
 # SenML's name where it is not UCUM's. %RH and %EL are percent of something.
 _SENML: Final = {
     "%RH": "%", "%EL": "%", "/": "1", "EL": "s", "l": "L", "l/s": "L/s", "count": "1",
-    "beat/min": "/min", "beats": "1", "VA": "V.A", "kVA": "kV.A", "Ah": "A.h", "Wh": "W.h",
-    "kWh": "kW.h", "B": "By", "KiB": "KiBy", "GB": "GBy", "B/s": "By/s", "MB/s": "MBy/s",
-    "Mbit/s": "Mbit/s", "ppm": "[ppm]", "/100": "%", "/1000": "[ppth]", "lon": "deg",
-    "lat": "deg",
+    "1/s": "/s", "1/min": "/min", "beat/min": "/min", "beats": "1", "VA": "V.A", "kVA": "kV.A",
+    "Ah": "A.h", "Wh": "W.h", "kWh": "kW.h", "B": "By", "KiB": "KiBy", "GB": "GBy",
+    "B/s": "By/s", "MB/s": "MBy/s", "Mbit/s": "Mbit/s", "ppm": "[ppm]", "/100": "%",
+    "/1000": "[ppth]", "lon": "deg", "lat": "deg",
 }  # fmt: skip
 
 # What people write, told with what UCUM calls it.
