@@ -13,7 +13,7 @@ from weft.model import command as model
 from weft.model.command import CommandState
 from weft.model.ids import DeviceId
 
-WAIT_MAX_S = 60
+WAIT_MAX_S = 50  # the command line and most proxies give up after 60
 
 WaitS = Annotated[
     float,
