@@ -112,6 +112,7 @@ class Station:
         self.will_error: Exception | None = None
         self.forgotten: list[str] = []
         self.acknowledged: list[tuple[Principal, str]] = []
+        self.refused: list[tuple[Principal, str]] = []
         self.owed: list[Envelope] = []
         self.subscribed: list[tuple[Principal, str]] = []
         self.journal: list[Envelope] = []
@@ -128,6 +129,7 @@ class Station:
             lambda who, topic: self.acknowledged.append((who, topic)),
             lambda _who: self.owed,
             lambda who, filter_: self.subscribed.append((who, filter_)),
+            lambda who, topic: self.refused.append((who, topic)),
         )
         return Broker(given, self.settings)
 

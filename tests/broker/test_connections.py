@@ -37,6 +37,16 @@ async def test_a_command_that_a_device_acknowledged_is_told() -> None:
     assert station.acknowledged == [(ALICE, TOPIC), (ALICE, TOPIC)]
 
 
+async def test_a_command_that_a_device_refused_is_told() -> None:
+    station = Station()
+    session, link = await station.connect()
+    await station.subscribe(session, "devices/alice/#", qos=1)
+    station.publish(TOPIC, qos=1)
+    (delivery,) = link.taken()
+    station.broker.discarded(session, delivery.packet_id)
+    assert (station.refused, station.acknowledged) == ([(ALICE, TOPIC)], [])
+
+
 async def test_a_device_that_had_no_session_is_offered_what_it_is_owed() -> None:
     """Once, whatever it subscribes to besides, and not what waits for it already."""
     station = Station()

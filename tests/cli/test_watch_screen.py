@@ -27,6 +27,9 @@ ORDER = {
     "title": "Change the bearing",
 }
 
+COMMAND = {"name": "set", "request_id": "r-1", "error": "stuck"}
+CHANGE = {"changes": [{"name": "rpm", "old": 8, "new": 9}]}
+
 
 def drawn(watched: Watched, note: str = "", height: int = 40) -> str:
     output = io.StringIO()
@@ -91,6 +94,8 @@ def test_each_kind_has_a_line() -> None:
         ("rejection", refused, "2026-11-23T07:00:00Z rejection  pump-2 no_such: Not so."),
         ("alarm", {"device_id": "p", "change": "active", "record": ALARM}, "Bearing too hot"),
         ("work_order", {"device_id": "p", "change": "open", "record": ORDER}, "WO-17: Change"),
+        ("command", {"device_id": "p", "change": "failed", "record": COMMAND}, "set r-1: stuck"),
+        ("property", {"device_id": "p", "change": "reported", "record": CHANGE}, "rpm: 8 -> 9"),
         ("gap", {"reason": "Too slow.", "remedy": "Read history."}, "Too slow. Read history."),
     ]
     for kind, data, expected in cases:

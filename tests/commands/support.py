@@ -53,10 +53,10 @@ class Station:
         commands.on_change(self.told.append)
         return commands
 
-    async def publish(self, envelope: Envelope) -> int:
+    async def publish(self, envelope: Envelope, decoded: Any = None) -> int:
         if self.full:
             raise StorageError("The disk is full.")
-        return self.commit(envelope, None)
+        return self.commit(envelope, decoded)
 
     def commit(self, envelope: Envelope, decoded: Any) -> int:
         """Put a message into the journal and apply it."""

@@ -263,6 +263,23 @@ async def test_a_gateway_delivers_to_the_devices_that_it_speaks_for() -> None:
     assert (await station.commands.get(*key(sent))).state is DELIVERED
 
 
+async def test_what_a_devices_session_refuses_is_rejected_without_waiting_for_time() -> None:
+    """A pump answers PUBACK 0x97: its sender need not wait for the expiry to learn of it."""
+    station = Station()
+    pump = await station.pump()
+    other = await station.device("pump-8")
+    sent = await station.commands.send(ALICE, PUMP, "restart")
+    station.commands.refused(other, sent.topic)
+    await station.commands.publish_waiting()
+    assert (await station.commands.get(*key(sent))).state is SENT
+    station.commands.refused(pump, sent.topic)
+    await station.commands.publish_waiting()
+    ended = await station.commands.get(*key(sent))
+    assert (ended.state, ended.ended_by) == ("rejected", "weft")
+    await station.restart()
+    assert (await station.commands.get(*key(sent))).state is CommandState.REJECTED
+
+
 async def test_a_device_is_owed_what_was_sent_and_it_has_not_got() -> None:
     """And a gateway what is owed to its devices; a namesake of another time nothing."""
     station = Station()

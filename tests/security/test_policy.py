@@ -157,6 +157,15 @@ def test_a_scope_opens_the_topics_of_the_same_data(policy: Policy) -> None:
     assert not policy.decide(ERP, "topic.subscribe", "topic:devices/#").allowed
 
 
+def test_a_key_that_may_read_commands_may_follow_them_and_publish_none(policy: Policy) -> None:
+    """What a device is asked and what it answers; sending goes through the service."""
+    policy.set_key(MAIN, ERP.uid, frozenset({"commands:read", "commands:write"}), ())
+    assert policy.decide(ERP, "topic.subscribe", "topic:devices/+/commands/#").allowed
+    topic = "topic:devices/pump-7/commands/r-1/restart"
+    assert policy.decide(ERP, "topic.receive", topic).allowed
+    assert not policy.decide(ERP, "topic.publish", topic).allowed
+
+
 def test_a_key_has_its_grants(policy: Policy) -> None:
     """Grants are the topics of a tenant's own, and denials among them."""
     grants = (Grant(Direction.BOTH, "plant/#"), Grant(Direction.BOTH, "plant/x", Effect.DENY))

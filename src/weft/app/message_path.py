@@ -196,6 +196,7 @@ def _make_broker(
         acknowledged,
         commands.owed_to,
         late.desk.subscribed,
+        commands.refused,
     )
     return Broker(given, config.broker)
 

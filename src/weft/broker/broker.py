@@ -61,8 +61,9 @@ def nothing_owed(_principal: Principal) -> Sequence[Envelope]:
 
 class BrokerDependencies(Struct, frozen=True):
     """What a broker is given. `forget_session` is the journal's; `acknowledged` hears of
-    each command that a device's session has acknowledged, `subscribed` of each filter that
-    is new to one; `owed` are a principal's open commands."""
+    each command that a device's session has acknowledged, `refused` of each that it does not
+    take, `subscribed` of each filter that is new to one; `owed` are a principal's open
+    commands."""
 
     records: Records
     policy: Deciding
@@ -72,6 +73,7 @@ class BrokerDependencies(Struct, frozen=True):
     acknowledged: Acknowledged = unheard
     owed: Owed = nothing_owed
     subscribed: Acknowledged = unheard
+    refused: Acknowledged = unheard
 
 
 class Broker:
@@ -92,6 +94,7 @@ class Broker:
             self._dirty,
             self._wanted.set,
             given.acknowledged,
+            given.refused,
         )
         self._directory = Directory(self._settings)
         self._trees: dict[TenantId, FilterTree[str, Entry]] = {}

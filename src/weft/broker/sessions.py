@@ -53,6 +53,7 @@ class Common(Struct, eq=False):
     dirty: "set[Session]"  # to be written at the next checkpoint
     wake: Callable[[], None]  # asks for a checkpoint now
     acknowledged: Acknowledged = unheard  # a device has a command on this topic
+    refused: Acknowledged = unheard  # a device does not take a command on this topic
 
 
 class Item(Struct, eq=False):
@@ -439,6 +440,8 @@ class Session:
             return False
         metrics.DROPPED.labels("refused").inc()
         self._answered(item)
+        if self.is_device and COMMANDS in item.message.topic:
+            self.common.refused(self.principal, item.message.topic)
         return True
 
     def _want_release(self, item: Item) -> None:

@@ -115,8 +115,8 @@ def json_line(kind: str, last_id: str, data: Mapping[str, Any]) -> str:
 def plain_line(kind: str, data: Mapping[str, Any]) -> str:
     """Write an event for people, on one line."""
     device = str(data.get("device_id", ""))
-    at = str(data.get("received_at", ""))
     record = data.get("record") or {}
+    at = str(data.get("received_at") or record.get("at") or "")
     if kind == "rejection":
         reason = data.get("rejection") or {}
         text = f"{reason.get('code', '')}: {reason.get('detail', '')}"
@@ -124,6 +124,14 @@ def plain_line(kind: str, data: Mapping[str, Any]) -> str:
         text = f"{data.get('change')} {record.get('severity')}: {record.get('message')}"
     elif kind == "work_order":
         text = f"{data.get('change')} {record.get('remote_id') or ''}: {record.get('title')}"
+    elif kind == "command":
+        text = f"{data.get('change')} {record.get('name')} {record.get('request_id')}"
+        text += f": {record.get('error')}" if record.get("error") else ""
+    elif kind == "property":
+        text = f"{data.get('change')} " + " ".join(
+            f"{one['name']}: {_value(one['old'])} -> {_value(one['new'])}"
+            for one in record.get("changes", ())
+        )
     elif kind == "gap":
         text = f"{data.get('reason')} {data.get('remedy')}"
     else:

@@ -136,6 +136,27 @@ def message_of(command: Command, now: int) -> Envelope:
     return Envelope(route, now, payload, qos=1, properties=properties)
 
 
+def refusal_of(command: Command, now: int) -> tuple[Envelope, dict[str, Any]]:
+    """Return the result that stands for a device whose session did not take its command.
+
+    It is a message like a device's own, so that the journal decides which of the two is first.
+    """
+    answer = {
+        "status": "rejected",
+        "error": "The device's session refused the message, or it does not fit its packets.",
+    }
+    route = Route(
+        command.tenant,
+        PrincipalKind.SYSTEM.value,
+        "weft",
+        command.result_topic,
+        Operation.COMMAND_RESULT,
+        command.device_id,
+        name=command.request_id,
+    )
+    return Envelope(route, now, msgspec.json.encode(answer), qos=1), answer
+
+
 def require_same(before: Command, new: Command) -> Command:
     """Return the command that has a request id; raise `Conflict` if another was asked for."""
     if (before.name, before.input) != (new.name, new.input):

@@ -119,9 +119,9 @@ class Ingest:
         self._pipeline.add(envelope, None)
         return await self._committed()
 
-    async def put(self, envelope: Envelope) -> int:
+    async def put(self, envelope: Envelope, decoded: Decoded = None) -> int:
         """Publish a message that Weft itself has made (a command); return its position."""
-        self._pipeline.add(envelope, None)
+        self._pipeline.add(envelope, decoded)
         return await self._committed()
 
     async def admit_again(

@@ -47,6 +47,7 @@ _SCOPE_GRANTS: dict[str, tuple[Grant, ...]] = {
     "telemetry:read": (Grant(Direction.SUBSCRIBE, "devices/+/telemetry"),),
     "telemetry:write": (Grant(Direction.PUBLISH, "devices/+/telemetry"),),
     "twins:read": (Grant(Direction.SUBSCRIBE, "devices/+/properties/#"),),
+    "commands:read": (Grant(Direction.SUBSCRIBE, "devices/+/commands/#"),),
 }
 
 
