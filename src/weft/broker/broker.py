@@ -7,15 +7,19 @@ subscribers of a route are looked up once, and each link is handed one list per 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from msgspec import Struct
-
-from weft.broker.connections import Attached, Opening, SessionInfo, info_of
+from weft.broker.connections import (
+    Attached,
+    BrokerDependencies,
+    Opening,
+    SessionInfo,
+    info_of,
+)
 from weft.broker.delivery import NEVER_S, Delivery, Link, Message, Reason
 from weft.broker.directory import Directory
 from weft.broker.retained import Retained, RetainedMessages, load_retained
-from weft.broker.sessions import Acknowledged, Common, Item, Session, unheard
+from weft.broker.sessions import Common, Item, Session
 from weft.broker.settings import BrokerSettings
 from weft.broker.storage import (
     PLATFORM,
@@ -37,43 +41,18 @@ from weft.broker.subscriptions import (
     members_for,
 )
 from weft.broker.topics import FilterTree, require_filter, split_share
-from weft.broker.wills import DueWill, PublishWill, Wills
+from weft.broker.wills import DueWill, Wills
 from weft.errors import Invalid, StorageError, Unavailable
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
-from weft.ports import Clock, Deciding, Reader, Records
+from weft.ports import Reader
 from weft.security.filters import contains
 from weft.supervision import keep_running
 
 log = get_logger(__name__)
-
-ForgetSession = Callable[[str], Awaitable[None]]
-Owed = Callable[[Principal], Sequence[Envelope]]
-
-
-def nothing_owed(_principal: Principal) -> Sequence[Envelope]:
-    """Owe nothing."""
-    return ()
-
-
-class BrokerDependencies(Struct, frozen=True):
-    """What a broker is given. `forget_session` is the journal's; `acknowledged` hears of
-    each command that a device's session has acknowledged, `refused` of each that it does not
-    take, `subscribed` of each filter that is new to one; `owed` are a principal's open
-    commands."""
-
-    records: Records
-    policy: Deciding
-    clock: Clock
-    publish_will: PublishWill
-    forget_session: ForgetSession
-    acknowledged: Acknowledged = unheard
-    owed: Owed = nothing_owed
-    subscribed: Acknowledged = unheard
-    refused: Acknowledged = unheard
 
 
 class Broker:

@@ -1,9 +1,14 @@
-"""Connections: what a CONNECT asks of the broker, what it is answered, what operators see of it."""
+"""Connections: what a CONNECT asks, what it is answered, and what the broker is given for it."""
+
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from weft.broker.sessions import Session
-from weft.broker.wills import Will
+from weft.broker.sessions import Acknowledged, Session, unheard
+from weft.broker.wills import PublishWill, Will
+from weft.model.message import Envelope
+from weft.model.principal import Principal
+from weft.ports import Clock, Deciding, Records
 
 
 class Opening(Struct, frozen=True):
@@ -56,3 +61,29 @@ def info_of(session: Session) -> SessionInfo:
         inflight=len(session.inflight),
         dropped=session.dropped,
     )
+
+
+ForgetSession = Callable[[str], Awaitable[None]]
+Owed = Callable[[Principal], Sequence[Envelope]]
+
+
+def nothing_owed(_principal: Principal) -> Sequence[Envelope]:
+    """Owe nothing."""
+    return ()
+
+
+class BrokerDependencies(Struct, frozen=True):
+    """What a broker is given. `forget_session` is the journal's; `acknowledged` hears of
+    each command that a device's session has acknowledged, `refused` of each that it does not
+    take, `subscribed` of each filter that is new to one; `owed` are a principal's open
+    commands."""
+
+    records: Records
+    policy: Deciding
+    clock: Clock
+    publish_will: PublishWill
+    forget_session: ForgetSession
+    acknowledged: Acknowledged = unheard
+    owed: Owed = nothing_owed
+    subscribed: Acknowledged = unheard
+    refused: Acknowledged = unheard
