@@ -1,15 +1,15 @@
-"""CoAP's listeners, put together; DTLS is loaded only where it is asked for."""
+"""CoAP's listeners, put together: in the clear, and with DTLS before them."""
 
-import importlib
 import time
 
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.config import Config
-from weft.errors import ConfigurationError
 from weft.ports import Clock
 from weft.transports.coap.listener import CoapListener, Door, MakeDoor
 from weft.transports.coap.settings import Given
+from weft.transports.dtls.contexts import Contexts
+from weft.transports.dtls.door import DtlsDoor
 
 
 def coap_listeners(
@@ -29,6 +29,7 @@ def coap_listeners(
         limiter=identity.limiter,
         clock=clock,
         commands=path.commands,
+        thingsboard=path.thingsboard,
     )
     listeners = []
     if settings.listen:
@@ -42,25 +43,16 @@ def coap_listeners(
 
 
 def _dtls(given: Given, identity: Identity) -> MakeDoor:
-    """Return what makes DTLS; raise `ConfigurationError` where its library is not installed."""
-    try:
-        doors = importlib.import_module("weft.transports.dtls.door")
-        contexts = importlib.import_module("weft.transports.dtls.contexts")
-    except ImportError as error:
-        raise ConfigurationError(
-            f"CoAP over DTLS needs a library that is not installed: {error}.",
-            remedy="Install it: pip install 'pyopenssl>=26.4,<27'",
-        ) from error
-    known = contexts.Contexts(identity.authority)
+    """Return what puts DTLS before a listener."""
+    contexts = Contexts(identity.authority)
 
     def make(listener: CoapListener) -> Door:
-        door: Door = doors.DtlsDoor(
-            known,
+        return DtlsDoor(
+            contexts,
             given.authenticator,
             given.settings.dtls,
             listener,
             (time.monotonic, given.clock.now),
         )
-        return door
 
     return make

@@ -38,12 +38,12 @@ def test_a_watch_is_found_until_it_ends() -> None:
     assert list(watches.of(MAIN, PUMP, Kind.DESIRED)) == [desired]
     assert watches.of_session(other) == [commands]
     assert list(watches.of(MAIN, DeviceId("pump-8"), Kind.DESIRED)) == []
-    watches.offering.add(commands)
+    assert watches.find(commands.observation) is commands
     for watch in (desired, commands):
         watches.remove(watch.observation)
         watches.remove(watch.observation)
     assert len(watches) == 0
-    assert watches.offering == set()
+    assert watches.find(commands.observation) is None
 
 
 def test_a_renewed_registration_takes_the_place_of_the_one_before() -> None:

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
-from weft.errors import ConfigurationError, Invalid
+from weft.errors import ConfigurationError, Invalid, Unauthenticated
 from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
 from weft.observability.log import get_logger
-from weft.security.authentication import Proof
+from weft.security.authentication import REFUSED, Proof
 from weft.security.connections import Connection
 from weft.transports.addresses import require_loopback, split_address
 from weft.transports.coap import metrics
@@ -29,6 +29,7 @@ from weft.transports.coap.sessions import (
     token_in,
 )
 from weft.transports.coap.settings import Given
+from weft.transports.coap.thingsboard import Work
 from weft.wire.coap.requests import Request
 from weft.wire.coap.server import ServerEndpoint
 
@@ -113,11 +114,12 @@ class CoapListener(asyncio.DatagramProtocol):
         self._due = 0.0
         self._loop: asyncio.AbstractEventLoop
         self._transport: asyncio.DatagramTransport
+        self._tasks: asyncio.TaskGroup
         endpoint = ServerEndpoint(
             given.settings.limits, secret=os.urandom(32), random=random.SystemRandom().random
         )
         identify = self._by_token if secure is None else self._by_association
-        self._service = CoapService(given, endpoint, identify, self._now)
+        self._service = CoapService(given, endpoint, identify, self._now, self._start)
         self._tokens = TokenSessions(given, self._service.end)
         self._door = None if secure is None else secure(self)
 
@@ -150,14 +152,17 @@ class CoapListener(asyncio.DatagramProtocol):
         """Serve inside the context; at its end peers are told and sockets closed."""
         self._loop = asyncio.get_running_loop()
         await self._listen()
-        async with asyncio.TaskGroup() as tasks:
-            checks = tasks.create_task(self._check_all())
+        async with asyncio.TaskGroup() as self._tasks:
+            checks = self._tasks.create_task(self._check_all())
             try:
                 yield
             finally:
                 checks.cancel()
                 await asyncio.sleep(0 if self._transport.is_closing() else DRAIN_S)
                 self._close()
+
+    def _start(self, work: Work) -> None:
+        self._tasks.create_task(work)
 
     async def _listen(self) -> None:
         try:
@@ -248,16 +253,21 @@ class CoapListener(asyncio.DatagramProtocol):
 
     # --- who it is ---
 
-    def _by_token(self, request: Request) -> CoapSession:
+    def _by_token(self, request: Request, token: str) -> CoapSession:
         address = cast("tuple[str, int]", request.address)
         peer = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
-        return self._tokens.of(token_in(request.query), peer, self._now())
+        return self._tokens.of(token or token_in(request.query), peer, self._now())
 
-    @staticmethod
-    def _by_association(request: Request) -> CoapSession:
+    def _by_association(self, request: Request, token: str) -> CoapSession:
         if any(part.startswith(TOKEN) for part in request.query):
             raise Invalid("Who it is, DTLS has proven.", remedy="Leave the token out.")
-        return cast("CoapSession", cast("SecurePeer", request.address).state)
+        association = cast("SecurePeer", request.address)
+        session = cast("CoapSession", association.state)
+        if token:  # in the path, because that is how the device was programmed
+            proven = self._given.authenticator.by_bearer(token, association.peer)
+            if proven != session.gate.principal:
+                raise Unauthenticated(REFUSED, remedy="Leave the token out: DTLS says who it is.")
+        return session
 
     # --- what DTLS says ---
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from weft.errors import (
     Forbidden,
     NotFound,
@@ -41,10 +39,12 @@ from weft.transports.coap.answers import (
 from weft.transports.coap.paths import CORE_LINKS, Kind, Place, place_of, require_method
 from weft.transports.coap.sessions import TOKEN, CoapSession
 from weft.transports.coap.settings import Given
+from weft.transports.coap.thingsboard import ThingsBoardCoap, Work, token_of
 from weft.transports.coap.watches import Watch, Watches
 from weft.wire.coap.codes import Code, dotted
 from weft.wire.coap.formats import ContentFormat
 from weft.wire.coap.link_format import encode_links, select_links
+from weft.wire.coap.observe import Observation
 from weft.wire.coap.peers import Address
 from weft.wire.coap.requests import Request
 from weft.wire.coap.responses import Response
@@ -57,7 +57,7 @@ ME = "me"
 NOT_HANDED_OUT = frozenset({CommandState.QUEUED, CommandState.SENT})
 NOTHING_OPEN = Response(Code.CONTENT)
 
-Identify = Callable[[Request], CoapSession]
+Identify = Callable[[Request, str], CoapSession]
 Send = Callable[[bytes, Any], None]
 
 
@@ -65,8 +65,14 @@ class CoapService:
     """One endpoint with the stations behind it; a `Sender` to the pipeline."""
 
     def __init__(
-        self, given: Given, endpoint: ServerEndpoint, identify: Identify, now: Callable[[], float]
+        self,
+        given: Given,
+        endpoint: ServerEndpoint,
+        identify: Identify,
+        now: Callable[[], float],
+        start: Callable[[Work], None],
     ) -> None:
+        """`identify` takes the token that stands in the path, if one does; `start` runs a task."""
         self._given = given
         self._identify = identify
         self._now = now
@@ -74,6 +80,9 @@ class CoapService:
         self._closed = False
         self.endpoint = endpoint
         self.watches = Watches()
+        self._theirs: ThingsBoardCoap | None = None
+        if given.thingsboard is not None:
+            self._theirs = ThingsBoardCoap(given.thingsboard, endpoint, now, self.flush, start)
 
     def send_with(self, send: Send) -> None:
         """Have datagrams sent by `send`."""
@@ -89,23 +98,23 @@ class CoapService:
             response = self._answer(request)
             if response is not None:
                 self._respond(request, response)
-        if self.watches.offering:
-            self._settle()
         self.flush()
 
     def flush(self) -> None:
         """Send what is to be sent, and let go of registrations that have ended."""
         endpoint, send = self.endpoint, self._send
+        for observation in endpoint.take_confirmed():
+            self._confirmed(observation)
         for address, datagram in endpoint.take_output():
             send(datagram, address)
         for observation in endpoint.take_ended():
             self.watches.remove(observation)
+            if self._theirs is not None:
+                self._theirs.ended(observation)
 
     def tick(self) -> None:
         """Do what is due."""
         self.endpoint.tick(self._now())
-        if self.watches.offering:
-            self._settle()
         self.flush()
 
     def forget(self, address: Address) -> None:
@@ -117,15 +126,24 @@ class CoapService:
         """End what a session observes."""
         for watch in self.watches.of_session(session):
             self.endpoint.cancel(watch.observation)
+        if self._theirs is not None:
+            self._theirs.end(session)
         self.flush()
 
     def close(self) -> None:
         """Answer nothing more: the socket is gone."""
         self._closed = True
+        if self._theirs is not None:
+            self._theirs.close()
 
     def _respond(self, request: Request, response: Response) -> None:
         metrics.REQUESTS.labels(dotted(response.code)).inc()
         self.endpoint.respond(request, response, self._now())
+
+    def _respond_later(self, request: Request, response: Response) -> None:
+        if not self._closed:
+            self._respond(request, response)
+            self.flush()
 
     # --- requests ---
 
@@ -140,12 +158,12 @@ class CoapService:
             return fault()
 
     def _act(self, request: Request) -> Response | None:
-        for paths in self._given.foreign:
-            found = paths.read(request.code, request.path)
-            if found is not None:
-                self._publish(request, self._identify_by(request, found.token), found.topic)
-                return None
-        session = self._identify(request)
+        token = None if self._theirs is None else token_of(request.path)
+        session = self._identify(request, token or "")
+        if token is not None and self._theirs is not None:
+            self._charge_theirs(request, session)
+            self._theirs.take(request, session, self._respond_later)
+            return None
         place = place_of(request.path)
         require_method(place, request.code)
         if request.code != Code.GET:
@@ -158,8 +176,12 @@ class CoapService:
             return Response(Code.CONTENT, links, ContentFormat.LINK_FORMAT)
         return self._read(request, session, place)
 
-    def _identify_by(self, request: Request, token: str) -> CoapSession:
-        return self._identify(msgspec.structs.replace(request, query=(f"token={token}",)))
+    def _charge_theirs(self, request: Request, session: CoapSession) -> None:
+        if request.code == Code.GET:
+            self._charge_read(session)
+        else:
+            self._charge(session, len(request.payload))
+            session.received += 1
 
     # --- messages ---
 
@@ -330,20 +352,16 @@ class CoapService:
             return
         if command is not None:
             watch.offered = command.request_id
-            self.watches.offering.add(watch)
         self._notify(watch, response, confirm=True)
 
-    def _settle(self) -> None:
-        """Note the commands whose notification was acknowledged, and send the next ones."""
-        commands = self._given.commands
-        for watch in list(self.watches.offering):
-            if watch.observation.in_flight and not watch.observation.is_ended:
-                continue
-            self.watches.offering.discard(watch)
-            request_id, watch.offered = watch.offered, ""
-            if not watch.observation.is_ended:
-                commands.fetched(*watch.key, request_id)
-                self._offer(watch)
+    def _confirmed(self, observation: Observation) -> None:
+        """A notification was acknowledged: its command is delivered, and the next one may go."""
+        watch = self.watches.find(observation)
+        if watch is None or not watch.offered:
+            return
+        request_id, watch.offered = watch.offered, ""
+        self._given.commands.fetched(*watch.key, request_id)
+        self._offer(watch)
 
 
 def _shown(command: Command) -> dict[str, Any]:

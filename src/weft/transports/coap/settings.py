@@ -1,10 +1,9 @@
 """Settings of CoAP, and what its listeners are given."""
 
-from typing import Protocol
-
 from msgspec import Struct, field
 
 from weft.commands.commands import Commands
+from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.gate import Gate
 from weft.ingest.gate_session import KnownDevices
 from weft.ingest.pipeline import Pipeline
@@ -29,21 +28,6 @@ class CoapSettings(Struct, frozen=True, forbid_unknown_fields=True):
     receive_buffer_bytes: int = 4 * 1024 * 1024  # a fleet wakes at the full hour
 
 
-class Foreign(Struct, frozen=True):
-    """A request in the words of another platform: who says so, and the topic that it means."""
-
-    token: str
-    topic: str
-
-
-class ForeignPaths(Protocol):
-    """Paths of another platform's CoAP API that stand for a message."""
-
-    def read(self, code: int, path: tuple[str, ...]) -> Foreign | None:
-        """Return what a request means, or None where the path is not one of these."""
-        ...
-
-
 class Given(Struct, frozen=True):
     """What every CoAP listener is given."""
 
@@ -58,4 +42,4 @@ class Given(Struct, frozen=True):
     limiter: Limiter
     clock: Clock
     commands: Commands
-    foreign: tuple[ForeignPaths, ...] = ()
+    thingsboard: Requests | None = None  # its device API, where it is spoken

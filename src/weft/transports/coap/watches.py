@@ -42,7 +42,6 @@ class Watches:
     def __init__(self) -> None:
         self._by_device: dict[Key, dict[Observation, Watch]] = {}
         self._by_observation: dict[Observation, Watch] = {}
-        self.offering: set[Watch] = set()  # those whose notification is on its way
 
     def __len__(self) -> int:
         return len(self._by_observation)
@@ -58,11 +57,14 @@ class Watches:
         watch = self._by_observation.pop(observation, None)
         if watch is None:
             return
-        self.offering.discard(watch)
         held = self._by_device[watch.key]
         del held[observation]
         if not held:
             del self._by_device[watch.key]
+
+    def find(self, observation: Observation) -> Watch | None:
+        """Return what a registration is about, if it is one of these."""
+        return self._by_observation.get(observation)
 
     def of(self, tenant: TenantId, device_id: DeviceId, kind: Kind) -> Iterable[Watch]:
         """Return those of one device and kind."""

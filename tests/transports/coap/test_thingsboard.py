@@ -1,0 +1,126 @@
+"""ThingsBoard's device API over CoAP, as its devices send it."""
+
+import msgspec
+import pytest
+from tests.interop.support import OPERATOR, until
+from tests.transports.coap.support import House, Peer, option_of, uint
+
+from weft.app.compose import MAIN
+from weft.model.ids import DeviceId
+from weft.transports.coap.thingsboard import token_of
+from weft.wire.coap.codes import Code
+from weft.wire.coap.options import Option
+
+PUMP = DeviceId("pump-7")
+
+
+async def device(house: House) -> tuple[Peer, str]:
+    """A device that knows its token, and where its API is."""
+    account = await house.add_device("pump-7")
+    return await Peer.dial(house.coap_port), f"api/v1/{account.token}"
+
+
+def test_a_path_is_theirs_by_the_token_in_it() -> None:
+    """Ours are not: `devices` is no token, and a word that is none is nothing here."""
+    token = "weft_" + "a" * 16 + "_" + "b" * 43
+    assert token_of(("api", "v1", "devices", "me", "telemetry")) is None
+    assert token_of(("api", "v1", token, "telemetry")) is None  # its checksum is missing
+    assert token_of(("api", "v1", "telemetry")) == ""
+    assert token_of(("api", "v1")) is None
+
+
+async def test_telemetry_and_attributes_are_taken_in(house: House) -> None:
+    """As over MQTT; acknowledged when they are kept."""
+    peer, api = await device(house)
+    answer = await peer.ask(Code.POST, f"{api}/telemetry", b'{"temperature":21.5}')
+    assert answer.code == Code.CHANGED
+    answer = await peer.ask(Code.POST, f"{api}/attributes", b'{"firmware":"1.4"}')
+    assert answer.code == Code.CHANGED
+    twin = house.weft.path.twins.get(MAIN, PUMP)
+    assert twin.telemetry["temperature"].value == 21.5
+    assert twin.reported == {"firmware": "1.4"}
+    peer.close()
+
+
+async def test_attributes_are_asked_for_and_observed(house: House) -> None:
+    """Shared ones are what is desired; each change is told."""
+    peer, api = await device(house)
+    await peer.ask(Code.POST, f"{api}/attributes", b'{"firmware":"1.4"}')
+    keys = [(Option.URI_QUERY, b"clientKeys=firmware")]
+    asked = await peer.ask(Code.GET, f"{api}/attributes", b"", keys)
+    assert msgspec.json.decode(asked.payload)["client"] == {"firmware": "1.4"}
+    first = await peer.ask(
+        Code.GET, f"{api}/attributes", b"", [uint(Option.OBSERVE, 0)], token=b"watch"
+    )
+    assert option_of(first, Option.OBSERVE) is not None
+    await house.weft.path.twins.desire(OPERATOR, PUMP, {"interval": 5}, version=0)
+    told = await peer.next_message()
+    assert told.token == b"watch"
+    assert msgspec.json.decode(told.payload) == {"interval": 5}
+    peer.close()
+
+
+async def test_calls_are_observed_and_answered(house: House) -> None:
+    """Our commands are its RPC; the answer ends them."""
+    peer, api = await device(house)
+    first = await peer.ask(Code.GET, f"{api}/rpc", b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+    assert (first.code, first.payload) == (Code.CONTENT, b"")
+    commands = house.weft.path.commands
+    for name in ("stop", "start"):
+        sent = await commands.send(OPERATOR, PUMP, name, {"within_s": 5})
+        call = msgspec.json.decode((await peer.next_message()).payload)
+        assert (call["method"], call["params"]) == (name, {"within_s": 5})
+        answer = await peer.ask(Code.POST, f"{api}/rpc/{call['id']}", b'{"done":true}')
+        assert answer.code == Code.CHANGED
+        await until(lambda: not commands.open_for(MAIN, PUMP))
+        assert (await commands.get(MAIN, PUMP, sent.request_id)).state == "succeeded"
+    peer.close()
+
+
+async def test_co_6_a_revoked_device_is_followed_no_more(house: House) -> None:
+    """Its session is cut: nobody waits for it any more, and nothing is told."""
+    peer, api = await device(house)
+    await peer.ask(Code.GET, f"{api}/rpc", b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+    theirs = house.weft._coap[0]._service._theirs
+    assert theirs is not None
+    assert len(theirs) == 1
+    identity = house.weft.identity
+    found = identity.devices.get(MAIN, PUMP)
+    for credential in await identity.credentials.list_credentials(found):
+        await identity.credentials.revoke(OPERATOR, found, credential.credential_id)
+    await until(lambda: len(theirs) == 0)
+    assert (await peer.ask(Code.POST, f"{api}/telemetry", b"{}")).code == Code.UNAUTHORIZED
+    peer.close()
+
+
+async def test_over_dtls_the_token_is_left_out_or_its_own(house: House) -> None:
+    """With another device's token, who speaks would be in doubt: refused."""
+    pump = await house.device("pump-7")
+    other = await house.add_device("pump-8")
+    peer = await house.secure(pump)
+    assert (await peer.ask(Code.POST, "api/v1/telemetry", b'{"rpm":1}')).code == Code.CHANGED
+    own = (await house.add_secret(pump)).token
+    answer = await peer.ask(Code.POST, f"api/v1/{own}/telemetry", b'{"rpm":2}')
+    assert answer.code == Code.CHANGED
+    answer = await peer.ask(Code.POST, f"api/v1/{other.token}/telemetry", b'{"rpm":3}')
+    assert answer.code == Code.UNAUTHORIZED
+    assert house.weft.path.twins.get(MAIN, PUMP).telemetry["rpm"].value == 2
+    peer.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "rest", "payload", "answer"),
+    [
+        (Code.POST, "telemetry", b"{", Code.UNPROCESSABLE_ENTITY),
+        (Code.POST, "rpc/x", b"{}", Code.BAD_REQUEST),
+        (Code.GET, "telemetry", b"", Code.NOT_FOUND),
+        (Code.DELETE, "telemetry", b"", Code.METHOD_NOT_ALLOWED),
+    ],
+)
+async def test_what_does_not_work_is_told(
+    house: House, code: Code, rest: str, payload: bytes, answer: Code
+) -> None:
+    """By its code, as anywhere."""
+    peer, api = await device(house)
+    assert (await peer.ask(code, f"{api}/{rest}", payload)).code == answer
+    peer.close()
