@@ -44,6 +44,7 @@ from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.registry.arrivals import Arrivals
 from weft.registry.assets import Assets
+from weft.registry.attachments import Attachments
 from weft.registry.bulk import Imports
 from weft.registry.claiming import Claiming
 from weft.registry.claims import Claims
@@ -51,6 +52,7 @@ from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices, NewDevice
 from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
+from weft.registry.relations import Relations
 from weft.registry.tenants import Tenants
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
@@ -172,7 +174,7 @@ class World:
         self.tenants = Tenants(self.records, self.audit, self.clock)
         self.types = DeviceTypes(self.records, self.audit, self.clock)
         self.devices = Devices(self.records, self.audit, self.clock)
-        self.assets = Assets(self.records, self.audit, self.clock)
+        self._make_plant()
         self.presence = Presence(self.records, self.clock)
         self.presence.watch(self.connections)
         self.credentials = Credentials(
@@ -244,6 +246,14 @@ class World:
         )
         self._make_batches()
 
+    def _make_plant(self) -> None:
+        """Make what knows of the business objects that devices observe."""
+        self.assets = Assets(self.records, self.audit, self.clock)
+        self.attachments = Attachments(
+            self.records, self.audit, self.clock, self.devices, self.assets
+        )
+        self.relations = Relations(self.records, self.audit, self.clock, self.assets)
+
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
@@ -312,6 +322,8 @@ class World:
             types=self.types,
             devices=self.devices,
             assets=self.assets,
+            attachments=self.attachments,
+            relations=self.relations,
             presence=self.presence,
             claims=self.claims,
             claiming=self.claiming,

@@ -7,8 +7,10 @@ from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Writer
 from weft.registry.assets import Assets
+from weft.registry.attachments import Attachments
 from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import Devices
+from weft.registry.relations import Relations
 from weft.registry.tenants import Tenants
 from weft.supervision import FakeClock
 
@@ -78,6 +80,10 @@ class Registry:
         self.types = DeviceTypes(self.records, self.audit, self.clock)
         self.devices = Devices(self.records, self.audit, self.clock)
         self.assets = Assets(self.records, self.audit, self.clock)
+        self.attachments = Attachments(
+            self.records, self.audit, self.clock, self.devices, self.assets
+        )
+        self.relations = Relations(self.records, self.audit, self.clock, self.assets)
 
     async def load(self) -> None:
         """Do what a start does."""
@@ -85,6 +91,7 @@ class Registry:
         await self.types.load()
         await self.devices.load()
         await self.assets.load()
+        await self.attachments.load()
 
     async def restarted(self) -> "Registry":
         """Return a new process's view of the same store."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from weft.ports import Clock, Deciding, Journal, Records
     from weft.registry.arrivals import Arrivals
     from weft.registry.assets import Assets
+    from weft.registry.attachments import Attachments
     from weft.registry.bulk import Imports
     from weft.registry.claiming import Claiming
     from weft.registry.claims import Claims
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from weft.registry.devices import Devices
     from weft.registry.presence import Presence
     from weft.registry.provisioning import Provisioning
+    from weft.registry.relations import Relations
     from weft.registry.tenants import Tenants
     from weft.rules.alarms import Alarms
     from weft.rules.engine import Engine
@@ -82,6 +84,8 @@ class Services:
     types: DeviceTypes
     devices: Devices
     assets: Assets
+    attachments: Attachments
+    relations: Relations
     presence: Presence
     claims: Claims
     claiming: Claiming

@@ -246,6 +246,8 @@ class Weft:
             types=identity.types,
             devices=identity.devices,
             assets=identity.assets,
+            attachments=identity.attachments,
+            relations=identity.relations,
             presence=identity.presence,
             claims=identity.claims,
             claiming=identity.claiming,

@@ -10,6 +10,7 @@ from weft.model.device import Lifecycle
 from weft.ports import Clock, Records
 from weft.registry.arrivals import Arrivals
 from weft.registry.assets import Assets
+from weft.registry.attachments import Attachments
 from weft.registry.bulk import Imports
 from weft.registry.claiming import Claiming
 from weft.registry.claims import Claims
@@ -17,6 +18,7 @@ from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import DeviceChange, Devices
 from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
+from weft.registry.relations import Relations
 from weft.registry.tenants import Tenants
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
@@ -67,6 +69,8 @@ class Identity:
     types: DeviceTypes
     devices: Devices
     assets: Assets
+    attachments: Attachments
+    relations: Relations
     presence: Presence
     claims: Claims
     claiming: Claiming
@@ -85,13 +89,7 @@ async def open_identity(
     policy = Policy()
     connections = Connections(clock, settings.connections)
     revocation = Revocation(policy, connections)
-    authority = CertificateAuthority(
-        folder.path / "certificates",
-        (await vault.secret("certificates")).hex().encode(),
-        clock,
-        settings.certificates,
-    )
-    await asyncio.to_thread(authority.open, settings.server_names)
+    authority = await _open_authority(folder, vault, clock, settings)
     credentials = Credentials(records, audit, clock, pepper, authority, revocation)
     preshared = PresharedKeys(credentials, vault)
     keys = Keys(records, audit, clock, pepper, policy, revocation)
@@ -101,6 +99,7 @@ async def open_identity(
     throttle = Throttle(clock, settings.throttle)
     authenticator = Authenticator(credentials, keys, sessions, throttle, clock, preshared)
     devices = Devices(records, audit, clock)
+    assets = Assets(records, audit, clock)
     authorities = Authorities(records, audit, clock, authority)
     claims = Claims(records, audit, clock, pepper, vault)
     codes = (pepper, Throttle(clock, settings.throttle))
@@ -127,7 +126,9 @@ async def open_identity(
         tenants=Tenants(records, audit, clock),
         types=DeviceTypes(records, audit, clock),
         devices=devices,
-        assets=Assets(records, audit, clock),
+        assets=assets,
+        attachments=Attachments(records, audit, clock, devices, assets),
+        relations=Relations(records, audit, clock, assets),
         presence=Presence(records, clock),
         claims=claims,
         imports=Imports(records, clock, audit, devices, credentials, vault),
@@ -140,6 +141,19 @@ async def open_identity(
     return identity
 
 
+async def _open_authority(
+    folder: DataFolder, vault: Vault, clock: Clock, settings: SecuritySettings
+) -> CertificateAuthority:
+    authority = CertificateAuthority(
+        folder.path / "certificates",
+        (await vault.secret("certificates")).hex().encode(),
+        clock,
+        settings.certificates,
+    )
+    await asyncio.to_thread(authority.open, settings.server_names)
+    return authority
+
+
 async def _load(identity: Identity) -> None:
     await identity.credentials.load()
     await identity.enrolments.load()
@@ -150,6 +164,7 @@ async def _load(identity: Identity) -> None:
     await identity.types.load()
     await identity.devices.load()
     await identity.assets.load()
+    await identity.attachments.load()
     await identity.presence.load()
     identity.presence.watch(identity.connections)
     identity.devices.after_delete(identity.presence.forget)

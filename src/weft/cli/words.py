@@ -9,6 +9,8 @@ EMPTY: dict[str, str] = {
     "get_device_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
     "get_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
     "list_alarms": "No alarms. Rules raise them: weft rule list",
+    "list_asset_attachments": "No device was ever attached to it: "
+    "weft asset attach DEVICE observes ASSET",
     "list_assets": "No assets. Begin with a site: weft asset add site north",
     "list_attempts": "Nobody has tried to connect as this device since the start. What to paste "
     "on the device: weft credential add DEVICE",
@@ -25,6 +27,8 @@ EMPTY: dict[str, str] = {
     "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
     "list_credentials": "No credentials, so this device cannot connect. Give it one: "
     "weft credential add DEVICE",
+    "list_device_attachments": "It was not attached then. Attach it: "
+    "weft asset attach DEVICE observes ASSET",
     "list_device_connections": "It has never connected. Why: weft device why DEVICE",
     "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
     "list_devices": "No devices. Add one: weft device add pump-1",
@@ -33,6 +37,7 @@ EMPTY: dict[str, str] = {
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
     "list_quarantine": "No device waits. Those of a claim without --approve come here first.",
+    "list_relations": "It is related to nothing: weft asset relate ASSET feeds OTHER",
     "list_rejections": "No message was refused.",
     "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "
     "weft rule add FILE",
@@ -51,6 +56,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare_type_versions": ("weft type diff pump 1 2",),
     "claim_device": ("weft device claim pump-7 K7WM-2Q8D-0RTA-5HXJ",),
     "release_device": ("weft device release pump-7",),
+    "attach_device": (
+        "weft asset attach pump-7 observes line-1",
+        "weft asset attach tracker-3 observes trailer-9 --from 2026-03-01T06:00:00Z",
+    ),
+    "list_device_attachments": ("weft asset attachments tracker-3 --at 2026-03-03T12:00:00Z",),
+    "relate_assets": ("weft asset relate tank-1 feeds line-1",),
     "create_asset": (
         "weft asset add site north",
         "weft asset add line line-1 --parent north --tags critical --attributes hall=2",

@@ -31,10 +31,12 @@ def _asset_index(asset: Asset) -> dict[str, str]:
 
 
 def _attachment_index(attachment: Attachment) -> dict[str, str]:
+    lasts = attachment.until_at is None
     return {
         "device": attachment.device_uid,
         "asset": attachment.asset_uid,
-        "open": "yes" if attachment.until_at is None else "no",
+        "open": "yes" if lasts else "no",
+        "at": attachment.asset_uid if lasts else "",
     }
 
 

@@ -8,8 +8,10 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
-from weft.model.asset import Asset
+from weft.model.asset import Asset, AttachmentRole
 from weft.registry.assets import AssetPatch, NewAsset
+
+ALTITUDE_MAX_M = 100_000.0  # aircraft and balloons; beyond it is a fault of the sensor
 
 
 class PositionView(Struct, frozen=True):
@@ -19,7 +21,8 @@ class PositionView(Struct, frozen=True):
     longitude: float
     altitude_m: float | None
     at: Moment
-    source: str  # fixed: somebody entered it
+    source: str  # fixed: somebody entered it; device: an attached one measured it
+    device_id: str | None = None
 
 
 class AssetView(Struct, frozen=True):
@@ -62,18 +65,53 @@ def view_of(asset: Asset, services: Services) -> AssetView:
         path="/" + "/".join(services.assets.chain_of(asset)),
         attributes=asset.attributes,
         tags=asset.tags,
-        position=_position_of(asset),
+        position=position_of(asset, services),
         created_at=moment(asset.created_at) or "",
         version=asset.version,
     )
 
 
-def _position_of(asset: Asset) -> PositionView | None:
+def position_of(asset: Asset, services: Services) -> PositionView | None:
+    """Return where an asset is: as its newest device says, else as somebody entered it."""
+    measured = None if asset.position_keys is None else _measured(asset, services)
+    if measured is not None:
+        return measured
     held = asset.position
     if held is None:
         return None
     at = moment(held.at) or ""
     return PositionView(held.latitude, held.longitude, held.altitude_m, at, "fixed")
+
+
+def _measured(asset: Asset, services: Services) -> PositionView | None:
+    keys = asset.position_keys
+    newest: tuple[int, str, float, float, float | None] | None = None
+    for attachment in services.attachments.of_asset(asset.uid):
+        if keys is None or attachment.role is not AttachmentRole.OBSERVES:
+            continue
+        values = services.twins.get(asset.tenant, attachment.device_id).telemetry
+        latitude, longitude = values.get(keys.latitude), values.get(keys.longitude)
+        if latitude is None or longitude is None:
+            continue
+        place = (_degrees(latitude.value, 90), _degrees(longitude.value, 180))
+        at = min(latitude.at, longitude.at)
+        if place[0] is None or place[1] is None or at < attachment.from_at:
+            continue  # what it measured elsewhere says nothing of this asset
+        if newest is None or at > newest[0]:
+            height = values.get(keys.altitude)
+            altitude = None if height is None else _degrees(height.value, ALTITUDE_MAX_M)
+            newest = (at, attachment.device_id, place[0], place[1], altitude)
+    if newest is None:
+        return None
+    at, device_id, north, east, up = newest
+    return PositionView(north, east, up, moment(at) or "", "device", device_id)
+
+
+def _degrees(value: Any, most: float) -> float | None:
+    """Return a measured number within its bounds, or None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -most <= value <= most else None
 
 
 def _reply(services: Services, asset: Asset) -> Reply:

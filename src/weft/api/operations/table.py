@@ -4,6 +4,7 @@ from weft.api.operation import Operation
 from weft.api.operations import (
     alarms,
     assets,
+    attachments,
     audit,
     authorities,
     backups,
@@ -40,6 +41,7 @@ TABLE: tuple[Operation, ...] = (
     *devices.OPERATIONS,
     *imports.OPERATIONS,
     *assets.OPERATIONS,
+    *attachments.OPERATIONS,
     *credentials.OPERATIONS,
     *claims.OPERATIONS,
     *enrolment.OPERATIONS,
