@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from weft.api.application import Application
+from weft.api.links import Links
 from weft.api.live import Live
 from weft.api.openapi import encode_document, make_document
 from weft.api.operation import Operation
@@ -257,6 +258,9 @@ class World:
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
         self.live = Live(self.journal, self.policy, self.connections, self.settings)
+        self.links = Links(self.connections, per_principal=2, linger_s=0.05)
+        self.commands.on_change(self.links.command_changed)
+        self.twins.on_change(self.links.changed)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
         projections = [
             self.twins,
@@ -346,6 +350,9 @@ class World:
             outbox=self.outbox,
             work_orders=self.work_orders,
             live=self.live,
+            links=self.links,
+            heartbeat_s=self.settings.heartbeat_s,
+            lines=self.settings.lines,
             backups=self.backups,
             endpoints=lambda: Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883"),
             version="0.1.0",

@@ -58,6 +58,7 @@ async def _run(url: str, token: str, folder: Path) -> tuple[int, str]:
         *("--exclude-operation-id", "watch_live"),  # has no end; held in test_live.py
         # Signing requests are nothing that it can make; held in operations/test_enrolment.py.
         *("--exclude-operation-id", "enrol", "--exclude-operation-id", "renew_certificate"),
+        *("--exclude-operation-id", "watch_device"),  # the same; held in test_own.py
         *("--phases", "examples,fuzzing"),
         *("--checks", CHECKS),
         *("--max-examples", "5", "--seed", "1", "--no-shrink", "--warnings", "off"),

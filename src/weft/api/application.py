@@ -15,16 +15,16 @@ from weft.api import metrics
 from weft.api.authentication import Presented, bearer_of, identify
 from weft.api.bodies import (
     ClientGone,
-    Receive,
     choose_media_type,
     decode_body,
     decode_query,
     media_type_of,
     read_body,
+    require_media_type,
     version_of,
 )
 from weft.api.idempotency import Answer, Idempotency
-from weft.api.operation import PUBLIC, SIGNED_IN, Call, Operation, Reply, require_sound
+from weft.api.operation import PUBLIC, SIGNED_IN, Call, Operation, Receive, Reply, require_sound
 from weft.api.problems import MethodNotAllowed
 from weft.api.responses import (
     Headers,
@@ -189,12 +189,17 @@ class Application:
 
     async def _act(self, request: Request, operation: Operation, call: Call) -> Answer | Reply:
         raw = b""
-        if operation.body is not None:
+        if operation.streams:
+            call.content_type = media_type_of(request.headers)
+            require_media_type(operation, call.content_type)
+            call.receive = request.receive
+        elif operation.body is not None:
             raw = await self._read(request, operation)
             call.content_type = media_type_of(request.headers)
             call.body = decode_body(operation, raw, call.content_type, self._settings.max_depth)
         if (
             operation.method == "POST"
+            and not operation.streams  # it is not read twice to be compared
             and b"idempotency-key" in request.headers
             and operation.action != PUBLIC
         ):

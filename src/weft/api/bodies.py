@@ -7,7 +7,7 @@ before anything else looks at a document. JSON that names an unknown field is re
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,11 +15,9 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from weft.api.operation import YAML, Operation
+from weft.api.operation import YAML, Operation, Receive
 from weft.api.problems import Malformed, NotAcceptable, UnsupportedMediaType, VersionRequired
 from weft.errors import Invalid, TooLarge
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 _YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml"})
@@ -71,11 +69,7 @@ def decode_body(operation: Operation, raw: bytes, media_type: str, max_depth: in
     if not raw and operation.body_optional:
         return None
     media_type = YAML if media_type in _YAML_TYPES else media_type
-    if media_type not in operation.accepts:
-        raise UnsupportedMediaType(
-            f"The body is {media_type or 'of no stated type'}.",
-            remedy=f"Send Content-Type: {' or '.join(operation.accepts)}.",
-        )
+    require_media_type(operation, media_type)
     if operation.body is bytes:
         return raw
     try:
@@ -91,6 +85,15 @@ def decode_body(operation: Operation, raw: bytes, media_type: str, max_depth: in
         raise _too_deep(max_depth) from error
     require_depth(value, max_depth)
     return value
+
+
+def require_media_type(operation: Operation, media_type: str) -> None:
+    """Raise `UnsupportedMediaType` for a body that the operation does not read."""
+    if media_type not in operation.accepts:
+        raise UnsupportedMediaType(
+            f"The body is {media_type or 'of no stated type'}.",
+            remedy=f"Send Content-Type: {' or '.join(operation.accepts)}.",
+        )
 
 
 def _see(operation: Operation) -> str:

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from weft.api.application import Request, log_fault, nobody_at
-from weft.api.bodies import ClientGone, Receive, read_body
+from weft.api.bodies import ClientGone, read_body
 from weft.api.idempotency import Answer
+from weft.api.operation import Receive
 from weft.api.problems import Malformed, MethodNotAllowed
 from weft.api.responses import Send, problem_answer, send_answer
 from weft.api.services import Services

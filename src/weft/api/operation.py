@@ -7,7 +7,14 @@ an action the policy has never heard of, keeps Weft from starting (AZ-1).
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +35,8 @@ YAML = "application/yaml"
 PUBLIC = "public"  # no credential: sign-up, login, liveness
 SIGNED_IN = "signed-in"  # any principal, and only about itself
 
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -46,6 +55,7 @@ class Call(Struct, eq=False):
     content_type: str = ""
     credential_id: str = ""
     expires_at: int | None = None  # when that credential runs out (ns)
+    receive: Receive | None = None  # the body, where the operation reads it as it comes
 
 
 class Reply(Struct, frozen=True):
@@ -94,6 +104,7 @@ class Operation:
     body: Any = None  # a type that msgspec decodes
     body_schema: Any = None  # a type that describes it, where the body is taken as bytes
     body_optional: bool = False
+    streams: bool = False  # the body is of any length; the handler reads it as it comes
     body_max_bytes: int = 0  # where it may be larger than others ([api] max_body_bytes)
     accepts: tuple[str, ...] = (JSON,)  # request media types
     result: Any = None  # a type that msgspec encodes; None answers no content

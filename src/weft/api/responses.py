@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from weft.api.bodies import Receive
 from weft.api.idempotency import Answer
-from weft.api.operation import JSON, Call, Operation, Reply
+from weft.api.operation import JSON, Call, Operation, Receive, Reply
 from weft.api.problems import MEDIA_TYPE, encode_problem, headers_of, problem_of
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

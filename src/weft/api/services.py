@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from weft.api.links import Links
     from weft.api.live import Live
     from weft.api.operator import Operator
     from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
+    from weft.api.settings import LineSettings
     from weft.api.snippets import Endpoints
     from weft.commands.bulks import Bulks
     from weft.commands.commands import Commands
@@ -108,6 +110,9 @@ class Services:
     outbox: Outgoing
     work_orders: Ordered
     live: Live
+    links: Links
+    heartbeat_s: float  # of streams
+    lines: LineSettings
     backups: Snapshots
     endpoints: Callable[[], Endpoints]  # ports are known once all listen
     version: str

@@ -1,8 +1,16 @@
 """Settings of the API: where it listens and what it takes from one caller."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 MIB = 1024 * 1024
+
+
+class LineSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[api.lines]`: bodies that are streams of lines (NDJSON)."""
+
+    line_max_bytes: int = 256 * 1024  # as one MQTT packet
+    lines_max: int = 1_000_000  # in one request; then the sender learns what is kept
+    idle_s: float = 30.0  # a sender that is silent for so long holds a connection no longer
 
 
 class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,3 +30,5 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
     streams_per_principal: int = 8
     stream_queue: int = 1000  # events that a slow reader may lag behind
     heartbeat_s: float = 15.0  # proxies close a silent stream after 30 to 60 s
+    poll_linger_s: float = 15.0  # between two polls a device counts as connected for so long
+    lines: LineSettings = field(default_factory=LineSettings)

@@ -15,6 +15,7 @@ from importlib.metadata import version
 
 from weft.api.application import Application
 from weft.api.est import Est
+from weft.api.links import Links
 from weft.api.openapi import encode_document, make_document
 from weft.api.operations.table import TABLE
 from weft.api.server import HttpServer
@@ -90,6 +91,13 @@ class Weft:
         self.replayed = 0
         self._stack = stack
         self.backups = Backups(self.stores, folder.path, self.identity.audit, self.clock, VERSION)
+        self.links = Links(
+            self.identity.connections,
+            per_principal=config.api.streams_per_principal,
+            linger_s=config.api.poll_linger_s,
+        )
+        self.path.commands.on_change(self.links.command_changed)
+        self.path.twins.on_change(self.links.changed)
         self._mqtt = self._mqtt_listeners()
         self._coap = coap_listeners(config, self.identity, self.path, self.clock)
         self.services: Services
@@ -216,6 +224,7 @@ class Weft:
     def _stop_waiting(self) -> None:
         """Let go of whoever waits for something to happen: it will not happen here."""
         self.path.live.close()
+        self.links.close()
         self.path.commands.close()
         self.path.thingsboard.close()
 
@@ -270,6 +279,9 @@ class Weft:
             outbox=business.outbox,
             work_orders=business.work_orders,
             live=path.live,
+            links=self.links,
+            heartbeat_s=self.config.api.heartbeat_s,
+            lines=self.config.api.lines,
             backups=self.backups,
             endpoints=lambda: self.endpoints,
             version=VERSION,

@@ -76,8 +76,8 @@ class Decoders:
             case Operation.COMMAND_RESULT:
                 require_document(format_name, "The result of a command")
                 if format_name == JSON:
-                    return _any_object
-                return _through(format_name, None, _require_object)
+                    return _result
+                return _through(format_name, None, _checked_result)
             case _:
                 return None
 

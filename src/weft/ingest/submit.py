@@ -13,6 +13,7 @@ from weft.errors import (
     Unavailable,
 )
 from weft.ingest.dialects.dialect import UnknownChildren
+from weft.ingest.feeding import Feed
 from weft.ingest.gate import Gate, GateSession
 from weft.ingest.pipeline import CommitFuture, Pipeline
 from weft.model.ids import DeviceId, TenantId
@@ -107,6 +108,10 @@ class Ingest:
         if reason is not None:
             raise refusal(reason)
         return position
+
+    def feed(self, principal: Principal, topic: str, *, address: str) -> Feed:
+        """Open a way in for many messages on one topic."""
+        return Feed((self._gate, self._pipeline, self._clock), principal, topic, address)
 
     async def publish(
         self, tenant: TenantId, topic: str, payload: bytes, operation: Operation, *, retain: bool

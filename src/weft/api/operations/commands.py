@@ -8,12 +8,14 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.commands.kinds import Key
-from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
+from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge, Unavailable
 from weft.model import command as model
 from weft.model.command import CommandState
 from weft.model.ids import DeviceId
+from weft.security.policy import require
 
 WAIT_MAX_S = 50  # the command line and most proxies give up after 60
+NOT_HANDED_OUT = frozenset({CommandState.QUEUED, CommandState.SENT})
 
 WaitS = Annotated[
     float,
@@ -71,9 +73,10 @@ class NewCommand(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CommandList(Paging, frozen=True):
-    """Which commands to list."""
+    """Which commands to list; with `wait_s`, those that their device has not got yet."""
 
     state: CommandState | None = None
+    wait_s: WaitS | None = None
 
 
 class Waiting(Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,8 +143,10 @@ async def send_command(services: Services, call: Call) -> Reply:
 
 
 async def list_commands(services: Services, call: Call) -> Page[CommandView]:
-    """Answer with a page of a device's commands."""
+    """Answer with a page of a device's commands; with `wait_s`, with what waits for it."""
     device_id = _device_of(services, call)
+    if call.query.wait_s is not None:
+        return await _fetch_commands(services, call, device_id)
     listing = f"commands/{device_id}"
     found = await services.commands.list(
         call.principal.tenant,
@@ -151,6 +156,23 @@ async def list_commands(services: Services, call: Call) -> Page[CommandView]:
         limit=call.query.limit + 1,
     )
     return page_of(call, listing, found, view_of, lambda one: Key.of(one).record)
+
+
+async def _fetch_commands(services: Services, call: Call, device_id: DeviceId) -> Page[CommandView]:
+    """Hand out what waits for a device, oldest first; what it was handed, it has."""
+    principal = call.principal
+
+    def waiting() -> list[model.Command]:
+        found = services.commands.open_for(principal.tenant, device_id)
+        return [one for one in found if one.state in NOT_HANDED_OUT]
+
+    await services.links.wait(call, device_id, lambda: bool(waiting()), wait_s=call.query.wait_s)
+    require(services.policy, principal, "command.read", f"device:{device_id}")
+    found = waiting()[: call.query.limit]
+    views = [view_of(command) for command in found]
+    for command in found:
+        services.commands.acknowledged(principal, command.topic)
+    return Page(views)
 
 
 async def get_command(services: Services, call: Call) -> Reply:
@@ -210,13 +232,18 @@ OPERATIONS: tuple[Operation, ...] = (
         list_commands,
         action="command.read",
         target=_TARGET,
+        description=(
+            "With wait_s it answers with those that the device has not got yet, oldest first, as "
+            "soon as there is one, or with none after that time; what a device reads so, it has."
+        ),
         query=CommandList,
         result=Page[CommandView],
-        errors=(NotFound,),
+        errors=(NotFound, QuotaExceeded, Unavailable),
         command=Command(
             "command",
             "list",
             columns=("request_id", "name", "state", "created_at", "ended_at", "error"),
+            renames=(("wait_s", "wait"),),
         ),
     ),
     Operation(

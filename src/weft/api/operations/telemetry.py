@@ -28,7 +28,8 @@ class Accepted(Struct, frozen=True):
     position: int
 
 
-async def _submit(services: Services, call: Call, rest: str) -> Accepted:
+async def submit(services: Services, call: Call, rest: str) -> Accepted:
+    """Admit a body as a message on a topic of a device; return where it is kept."""
     device_id = call.path["device_id"]
     services.devices.get(call.principal.tenant, device_id)
     _charge(services, call)
@@ -57,27 +58,27 @@ def _charge(services: Services, call: Call) -> None:
 
 async def send_telemetry(services: Services, call: Call) -> Accepted:
     """Admit one or more readings."""
-    return await _submit(services, call, "telemetry")
+    return await submit(services, call, "telemetry")
 
 
 async def report_properties(services: Services, call: Call) -> Accepted:
     """Admit a merge patch onto the reported properties."""
-    return await _submit(services, call, "properties/reported")
+    return await submit(services, call, "properties/reported")
 
 
 async def send_event(services: Services, call: Call) -> Accepted:
     """Admit an event."""
     name = require_name(call.path["name"], "event name")
-    return await _submit(services, call, f"events/{name}")
+    return await submit(services, call, f"events/{name}")
 
 
-_ERRORS = (NotFound, Forbidden, PayloadInvalid, QuotaExceeded, Unavailable)
+MESSAGE_ERRORS = (NotFound, Forbidden, PayloadInvalid, QuotaExceeded, Unavailable)
 _TARGET = "device:{device_id}"
 
 # What the formats of wire.payload are called; CBOR and JSON say the same in all three.
-_DOCUMENTS = (JSON, "application/cbor")
+DOCUMENTS = (JSON, "application/cbor")
 _TELEMETRY = (
-    *_DOCUMENTS,
+    *DOCUMENTS,
     "application/senml+json",
     "application/senml+cbor",
     "text/plain",
@@ -103,7 +104,7 @@ OPERATIONS: tuple[Operation, ...] = (
         accepts=_TELEMETRY,
         body_schema=dict[str, Any] | list[dict[str, Any]],
         result=Accepted,
-        errors=_ERRORS,
+        errors=MESSAGE_ERRORS,
         example={"temperature": 21.4},
     ),
     Operation(
@@ -117,10 +118,27 @@ OPERATIONS: tuple[Operation, ...] = (
         description="A merge patch (RFC 7396) onto what was reported before.",
         tag="ingest",
         body=bytes,
-        accepts=_DOCUMENTS,
+        accepts=DOCUMENTS,
         body_schema=dict[str, Any],
         result=Accepted,
-        errors=_ERRORS,
+        errors=MESSAGE_ERRORS,
+        example={"firmware": "1.4.2"},
+    ),
+    Operation(
+        "patch_reported",
+        "PATCH",
+        "/devices/{device_id}/properties/reported",
+        "Report properties of a device as a merge patch",
+        report_properties,
+        action="telemetry.write",
+        target=_TARGET,
+        description="The same as POST, by the method that RFC 7396 is meant for.",
+        tag="ingest",
+        body=bytes,
+        accepts=("application/merge-patch+json", *DOCUMENTS),
+        body_schema=dict[str, Any],
+        result=Accepted,
+        errors=MESSAGE_ERRORS,
         example={"firmware": "1.4.2"},
     ),
     Operation(
@@ -133,10 +151,10 @@ OPERATIONS: tuple[Operation, ...] = (
         target=_TARGET,
         tag="ingest",
         body=bytes,
-        accepts=_DOCUMENTS,
+        accepts=DOCUMENTS,
         body_schema=dict[str, Any],
         result=Accepted,
-        errors=_ERRORS,
+        errors=MESSAGE_ERRORS,
         example={"door": "open"},
     ),
 )
