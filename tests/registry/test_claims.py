@@ -143,3 +143,15 @@ def _claim(networks: tuple[str, ...]) -> Claim:
 def test_a_new_claim_lets_nobody_in_unless_that_is_said() -> None:
     """Approval by hand is what one gets without thinking of it."""
     assert NewClaim("pumps", 3).approve is False
+
+
+async def test_whether_any_claim_is_in_force_is_known_at_each_moment(tmp_path: Path) -> None:
+    """A door that is open to the unnamed closes as soon as nothing is behind it."""
+    batch = Batch(tmp_path)
+    assert not batch.claims.any_in_force(batch.clock.now())
+    claim = await batch.claim()
+    assert batch.claims.any_in_force(batch.clock.now())
+    assert not batch.claims.any_in_force(claim.starts_at - 1)
+    assert not batch.claims.any_in_force(claim.ends_at)
+    await batch.claims.revoke(ALICE, claim.claim_id)
+    assert not batch.claims.any_in_force(batch.clock.now())

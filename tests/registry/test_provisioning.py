@@ -270,3 +270,12 @@ async def test_pr_1_a_key_of_a_group_opens_its_own_serial_alone(tmp_path: Path) 
     batch.token = derive_secret(group, "2").text
     with pytest.raises(Forbidden):
         await batch.provision("2")
+
+
+async def test_there_is_something_to_be_had_while_a_claim_is_in_force(tmp_path: Path) -> None:
+    batch = Batch(tmp_path)
+    assert not batch.provisioning.is_open()
+    await batch.claim()
+    assert batch.provisioning.is_open()
+    batch.clock.turn(366 * 86_400)
+    assert not batch.provisioning.is_open()

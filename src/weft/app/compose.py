@@ -32,6 +32,7 @@ from weft.app.message_path import MessagePath, open_message_path
 from weft.app.stores import Stores, open_stores
 from weft.config import Config
 from weft.errors import StorageError
+from weft.ingest.dialects.thingsboard.provision import Provisioner
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
@@ -194,6 +195,7 @@ class Weft:
             self.stores.journal,
             self.clock,
             path.ingest.introduce,
+            Provisioner(identity.provisioning),
         )
         listeners = []
         if settings.listen:

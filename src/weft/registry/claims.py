@@ -161,6 +161,13 @@ class Claims:
             raise _not_found(claim_id)
         return found
 
+    def any_in_force(self, now: int) -> bool:
+        """Whether any claim would open something at this moment, from the right place."""
+        return any(
+            claim.revoked_at is None and claim.starts_at <= now < claim.ends_at
+            for claim in self._index.values()
+        )
+
     def list(self, tenant: TenantId, *, after: str = "", limit: int = 100) -> Sequence[Claim]:
         """Return the tenant's claims in the order of their ids, revoked ones too."""
         ids = sorted(

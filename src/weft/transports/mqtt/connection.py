@@ -17,7 +17,6 @@ from weft.broker.sessions import Session
 from weft.errors import PeerError, RateLimited, StorageError
 from weft.ingest.dialects.dialect import UnknownChildren
 from weft.ingest.gate import GateSession
-from weft.ingest.pipeline import CommitFuture
 from weft.ingest.submit import Message
 from weft.model.ids import new_id
 from weft.model.message import QosTwo, RejectionReason
@@ -26,7 +25,7 @@ from weft.security.authentication import Proof
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
 from weft.transports.mqtt.dues import Dues
-from weft.transports.mqtt.entry import prove, refusal_of
+from weft.transports.mqtt.entry import prove, refusal_of, unreleased_of
 from weft.transports.mqtt.owed import PUBCOMP_OWED, PUBREC_OWED, Refusal, acknowledgement
 from weft.transports.mqtt.settings import Given
 from weft.transports.mqtt.translate import (
@@ -37,6 +36,7 @@ from weft.transports.mqtt.translate import (
     relayed,
     requests_of,
 )
+from weft.transports.mqtt.visit import Visit, is_visit
 from weft.wire.mqtt.handshake import Acceptance
 from weft.wire.mqtt.kinds import V5
 from weft.wire.mqtt.packets import (
@@ -108,6 +108,7 @@ class MqttConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._gate_session: GateSession | None = None
         self._registered: Connection | None = None
+        self._visit: Visit | None = None
         self._paused = 0
         self._deferred: Sequence[Packet] = ()
         self._only_pubacks = True  # nothing else was ever owed
@@ -136,18 +137,16 @@ class MqttConnection(asyncio.Protocol):
             self._handle(packets)
         if machine.has_output:
             self._transport.write(machine.take_output())
-        if machine.error is not None and not self._has_to_wait:
+        waits = self._paused & WAITING and machine.state is State.OPEN  # for an answer before it
+        if machine.error is not None and not waits:
             self._break_off()
-
-    @property
-    def _has_to_wait(self) -> bool:
-        """Whether packets before a breach are still being answered; nothing waits for CONNECT."""
-        return bool(self._paused & WAITING) and self._machine.state is State.OPEN
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Let go of everything; the will is published unless the peer said good-bye."""
         self._closed = True
         self._host.gone(self)
+        if self._visit is not None:
+            self._visit.leave()
         if self._registered is not None:
             self._given.connections.unregister(self._registered)
         if self.session is not None:
@@ -192,6 +191,10 @@ class MqttConnection(asyncio.Protocol):
             self._deferred = [*self._deferred, *packets]
             return
         given = self._given
+        if self._visit is not None:
+            self._pause(WAITING)
+            self._host.start(self._finish(self._visit.take(packets)))
+            return
         session = self._gate_session
         now = given.clock.now()
         published = 0
@@ -386,6 +389,10 @@ class MqttConnection(asyncio.Protocol):
         if self._is_over:  # too much came behind it
             return None
         try:
+            if is_visit(connect, self._given.provisions):
+                write = self._transport.write
+                self._visit = Visit(self._given, self.address, self._machine, write, self._end)
+                return self._visit.begin()
             tls = self._transport.get_extra_info("ssl_object")
             proof = prove(self._given.authenticator, connect, tls, self.address)
             client_id = connect.client_id or f"weft-{new_id()}"
@@ -429,7 +436,7 @@ class MqttConnection(asyncio.Protocol):
         attached = await given.broker.attach(proof.principal, self, opening)
         session = attached.session
         try:
-            unreleased = await self._unreleased(session) if attached.present else ()
+            unreleased = await unreleased_of(given, session) if attached.present else ()
         finally:
             self.session = session
             if self._is_over:  # it left, or was cut, while we were at the disk
@@ -449,14 +456,6 @@ class MqttConnection(asyncio.Protocol):
             )
         )
         given.broker.resume(session, self)
-
-    async def _unreleased(self, session: Session) -> Sequence[int]:
-        """Return the QoS 2 ids that are kept, also those on their way to disk just now."""
-        if session.inbound_qos_two:
-            before = CommitFuture()
-            self._given.pipeline.acknowledge(before, 0)
-            await before.wait()
-        return await self._given.journal.unreleased(session.key)
 
     def _refuse(self, reason: Reason, error: PeerError) -> None:
         log.debug("mqtt_connect_refused", peer=self.address, reason=error.detail)

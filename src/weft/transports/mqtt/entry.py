@@ -1,9 +1,13 @@
 """CONNECT: who it is, by what TLS has seen or the packet says, and what a refusal is called."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from weft.broker.sessions import Session
 from weft.errors import PeerError, QuotaExceeded, RateLimited, Unauthenticated
+from weft.ingest.pipeline import CommitFuture
 from weft.security.authentication import Authenticator, Proof
+from weft.transports.mqtt.settings import Given
 from weft.wire.mqtt.packets import Connect
 from weft.wire.mqtt.reasons import Reason
 
@@ -26,3 +30,12 @@ def refusal_of(connect: Connect, error: PeerError) -> Reason:
     if isinstance(error, QuotaExceeded):
         return Reason.QUOTA_EXCEEDED
     return Reason.NOT_AUTHORIZED
+
+
+async def unreleased_of(given: Given, session: Session) -> Sequence[int]:
+    """Return the QoS 2 ids that are kept, also those on their way to disk just now."""
+    if session.inbound_qos_two:
+        before = CommitFuture()
+        given.pipeline.acknowledge(before, 0)
+        await before.wait()
+    return await given.journal.unreleased(session.key)

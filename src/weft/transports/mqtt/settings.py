@@ -40,6 +40,18 @@ class UnreleasedIds(Protocol):
         ...
 
 
+class Provisions(Protocol):
+    """Who gives identities out."""
+
+    def is_open(self) -> bool:
+        """Whether any claim is in force."""
+        ...
+
+    async def answer(self, payload: bytes, peer: str, /) -> bytes:
+        """Return the answer to a request; a refusal is an answer as well."""
+        ...
+
+
 class Given(Struct, frozen=True):
     """What every connection is given."""
 
@@ -54,3 +66,4 @@ class Given(Struct, frozen=True):
     journal: UnreleasedIds
     clock: Clock
     introduce: Callable[[Principal, UnknownChildren], Awaitable[None]]  # a gateway's devices
+    provisions: Provisions | None = None

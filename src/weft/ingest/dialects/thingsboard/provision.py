@@ -42,6 +42,10 @@ class Provisioner:
     def __init__(self, provisioning: Provisioning) -> None:
         self._provisioning = provisioning
 
+    def is_open(self) -> bool:
+        """Whether there is anything to be had: a claim is in force."""
+        return self._provisioning.is_open()
+
     async def answer(self, payload: bytes, peer: str) -> bytes:
         """Return the answer, which says why when it is a refusal."""
         try:
