@@ -169,6 +169,20 @@ async def test_pr_1_a_batch_is_provisioned_and_the_claim_opens_nothing_else(
         assert (await device.client.get(url)).status_code == 405
 
 
+async def test_the_apis_own_provisioning_stays_where_it_is(tmp_path: Path) -> None:
+    """At the same path: it shows its claim in a header, where ThingsBoard's devices have none."""
+    async with http(tmp_path) as device:
+        claims = device.weft.weft.identity.claims
+        issued = await claims.create(OPERATOR, NewClaim("batch", 1, approve=True))
+        answer = await device.client.post(
+            f"{device.weft.http_url}/api/v1/provision",
+            json={"serial": "pump-8"},
+            headers={"authorization": f"Bearer {issued.token}"},
+        )
+        assert answer.status_code == 201
+        assert answer.json()["token"]
+
+
 def test_a_bearer_token_tells_our_provisioning_from_theirs() -> None:
     """One path, two ways to say it: theirs has its key in the body and no header."""
     scope = {"raw_path": b"/api/v1/provision", "headers": [(b"host", b"weft")]}

@@ -1,7 +1,7 @@
 """ThingsBoard's device API over HTTP, for devices that were programmed for it.
 
     /api/v1/{token}/telemetry, attributes, attributes/updates, rpc, rpc/{id}, claim
-    /api/v1/provision
+    /api/v1/provision, where no Authorization header says that the API's own is meant
 
 The token is the device's secret, and stands in the path because those devices send it
 there. It is proven by the same authenticator as any other, counts against the same limits,
@@ -164,6 +164,11 @@ class ThingsBoardHttp:
         wait_s = self._services.limiter.take(principal.tenant, principal, kind, amount)
         if wait_s > 0:
             raise RateLimited(f"Too many {kind}.", retry_after_s=wait_s)
+
+
+def has_credential(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a request carries its claim as the API wants it, and not as ThingsBoard does."""
+    return any(name == b"authorization" for name, _ in scope["headers"])
 
 
 def parse(raw_path: bytes) -> Wanted | None:
