@@ -15,6 +15,7 @@ from weft.errors import Invalid
 from weft.ingest.dialects.desk import Question
 from weft.ingest.dialects.thingsboard.answers import (
     LEFT,
+    UNHEARD_PER_DEVICE,
     SessionLimits,
     ThingsBoardAnswers,
     both,
@@ -169,6 +170,22 @@ async def test_a_call_is_answered_by_its_number(
         topic, said = await device.hear()
         assert (topic, said["event"]) == (answer, "door_opened")
         assert b'{"params":"by hand"}' in await device.weft.payloads()
+
+
+async def test_who_asks_before_it_listens_is_answered_when_it_does(tmp_path: Path) -> None:
+    """ThingsBoard's own client subscribes in one thread, and its user asks from another."""
+    async with peer(tmp_path) as device:
+        for number in range(UNHEARD_PER_DEVICE + 1):
+            await device.say(f"v1/devices/me/attributes/request/{number}", {})
+        await device.say("v1/devices/me/rpc/request/1", {"method": "getCurrentTime"})
+        await until(lambda: device.answers._unheard)
+        await until(lambda: not device.weft.weft.path.desk._waiting)
+        await device.client.subscribe("v1/devices/me/attributes/response/+", qos=1)
+        heard = [(await device.hear())[0] for _ in range(UNHEARD_PER_DEVICE - 1)]
+        assert heard[-1] == f"v1/devices/me/attributes/response/{UNHEARD_PER_DEVICE}"
+        await device.client.subscribe("v1/devices/me/rpc/response/+", qos=1)
+        assert (await device.hear())[0] == "v1/devices/me/rpc/response/1"
+        assert not device.answers._unheard
 
 
 async def test_shared_attributes_are_told_on_each_topic_that_is_listened_to(tmp_path: Path) -> None:

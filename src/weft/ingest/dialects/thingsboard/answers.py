@@ -34,13 +34,17 @@ from weft.ingest.dialects.thingsboard.table import (
 from weft.ingest.submit import Ingest, Message
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId, require_name
-from weft.model.moments import NS_PER_MS
+from weft.model.moments import NS_PER_MS, NS_PER_S
 from weft.model.twin import Properties, Twin
 from weft.ports import Clock
 from weft.registry.presence import Presence
 from weft.twins.twins import Twins
 
 LEFT: Final = "its gateway said that it had left"
+# Answers that nobody listened to yet: a client may ask and subscribe from two threads.
+UNHEARD_PER_DEVICE: Final = 8
+UNHEARD_MAX: Final = 1_000
+UNHEARD_NS: Final = 30 * NS_PER_S
 TOLD_MAX: Final = 10_000  # devices of which is known what they were told of their attributes
 
 
@@ -73,6 +77,9 @@ class ThingsBoardAnswers:
     def __init__(self, given: Given) -> None:
         self.given = given
         self._told: OrderedDict[tuple[TenantId, DeviceId], Twin] = OrderedDict()
+        self._unheard: OrderedDict[tuple[TenantId, DeviceId], list[tuple[int, str, Any]]] = (
+            OrderedDict()
+        )
         self._news: list[News] = []
 
     def on_news(self, listener: News) -> None:
@@ -99,7 +106,27 @@ class ThingsBoardAnswers:
                 raise Invalid(f"{question.rest[:100]!r} is nothing that a device asks.")
 
     async def _say(self, question: Question, rest: str, said: Any) -> None:
-        await self._tell(question.tenant, question.device_id, rest, said)
+        """Answer; a client that asks before it has subscribed is answered when it has."""
+        tenant, device_id = question.tenant, question.device_id
+        if await self._tell(tenant, device_id, rest, said):
+            return
+        unheard = self._unheard.setdefault((tenant, device_id), [])
+        unheard.append((self.given.clock.now(), rest, said))
+        del unheard[:-UNHEARD_PER_DEVICE]
+        self._unheard.move_to_end((tenant, device_id))
+        if len(self._unheard) > UNHEARD_MAX:
+            self._unheard.popitem(last=False)
+
+    async def _say_again(self, tenant: TenantId, device_id: DeviceId) -> None:
+        """Give the answers that nobody listened to, as far as somebody does now."""
+        since = self.given.clock.now() - UNHEARD_NS
+        left = [
+            (at, rest, said)
+            for at, rest, said in self._unheard.pop((tenant, device_id), ())
+            if at >= since and not await self._tell(tenant, device_id, rest, said)
+        ]
+        if left:
+            self._unheard[tenant, device_id] = left
 
     async def _tell(self, tenant: TenantId, device_id: str, rest: str, said: Any) -> bool:
         return await self.given.replies.say(tenant, device_id, rest, msgspec.json.encode(said))
@@ -199,6 +226,7 @@ class ThingsBoardAnswers:
 
     async def subscribed(self, tenant: TenantId, device_id: DeviceId, rest: str) -> None:
         """Send what a device that begins to listen has missed."""
+        await self._say_again(tenant, device_id)
         await self.given.calls.subscribed(tenant, device_id, rest)
 
     def acknowledged(self, tenant: TenantId, device_id: DeviceId, rest: str) -> None:
