@@ -1,6 +1,7 @@
 """The DTLS door: proofs, cookies, restarts, forgeries and endings."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.transports.dtls.support import (
 
 from weft.errors import QuotaExceeded
 from weft.model.ids import TenantId
+from weft.model.moments import NS_PER_S
 from weft.transports.dtls.records import plain_alert
 from weft.transports.dtls.settings import DtlsSettings
 
@@ -27,7 +29,6 @@ SUITES = [
     CCM_8,
     b"PSK-AES128-CCM",
     b"PSK-AES256-GCM-SHA384",
-    b"ECDHE-PSK-AES128-CBC-SHA256",
     b"ECDHE-PSK-CHACHA20-POLY1305",
 ]
 
@@ -150,6 +151,20 @@ async def test_au_9_a_session_ends_with_its_credential(house: House) -> None:
     assert len(house.door) == 0
 
 
+async def test_au_9_a_session_ends_with_its_certificate(house: House) -> None:
+    """At its notAfter, though the device is connected and nobody has revoked anything."""
+    identity = await house.certificate()
+    client = house.client(certificate_context(identity, house))
+    assert client.shake()
+    ends_in_s = (identity.certificate.expires_at - house.world.clock.now()) / NS_PER_S
+    house.world.clock.turn(ends_in_s - 1)
+    assert house.world.connections.cut_expired() == 0
+    house.world.clock.turn(1)
+    assert house.world.connections.cut_expired() == 1
+    assert len(house.door) == 0
+    assert client.ask(b"still here?") == b""
+
+
 async def test_co_2_nothing_is_kept_or_amplified_before_the_cookie(house: House) -> None:
     """A thousand made-up addresses: each gets less than it sent, and leaves nothing behind."""
     issued = await house.key()
@@ -201,6 +216,34 @@ async def test_co_3_forgeries_do_not_end_a_session(house: House) -> None:
     client.arrived.clear()
     assert client.ask(b"hello") == b"echo hello"
     assert house.inner.of("ended") == []
+
+
+@pytest.mark.parametrize("suites", SUITES)
+async def test_co_3_thousands_of_damaged_records_do_not_end_a_session(
+    house: House, suites: bytes
+) -> None:
+    """Copies of a real one with bytes changed, cut off or added, in its header and behind it."""
+    client = await opened(house, suites=suites)
+    dice = random.Random(7)  # the same ones each time
+    for number in range(3_000):
+        if not number % 50:
+            client.connection.send(dice.randbytes(dice.randrange(1, 80)))
+            (real,) = client.output()
+        damaged = bytearray(real)
+        match dice.randrange(4):
+            case 0:
+                damaged[dice.randrange(len(damaged))] ^= dice.randrange(1, 256)
+            case 1:
+                del damaged[dice.randrange(len(damaged)) :]
+            case 2:
+                damaged[dice.randrange(13)] = dice.choice([0, 1, 20, 21, 22, 23, 24, 253, 254, 255])
+            case _:
+                damaged[dice.randrange(3, len(damaged))] ^= 255
+                damaged += dice.randbytes(dice.randrange(1, 40))
+        house.door.receive(bytes(damaged), HERE)
+    client.arrived.clear()
+    assert house.inner.of("ended") == []
+    assert client.ask(b"hello") == b"echo hello"
 
 
 async def test_co_3_a_replayed_record_is_heard_once(house: House) -> None:

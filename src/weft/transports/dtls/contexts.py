@@ -19,9 +19,9 @@ from weft.transports.dtls.preshared import DTLS_1_2, KeyCallback, try_keys
 log = get_logger(__name__)
 
 # What is spoken, best first, by OpenSSL's names; beside it the numbers that a client offers.
+# None in CBC mode: there a forged record of an odd length ends the session (found by fuzzing).
 KEYS = (
     ("ECDHE-PSK-CHACHA20-POLY1305", 0xCCAC),
-    ("ECDHE-PSK-AES128-CBC-SHA256", 0xC037),
     ("PSK-AES256-GCM-SHA384", 0x00A9),
     ("PSK-AES128-GCM-SHA256", 0x00A8),
     ("PSK-AES128-CCM", 0xC0A4),
@@ -151,6 +151,7 @@ def _context(names: bytes) -> SSL.Context:
     context.set_min_proto_version(DTLS_1_2)
     context.set_max_proto_version(DTLS_1_2)
     context.set_cipher_list(names)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 67 KB a session that is idle, not 82 (measured)
     # Nothing is resumed (RV-2): neither by ticket nor from a cache.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     for option in (

@@ -10,7 +10,7 @@ class DtlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     handshake_max_bytes: int = 32 * 1024  # a chain of certificates fits twice, a flood does not
     handshakes: int = 1_000  # under way at once, each behind a cookie
     handshakes_per_address: int = 100
-    sessions: int = 10_000  # some 40 KB each; beyond, the one longest silent goes
+    sessions: int = 10_000  # some 70 KB each; beyond, the one longest silent goes
     idle_s: float = 24 * 3600.0  # a sleeping meter reports once a day
     keep_s: float = 60.0  # one heard so lately is not given up for a newcomer
     mtu_bytes: int = 1_280  # what every IPv6 link carries [RFC 8200 5]
