@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from OpenSSL import SSL
@@ -118,4 +119,45 @@ async def test_what_is_held_is_measured(house: House) -> None:
     held = metrics.HELD.labels("coap", "observations")
     await until(lambda: held._value.get() == 1)
     assert metrics.SESSIONS.labels("coap")._value.get() == 1
+    peer.close()
+
+
+async def test_a_bug_of_ours_stops_neither_listener_nor_twin(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check, a notification, a request that waits: each is logged, and all goes on."""
+    peer = await house.plain("pump-7")
+    await peer.ask(Code.GET, f"{ME}/properties/desired", b"", [uint(Option.OBSERVE, 0)], token=b"w")
+    listener = house.weft._coap[0]
+    broken: list[str] = []
+
+    def breaks(name: str) -> Any:
+        def broke(*_arguments: object) -> None:
+            broken.append(name)
+            raise ZeroDivisionError
+
+        return broke
+
+    async def work() -> None:
+        breaks("work")()
+
+    monkeypatch.setattr(listener._service, "twin_changed", breaks("notification"))
+    monkeypatch.setattr(listener, "_measure", breaks("check"))
+    listener._start(work())
+    answer = await peer.ask(Code.POST, f"{ME}/properties/reported", b'{"a":1}')
+    assert answer.code == Code.CHANGED
+    await until(lambda: {"work", "notification", "check"} <= set(broken))
+    assert (await peer.ask(Code.GET, f"{ME}/properties/reported")).payload == b'{"a":1}'
+    peer.close()
+
+
+async def test_what_is_admitted_is_answered_before_the_end(tmp_path: Path) -> None:
+    """Weft stops while a message waits for its commit: the answer still leaves."""
+    async with running_house(tmp_path / "data") as house:
+        peer = await house.plain("pump-7")
+        await peer.ask(Code.POST, TELEMETRY, b'{"rpm":1}')
+        request = await peer.send(Code.POST, TELEMETRY, b'{"rpm":2}')
+        pending = house.weft._coap[0]._service.endpoint
+        await until(lambda: pending.counts["pending"] or len(peer.inbox.arrived._queue))  # type: ignore[attr-defined]
+    assert (await peer.answer_to(request)).code == Code.CHANGED
     peer.close()

@@ -37,7 +37,7 @@ log = get_logger(__name__)
 
 TICK_S = 0.05  # repetitions and delayed acknowledgements need no finer time
 CHECK_S = 0.25
-DRAIN_S = 0.2  # for answers of what the last commit kept
+DRAIN_S = 1.0
 
 
 class SecurePeer(Protocol):
@@ -158,11 +158,24 @@ class CoapListener(asyncio.DatagramProtocol):
                 yield
             finally:
                 checks.cancel()
-                await asyncio.sleep(0 if self._transport.is_closing() else DRAIN_S)
+                await self._drain()
                 self._close()
 
+    async def _drain(self) -> None:
+        """Let answers leave of what the last commits keep, for a moment."""
+        for _ in range(round(DRAIN_S / TICK_S)):
+            if not self._service.endpoint.counts["pending"]:
+                return
+            await asyncio.sleep(TICK_S)
+
     def _start(self, work: Work) -> None:
-        self._tasks.create_task(work)
+        self._tasks.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Work) -> None:
+        try:
+            await work
+        except Exception:  # a bug of ours ends the request that met it, not the listener
+            log.exception("coap_work_broke", listener=self._name)
 
     async def _listen(self) -> None:
         try:
@@ -198,12 +211,15 @@ class CoapListener(asyncio.DatagramProtocol):
     async def _check_all(self) -> None:
         while True:
             await asyncio.sleep(CHECK_S)
-            if self._door is None:
-                self._tokens.check(self._now())
-            else:
-                self._door.check()
-                await self._door.renew()
-            self._measure()
+            await self._guarded(self._check())
+
+    async def _check(self) -> None:
+        if self._door is None:
+            self._tokens.check(self._now())
+        else:
+            self._door.check()
+            await self._door.renew()
+        self._measure()
 
     def _measure(self) -> None:
         endpoint = self._service.endpoint
@@ -298,14 +314,19 @@ class CoapListener(asyncio.DatagramProtocol):
     def twin_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Somebody reported, or desires something else."""
         if self._service.watches:
-            self._service.twin_changed(tenant, device_id)
-            self._arm()
+            self._tell(lambda: self._service.twin_changed(tenant, device_id))
 
     def command_changed(self, command: Command) -> None:
         """A command was sent, or has ended."""
         if self._service.watches:
-            self._service.commands_changed(command.tenant, command.device_id)
-            self._arm()
+            self._tell(lambda: self._service.commands_changed(command.tenant, command.device_id))
+
+    def _tell(self, notify: Callable[[], None]) -> None:
+        try:
+            notify()
+        except Exception:  # whoever changed it is not to blame, and goes on
+            log.exception("coap_notification_broke", listener=self._name)
+        self._arm()
 
 
 def _send_secure(message: bytes, association: SecurePeer) -> None:
