@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from weft.api.application import Application
+from weft.api.asset_changes import tell_assets
 from weft.api.links import Links
 from weft.api.live import Live
 from weft.api.openapi import encode_document, make_document
@@ -31,6 +32,8 @@ from weft.connectors.outbox import Outbox
 from weft.connectors.registry import Connectors
 from weft.connectors.work_orders import WorkOrders
 from weft.errors import NotFound
+from weft.groups.filters import Around
+from weft.groups.groups import Groups
 from weft.history.history import History
 from weft.history.settings import HistorySettings
 from weft.ingest.gate import Gate
@@ -261,6 +264,9 @@ class World:
         self.links = Links(self.connections, per_principal=2, linger_s=0.05)
         self.commands.on_change(self.links.command_changed)
         self.twins.on_change(self.links.changed)
+        around = Around(self.devices, self.assets, self.attachments, self.presence, self.twins)
+        self.groups = Groups(self.records, self.audit, self.clock, around)
+        tell_assets(self.live, self.assets, self.attachments)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
         projections = [
             self.twins,
@@ -328,6 +334,7 @@ class World:
             assets=self.assets,
             attachments=self.attachments,
             relations=self.relations,
+            groups=self.groups,
             presence=self.presence,
             claims=self.claims,
             claiming=self.claiming,

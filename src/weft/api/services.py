@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weft.api.snippets import Endpoints
     from weft.commands.bulks import Bulks
     from weft.commands.commands import Commands
+    from weft.groups.groups import Groups
     from weft.history.history import History
     from weft.ingest.quarantine import Quarantine
     from weft.ingest.rejections import Rejections
@@ -88,6 +89,7 @@ class Services:
     assets: Assets
     attachments: Attachments
     relations: Relations
+    groups: Groups
     presence: Presence
     claims: Claims
     claiming: Claiming

@@ -30,6 +30,7 @@ KINDS: dict[str, str] = {
     "property": "twin.read",
     "command": "command.read",
     "connection": "connection.read",
+    "asset": "asset.read",
     "alarm": "alarm.read",
     "work_order": "work_order.read",
     "quarantine": "quarantine.read",

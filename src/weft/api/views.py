@@ -5,7 +5,7 @@ show it. Moments are RFC 3339 outside.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -15,6 +15,7 @@ from weft.model.moments import to_rfc3339
 
 T = TypeVar("T")
 V = TypeVar("V")
+F_co = TypeVar("F_co", covariant=True)
 
 LIMIT_MAX = 1000
 
@@ -25,6 +26,12 @@ Cursor = Annotated[
     Meta(
         max_length=2048, description="`next` of the page before; leave it out for the first page."
     ),
+]
+
+
+FilterText = Annotated[
+    str,
+    Meta(max_length=4096, description="An expression, as 'critical' in device.tags && connected."),
 ]
 
 
@@ -52,6 +59,28 @@ def after_of(call: Call, listing: str) -> str:
     if call.query.cursor is None:
         return ""
     return str(read_cursor(call.principal.tenant, listing, call.query.cursor, str))
+
+
+class Found(Protocol[F_co]):
+    """Some of a list, and the name behind which it goes on, if it does."""
+
+    @property
+    def items(self) -> Sequence[F_co]:
+        """What was found."""
+        ...
+
+    @property
+    def after(self) -> str | None:
+        """Where to go on."""
+        ...
+
+
+def found_page(call: Call, listing: str, found: Found[T], view: Callable[[T], V]) -> Page[V]:
+    """Make a page of what a search found; it may be empty and yet go on."""
+    following = found.after
+    if following is not None:
+        following = make_cursor(call.principal.tenant, listing, following)
+    return Page([view(item) for item in found.items], following)
 
 
 def page_of(

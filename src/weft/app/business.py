@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from weft.api.asset_changes import tell_assets
 from weft.api.changes import tell_changes, tell_presence
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
@@ -13,6 +14,8 @@ from weft.connectors.outbox import Outbox
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
 from weft.connectors.work_orders import WorkOrders
+from weft.groups.filters import Around
+from weft.groups.groups import Groups
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
 
@@ -25,6 +28,7 @@ class Business:
     outbox: Outbox
     poller: Poller
     work_orders: WorkOrders
+    groups: Groups
 
 
 async def open_business(
@@ -50,4 +54,14 @@ async def open_business(
     tell_changes(path.live, path.alarms, path.twins, work_orders, path.commands)
     tell_presence(path.live, identity.presence, identity.devices)
     path.rules.check_actions_with(connectors.require_action)
-    return Business(connectors, outbox, poller, work_orders)
+    groups = open_groups(stores, identity, path, clock)
+    return Business(connectors, outbox, poller, work_orders, groups)
+
+
+def open_groups(stores: Stores, identity: Identity, path: MessagePath, clock: Clock) -> Groups:
+    """Make what finds devices and assets by what is known of them."""
+    around = Around(
+        identity.devices, identity.assets, identity.attachments, identity.presence, path.twins
+    )
+    tell_assets(path.live, identity.assets, identity.attachments)
+    return Groups(stores.records, identity.audit, clock, around)

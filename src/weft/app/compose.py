@@ -259,6 +259,7 @@ class Weft:
             assets=identity.assets,
             attachments=identity.attachments,
             relations=identity.relations,
+            groups=business.groups,
             presence=identity.presence,
             claims=identity.claims,
             claiming=identity.claiming,

@@ -18,6 +18,7 @@ LISTS: dict[str, tuple[str, str]] = {
     "claim_id": ("/claims", "claim_id"),
     "device_id": ("/devices", "device_id"),
     "import_id": ("/imports", "import_id"),
+    "group": ("/groups", "name"),
     "key_id": ("/keys", "key_id"),
     "rule_id": ("/rules", "rule_id"),
     "tenant_id": ("/tenants", "tenant_id"),

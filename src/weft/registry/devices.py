@@ -21,6 +21,7 @@ from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.attributes import merged, require_attributes
 from weft.registry.changes import Listeners
 from weft.registry.kinds import DEVICES, TOMBSTONES, TYPES, Tombstone
+from weft.registry.ordered import OrderedNames
 from weft.registry.tags import require_tags
 from weft.registry.tenants import quotas_of
 from weft.security.audit import Audit
@@ -80,6 +81,7 @@ class Devices:
         self._clock = clock
         self._cache: dict[tuple[TenantId, str], Device] = {}
         self._by_uid: dict[str, Device] = {}
+        self._names = OrderedNames()
         self._children: dict[tuple[str, str], Device] = {}  # by (gateway's uid, alias)
         self._listeners: Listeners[DeviceChange] = Listeners()
         self._in_delete: builtins.list[Callable[[Writer, Device], None]] = []
@@ -106,6 +108,7 @@ class Devices:
     def _learn(self, device: Device) -> None:
         self._cache[device.tenant, device.device_id] = device
         self._by_uid[device.uid] = device
+        self._names.add(device.tenant, device.device_id)
         if device.gateway:
             self._children[device.gateway, device.alias] = device
 
@@ -137,6 +140,10 @@ class Devices:
         if found is None:
             raise _not_found(device_id)
         return found
+
+    def behind(self, tenant: TenantId, after: str, limit: int) -> builtins.list[Device]:
+        """Return devices in the order of their ids, those behind `after`, from memory."""
+        return [self._cache[tenant, name] for name in self._names.behind(tenant, after, limit)]
 
     async def list(
         self,
@@ -343,6 +350,7 @@ class Devices:
         if old is not None:
             self._cache.pop((old.tenant, old.device_id), None)
             self._by_uid.pop(old.uid, None)
+            self._names.drop(old.tenant, old.device_id)
             self._children.pop((old.gateway, old.alias), None)
         if new is not None:
             self._learn(new)

@@ -30,3 +30,21 @@ def test_suggestions_are_near_or_listed() -> None:
     assert suggest("zzz", ["rpm", "mode"]) == "Known: rpm, mode."
     assert suggest("zzz", map(str, range(20))).endswith("11, ….")
     assert "declares none" in suggest("zzz", [])
+
+
+def test_a_chain_of_names_is_one_input_or_none() -> None:
+    """A root is no input by itself; what is longer is looked into when the value is there."""
+    scope = scope_of(MACHINE)
+    for chain, path in (
+        (("temperature",), ("telemetry", "temperature")),
+        (("telemetry", "x"), ("telemetry", "x")),
+        (("twin", "reported", "x"), ("reported", "x")),
+        (("device", "attributes", "x"), ("attribute", "x")),
+        (("device", "type"), ("device", "type")),
+        (("device",), None),
+        (("device", "label"), None),
+        (("temperature", "x"), None),
+    ):
+        assert scope.path_of(chain) == path, chain
+    assert scope.unknown(("telemetry", "temprature"))[1] == "Did you mean 'temperature'?"
+    assert scope.example("twin").startswith("Write twin.reported.x")

@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
-from weft.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, TooLarge
+from weft.api.views import Moment, Page, Paging, after_of, found_page, moment, page_of
+from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.model.asset import Asset, AttachmentRole
 from weft.registry.assets import AssetPatch, NewAsset
 
@@ -41,11 +42,27 @@ class AssetView(Struct, frozen=True):
     version: int
 
 
+class AssetRecord(Struct, frozen=True):
+    """An asset as `live` tells of it: what is kept of it, at one version."""
+
+    asset_id: str
+    uid: str
+    kind: str
+    label: str
+    parent: str | None
+    attributes: dict[str, Any]
+    tags: tuple[str, ...]
+    version: int
+
+
 class AssetList(Paging, frozen=True):
     """Which assets to list."""
 
     kind: str | None = None
     parent: Annotated[str, Meta(description="Right below this one; empty for roots.")] | None = None
+    filter: (
+        Annotated[str, Meta(max_length=4096, description="As 'hall-2' in asset.ancestors.")] | None
+    ) = None
 
 
 class Deletion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +85,20 @@ def view_of(asset: Asset, services: Services) -> AssetView:
         position=position_of(asset, services),
         created_at=moment(asset.created_at) or "",
         version=asset.version,
+    )
+
+
+def record_view(asset: Asset) -> AssetRecord:
+    """Show an asset by itself, also one that has just gone."""
+    return AssetRecord(
+        asset.asset_id,
+        asset.uid,
+        asset.kind,
+        asset.label,
+        asset.parent,
+        asset.attributes,
+        asset.tags,
+        asset.version,
     )
 
 
@@ -121,6 +152,8 @@ def _reply(services: Services, asset: Asset) -> Reply:
 async def list_assets(services: Services, call: Call) -> Page[AssetView]:
     """Answer with a page of assets."""
     query: AssetList = call.query
+    if query.filter is not None:
+        return await _filtered(services, call, query.filter)
     found = await services.assets.list(
         call.principal.tenant,
         kind=query.kind,
@@ -131,6 +164,26 @@ async def list_assets(services: Services, call: Call) -> Page[AssetView]:
     return page_of(
         call, "assets", found, lambda one: view_of(one, services), lambda asset: asset.asset_id
     )
+
+
+async def _filtered(services: Services, call: Call, text: str) -> Page[AssetView]:
+    query: AssetList = call.query
+    wanted = services.groups.asset_filter(text)
+
+    def matches(asset: Asset) -> bool:
+        return (
+            query.kind in {None, asset.kind}
+            and (query.parent is None or query.parent == (asset.parent or ""))
+            and wanted.matches(asset)
+        )
+
+    found = await services.groups.search_assets(
+        call.principal.tenant,
+        replace(wanted, matches=matches),
+        after=after_of(call, "assets"),
+        limit=query.limit,
+    )
+    return found_page(call, "assets", found, lambda one: view_of(one, services))
 
 
 async def create_asset(services: Services, call: Call) -> Reply:
@@ -190,6 +243,7 @@ OPERATIONS: tuple[Operation, ...] = (
         action="asset.read",
         query=AssetList,
         result=Page[AssetView],
+        errors=(Invalid,),
         command=Command("asset", "list", columns=_COLUMNS),
     ),
     Operation(

@@ -3,13 +3,24 @@
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
-from weft.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded
+from weft.api.views import (
+    FilterText,
+    Moment,
+    Page,
+    Paging,
+    after_of,
+    found_page,
+    moment,
+    page_of,
+)
+from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.device import Device, Lifecycle
 from weft.registry.devices import DevicePatch, NewDevice
+from weft.security.policy import require
 
 
 class DeviceView(Struct, frozen=True):
@@ -35,6 +46,7 @@ class DeviceList(Paging, frozen=True):
 
     type: Annotated[str, Meta(description="Of this type; empty for those without.")] | None = None
     lifecycle: Lifecycle | None = None
+    filter: FilterText | None = None
 
 
 class LifecycleMove(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +83,8 @@ def _reply(services: Services, device: Device) -> Reply:
 async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
     """Answer with a page of devices."""
     query: DeviceList = call.query
+    if query.filter is not None:
+        return await _filtered(services, call, query.filter)
     found = await services.devices.list(
         call.principal.tenant,
         type_name=query.type,
@@ -81,6 +95,28 @@ async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
     return page_of(
         call, "devices", found, lambda one: view_of(one, services), lambda device: device.device_id
     )
+
+
+async def _filtered(services: Services, call: Call, text: str) -> Page[DeviceView]:
+    query: DeviceList = call.query
+    wanted = services.groups.device_filter(text)
+    for right in sorted(wanted.rights):
+        require(services.policy, call.principal, right, "*")
+
+    def matches(device: Device) -> bool:
+        return (
+            query.lifecycle in {None, device.lifecycle}
+            and (query.type is None or query.type == (device.type_name or ""))
+            and wanted.matches(device)
+        )
+
+    found = await services.groups.search_devices(
+        call.principal.tenant,
+        replace(wanted, matches=matches),
+        after=after_of(call, "devices"),
+        limit=query.limit,
+    )
+    return found_page(call, "devices", found, lambda one: view_of(one, services))
 
 
 async def create_device(services: Services, call: Call) -> Reply:
@@ -125,8 +161,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "List devices",
         list_devices,
         action="device.read",
+        description="A filter is written as conditions of rules are: 'hall-2' in device.tags.",
         query=DeviceList,
         result=Page[DeviceView],
+        errors=(Invalid,),
         command=Command(
             "device", "list", columns=("device_id", "type_name", "lifecycle", "label", "created_at")
         ),

@@ -7,7 +7,7 @@ not foreseen can reach the compiler.
 from collections.abc import Callable, Sequence
 
 from weft.errors import Invalid
-from weft.rules.language.scope import ROOTS, Scope, suggest
+from weft.rules.language.scope import Names, suggest
 from weft.rules.language.syntax import (
     NUMBERS,
     Apply,
@@ -58,7 +58,7 @@ _LEFT_OUT = {
 }  # fmt: skip
 
 
-def check(tree: Parsed, scope: Scope) -> Checked:
+def check(tree: Parsed, scope: Names) -> Checked:
     """Return the typed tree of a condition, or raise `Invalid` with the column."""
     checked = _Checker(scope).check(tree)
     if checked.type not in {Type.BOOL, Type.DYN}:
@@ -71,7 +71,7 @@ def check(tree: Parsed, scope: Scope) -> Checked:
 
 
 class _Checker:
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Names) -> None:
         self._scope = scope
 
     def check(self, tree: Parsed) -> Checked:
@@ -116,47 +116,18 @@ class _Checker:
 
     def _path(self, tree: Parsed) -> Path | None:
         """Return which input a name is, or None when it is none by itself."""
-        if isinstance(tree, Name):
-            return None if tree.name in ROOTS else ("telemetry", tree.name)
-        if isinstance(tree, Index):
-            if not isinstance(tree.key, Literal) or tree.key.type is not Type.STRING:
-                return None
-            of, key = tree.of, str(tree.key.value)
-        elif isinstance(tree, Select):
-            of, key = tree.of, tree.name
-        else:
-            return None
-        match of:
-            case Name(name="telemetry"):
-                return ("telemetry", key)
-            case Select(of=Name(name="twin"), name="reported"):
-                return ("reported", key)
-            case Select(of=Name(name="device"), name="attributes"):
-                return ("attribute", key)
-            case Name(name="device") if key in {"id", "type"}:
-                return ("device", key)
-            case _:
-                return None
+        chain = _chain(tree)
+        return None if chain is None else self._scope.path_of(chain)
 
     def _input_type(self, path: Path, column: int) -> Type:
         kind = self._scope.type_of(path)
         if kind is None:
-            source, key = path
-            what = "telemetry key" if source == "telemetry" else "reported property"
-            raise refuse(
-                column,
-                f"{key!r} is no {what} of the device type.",
-                suggest(key, self._scope.known(source)),
-            )
+            raise refuse(column, *self._scope.unknown(path))
         return kind
 
     def _not_a_value(self, tree: Name) -> Invalid:
-        examples = {
-            "telemetry": "Write telemetry.temperature or telemetry['air-temp'].",
-            "twin": "Write twin.reported.x; desired properties are not read by rules.",
-            "device": "Write device.id, device.type or device.attributes.x.",
-        }
-        return refuse(tree.column, f"{tree.name!r} by itself is no value.", examples[tree.name])
+        example = self._scope.example(tree.name)
+        return refuse(tree.column, f"{tree.name!r} by itself is no value.", example)
 
     # --- operators ------------------------------------------------------------------------
 
@@ -271,6 +242,20 @@ class _Checker:
             )
         self._input_type(path, part.column)
         return Has(path, tuple(reversed(keys)))
+
+
+def _chain(tree: Parsed) -> tuple[str, ...] | None:
+    """Return `a.b["c"]` as its names, or None for what is no chain of names."""
+    match tree:
+        case Name():
+            return (tree.name,)
+        case Select():
+            of, key = _chain(tree.of), tree.name
+        case Index(key=Literal(type=Type.STRING)) if isinstance(tree.key, Literal):
+            of, key = _chain(tree.of), str(tree.key.value)
+        case _:
+            return None
+    return None if of is None else (*of, key)
 
 
 def _names() -> str:

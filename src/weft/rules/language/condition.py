@@ -6,7 +6,7 @@ from weft.rules.language.check import check
 from weft.rules.language.cost import require_affordable
 from weft.rules.language.generate import asked_of, inputs_of
 from weft.rules.language.parse import parse
-from weft.rules.language.scope import Scope
+from weft.rules.language.scope import Names
 from weft.rules.language.syntax import Checked, Path
 
 
@@ -25,7 +25,7 @@ class Condition(Struct, frozen=True):
         return self.required | self.asked
 
 
-def compile_condition(text: str, scope: Scope) -> Condition:
+def compile_condition(text: str, scope: Names) -> Condition:
     """Read and check a condition; raise `Invalid` with the column, what and a remedy."""
     tree = check(parse(text), scope)
     return Condition(

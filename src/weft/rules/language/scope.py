@@ -7,13 +7,18 @@ that hides behind a root's name, is `telemetry['the-key']`. Beside them stand
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from msgspec import Struct
 
 from weft.model.device import DeviceType, Field
 from weft.rules.language.syntax import Path, Type
 
-ROOTS = ("telemetry", "twin", "device")
+ROOTS: Mapping[str, str] = {
+    "telemetry": "Write telemetry.temperature or telemetry['air-temp'].",
+    "twin": "Write twin.reported.x; desired properties are not read by rules.",
+    "device": "Write device.id, device.type or device.attributes.x.",
+}
 
 _TYPES = {
     "number": Type.DOUBLE,
@@ -23,6 +28,26 @@ _TYPES = {
     "object": Type.MAP,
     "array": Type.LIST,
 }
+
+
+class Names(Protocol):
+    """Which names an expression may use, and what each is."""
+
+    def path_of(self, chain: tuple[str, ...]) -> Path | None:
+        """Return the input that `a.b.c` is, or None when it is none by itself."""
+        ...
+
+    def type_of(self, path: Path) -> Type | None:
+        """Return the type of an input, or None when there is no such."""
+        ...
+
+    def unknown(self, path: Path) -> tuple[str, str]:
+        """Say what is wrong with an input that is not there, and what to write."""
+        ...
+
+    def example(self, root: str) -> str:
+        """Say how a name that is no value by itself is used."""
+        ...
 
 
 class Scope(Struct, frozen=True):
@@ -35,6 +60,22 @@ class Scope(Struct, frozen=True):
     reported: Mapping[str, Type] | None = None
     units: Mapping[str, str] = {}
 
+    def path_of(self, chain: tuple[str, ...]) -> Path | None:
+        """Return the input that `a.b.c` is, or None when it is none by itself."""
+        match chain:
+            case (name,):
+                return None if name in ROOTS else ("telemetry", name)
+            case ("telemetry", key):
+                return ("telemetry", key)
+            case ("device", ("id" | "type") as key):
+                return ("device", key)
+            case ("twin", "reported", key):
+                return ("reported", key)
+            case ("device", "attributes", key):
+                return ("attribute", key)
+            case _:
+                return None
+
     def type_of(self, path: Path) -> Type | None:
         """Return the type of an input, or None when no such input is declared."""
         source, key = path
@@ -43,6 +84,16 @@ class Scope(Struct, frozen=True):
         if source == "reported":
             return Type.DYN if self.reported is None else self.reported.get(key)
         return Type.STRING if source == "device" else Type.DYN
+
+    def unknown(self, path: Path) -> tuple[str, str]:
+        """Say that the device type declares no such input, and which it does."""
+        source, key = path
+        what = "telemetry key" if source == "telemetry" else "reported property"
+        return f"{key!r} is no {what} of the device type.", suggest(key, self.known(source))
+
+    def example(self, root: str) -> str:
+        """Say how a name that is no value by itself is used."""
+        return ROOTS[root]
 
     def known(self, source: str) -> tuple[str, ...]:
         """Return the declared keys of a source, for suggestions."""
