@@ -103,9 +103,22 @@ async def test_rv_1_a_revoked_device_does_not_wait_on(tmp_path: Path) -> None:
             assert secret is not None
             pump = identity.devices.get(MAIN, PUMP)
             await identity.credentials.revoke(OPERATOR, pump, secret.key_id)
-        assert asking.result().status_code == 408
+        assert asking.result().status_code == 401
         again = await device.client.get(device.url("rpc"))
         assert again.status_code == 401
+
+
+async def test_a_device_that_polls_is_connected_and_one_spell_is_kept(tmp_path: Path) -> None:
+    """Between two polls it has not been away, and a read alone is no connection."""
+    async with http(tmp_path) as device:
+        identity = device.weft.weft.identity
+        uid = identity.devices.get(MAIN, PUMP).uid
+        await device.client.get(device.url("attributes"))
+        assert not identity.presence.is_connected(uid)
+        for _ in range(3):
+            await device.client.get(device.url("rpc"), params={"timeout": "1"})
+        assert identity.presence.is_connected(uid)
+        assert len(await identity.presence.list(MAIN, uid)) == 1
 
 
 async def test_who_is_no_device_has_no_device_api(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from msgspec import Struct
 from weft.api.application import Request, log_fault, nobody_at
 from weft.api.bodies import ClientGone, read_body
 from weft.api.idempotency import Answer
-from weft.api.operation import Receive
+from weft.api.links import POLL, Watch
+from weft.api.operation import Call, Receive
 from weft.api.problems import Malformed, MethodNotAllowed
 from weft.api.responses import Send, problem_answer, send_answer
 from weft.api.services import Services
@@ -29,7 +30,6 @@ from weft.ingest.dialects.thingsboard.requests import Asking, Requests, Waiter
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.audit import ORIGIN, Origin
 from weft.security.authentication import Proof
-from weft.security.connections import Connection
 from weft.security.limits import LimitKind
 from weft.security.machine_secrets import parse_secret
 
@@ -57,6 +57,19 @@ def is_provision_of_theirs(scope: MutableMapping[str, Any]) -> bool:
     """
     named = any(name == b"authorization" for name, _ in scope["headers"])
     return scope["raw_path"] == PROVISION and not named
+
+
+class _Linked(Waiter):
+    """A request that waits on a link, and is over when the link is."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(watch.changed)
+        self._watch = watch
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to wait no longer."""
+        return super().is_over or self._watch.ended.is_set()
 
 
 class ThingsBoardHttp:
@@ -128,20 +141,40 @@ class ThingsBoardHttp:
         proof: Proof,
         query_string: bytes,
     ) -> Answer:
-        waiter, connections = Waiter(), self._services.connections
         query = query_of(query_string)
-        connection = connections.register(
-            Connection(
-                asking.principal, "http", asking.address, waiter.end, expires_at=proof.expires_at
-            )
-        )
-        try:
-            said = await self._requests.get(asking, rest, query, waiter)
-        finally:
-            connections.unregister(connection)
+        if rest == ["attributes"]:
+            said = await self._requests.get(asking, rest, query, Waiter())
+        else:
+            said = await self._wait(request, asking, rest, proof, query)
         if request.method == "HEAD":
             return Answer(200, (JSON,), b"")
         return NOTHING_CAME if said is None else Answer(200, (JSON,), said)
+
+    async def _wait(
+        self,
+        request: Request,
+        asking: Asking,
+        rest: Sequence[str],
+        proof: Proof,
+        query: dict[str, str],
+    ) -> bytes | None:
+        """Answer a request that may wait: a link as any other, and cut with its right (RV-1)."""
+        links = self._services.links
+        call = Call(
+            principal=asking.principal,
+            address=asking.address,
+            request_id=request.request_id,
+            path={},
+            credential_id=proof.credential_id,
+            expires_at=proof.expires_at,
+        )
+        watch = links.open(call, asking.key[1], POLL)
+        try:
+            said = await self._requests.get(asking, rest, query, _Linked(watch))
+        finally:
+            links.leave(watch)
+        watch.require_open()
+        return said
 
     async def _provision(self, request: Request) -> Answer:
         address = request.presented.address

@@ -59,13 +59,19 @@ class Asking(Struct, frozen=True):
 class Waiter:
     """A request that may have to wait; whoever ends it lets it go on with nothing."""
 
-    def __init__(self) -> None:
-        self.event = asyncio.Event()
-        self.is_over = False
+    def __init__(self, event: asyncio.Event | None = None) -> None:
+        """`event` is what wakes it; there may be others who set it."""
+        self.event = event or asyncio.Event()
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to wait no longer."""
+        return self._is_over
 
     def end(self, _reason: str) -> None:
         """Wait no longer: the right to the answer has ended."""
-        self.is_over = True
+        self._is_over = True
         self.event.set()
 
 
