@@ -2,13 +2,15 @@
 
 llhttp takes headers of any length at any pace, so a connection here ends when its headers
 are too large or too slow. What TLS has verified of a client's certificate stands in the
-scope as `client_certificate`. Uvicorn is pinned because of this subclass.
+scope as `client_certificate`. Uvicorn is pinned because of these subclasses.
 """
 
 import asyncio
+import socket
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from weft.api.problems import MEDIA_TYPE, Malformed, encode_problem, problem_of
 
@@ -86,3 +88,24 @@ class WeftHttpProtocol(HttpToolsProtocol):
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
+
+
+class WeftWebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket; its scope says as much of the connection as that of a request."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Take over a connection, and have the kernel ask whether the peer is still there."""
+        super().connection_made(transport)
+        plain = transport.get_extra_info("socket")
+        if plain is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def handle_connect(self, event: Any) -> None:
+        """Answer a handshake; the application begins in a later turn of the loop."""
+        super().handle_connect(event)
+        if self.close_sent:
+            return
+        tls = self.transport.get_extra_info("ssl_object")
+        scope = cast("dict[str, Any]", self.scope)
+        scope["client_certificate"] = tls.getpeercert(binary_form=True) if tls else None
+        scope["abort"] = self.transport.abort

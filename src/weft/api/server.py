@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from weft.api.protocol import WeftHttpProtocol
+from weft.api.protocol import WeftHttpProtocol, WeftWebSocketProtocol
 from weft.api.settings import ApiSettings
 from weft.errors import ConfigurationError
 
@@ -87,7 +87,10 @@ class HttpServer:
         config = _Config(
             self._application,
             http=WeftHttpProtocol,
-            ws="none",
+            ws=WeftWebSocketProtocol,
+            ws_max_size=self._settings.max_frame_bytes,
+            ws_ping_interval=None,  # what is spoken inside has a keep-alive of its own
+            ws_per_message_deflate=False,  # a few bytes would grow to gigabytes
             loop="none",
             lifespan="off",
             interface="asgi3",

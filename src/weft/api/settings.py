@@ -25,6 +25,7 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
     keep_alive_s: int = 75  # longer than the common 60 s of proxies, so that they close first
     stop_timeout_s: int = 5
     max_body_bytes: int = 1 * MIB
+    max_frame_bytes: int = 1 * MIB  # of a WebSocket; several MQTT packets may be in one
     max_depth: int = 32  # of JSON; deeper documents are attacks, not data
     idempotency_hours: int = 24  # how long a repeat gets the first answer
     streams_per_principal: int = 8

@@ -29,6 +29,7 @@ from weft.app.folder import DataFolder, ServerFile
 from weft.app.housekeeping import Housekeeping
 from weft.app.identity import Identity, open_identity
 from weft.app.message_path import MessagePath, open_message_path
+from weft.app.sockets import Sockets
 from weft.app.stores import Stores, open_stores
 from weft.config import Config
 from weft.errors import StorageError
@@ -41,6 +42,7 @@ from weft.security.actions import ACTIONS
 from weft.supervision import SystemClock, keep_running
 from weft.transports.mqtt.listener import MqttListener
 from weft.transports.mqtt.settings import Given
+from weft.transports.websocket.door import PATH, MqttOverWebSocket
 from weft.web.routes import Pages
 
 log = get_logger(__name__)
@@ -99,7 +101,9 @@ class Weft:
         )
         self.path.commands.on_change(self.links.command_changed)
         self.path.twins.on_change(self.links.changed)
-        self._mqtt = self._mqtt_listeners()
+        given = self._mqtt_given()
+        self._mqtt = self._mqtt_listeners(given)
+        self._websocket = MqttOverWebSocket(given)
         self._coap = coap_listeners(config, self.identity, self.path, self.clock)
         self.services: Services
         self.application: Application
@@ -180,11 +184,10 @@ class Weft:
 
     # --- transports ---
 
-    def _mqtt_listeners(self) -> list[MqttListener]:
-        settings = self.config.transports.mqtt
+    def _mqtt_given(self) -> Given:
         identity, path = self.identity, self.path
-        given = Given(
-            settings,
+        return Given(
+            self.config.transports.mqtt,
             identity.authenticator,
             identity.policy,
             path.gate,
@@ -197,11 +200,14 @@ class Weft:
             path.ingest.introduce,
             Provisioner(identity.provisioning),
         )
+
+    def _mqtt_listeners(self, given: Given) -> list[MqttListener]:
+        settings = given.settings
         listeners = []
         if settings.listen:
             listeners.append(MqttListener(given, settings.listen))
         if settings.listen_tls:
-            tls = identity.authority.server_context(settings.client_certificate)
+            tls = self.identity.authority.server_context(settings.client_certificate)
             listeners.append(MqttListener(given, settings.listen_tls, tls))
         return listeners
 
@@ -211,7 +217,8 @@ class Weft:
         self.application = Application(self.services, TABLE, api)
         requests = self.path.thingsboard
         device_api = ThingsBoardHttp(self.services, self.application, api, requests)
-        application = Pages(Est(self.services, device_api, api))
+        on_websocket = {PATH: self._websocket} if self.config.transports.mqtt.websocket else {}
+        application = Sockets(Pages(Est(self.services, device_api, api)), on_websocket)
         close = self._stop_waiting
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))
@@ -220,6 +227,7 @@ class Weft:
             self._http.append(
                 HttpServer(application, api, listen=api.tls_listen, tls=tls, on_stop=close)
             )
+        await stack.enter_async_context(self._websocket.running())
         for server in self._http:
             await stack.enter_async_context(server.running())
 
@@ -227,6 +235,7 @@ class Weft:
         """Let go of whoever waits for something to happen: it will not happen here."""
         self.path.live.close()
         self.links.close()
+        self._websocket.shut_down()
         self.path.commands.close()
         self.path.thingsboard.close()
 

@@ -1,9 +1,11 @@
 """Who a CONNECT comes from, and what its refusal is called."""
 
+import asyncio
+
 import pytest
 
 from weft.errors import Forbidden, PeerError, QuotaExceeded, RateLimited, Unauthenticated
-from weft.transports.mqtt.entry import prove, refusal_of
+from weft.transports.mqtt.entry import protocol_of, prove, refusal_of
 from weft.wire.mqtt.packets import Connect
 from weft.wire.mqtt.reasons import Reason
 
@@ -49,3 +51,20 @@ def test_id_4_a_certificate_counts_and_the_packet_does_not() -> None:
 )
 def test_a_refusal_has_its_reason_code(connect: Connect, error: PeerError, reason: Reason) -> None:
     assert refusal_of(connect, error) is reason
+
+
+class Extra(asyncio.BaseTransport):
+    """A transport that knows this much of itself."""
+
+
+@pytest.mark.parametrize(
+    ("extra", "name"),
+    [
+        ({}, "mqtt"),
+        ({"ssl_object": Tls(None)}, "mqtts"),
+        ({"protocol": "wss", "ssl_object": Tls(None)}, "wss"),
+        ({"protocol": "ws"}, "ws"),
+    ],
+)
+def test_a_connection_is_called_by_how_it_came(extra: dict[str, object], name: str) -> None:
+    assert protocol_of(Extra(extra)) == name

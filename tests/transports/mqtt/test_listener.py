@@ -115,7 +115,7 @@ async def test_who_does_not_hang_up_does_not_hold_up_a_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After a while it is cut."""
-    monkeypatch.setattr("weft.transports.mqtt.listener.DRAIN_S", 0.05)
+    monkeypatch.setattr("weft.transports.mqtt.guests.DRAIN_S", 0.05)
     async with station() as made:
         peer = await Peer.dial(made.listener.port)
         await peer.sign_in()

@@ -25,7 +25,7 @@ from weft.security.authentication import Proof
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
 from weft.transports.mqtt.dues import Dues
-from weft.transports.mqtt.entry import prove, refusal_of, unreleased_of
+from weft.transports.mqtt.entry import protocol_of, prove, refusal_of, unreleased_of
 from weft.transports.mqtt.owed import PUBCOMP_OWED, PUBREC_OWED, Refusal, acknowledgement
 from weft.transports.mqtt.settings import Given
 from weft.transports.mqtt.translate import (
@@ -418,7 +418,7 @@ class MqttConnection(asyncio.Protocol):
         self._registered = given.connections.register(
             Connection(
                 principal,
-                "mqtts" if self._transport.get_extra_info("ssl_object") else "mqtt",
+                protocol_of(self._transport),
                 self.address,
                 self.cut,
                 expires_at=proof.expires_at,

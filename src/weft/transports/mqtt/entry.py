@@ -1,5 +1,6 @@
 """CONNECT: who it is, by what TLS has seen or the packet says, and what a refusal is called."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,12 @@ def prove(authenticator: Authenticator, connect: Connect, tls: Any, address: str
     if der:
         return authenticator.prove_certificate(der, address)
     return authenticator.prove_secret(connect.username, connect.password or b"", address)
+
+
+def protocol_of(transport: asyncio.BaseTransport) -> str:
+    """Return what a connection is called: mqtt or mqtts, ws or wss."""
+    secure = transport.get_extra_info("ssl_object") is not None
+    return str(transport.get_extra_info("protocol", "mqtts" if secure else "mqtt"))
 
 
 def refusal_of(connect: Connect, error: PeerError) -> Reason:

@@ -23,6 +23,7 @@ class MqttSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:1883"  # loopback only; empty turns it off
     listen_tls: str = ""  # as "0.0.0.0:8883": the way in from anywhere else
+    websocket: bool = True  # also at /mqtt of the HTTP listeners
     client_certificate: Literal["optional", "required"] = "optional"  # required: no passwords
     tls: TlsSettings = field(default_factory=TlsSettings)
     limits: Limits = field(default_factory=Limits)
