@@ -46,10 +46,10 @@ class Thing:
 
 
 @asynccontextmanager
-async def thing(folder: Path) -> AsyncIterator[Thing]:
+async def thing(folder: Path, type_name: str | None = "pump") -> AsyncIterator[Thing]:
     async with running_weft(folder) as weft:
         await weft.add_type("pump")
-        account = await weft.add_device("pump-7", "pump")
+        account = await weft.add_device("pump-7", type_name)
         client = aiomqtt.Client(
             "127.0.0.1", weft.mqtt_port, username=account.username, password=account.token
         )
@@ -107,6 +107,41 @@ async def test_what_is_desired_reaches_the_device_as_a_delta(tmp_path: Path) -> 
         await pump.desire({"interval": 9})
         rest, document = await pump.hear()
         assert (rest, document["state"]) == ("update/delta", {"interval": 9})
+        assert abs(document["metadata"]["interval"]["timestamp"] - document["timestamp"]) < 60
+
+
+async def test_who_else_desires_something_is_told_of_with_the_whole_shadow(
+    tmp_path: Path,
+) -> None:
+    """As it was before and is now; a shadow that was deleted has no before."""
+    async with thing(tmp_path) as pump:
+        await pump.ask("update", state={"reported": {"interval": 5}})
+        await pump.hear(skipping=("update/accepted",))
+        await pump.desire({"interval": 9})
+        rest, told = await pump.hear(skipping=("update/delta",))
+        assert (rest, told["previous"]["state"]) == (
+            "update/documents",
+            {"reported": {"interval": 5}},
+        )
+        assert told["current"]["state"] == {
+            "desired": {"interval": 9},
+            "reported": {"interval": 5},
+        }
+        await pump.ask("delete")
+        assert (await pump.hear(skipping=("update/delta",)))[0] == "delete/accepted"
+        await pump.ask("update", state={"reported": {"interval": 6}})
+        rest, told = await pump.hear(skipping=("update/accepted", "update/delta"))
+        assert (rest, "previous" in told) == ("update/documents", False)
+
+
+async def test_metadata_has_the_shape_of_the_values(tmp_path: Path) -> None:
+    """A moment for each leaf, as AWS's clients compare them."""
+    async with thing(tmp_path, None) as pump:
+        await pump.ask("update", state={"reported": {"net": {"up": True, "dns": ["a", "b"]}}})
+        _, document = await pump.hear()
+        at = document["metadata"]["reported"]["net"]["up"]
+        assert abs(at["timestamp"] - document["timestamp"]) < 60
+        assert document["metadata"]["reported"]["net"]["dns"] == [at, at]
 
 
 async def test_an_update_of_an_old_version_changes_nothing(tmp_path: Path) -> None:

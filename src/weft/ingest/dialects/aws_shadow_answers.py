@@ -42,6 +42,8 @@ _STATUS: dict[str, int] = {
 }
 BAD_REQUEST = 400
 
+Key = tuple[TenantId, DeviceId]
+
 
 class Given(Struct, frozen=True):
     """What the answerer works with."""
@@ -54,12 +56,19 @@ class Given(Struct, frozen=True):
     replies: Replies
 
 
+class _Told(Struct, frozen=True):
+    """What a device was told last of its whole shadow."""
+
+    desired_version: int
+    document: dict[str, Any]
+
+
 class AwsShadowAnswers:
     """Does what shadow requests ask, and tells of what changed."""
 
     def __init__(self, given: Given) -> None:
         self._given = given
-        self._last: OrderedDict[tuple[TenantId, DeviceId], dict[str, Any]] = OrderedDict()
+        self._last: OrderedDict[Key, _Told] = OrderedDict()
 
     async def answer(self, question: Question) -> None:
         """Answer get, update or delete."""
@@ -78,8 +87,8 @@ class AwsShadowAnswers:
             await self._say(question, f"{verb}/rejected", answered, token)
         else:
             await self._say(question, f"{verb}/accepted", answered, token)
-            if verb != "get":
-                await self._tell_documents(question, token)
+            if verb == "update":
+                await self._tell_documents((question.tenant, question.device_id), token)
 
     async def _do(self, verb: str, request: ShadowRequest, question: Question) -> dict[str, Any]:
         given = self._given
@@ -91,6 +100,7 @@ class AwsShadowAnswers:
         if verb == "delete":
             await self._report(question, without_nulls(twin.reported))
             await self._desire(question, without_nulls(twin.desired))
+            self._last.pop((question.tenant, question.device_id), None)
             return {"version": twin.version, "timestamp": self._now_s()}
         state = request.state
         if state is UNSET:
@@ -100,7 +110,12 @@ class AwsShadowAnswers:
         else:
             self._require_kept(question, state.reported)
         after = given.twins.get(question.tenant, question.device_id)
-        return {"state": state, "version": after.version, "timestamp": self._now_s()}
+        return {
+            "state": state,
+            "metadata": _metadata(after, state.desired, state.reported),
+            "version": after.version,
+            "timestamp": self._now_s(),
+        }
 
     async def _update(self, question: Question, request: ShadowRequest, twin: Twin) -> None:
         state = request.state
@@ -141,36 +156,55 @@ class AwsShadowAnswers:
     # --- what changed ---
 
     async def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
-        """Send what is desired and not reported, if the device listens and something is."""
-        twin = self._given.twins.get(tenant, device_id)
+        """Send what is desired and not reported, and the whole if somebody else desired it.
+
+        A device that listens to neither costs nothing; what it said itself is told when it is
+        answered.
+        """
+        key = (tenant, device_id)
+        twin = self._given.twins.get(*key)
         delta = twin.delta()
         if delta:
-            told = {"version": twin.version, "timestamp": self._now_s(), "state": delta}
+            told = {
+                "version": twin.version,
+                "timestamp": self._now_s(),
+                "state": delta,
+                "metadata": _metadata(twin, delta, UNSET).get("desired", {}),
+            }
             await self._given.replies.say(tenant, device_id, "update/delta", _encode(told))
+        last = self._last.get(key)
+        if twin.desired_version != last.desired_version if last else twin.desired:
+            await self._tell_documents(key, UNSET)
 
     async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """A shadow knows no commands: AWS has jobs for those."""
 
-    async def _tell_documents(self, question: Question, token: Any) -> None:
-        key = (question.tenant, question.device_id)
-        document = self._document(self._given.twins.get(*key), with_delta=False)
-        current = {"state": document["state"], "version": document["version"]}
+    async def _tell_documents(self, key: Key, token: str | UnsetType) -> None:
+        twin = self._given.twins.get(*key)
+        document = self._document(twin, with_delta=False)
+        del document["timestamp"]
         previous = self._last.get(key)
-        self._last[key] = current
+        self._last[key] = _Told(twin.desired_version, document)
         self._last.move_to_end(key)
         if len(self._last) > DOCUMENTS_MAX:
             self._last.popitem(last=False)
-        told: dict[str, Any] = {"current": current, "timestamp": self._now_s()}
+        told: dict[str, Any] = {"current": document, "timestamp": self._now_s()}
         if previous is not None:
-            told["previous"] = previous
-        await self._say(question, "update/documents", told, token)
+            told["previous"] = previous.document
+        if token is not UNSET:
+            told["clientToken"] = token
+        await self._given.replies.say(*key, "update/documents", _encode(told))
 
     def _document(self, twin: Twin, *, with_delta: bool) -> dict[str, Any]:
         sides = {"desired": twin.desired, "reported": twin.reported}
         if with_delta:
             sides["delta"] = twin.delta()
-        state = {side: properties for side, properties in sides.items() if properties}
-        return {"state": state, "version": twin.version, "timestamp": self._now_s()}
+        return {
+            "state": {side: properties for side, properties in sides.items() if properties},
+            "metadata": _metadata(twin, twin.desired, twin.reported),
+            "version": twin.version,
+            "timestamp": self._now_s(),
+        }
 
     async def _say(self, question: Question, rest: str, told: dict[str, Any], token: Any) -> None:
         if token is not UNSET:
@@ -183,3 +217,30 @@ class AwsShadowAnswers:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def _metadata(twin: Twin, desired: Any, reported: Any) -> dict[str, Any]:
+    """Return when each value of the two sides was last said, in the shape of the values."""
+    sides = (
+        ("desired", desired, twin.desired_stamps),
+        ("reported", reported, twin.reported_stamps),
+    )
+    return {
+        side: {
+            name: _stamped(value, stamps[name].at // NS_PER_S)
+            for name, value in said.items()
+            if name in stamps
+        }
+        for side, said, stamps in sides
+        if isinstance(said, dict) and said
+    }
+
+
+def _stamped(value: Any, at_s: int) -> Any:
+    match value:
+        case dict():
+            return {name: _stamped(one, at_s) for name, one in value.items()}
+        case list():
+            return [_stamped(one, at_s) for one in value]
+        case _:
+            return {"timestamp": at_s}
