@@ -27,6 +27,19 @@ async def test_both_listeners_are_announced(house: House) -> None:
     assert house.weft.health()["pre-shared keys"] == "ok"
 
 
+async def test_co_1_in_the_clear_nobody_answers_where_it_is_off(tmp_path: Path) -> None:
+    """Only DTLS is left: a plain GET is no record, and gets no answer from it either."""
+    async with running_house(tmp_path / "data", "transports.coap.listen=") as house:
+        assert house.weft.endpoints.coap == ""
+        peer = await Peer.dial(house.coaps_port)
+        await peer.send(Code.GET, ".well-known/core")
+        secure = await house.secure(await house.device("pump-7"))
+        assert (await secure.ask(Code.GET, ".well-known/core")).code == Code.CONTENT
+        assert peer.inbox.arrived.empty()
+        peer.close()
+        secure.close()
+
+
 async def test_a_taken_port_is_told(tmp_path: Path) -> None:
     """With the setting that chooses another."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
