@@ -1,6 +1,7 @@
 """Other people's fuzzer over our own document: no 5xx, no undocumented answer, no leak."""
 
 import asyncio
+import os
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.api.support import OTHER, World, running
 
 from weft.api.server import HttpServer
 
+HOOKS = Path(__file__).with_name("signing_requests.py")
 MARK = "belongs-to-the-other-tenant"
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -56,13 +58,12 @@ async def _run(url: str, token: str, folder: Path) -> tuple[int, str]:
         f"{url}/api/v1/openapi.json",
         *("-H", f"Authorization: Bearer {token}"),
         *("--exclude-operation-id", "watch_live"),  # has no end; held in test_live.py
-        # Signing requests are nothing that it can make; held in operations/test_enrolment.py.
-        *("--exclude-operation-id", "enrol", "--exclude-operation-id", "renew_certificate"),
         *("--exclude-operation-id", "watch_device"),  # the same; held in test_own.py
         *("--phases", "examples,fuzzing"),
         *("--checks", CHECKS),
         *("--max-examples", "5", "--seed", "1", "--no-shrink", "--warnings", "off"),
         cwd=folder,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
