@@ -14,6 +14,7 @@ from tests.interop.support import OPERATOR, RunningWeft, running_weft, until
 from tests.security.customer_ca import CustomerCa, with_key
 
 from weft.app.compose import MAIN
+from weft.ingest.quarantine import Approval
 from weft.model.device import Lifecycle
 from weft.model.moments import NS_PER_S
 from weft.registry.devices import NewDevice
@@ -116,7 +117,10 @@ async def test_rv_3_a_rotation_loses_nothing_and_ends_the_old(weft: RunningWeft)
 async def test_pr_4_a_customers_device_waits_is_let_in_and_is_cut(
     weft: RunningWeft, tmp_path: Path
 ) -> None:
-    """Its authority is registered while the listener runs; another's device gets no handshake."""
+    """Its authority is registered while the listener runs; another's device gets no handshake.
+
+    What it says while it waits is kept, proposes its type, and counts once it is approved.
+    """
     identity = weft.weft.identity
     acme, stranger = CustomerCa(), CustomerCa()
     files = {}
@@ -139,8 +143,14 @@ async def test_pr_4_a_customers_device_waits_is_let_in_and_is_cut(
     assert not await is_let_in("acme")
     await until(lambda: identity.devices.find(MAIN, "gate-1"))
     assert identity.devices.get(MAIN, "gate-1").lifecycle is Lifecycle.PENDING
-    assert not await is_let_in("acme")
-    await identity.devices.move(OPERATOR, "gate-1", Lifecycle.ACTIVE)
+    assert await is_let_in("acme")  # to be heard, and no more
+    quarantine = weft.weft.path.quarantine
+    waiting = await quarantine.get(MAIN, "gate-1")
+    assert [one.code for one in waiting.kept] == ["device_pending"]
+    assert set(waiting.proposal.document["telemetry"]) == {"open"}
+    assert weft.weft.path.twins.get(MAIN, waiting.device.device_id).telemetry == {}
+    done = await quarantine.approve(OPERATOR, "gate-1", Approval(type_name="gate", infer=True))
+    assert (done.redriven, done.refused) == (1, ())
     assert await is_let_in("acme")
     assert not await is_let_in("stranger")
 
@@ -150,4 +160,4 @@ async def test_pr_4_a_customers_device_waits_is_let_in_and_is_cut(
         async with asyncio.timeout(20):
             await ended(client)
     assert not await is_let_in("acme")
-    assert await weft.payloads() == [b'{"open":true}']
+    assert await weft.payloads() == [b'{"open":true}'] * 3  # refused, redriven, admitted

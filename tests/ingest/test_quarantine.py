@@ -57,9 +57,21 @@ async def test_pr_4_only_one_that_came_by_itself_is_heard() -> None:
             (Lifecycle.PENDING, ""),
             (Lifecycle.SUSPENDED, "claim:c"),
             (Lifecycle.REVOKED, "claim:c"),
+            (Lifecycle.SUSPENDED, "authority:a"),
+            (Lifecycle.REVOKED, "authority:a"),
         ):
             door.wait_as(lifecycle, origin)
             assert await door.say("devices/me/telemetry") == "forbidden"
+
+
+async def test_pr_4_a_device_that_a_customers_authority_vouches_for_is_heard_too() -> None:
+    """It waits as one that came by a claim, and its first words propose its type."""
+    async with Waiting().running() as door:
+        assert isinstance(door, Waiting)
+        door.wait_as(Lifecycle.PENDING, "authority:a")
+        assert await door.say("devices/me/telemetry", b'{"temperature": 21}') == "device_pending"
+        kept = await door.kept()
+        assert set(propose(kept).document["telemetry"]) == {"temperature"}
 
 
 async def test_the_first_messages_stay_and_the_rest_is_counted() -> None:

@@ -58,6 +58,18 @@ def test_a_device_is_stored_and_read_again_as_it_was() -> None:
     assert msgspec.json.decode(msgspec.json.encode(device), type=Device) == device
 
 
+@pytest.mark.parametrize("lifecycle", Lifecycle)
+@pytest.mark.parametrize("origin", ["", "claim:c", "authority:a", "import:i", "claim:"])
+def test_pr_4_who_came_by_itself_and_is_pending_waits(lifecycle: Lifecycle, origin: str) -> None:
+    """By a claim or with a customer's certificate; whom people made pending is not heard."""
+    device = Device(
+        TenantId("main"), DeviceId("7"), DeviceUid("u"), None, lifecycle, 7, origin=origin
+    )
+    came = origin in {"claim:c", "authority:a"}
+    assert device.waits == (came and lifecycle is Lifecycle.PENDING)
+    assert device.came_by("claim") == ("c" if origin == "claim:c" else "")
+
+
 def test_a_field_writes_only_what_was_declared() -> None:
     """So that a type's document reads as its owner wrote it."""
     assert msgspec.json.encode(Field("number", unit="Cel")) == b'{"type":"number","unit":"Cel"}'

@@ -61,7 +61,7 @@ def reasons(world: World, name: str) -> list[str]:
 async def test_pr_4_an_unknown_device_of_a_registered_authority_lands_in_pending(
     world: World, acme: CustomerCa
 ) -> None:
-    """Refused each time, with no right whatever, until somebody lets it in."""
+    """Refused the first time, then heard and no more, until somebody lets it in."""
     authority = await registered(world, acme)
     leaf = der_of(acme.sign("gate-1"))
     refused(world, leaf)
@@ -70,11 +70,42 @@ async def test_pr_4_an_unknown_device_of_a_registered_authority_lands_in_pending
     assert device.lifecycle is Lifecycle.PENDING
     assert device.origin == f"authority:{authority.authority_id}"
     assert device.attributes == {"first_seen_from": PEER}
-    refused(world, leaf)
     assert "pending" in reasons(world, "gate-1")[0]
+    waiting = world.authenticator.prove_certificate(leaf, PEER).principal
+    for action, target in (
+        ("topic.publish", "topic:devices/gate-1/telemetry"),
+        ("topic.subscribe", "topic:devices/gate-1/commands/+/+"),
+        ("device.read", "device:gate-1"),
+    ):
+        assert not world.policy.decide(waiting, action, target).allowed
     await world.devices.move(ADMIN, "gate-1", Lifecycle.ACTIVE)
     proof = world.authenticator.prove_certificate(leaf, PEER)
     assert (proof.principal.tenant, proof.principal.uid) == (MAIN, device.uid)
+
+
+@pytest.mark.parametrize("end", ["revoked", "suspended", "authority off", "authority gone"])
+async def test_pr_4_who_waits_or_was_let_in_is_refused_once_the_right_ends(
+    world: World, acme: CustomerCa, end: str
+) -> None:
+    """Being heard is not for whom the owner has put out of use, nor without the authority."""
+    authority = await registered(world, acme)
+    leaf = der_of(acme.sign("gate-1"))
+    refused(world, leaf)
+    await written(world)
+    principal = world.authenticator.prove_certificate(leaf, PEER).principal
+    cuts: list[str] = []
+    world.connections.register(Connection(principal, "mqtts", PEER, cuts.append))
+    if end == "suspended":  # only a device that was let in is
+        await world.devices.move(ADMIN, "gate-1", Lifecycle.ACTIVE)
+    if end in {"suspended", "revoked"}:
+        await world.devices.move(ADMIN, "gate-1", Lifecycle(end))
+    elif end == "authority off":
+        off = AuthorityPatch(enabled=False)
+        await world.authorities.update(ADMIN, authority.authority_id, off)
+    else:
+        await world.authorities.delete(ADMIN, authority.authority_id)
+    assert len(cuts) == 1
+    refused(world, leaf)
 
 
 async def test_au_9_what_it_opens_ends_with_its_certificate(world: World, acme: CustomerCa) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from weft.api.live import Live
-from weft.api.operations.quarantine import ArrivalView
-from weft.api.views import moment
+from weft.api.operations.quarantine import arrival_of
 from weft.model.device import Device
 from weft.registry.devices import DeviceChange, Devices
 
@@ -23,13 +22,7 @@ def tell_arrivals(live: Live, devices: Devices, claim_name: Callable[[Device], s
             "quarantine",
             device.device_id,
             "arrived" if now else device.lifecycle.value if change.new else "deleted",
-            lambda: ArrivalView(
-                device_id=device.device_id,
-                claim=claim_name(device),
-                type_name=device.type_name,
-                label=device.label,
-                arrived_at=moment(device.created_at) or "",
-            ),
+            lambda: arrival_of(device, claim_name(device)),
         )
 
     devices.on_change(changed)

@@ -38,7 +38,8 @@ EMPTY: dict[str, str] = {
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
-    "list_quarantine": "No device waits. Those of a claim without --approve come here first.",
+    "list_quarantine": "No device waits. Those of a claim without --approve, and of an "
+    "authority without --auto-approve, come here first.",
     "list_relations": "It is related to nothing: weft asset relate ASSET feeds OTHER",
     "list_rejections": "No message was refused.",
     "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "

@@ -1,10 +1,11 @@
-"""Quarantine: devices that came by a claim and wait for somebody's word.
+"""Quarantine: devices that came by themselves and wait for somebody's word.
 
-Such a device may connect and speak, and nothing of what it says reaches twin, history, rules
-or subscribers: its first messages are kept in the rejection inbox (code `device_pending`,
-so many and no more). From them a type is proposed. Approved, the device is let in and what
-was kept goes through the gate at its own moments, each message with its outcome; refused,
-the device is revoked and cut.
+They came by a claim, or with a certificate of a customer's authority. Such a device may
+connect and speak, and nothing of what it says reaches twin, history, rules or subscribers:
+its first messages are kept in the rejection inbox (code `device_pending`, so many and no
+more). From them a type is proposed. Approved, the device is let in and what was kept goes
+through the gate at its own moments, each message with its outcome; refused, the device is
+revoked and cut.
 """
 
 import builtins
@@ -129,7 +130,7 @@ class Quarantine:
 
     def claim_of(self, device: Device) -> Claim | None:
         """Return the claim that a device came by, if it is still there."""
-        return self._claims.find_by_id(device.origin.partition(":")[2])
+        return self._claims.find_by_id(device.came_by("claim"))
 
     def claim_name(self, device: Device) -> str:
         """Return what people call the claim that a device came by; empty when it is gone."""

@@ -59,10 +59,16 @@ class Device(Struct, frozen=True):
     origin: str = ""  # how it came when nobody made it by hand: claim:ID, authority:ID
     tags: tuple[str, ...] = ()  # words that people find it by
 
+    def came_by(self, kind: str) -> str:
+        """Return the id of the `claim` or `authority` that it came by; empty if it did not."""
+        found, _, origin_id = self.origin.partition(":")
+        return origin_id if found == kind else ""
+
     @property
     def waits(self) -> bool:
-        """Whether it came by a claim and waits in the quarantine, where it is heard."""
-        return self.lifecycle is Lifecycle.PENDING and self.origin.startswith("claim:")
+        """Whether it came by itself and waits in the quarantine, where it is heard."""
+        came = self.came_by("claim") or self.came_by("authority")
+        return self.lifecycle is Lifecycle.PENDING and bool(came)
 
 
 class Field(Struct, frozen=True, omit_defaults=True):

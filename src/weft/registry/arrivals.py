@@ -2,9 +2,9 @@
 
 Nobody made them here; their owner's authority vouches for them. Such a device is refused, noted,
 and stands as `pending` a moment later, under the name that its certificate gives in the
-field which the authority declares, its public key bound to it for good (ID-2). It has no
-right whatever until somebody lets it in (PR-4). The same name with another key is a
-conflict: nothing changes, and the owner is told.
+field which the authority declares, its public key bound to it for good (ID-2). When it comes
+again it is heard in the quarantine, and has no right but that until somebody lets it in
+(PR-4). The same name with another key is a conflict: nothing changes, and the owner is told.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ WAITING_MAX: Final = 1_000  # first contacts not yet written; who does not fit c
 PENDING_MAX: Final = 10_000  # of one tenant: a stolen authority key fills no disk
 TOLD_MAX: Final = 4_096  # conflicts that are in the audit already
 NEW: Final = Reason(
-    "the device is new: it is taken in as pending, and somebody has to let it in",
-    "See weft device list --lifecycle pending; let it in: weft device move DEVICE active.",
+    "the device is new: it is taken in as pending, and is heard in the quarantine from now on",
+    "See weft quarantine list; let it in: weft quarantine approve DEVICE.",
 )
 TOO_MANY: Final = Reason(
     "too many devices come for the first time", "Nothing: it comes again, and finds room."

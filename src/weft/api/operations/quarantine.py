@@ -1,4 +1,4 @@
-"""Operations on the quarantine: devices that came by a claim and wait for somebody's word."""
+"""Operations on the quarantine: devices that came by themselves and wait for somebody's word."""
 
 from typing import Any
 
@@ -25,6 +25,7 @@ class ArrivalView(Struct, frozen=True):
     type_name: str | None
     label: str
     arrived_at: Moment
+    authority: str = ""  # the customer's own that vouches for it, when it came by no claim
 
 
 class WaitingView(Struct, frozen=True):
@@ -43,6 +44,7 @@ class WaitingView(Struct, frozen=True):
     left_out: int  # messages that there was no room for
     proposed_type: dict[str, Any]
     notes: tuple[str, ...]
+    authority: str = ""
 
 
 class ApprovedView(Struct, frozen=True):
@@ -53,14 +55,15 @@ class ApprovedView(Struct, frozen=True):
     refused: tuple[Refused, ...]
 
 
-def arrival_of(services: Services, device: Device) -> ArrivalView:
+def arrival_of(device: Device, claim: str) -> ArrivalView:
     """Show a device that waits, in a line."""
     return ArrivalView(
         device_id=device.device_id,
-        claim=services.quarantine.claim_name(device),
+        claim=claim,
         type_name=device.type_name,
         label=device.label,
         arrived_at=moment(device.created_at) or "",
+        authority=device.came_by("authority"),
     )
 
 
@@ -81,6 +84,7 @@ def view_of(waiting: Waiting) -> WaitingView:
         left_out=waiting.left_out,
         proposed_type=waiting.proposal.document,
         notes=waiting.proposal.notes,
+        authority=device.came_by("authority"),
     )
 
 
@@ -93,7 +97,7 @@ async def list_quarantine(services: Services, call: Call) -> Page[ArrivalView]:
         call,
         "quarantine",
         found,
-        lambda device: arrival_of(services, device),
+        lambda device: arrival_of(device, services.quarantine.claim_name(device)),
         lambda device: device.device_id,
     )
 
