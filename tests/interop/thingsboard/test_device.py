@@ -117,3 +117,28 @@ async def test_a_command_that_was_sent_while_the_device_was_away_is_called_when_
             ended = await commands.wait(MAIN, PUMP, sent.request_id, wait_s=30)
             assert (ended.state, ended.output) == (CommandState.SUCCEEDED, {"open": 10})
             assert (await pump.hear("called"))["content"]["method"] == "open"
+
+
+@pytest.mark.parametrize("with_certificate", [False, True])
+async def test_a_device_comes_over_tls_with_its_token_or_its_certificate(
+    tmp_path: Path, with_certificate: bool
+) -> None:
+    """The client pins TLS 1.2 and checks our name; a certificate needs no token."""
+    folder = tmp_path / "data"
+    async with running_weft(folder, "transports.mqtt.listen_tls=127.0.0.1:0") as weft:
+        token = (await weft.add_device(PUMP)).token
+        identity = weft.weft.identity
+        device = identity.devices.get(MAIN, PUMP)
+        issued = (await identity.credentials.issue_certificate(OPERATOR, device)).certificate
+        texts = {"root.pem": identity.authority.root_pem}
+        if with_certificate:
+            texts["pump.pem"] = issued.certificate_pem + issued.chain_pem
+            texts["pump.key"] = issued.private_key_pem or ""
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text)
+        port = weft.weft.endpoints.mqtts.rpartition(":")[2]
+        files = [str(tmp_path / name) for name in texts]
+        arguments = ("localhost", port, "" if with_certificate else token, "telemetry", *files)
+        async with client("clients", SCRIPT, *arguments) as pump:
+            assert (await pump.hear("sent"))["codes"] == [0, 0, 0, 0]
+        await until(lambda: weft.weft.path.twins.get(MAIN, PUMP).reported)

@@ -1,4 +1,4 @@
-"""ThingsBoard's own device client, unchanged: `device.py HOST PORT TOKEN WHAT`.
+"""ThingsBoard's own device client, unchanged: `device.py HOST PORT TOKEN WHAT [CA [CERT KEY]]`.
 
 Each thing that it sees is a line of JSON on stdout; it ends when its stdin does.
 """
@@ -15,10 +15,13 @@ def say(what: str, **details: Any) -> None:
     print(json.dumps({"what": what, **details}), flush=True)
 
 
-def connect(host: str, port: str, token: str) -> TBDeviceMqttClient:
+def connect(host: str, port: str, token: str, *files: str) -> TBDeviceMqttClient:
+    """Connect; `files` are the authority to trust, and the device's own certificate and key."""
     client = TBDeviceMqttClient(host, int(port), token)
     client.set_server_side_rpc_request_handler(lambda *call: answer(client, *call))
-    client.connect()  # its callback would now and then be set behind the CONNACK
+    names = ("ca_certs", "cert_file", "key_file")
+    tls = dict(zip(names, files, strict=False))
+    client.connect(tls=bool(tls), **tls)  # a callback would be set behind the CONNACK at times
     while not client.is_connected():
         sleep(0.01)
     say("connected")
@@ -85,8 +88,8 @@ def limits(client: TBDeviceMqttClient) -> None:
 
 
 def main() -> None:
-    host, port, token, what = sys.argv[1:]
-    client = connect(host, port, token)
+    host, port, token, what, *files = sys.argv[1:]
+    client = connect(host, port, token, *files)
     acts = {
         "telemetry": telemetry,
         "attributes": attributes,
