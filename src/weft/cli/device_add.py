@@ -17,7 +17,7 @@ TLS_SETTINGS = (
     ("https", "api.tls_listen=127.0.0.1:8443"),
 )
 COAPS_SETTING = (("coaps", "transports.coap.listen_dtls=127.0.0.1:5684"),)
-_SAID = ("label", "type_name", "gateway", "alias", "adds_children")
+_SAID = ("label", "type_name", "gateway", "alias", "adds_children", "tags")
 
 
 @click.command("add")
@@ -27,6 +27,7 @@ _SAID = ("label", "type_name", "gateway", "alias", "adds_children")
 @click.option("--gateway", help="The gateway that speaks for it.")
 @click.option("--alias", default="", help="What that gateway calls it; else its own name.")
 @click.option("--adds-children", is_flag=True, help="A gateway that may add its devices.")
+@click.option("--tags", multiple=True, help="A word that it is found by; again for more.")
 @click.option("--certificate", is_flag=True, help="Give it a certificate, not a secret.")
 @click.option("--psk", is_flag=True, help="Give it a pre-shared key, for CoAP over DTLS.")
 @click.option(

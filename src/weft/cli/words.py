@@ -30,6 +30,7 @@ EMPTY: dict[str, str] = {
     "list_device_attachments": "It was not attached then. Attach it: "
     "weft asset attach DEVICE observes ASSET",
     "list_device_connections": "It has never connected. Why: weft device why DEVICE",
+    "list_device_children": "It speaks for no other device: weft device add NAME --gateway DEVICE",
     "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
     "list_devices": "No devices. Add one: weft device add pump-1",
     "list_imports": "No imports. Begin one: weft device import pumps.csv",
@@ -118,6 +119,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft type save pump pump.yaml --breaking allow",
     ),
     "send_bulk": (
+        "weft command bulk restart --group hall-2-pumps",
         "weft command bulk restart --type pump",
         "weft command bulk set_speed rpm=900 --devices pump-1,pump-2 --ttl 3600",
     ),

@@ -1,6 +1,6 @@
 """Bulks over the API: many devices, one request, and how far it is."""
 
-from tests.api.support import World
+from tests.api.support import OTHER, World
 
 from weft.security.actions import Role
 
@@ -33,3 +33,36 @@ async def test_a_viewer_sends_no_bulk(world: World) -> None:
     body = {"name": "restart", "devices": ["pump-1"]}
     viewer = world.person("vera", Role.VIEWER)
     assert (await world.call("POST", "/commands/bulk", token=viewer, body=body)).status == 403
+
+
+async def test_a_bulk_goes_to_a_group_as_it_is_when_it_is_sent(world: World) -> None:
+    """A pump that is tagged later gets nothing of it; an empty group is said to be one."""
+    token = world.admin()
+    for name in ("pump-1", "pump-2", "pump-3"):
+        await world.device(name)
+    group = {"name": "critical", "expression": "'critical' in device.tags"}
+    await world.call("POST", "/groups", token=token, body=group)
+    body = {"name": "restart", "group": "critical"}
+    empty = await world.call("POST", "/commands/bulk", token=token, body=body)
+    assert (empty.status, empty.json["code"]) == (404, "not_found")
+    for name in ("pump-1", "pump-3"):
+        await world.call("PATCH", f"/devices/{name}", token=token, body={"tags": ["critical"]})
+    started = await world.call("POST", "/commands/bulk", token=token, body=body)
+    assert (started.status, started.json["devices"]) == (202, 2)
+    await world.call("PATCH", "/devices/pump-2", token=token, body={"tags": ["critical"]})
+    while await world.bulks.send_some():
+        continue
+    for name, count in (("pump-1", 1), ("pump-2", 0), ("pump-3", 1)):
+        listed = await world.call("GET", f"/devices/{name}/commands", token=token)
+        assert len(listed.json["items"]) == count, name
+    both = await world.call("POST", "/commands/bulk", token=token, body=body | {"type": "pump"})
+    assert both.status == 422
+
+
+async def test_tn_1_a_bulk_does_not_go_to_another_tenants_group(world: World) -> None:
+    """The group is not there."""
+    group = {"name": "all", "expression": "true"}
+    await world.call("POST", "/groups", token=world.admin(OTHER), body=group)
+    body = {"name": "restart", "group": "all"}
+    answer = await world.call("POST", "/commands/bulk", token=world.admin(), body=body)
+    assert answer.status == 404

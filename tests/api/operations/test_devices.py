@@ -97,3 +97,20 @@ async def test_a_device_sees_itself_as_me(world: World) -> None:
     await world.device("pump-8")
     assert (await world.call("GET", "/devices/me", token=token)).json["device_id"] == "pump-7"
     assert (await world.call("GET", "/devices/pump-8", token=token)).status == 403
+
+
+async def test_a_gateways_children_come_by_page_and_name_it(world: World) -> None:
+    """In the order of what it calls them; another tenant's gateway is not there."""
+    token = world.admin()
+    await world.device("gateway")
+    for name in ("meter-2", "meter-1", "meter-3"):
+        body = {"device_id": name, "gateway": "gateway"}
+        made = await world.call("POST", "/devices", token=token, body=body)
+        assert made.json["gateway"] == "gateway"
+    first = await world.call("GET", "/devices/gateway/children?limit=2", token=token)
+    assert [one["device_id"] for one in first.json["items"]] == ["meter-1", "meter-2"]
+    path = f"/devices/gateway/children?limit=2&cursor={first.json['next']}"
+    rest = await world.call("GET", path, token=token)
+    assert [one["device_id"] for one in rest.json["items"]] == ["meter-3"]
+    theirs = world.admin(OTHER)
+    assert (await world.call("GET", "/devices/gateway/children", token=theirs)).status == 404

@@ -10,15 +10,18 @@ from weft.api.views import Moment, moment
 from weft.commands.bulks import BulkFailure, Progress, Targets
 from weft.errors import Invalid, NotFound, TooLarge
 from weft.model.command import CommandState
+from weft.model.principal import Principal
+from weft.security.policy import require
 
 
 class NewBulk(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked of many devices: of those named, or of all of a type."""
+    """What is asked of many devices: of those named, of all of a type or of all of a group."""
 
     name: Annotated[str, Meta(max_length=128)]
     input: dict[str, Any] = {}
     devices: Annotated[tuple[str, ...], Meta(max_length=100_000)] = ()
     type: Annotated[str, Meta(description="All devices of this type.")] | None = None
+    group: Annotated[str, Meta(description="All devices of this group as it is now.")] | None = None
     ttl_s: Annotated[int, Meta(ge=1, description="Seconds after which it expires.")] | None = None
 
 
@@ -61,12 +64,32 @@ def view_of(progress: Progress) -> BulkView:
     )
 
 
+async def _targets_of(services: Services, actor: Principal, body: NewBulk) -> Targets:
+    if body.group is None:
+        return Targets(body.devices, body.type)
+    if body.devices or body.type is not None:
+        raise Invalid(
+            "A bulk goes to the devices that are named, to all of a type or to all of a group.",
+            remedy="Send devices, type or group, one of the three.",
+        )
+    group = await services.groups.get(actor.tenant, body.group)
+    for right in sorted({"group.read", *services.groups.rights_of(group)}):
+        require(services.policy, actor, right, "*")
+    found = await services.groups.device_ids(actor.tenant, group.name)
+    if not found:
+        raise NotFound(
+            f"No device belongs to the group {group.name!r} now.",
+            remedy=f"See what it asks for: weft group show {group.name}",
+        )
+    return Targets(tuple(found))
+
+
 async def send_bulk(services: Services, call: Call) -> Reply:
     """Keep a bulk; its commands are sent from now on."""
     body: NewBulk = call.body
     bulk = await services.bulks.start(
         call.principal,
-        Targets(body.devices, body.type),
+        await _targets_of(services, call.principal, body),
         body.name,
         body.input,
         ttl_s=body.ttl_s,

@@ -129,6 +129,21 @@ async def get_device(services: Services, call: Call) -> Reply:
     return _reply(services, services.devices.get(call.principal.tenant, call.path["device_id"]))
 
 
+async def list_device_children(services: Services, call: Call) -> Page[DeviceView]:
+    """Answer with a page of the devices that a gateway speaks for."""
+    gateway = services.devices.get(call.principal.tenant, call.path["device_id"])
+    listing = f"devices/{gateway.uid}/children"
+    after = after_of(call, listing)
+    found = [one for one in services.devices.children_of(gateway) if one.alias > after]
+    return page_of(
+        call,
+        listing,
+        found[: call.query.limit + 1],
+        lambda one: view_of(one, services),
+        lambda child: child.alias,
+    )
+
+
 async def update_device(services: Services, call: Call) -> Reply:
     """Change a device."""
     changed = await services.devices.patch(
@@ -196,6 +211,21 @@ OPERATIONS: tuple[Operation, ...] = (
         etag=True,
         errors=(NotFound,),
         command=Command("device", "show"),
+    ),
+    Operation(
+        "list_device_children",
+        "GET",
+        _ONE + "/children",
+        "List the devices that a gateway speaks for",
+        list_device_children,
+        action="device.read",
+        description="In the order of the names that it calls them.",
+        query=Paging,
+        result=Page[DeviceView],
+        errors=(NotFound,),
+        command=Command(
+            "device", "children", columns=("device_id", "alias", "type_name", "lifecycle")
+        ),
     ),
     Operation(
         "update_device",
