@@ -18,6 +18,7 @@ from weft.api.operation import Operation
 from weft.api.operations.backups import BackupView
 from weft.api.operations.table import TABLE
 from weft.api.operator import Operator
+from weft.api.seen import Seen
 from weft.api.services import Services
 from weft.api.settings import ApiSettings
 from weft.api.snippets import Endpoints
@@ -360,6 +361,7 @@ class World:
             links=self.links,
             heartbeat_s=self.settings.heartbeat_s,
             lines=self.settings.lines,
+            heard=Seen(),
             backups=self.backups,
             endpoints=lambda: Endpoints(http="http://127.0.0.1:8080", mqtt="127.0.0.1:1883"),
             version="0.1.0",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weft.api.live import Live
     from weft.api.operator import Operator
     from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
+    from weft.api.seen import Seen
     from weft.api.settings import LineSettings
     from weft.api.snippets import Endpoints
     from weft.commands.bulks import Bulks
@@ -115,6 +116,7 @@ class Services:
     links: Links
     heartbeat_s: float  # of streams
     lines: LineSettings
+    heard: Seen  # deliveries of network servers
     backups: Snapshots
     endpoints: Callable[[], Endpoints]  # ports are known once all listen
     version: str

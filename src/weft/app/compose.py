@@ -18,6 +18,7 @@ from weft.api.est import Est
 from weft.api.links import Links
 from weft.api.openapi import encode_document, make_document
 from weft.api.operations.table import TABLE
+from weft.api.seen import Seen
 from weft.api.server import HttpServer
 from weft.api.services import Services
 from weft.api.snippets import Endpoints
@@ -294,6 +295,7 @@ class Weft:
             links=self.links,
             heartbeat_s=self.config.api.heartbeat_s,
             lines=self.config.api.lines,
+            heard=Seen(),
             backups=self.backups,
             endpoints=lambda: self.endpoints,
             version=VERSION,

@@ -16,6 +16,7 @@ from weft.ingest.dialects import aws_shadow, aws_shadow_answers, sparkplug, spar
 from weft.ingest.dialects.aws_shadow import AwsShadow
 from weft.ingest.dialects.aws_shadow_answers import AwsShadowAnswers
 from weft.ingest.dialects.desk import Answerer, Replies
+from weft.ingest.dialects.lorawan import LoRaWan
 from weft.ingest.dialects.sparkplug import Sparkplug
 from weft.ingest.dialects.sparkplug_answers import SparkplugAnswers
 from weft.ingest.dialects.table import Dialects
@@ -33,7 +34,7 @@ from weft.twins.twins import Twins
 
 def make_dialects() -> Dialects:
     """Return the table of dialects, with what those remember that need to."""
-    return Dialects((AwsShadow(), ThingsBoard(), Sparkplug()))
+    return Dialects((AwsShadow(), ThingsBoard(), Sparkplug(), LoRaWan()))
 
 
 class Around(Struct, frozen=True):

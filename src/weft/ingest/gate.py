@@ -229,7 +229,7 @@ class Gate:
         principal = session.principal
         device = self._devices.find(principal.tenant, session.device_id)
         said = dialect.read(
-            Speaker(principal, device, self._devices), message.topic, message.payload
+            Speaker(principal, device, self._devices, self._types), message.topic, message.payload
         )
         if len(said) > PARTS_MAX:
             raise PayloadInvalid(

@@ -97,9 +97,13 @@ class Ingest:
         properties: PublishProperties | None = None,
         *,
         address: str,
+        client_id: str = "",
     ) -> int:
-        """The same with all that a message can have (a will)."""
-        session = self._gate.open(principal, address)
+        """The same with all that a message can have (a will).
+
+        With a client id, what was sent before (QoS 1, DUP) is known, also over a restart.
+        """
+        session = self._gate.open(principal, address, client_id)
         try:
             reason = self._gate.admit(session, message, self._clock.now(), properties)
         except UnknownChildren as unknown:

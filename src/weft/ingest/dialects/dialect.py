@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from weft.errors import NotFound, PeerError
-from weft.model.device import Device
+from weft.model.device import Device, DeviceType
 from weft.model.ids import DeviceId, TenantId
 from weft.model.principal import Principal
 
@@ -54,12 +54,25 @@ class KnownChildren(Protocol):
         ...
 
 
+class FollowedTypes(Protocol):
+    """The types of devices, from memory."""
+
+    def followed_by(self, device: Device) -> DeviceType | None:
+        """Return the version that a device follows, or None."""
+        ...
+
+
 class Speaker(NamedTuple):
     """Who says something: the principal, its device if it is one, and the devices it may name."""
 
     principal: Principal
     device: Device | None
     children: KnownChildren
+    types: FollowedTypes | None = None
+
+    def type_of(self, device: Device) -> DeviceType | None:
+        """Return the version of a type that a device follows, or None."""
+        return None if self.types is None else self.types.followed_by(device)
 
     @property
     def tenant(self) -> TenantId:
