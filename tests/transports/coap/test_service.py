@@ -364,6 +364,25 @@ async def test_each_command_is_notified_by_itself(house: House) -> None:
     peer.close()
 
 
+async def test_commands_that_wait_come_in_their_order_to_who_begins_to_observe(
+    house: House,
+) -> None:
+    """The answer has the first one; the second follows it, and does not overtake it."""
+    peer = await house.plain("pump-7")
+    await peer.ask(Code.GET, ME + "/properties/reported")
+    commands = house.weft.path.commands
+    for request_id in ("r-1", "r-2"):
+        await commands.send(OPERATOR, PUMP, "stop", request_id=request_id)
+    await peer.send(Code.GET, COMMANDS, b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+    told = [await peer.next_message() for _ in range(2)]
+    found = [msgspec.json.decode(one.payload)["request_id"] for one in told]
+    assert found == ["r-1", "r-2"]
+    numbers = [option_of(one, Option.OBSERVE) or 0 for one in told]
+    assert numbers == sorted(numbers)
+    await until(lambda: all(one.state == "delivered" for one in commands.open_for(MAIN, PUMP)))
+    peer.close()
+
+
 async def test_who_only_may_read_commands_has_none_delivered(house: House) -> None:
     """A business system looks, again and again; the device still gets it."""
     await house.device("pump-7")

@@ -47,3 +47,18 @@ async def test_rv_1_a_cut_session_has_to_prove_itself_anew(house: House) -> None
     assert identity.connections.count() == 0
     assert (await peer.ask(Code.POST, f"{ME}/telemetry", b'{"rpm":2}')).code == Code.UNAUTHORIZED
     peer.close()
+
+
+async def test_rv_3_what_a_new_credential_has_opened_stays_when_the_old_one_ends(
+    house: House,
+) -> None:
+    """A session knows by which credential it was opened: only that one's end cuts it."""
+    device = await house.device("pump-7")
+    peer = await house.secure(device)
+    identity = house.weft.identity
+    (credential,) = await identity.credentials.list_credentials(device)
+    connections = identity.connections
+    assert connections.cut_credential(device.uid, "another", "it was replaced") == 0
+    assert (await peer.ask(Code.POST, f"{ME}/telemetry", b'{"rpm":1}')).code == Code.CHANGED
+    assert connections.cut_credential(device.uid, credential.credential_id, "it was replaced") == 1
+    peer.close()

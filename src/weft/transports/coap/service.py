@@ -78,6 +78,7 @@ class CoapService:
         self._now = now
         self._send: Send = lambda _datagram, _address: None
         self._closed = False
+        self._answered: Watch | None = None  # what began with a command as its answer
         self.endpoint = endpoint
         self.watches = Watches()
         self._theirs: ThingsBoardCoap | None = None
@@ -98,6 +99,9 @@ class CoapService:
             response = self._answer(request)
             if response is not None:
                 self._respond(request, response)
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            self._confirmed(answered.observation)
         self.flush()
 
     def flush(self) -> None:
@@ -255,13 +259,17 @@ class CoapService:
         response = self._content(session, place.kind, device_id, request.accept)
         is_command = place.kind is Kind.COMMANDS
         speaks_for_it = is_command and self._speaks_for(session, device_id)
+        offers = speaks_for_it and response is not NOTHING_OPEN
         if request.observe == 0 and (place.kind is Kind.DESIRED or speaks_for_it):
             observation = self.endpoint.observe(request, self._now())
             if observation is not None:
                 watch = Watch(observation, session, place.kind, device_id)
                 watch.last = response.payload
                 self.watches.add(watch)
-        if speaks_for_it:
+                if offers:
+                    self._answers_with_next(watch)
+                return response
+        if offers:
             self._hand_out(session.gate.principal.tenant, device_id)
         return response
 
@@ -269,6 +277,13 @@ class CoapService:
         command = self._next_command(tenant, device_id)
         if command is not None:
             self._given.commands.fetched(tenant, device_id, command.request_id)
+
+    def _answers_with_next(self, watch: Watch) -> None:
+        """The answer to the registration carries a command: the next one follows behind it."""
+        command = self._next_command(*watch.key)
+        if command is not None:
+            watch.offered = command.request_id
+            self._answered = watch
 
     def _speaks_for(self, session: CoapSession, device_id: DeviceId) -> bool:
         """Whether it is the device itself or its gateway: nobody else has a command delivered."""

@@ -48,7 +48,7 @@ def open_session(
             remedy=f"Wait {wait_s:.1f} s, and keep the session.",
         )
     session = CoapSession(given.gate.open(principal, peer), Dues(given.limiter))
-    session.connection = given.connections.register(
+    connection = given.connections.register(
         Connection(
             principal,
             protocol,
@@ -58,6 +58,8 @@ def open_session(
             counters=lambda: {"received": session.received, "sent": session.sent},
         )
     )
+    connection.credential_id = proof.credential_id
+    session.connection = connection
     return session
 
 
