@@ -76,6 +76,18 @@ async def test_a_suspended_gateway_adds_nothing() -> None:
         await plant.children.introduce(plant.principal, "Room 1")
 
 
+async def test_a_gateway_that_has_no_devices_left_takes_no_room() -> None:
+    """Found by its gateway, not by looking at every child of every tenant."""
+    plant = await Plant().open()
+    child = await plant.children.introduce(plant.principal, "Room 1")
+    devices = plant.registry.devices
+    assert devices.children_of(plant.gateway) == [child]
+    assert devices.children_of(child) == []
+    await devices.delete(ADMIN, child.device_id)
+    assert devices.children_of(plant.gateway) == []
+    assert devices._children == {}
+
+
 async def test_children_are_known_again_after_a_restart() -> None:
     plant = await Plant().open()
     child = await plant.children.introduce(plant.principal, "Room 1")

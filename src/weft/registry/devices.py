@@ -82,7 +82,7 @@ class Devices:
         self._cache: dict[tuple[TenantId, str], Device] = {}
         self._by_uid: dict[str, Device] = {}
         self._names = OrderedNames()
-        self._children: dict[tuple[str, str], Device] = {}  # by (gateway's uid, alias)
+        self._children: dict[str, dict[str, Device]] = {}  # by gateway's uid, then alias
         self._listeners: Listeners[DeviceChange] = Listeners()
         self._in_delete: builtins.list[Callable[[Writer, Device], None]] = []
         self._after_delete: builtins.list[Callable[[Device], Awaitable[None]]] = []
@@ -110,7 +110,7 @@ class Devices:
         self._by_uid[device.uid] = device
         self._names.add(device.tenant, device.device_id)
         if device.gateway:
-            self._children[device.gateway, device.alias] = device
+            self._children.setdefault(device.gateway, {})[device.alias] = device
 
     async def finish_deletes(self) -> None:
         """Tell of deletes that a crash interrupted; call at start, when all hooks are in."""
@@ -127,12 +127,12 @@ class Devices:
 
     def find_child(self, gateway: Device, alias: str) -> Device | None:
         """Return the device that a gateway calls `alias`, or None."""
-        return self._children.get((gateway.uid, alias))
+        return self._children.get(gateway.uid, {}).get(alias)
 
     def children_of(self, gateway: Device) -> builtins.list[Device]:
         """Return the devices that a gateway speaks for, by the names it calls them."""
-        found = [child for (uid, _), child in self._children.items() if uid == gateway.uid]
-        return sorted(found, key=lambda child: child.alias)
+        held = self._children.get(gateway.uid)
+        return sorted(held.values(), key=lambda child: child.alias) if held else []
 
     def get(self, tenant: TenantId, device_id: str) -> Device:
         """Return a device, or raise `NotFound`."""
@@ -351,10 +351,17 @@ class Devices:
             self._cache.pop((old.tenant, old.device_id), None)
             self._by_uid.pop(old.uid, None)
             self._names.drop(old.tenant, old.device_id)
-            self._children.pop((old.gateway, old.alias), None)
+            self._unplace(old)
         if new is not None:
             self._learn(new)
         self._listeners.tell(change)
+
+    def _unplace(self, device: Device) -> None:
+        held = self._children.get(device.gateway)
+        if held is not None:
+            held.pop(device.alias, None)
+            if not held:
+                del self._children[device.gateway]
 
     def _moved(self, device: Device, patch: DevicePatch) -> Device | None:
         """Return the device under the gateway and alias that a patch gives it, if it does."""
@@ -381,7 +388,7 @@ class Devices:
                 remedy="Name a device that connects by itself.",
             )
         name = require_label(alias) or device.device_id
-        held = self._children.get((owner.uid, name))
+        held = self.find_child(owner, name)
         if held is not None and held.uid != device.uid:
             raise AlreadyExists(
                 f"The gateway {gateway!r} calls {held.device_id!r} {name!r} already.",
