@@ -37,6 +37,7 @@ from weft.rules.engine import Engine
 from weft.rules.lineage import Lineage
 from weft.rules.rules import RuleChange, Rules
 from weft.rules.runtime import Reported, Surroundings
+from weft.twins.changes import Side, TwinChange
 from weft.twins.twins import IsOnline, Twins
 from weft.twins.wishes import Wishes
 
@@ -167,7 +168,13 @@ def _make_gate(pipeline: Pipeline, identity: Identity, broker: Broker) -> Gate:
 def _connect_twins(twins: Twins, late: _Late, given: tuple[Identity, Broker], desk: Desk) -> None:
     """Give the twins what checks a wish, carries it to its device, and tells who is there."""
     identity, broker = given
-    twins.on_change(desk.desired_changed)
+
+    def changed(change: TwinChange) -> None:
+        # A report that leaves nothing to be desired is no news to its device.
+        if change.side is Side.DESIRED or change.delta:
+            desk.desired_changed(change.tenant, change.device_id)
+
+    twins.on_properties(changed)
     twins.publish_delta_with(late.publish_delta)
     twins.check_desired_with(Wishes(identity.devices, identity.types).require)
     twins.online_with(_online_by(identity, broker))
@@ -275,9 +282,6 @@ def _connect(path: MessagePath, identity: Identity, clock: Clock) -> None:
         identity.connections.set_quota(tenant.id, quotas.connections)
         path.broker.retained.set_quota(tenant.id, quotas.retained_messages, quotas.retained_bytes)
 
-    path.gate.check_reported_with(path.twins.require_room)
-    path.twins.check_desired_with(Wishes(identity.devices, identity.types).require)
-    path.twins.online_with(_online_by(identity, path.broker))
     for tenant in identity.tenants.list():
         quotas_changed(tenant)
     identity.tenants.on_change(quotas_changed)

@@ -9,6 +9,7 @@ from tests.ingest.support import PUMP_7, Door, Toy, device
 
 from weft.backends.memory.journal import MemoryJournal
 from weft.errors import NotFound
+from weft.ingest.dialects import desk as desk_module
 from weft.ingest.dialects.desk import WAITING_PER_DEVICE, Desk, Question, Replies
 from weft.ingest.dialects.table import Dialects
 from weft.ingest.submit import Message
@@ -120,6 +121,27 @@ async def test_who_asks_faster_than_it_is_answered_takes_no_memory() -> None:
                 await asyncio.sleep(0.001)
         assert len(office.clerk.asked) <= WAITING_PER_DEVICE + 2
         assert answered[0] == b"0"
+
+
+async def test_what_changes_often_is_told_once_and_never_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A device is told the latest; a fleet that is told at once is told to the last one."""
+    monkeypatch.setattr(desk_module, "DEVICES_MAX", 3)
+    async with Office().open() as office:
+        for _ in range(500):
+            office.desk.desired_changed(ACME, PUMP)
+        for number in range(50):
+            office.desk.commands_changed(ACME, DeviceId(f"free-{number}"))
+        async with asyncio.timeout(20):
+            while office.desk._waiting:  # noqa: ASYNC110  nothing tells of it
+                await asyncio.sleep(0.001)
+        assert office.clerk.told.count("desired pump-7") == 1
+        assert len(office.clerk.told) == 51
+        office.desk.desired_changed(ACME, PUMP)
+        async with asyncio.timeout(20):
+            while len(office.clerk.told) < 52:  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.001)
 
 
 async def test_what_weft_says_itself_is_no_question() -> None:

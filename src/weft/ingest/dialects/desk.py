@@ -31,6 +31,7 @@ DEVICES_MAX = 10_000  # with something waiting
 
 Key = tuple[TenantId, DeviceId]
 Job = Callable[[], Awaitable[None]]
+Tell = Callable[[TenantId, DeviceId], Awaitable[None]]
 HasSubscriber = Callable[[TenantId, str], bool]
 
 
@@ -90,6 +91,7 @@ class Desk:
         self._waiting: dict[Key, deque[Job]] = {}
         self._idle: deque[Key] = deque()  # those with work that nobody has taken up
         self._more = asyncio.Event()
+        self._untold: set[tuple[Key, str]] = set()  # what waits to be told, and who tells it
 
     def answer_with(self, answerers: Mapping[str, Answerer]) -> None:
         """Take in the answerers, by the name of their dialect."""
@@ -134,13 +136,13 @@ class Desk:
 
     def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Have every dialect tell a device what is desired of it now."""
-        for answerer in self._answerers.values():
-            self._put((tenant, device_id), _telling(answerer.desired_changed, tenant, device_id))
+        for name, answerer in self._answerers.items():
+            self._tell((tenant, device_id), f"desired/{name}", answerer.desired_changed)
 
     def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Have every dialect tell a device of its commands."""
-        for answerer in self._answerers.values():
-            self._put((tenant, device_id), _telling(answerer.commands_changed, tenant, device_id))
+        for name, answerer in self._answerers.items():
+            self._tell((tenant, device_id), f"commands/{name}", answerer.commands_changed)
 
     def subscribed(self, principal: Principal, filter_: str) -> None:
         """Have the dialect of a filter tell what waits for whoever listens now."""
@@ -163,12 +165,28 @@ class Desk:
 
     # --- work ---
 
-    def _put(self, key: Key, job: Job) -> None:
+    def _tell(self, key: Key, what: str, tell: Tell) -> None:
+        """Have a device told, once for all changes until then: what is told is the latest.
+
+        So it takes a bounded room, and is never left out: nobody would ask for it again.
+        """
+        mark = (key, what)
+        if mark in self._untold:
+            return
+        self._untold.add(mark)
+
+        def job() -> Awaitable[None]:
+            self._untold.discard(mark)
+            return tell(*key)
+
+        self._put(key, job, always=True)
+
+    def _put(self, key: Key, job: Job, *, always: bool = False) -> None:
         waiting = self._waiting.get(key)
         full = len(self._waiting) >= DEVICES_MAX if waiting is None else (
             len(waiting) >= WAITING_PER_DEVICE
         )  # fmt: skip
-        if full:
+        if full and not always:
             metrics.UNANSWERED.inc()
             log.warning("question_not_answered", device=key[1], remedy="It asks too fast.")
         elif waiting is None:
@@ -231,15 +249,6 @@ class Replies:
 def _answering(answerer: Answerer, question: Question) -> Job:
     def job() -> Awaitable[None]:
         return answerer.answer(question)
-
-    return job
-
-
-def _telling(
-    tell: Callable[[TenantId, DeviceId], Awaitable[None]], tenant: TenantId, device_id: DeviceId
-) -> Job:
-    def job() -> Awaitable[None]:
-        return tell(tenant, device_id)
 
     return job
 
