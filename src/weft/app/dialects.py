@@ -122,6 +122,9 @@ def _thingsboard(around: Around) -> ThingsBoardAnswers:
             around.broker.withdraw,
         )
     )
+    dialect = around.gate.dialects.named(thingsboard.NAME)
+    assert isinstance(dialect, ThingsBoard)
+    dialect.find_calls_with(calls.find)
     return ThingsBoardAnswers(
         thingsboard_answers.Given(
             around.ingest,

@@ -113,6 +113,19 @@ def test_what_no_birth_has_named_is_refused_alone_and_asked_for() -> None:
     assert REBIRTH in asked(said)
 
 
+def test_a_write_that_has_come_back_is_its_commands_result_at_once() -> None:
+    """In the journal with the data that shows it: a crash behind that loses no outcome."""
+    edge = Edge()
+    edge.birth(number("temperature", 1))
+    edge.send("DBIRTH", number("speed", 2))
+    node = edge.table.births.of(("acme", PUMP_7.uid, "plant", "pump-7"))
+    node.expect("motor", "r-1", {"speed": 750.0})
+    said = edge.send("DDATA", number("", 2, 750.0))
+    assert [(one.topic, json.loads(one.payload)) for one in said][1:] == [
+        ("devices/motor-1/commands/r-1/result", {"status": "succeeded"})
+    ]
+
+
 def test_a_type_that_only_the_birth_told_is_used() -> None:
     """A signed number travels in an unsigned field (6.4.16)."""
     edge = Edge()

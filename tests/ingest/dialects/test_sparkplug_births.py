@@ -80,6 +80,23 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(node.pending["a"]) == sparkplug_births.PENDING_MAX
 
 
+def test_one_device_takes_no_room_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its groups are its own to name: a new one takes the place of its oldest."""
+    monkeypatch.setattr(sparkplug_births, "NAMES_MAX_CHARACTERS", 20)
+    births = Births()
+    births.of(KEY)
+    for number in range(100):
+        births.begin(("acme", "uid-other", f"group-{number}", "edge"))
+    assert births.find(KEY) is not None
+    assert len(births) == 1 + sparkplug_births.NODES_PER_OWNER
+    assert births.find(("acme", "uid-other", "group-99", "edge")) is not None
+    for number in range(100):
+        births.end(("acme", "uid-other", f"group-{number}", "edge"))
+    assert len(births) == 1
+    with pytest.raises(QuotaExceeded, match="characters"):
+        births.of(KEY).born("", [Metric("a" * 21)])
+
+
 def test_a_new_birth_keeps_what_is_being_written_and_a_death_forgets_all() -> None:
     births = Births()
     births.of(KEY).expect("", "r-1", {"x": 1})

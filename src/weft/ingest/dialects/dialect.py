@@ -98,7 +98,7 @@ class Speaker(NamedTuple):
 
 
 class Dialect(Protocol):
-    """One platform's words. All methods are pure: no I/O, no clock, no state."""
+    """One platform's words. No method waits or reads a clock; what one remembers is in memory."""
 
     @property
     def name(self) -> str:

@@ -42,6 +42,7 @@ FORMS: Final = (
 )
 
 _encode = msgspec.json.Encoder().encode
+SUCCEEDED: Final = _encode({"status": "succeeded"})
 
 
 class Sparkplug:
@@ -132,7 +133,8 @@ class _Reading:
             said.append(Said(f"devices/{self._target}/telemetry", _encode(readings)))
         latest = {name: value for one in values.values() for name, value in one.items()}
         said += [
-            self._ask(f"written/{request_id}") for request_id in node.take_written(device, latest)
+            Said(f"devices/{self._target}/commands/{request_id}/result", SUCCEEDED)
+            for request_id in node.take_written(device, latest)
         ]
         if unknown:
             names = ", ".join(map(str, unknown[:10]))

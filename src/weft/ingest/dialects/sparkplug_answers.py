@@ -76,7 +76,7 @@ class SparkplugAnswers:
         self._asked_at: dict[str, int] = {}  # edge node's uid -> when a birth was asked for
 
     async def answer(self, question: Question) -> None:
-        """Do what the table has found in a message: born, died, written, rebirth."""
+        """Do what the table has found in a message: born, died, rebirth."""
         match question.rest.split("/"):
             case ["host", "rebirth", group, edge]:
                 await self._ask_for_birth(question, group, edge)
@@ -84,8 +84,6 @@ class SparkplugAnswers:
                 await self._born(question, Place(question.asker.uid, group, edge, "".join(device)))
             case ["host", "died", *_]:
                 self._died(question)
-            case ["host", "written", request_id, *_]:
-                await self._succeeded(question, request_id)
 
     async def _ask_for_birth(self, question: Question, group: str, edge: str) -> None:
         now, uid = self._given.clock.now(), question.asker.uid
@@ -170,12 +168,6 @@ class SparkplugAnswers:
         self._given.commands.fetched(command.tenant, command.device_id, command.request_id)
         if set(values) == {REBIRTH}:  # a control metric never comes back as data
             await self._result(owner, command.result_topic, {"status": "succeeded"})
-
-    async def _succeeded(self, question: Question, request_id: str) -> None:
-        owner = self._given.devices.find(question.tenant, question.asker.id)
-        if owner is not None:
-            topic = f"devices/{question.device_id}/commands/{request_id}/result"
-            await self._result(owner, topic, {"status": "succeeded"})
 
     async def _result(self, owner: Device, topic: str, result: dict[str, Any]) -> None:
         sender = Principal(owner.tenant, PrincipalKind.DEVICE, owner.device_id, owner.uid)

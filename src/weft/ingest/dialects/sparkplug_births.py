@@ -14,7 +14,9 @@ from weft.errors import PayloadInvalid, QuotaExceeded
 from weft.wire.payload.sparkplug import DataType, Metric
 
 NODES_MAX: Final = 10_000  # edge nodes whose births are known; the one longest silent goes
+NODES_PER_OWNER: Final = 4  # an edge node is in one group; more are of a fleet that moves it
 METRICS_MAX: Final = 20_000  # of one edge node with all its devices
+NAMES_MAX_CHARACTERS: Final = 2_000_000  # all its metrics' names together
 PENDING_MAX: Final = 100  # writes of one device that wait to be seen in its data
 SEQUENCE: Final = 256
 
@@ -24,7 +26,7 @@ Key = tuple[str, str, str, str]  # tenant, principal's uid, group, edge node
 class Birth:
     """What one edge node, or one device below it, measures."""
 
-    __slots__ = ("names", "types")
+    __slots__ = ("characters", "names", "types")
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self.names: dict[int, str] = {}  # by alias
@@ -38,6 +40,7 @@ class Birth:
             if metric.alias is not None:
                 self.names[metric.alias] = metric.name
             self.types[metric.name] = metric.datatype
+        self.characters = sum(map(len, self.types))
 
 
 class Node:
@@ -57,6 +60,11 @@ class Node:
             raise QuotaExceeded(
                 f"The edge node has more than {METRICS_MAX} metrics.",
                 remedy="Spread its devices over several edge nodes.",
+            )
+        if sum(one.characters for one in others.values()) + birth.characters > NAMES_MAX_CHARACTERS:
+            raise QuotaExceeded(
+                f"The names of its metrics have over {NAMES_MAX_CHARACTERS} characters.",
+                remedy="Give metrics shorter names, or spread its devices over several edge nodes.",
             )
         self.births = {**others, device: birth}
         return birth
@@ -92,10 +100,11 @@ class Node:
 
 
 class Births:
-    """All edge nodes; a bounded number, the newest."""
+    """All edge nodes; a bounded number, in all and of each device that connects."""
 
     def __init__(self) -> None:
         self._nodes: OrderedDict[Key, Node] = OrderedDict()
+        self._owned: dict[tuple[str, str], list[Key]] = {}  # by tenant and principal, oldest first
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -107,25 +116,34 @@ class Births:
     def of(self, key: Key) -> Node:
         """Return what is known of a node, maybe nothing yet."""
         node = self._nodes.get(key)
-        if node is None:
-            node = self._nodes[key] = Node()
-            if len(self._nodes) > NODES_MAX:
-                self._nodes.popitem(last=False)
-        else:
+        if node is not None:
             self._nodes.move_to_end(key)
+            return node
+        node = self._nodes[key] = Node()
+        owned = self._owned.setdefault(key[:2], [])
+        owned.append(key)
+        if len(owned) > NODES_PER_OWNER:
+            self.end(owned[0])
+        if len(self._nodes) > NODES_MAX:
+            self.end(next(iter(self._nodes)))
         return node
 
     def begin(self, key: Key) -> Node:
         """Forget what is known of a node: it begins anew, and only what is written waits on."""
         pending = self._nodes[key].pending if key in self._nodes else {}
-        self._nodes.pop(key, None)
+        self.end(key)
         node = self.of(key)
         node.pending = pending
         return node
 
     def end(self, key: Key) -> None:
         """Forget a node that has died."""
-        self._nodes.pop(key, None)
+        if self._nodes.pop(key, None) is None:
+            return
+        owned = self._owned[key[:2]]
+        owned.remove(key)
+        if not owned:
+            del self._owned[key[:2]]
 
 
 def name_of(metric: Metric, birth: Birth | None) -> str | None:

@@ -16,7 +16,8 @@ from weft.ingest.dialects.table import Dialects
 from weft.ingest.dialects.thingsboard import table
 from weft.ingest.dialects.thingsboard.table import FORMS, ThingsBoard
 from weft.ingest.submit import Message
-from weft.model.ids import DeviceUid
+from weft.model.command import Command
+from weft.model.ids import DeviceId, DeviceUid
 from weft.model.message import Operation
 
 DIALECT = ThingsBoard()
@@ -59,9 +60,9 @@ def test_a_topic_of_a_device_has_its_native_words(
 
 @pytest.mark.parametrize("topic", ["v1/devices/me/rpc/response/9", "v2/r/res/9", "v2/r/res/j/9"])
 def test_an_answer_is_put_into_a_commands_result(topic: str) -> None:
-    """By the number that the call had: whose command that was, only the answerer knows."""
+    """By the number that the call had: an answer to no call of ours stays a stray under it."""
     [(where, payload)] = said(topic, b'{"on":true}')
-    assert where == PRIVATE + "result/9"
+    assert where == "devices/me/commands/9/result"
     assert msgspec.json.decode(payload) == {"status": "succeeded", "output": {"on": True}}
 
 
@@ -94,8 +95,26 @@ def test_a_device_that_connects_for_the_first_time_is_named_with_its_kind() -> N
 
 def test_a_gateway_answers_a_call_for_its_device() -> None:
     [(where, payload)] = said("v1/gateway/rpc", b'{"device":"Room 1","id":4,"data":{"ok":1}}')
-    assert where == CHILD + "dialects/thingsboard/result/4"
+    assert where == CHILD + "commands/4/result"
     assert msgspec.json.decode(payload) == {"status": "succeeded", "output": {"ok": 1}}
+
+
+async def test_an_answer_is_in_the_journal_as_the_result_of_its_command() -> None:
+    """Acknowledged means kept: a crash behind the acknowledgement loses no outcome."""
+    dialect = ThingsBoard()
+    command = Command(
+        ACME, DeviceId("pump-7"), DeviceUid("u"), "r-1", "open", {}, "", 0, 0, position=9
+    )
+    calls = {("pump-7", 9): command, ("room-1", 4): replace(command, request_id="r-2")}
+    dialect.find_calls_with(lambda _tenant, device_id, number: calls.get((device_id, number)))
+    door = Door(dialects=Dialects([dialect]))
+    async with door.running():
+        message = Message("v1/devices/me/rpc/response/9", b'{"on":true}', qos=1)
+        await door.ingest.send(PUMP_7, message, address="test")
+    [(_, operation, payload, _)] = door.recorder.seen
+    assert (operation, msgspec.json.decode(payload)["status"]) == ("COMMAND_RESULT", "succeeded")
+    told = dialect.read(SPEAKER, "v1/gateway/rpc", b'{"device":"Room 1","id":4,"data":{"ok":1}}')
+    assert [one.topic for one in told] == ["devices/room-1/commands/r-2/result"]
 
 
 def test_a_gateway_asks_for_attributes_of_a_device_that_it_has() -> None:

@@ -96,8 +96,6 @@ class ThingsBoardAnswers:
             case ["call", form, number] if form in FORMS:
                 said = await self.call(question)
                 await self._say(question, RPC_RESPONSE[form] + number, said)
-            case ["result", number]:
-                await self.given.calls.take_result(question, number)
             case ["gateway-ask"]:
                 await self._answer_gateway(question)
             case ["connect" | "disconnect" as act]:

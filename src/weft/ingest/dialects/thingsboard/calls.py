@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from weft.commands.commands import Commands
 from weft.errors import NotFound
-from weft.ingest.dialects.desk import Question, Replies
+from weft.ingest.dialects.desk import Replies
 from weft.ingest.dialects.dialect import private_topic
 from weft.ingest.dialects.thingsboard.table import DOWN, FORMS, GATEWAY_RPC, NAME, RPC_REQUEST
-from weft.ingest.submit import Ingest, Message
+from weft.ingest.submit import Ingest
 from weft.model.command import Command, CommandState
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
@@ -62,7 +62,7 @@ class CallsGiven(Struct, frozen=True):
 
 
 class Calls:
-    """Sends commands as calls, and takes their answers."""
+    """Sends commands as calls, and knows whose an answer is."""
 
     def __init__(self, given: CallsGiven) -> None:
         self._given = given
@@ -136,18 +136,6 @@ class Calls:
         )
         await given.ingest.put(envelope)
         return True
-
-    async def take_result(self, question: Question, number: str) -> None:
-        """Hand a device's answer on to its command.
-
-        The answer to a call that is not open is a stray under its number: counted, as any.
-        """
-        wanted = int(number)
-        found = self.find(question.tenant, question.device_id, wanted)
-        request_id = number if found is None else found.request_id
-        topic = f"devices/{question.device_id}/commands/{request_id}/result"
-        message = Message(topic, question.payload, qos=1)
-        await self._given.ingest.send(question.asker, message, address=NAME)
 
     def find(self, tenant: TenantId, device_id: DeviceId, number: int) -> Command | None:
         """Return the oldest open command of a device with this number, or None."""

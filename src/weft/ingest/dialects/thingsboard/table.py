@@ -33,6 +33,8 @@ from weft.ingest.dialects.thingsboard.payloads import (
     result_of,
     telemetry_of,
 )
+from weft.model.command import Command
+from weft.model.ids import DeviceId, TenantId
 
 NAME: Final = "thingsboard"
 DOWN: Final = "down/"
@@ -73,8 +75,15 @@ _KNOWN = (
 )
 
 
+FindCall = Callable[[TenantId, DeviceId, int], Command | None]
+
+
+def _no_calls(_tenant: TenantId, _device_id: DeviceId, _number: int) -> None:
+    return None
+
+
 class ThingsBoard:
-    """The dialect: pure, and the same for all devices."""
+    """The dialect: the same for all devices; it asks whose command an answer's number is."""
 
     name = NAME
     prefixes = (
@@ -82,11 +91,20 @@ class ThingsBoard:
         "v2/sw/",
     )  # fmt: skip
 
+    def __init__(self) -> None:
+        self._find_call: FindCall = _no_calls
+
+    def find_calls_with(self, find: FindCall) -> None:
+        """Have `find(tenant, device, number)` return the open command of a call, or None."""
+        self._find_call = find
+
     def read(self, speaker: Speaker, topic: str, payload: bytes) -> Sequence[Said]:
         """Put a message into native words; raises what `Dialect.read` says."""
         match topic.split("/"):
             case ["v1", "devices", "me", *rest]:
-                return _of_device(topic, rest, ME, payload)
+                return self._of_device(speaker, (topic, rest), ME, payload)
+            case ["v1", "gateway", "rpc"]:
+                return [self._answered_by_gateway(speaker, payload)]
             case ["v1", "gateway", *rest]:
                 return _of_gateway(speaker, topic, rest, payload)
             case ["v2", "fw" | "sw", *_]:
@@ -101,8 +119,35 @@ class ThingsBoard:
                 )
             case ["v2", *rest]:
                 form = SHORT_JSON if "j" in rest else SHORT
-                return _of_device(topic, _in_full(rest), form, payload)
+                return self._of_device(speaker, (topic, _in_full(rest)), form, payload)
         raise _unknown(topic)
+
+    def _of_device(
+        self, speaker: Speaker, named: tuple[str, Sequence[str]], form: str, payload: bytes
+    ) -> Sequence[Said]:
+        topic, rest = named
+        match rest:
+            case ["rpc", "response", number]:
+                device_id = speaker.device.device_id if speaker.device else DeviceId("")
+                return [self._result(speaker, (device_id, "me"), number, payload)]
+        return _of_device(topic, rest, form, payload)
+
+    def _answered_by_gateway(self, speaker: Speaker, payload: bytes) -> Said:
+        answer = read_as(payload, Answered)
+        (child,) = speaker.child_ids([require_device_name(answer.device)])
+        return self._result(speaker, (child, child), str(answer.id), bytes(answer.data))
+
+    def _result(
+        self, speaker: Speaker, device: tuple[DeviceId, str], number: str, payload: bytes
+    ) -> Said:
+        """Return the answer to a call as the result of its command.
+
+        The answer to a call that is not open is a stray under its number: counted, as any.
+        """
+        device_id, written = device
+        found = self._find_call(speaker.tenant, device_id, int(require_request_id(number)))
+        request_id = number if found is None else found.request_id
+        return Said(f"devices/{written}/commands/{request_id}/result", result_of(payload))
 
     def native_filter(self, text: str, device_id: str) -> str | None:
         """Return the private topics that a filter in these words means."""
@@ -143,8 +188,6 @@ def _of_device(topic: str, rest: Sequence[str], form: str, payload: bytes) -> Se
         case ["rpc", "request", number]:
             require_method(read_as(payload, Called))
             return [asked(NAME, f"call/{form}/{require_request_id(number)}", payload)]
-        case ["rpc", "response", number]:
-            return [asked(NAME, f"result/{require_request_id(number)}", result_of(payload))]
         case ["claim"]:
             raise _no_claiming()
     raise _unknown(topic)
@@ -187,12 +230,6 @@ def _of_gateway(
             question = read_as(payload, GatewayAsked)
             speaker.child_ids([require_device_name(question.device)])
             return [asked(NAME, "gateway-ask", payload)]
-        case ["rpc"]:
-            answer = read_as(payload, Answered)
-            (child,) = speaker.child_ids([require_device_name(answer.device)])
-            number = require_request_id(str(answer.id))
-            result = result_of(bytes(answer.data))
-            return [Said(private_topic(child, NAME, f"result/{number}"), result)]
         case ["claim"]:
             raise _no_claiming()
     raise _unknown(topic)
