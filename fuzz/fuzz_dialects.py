@@ -4,6 +4,7 @@ Each input is a topic and a payload, in one line behind the other, as a gateway'
 would have sent them. Every dialect that is registered reads it, whether it begins as its
 topics do or not. What comes of it are native messages, or a reason with words; filters and
 deliveries are renamed without a fault, and a filter always to private topics of a device.
+Needs the extra `sparkplug`.
 """
 
 import json
@@ -12,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from fuzz.fuzz_sparkplug import load_corpus as sparkplug_payloads
 from fuzz.harness import main
 
-from weft.app.dialects import DIALECTS
+from weft.app.dialects import make_dialects
 from weft.errors import PeerError
 from weft.ingest.dialects import native
 from weft.ingest.dialects.dialect import Speaker, parse_private
-from weft.ingest.dialects.table import Dialects
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId
 from weft.model.principal import Principal, PrincipalKind
@@ -58,7 +59,8 @@ class Harness:
 
     def __init__(self) -> None:
         self.speaker = Speaker(SPEAKER, GATEWAY, Known())
-        self.table = Dialects(DIALECTS)
+        self.table = make_dialects()
+        self.dialects = tuple(self.table)
 
     def __call__(self, data: bytes) -> int:
         """Read one message in every dialect; nothing is held."""
@@ -68,7 +70,7 @@ class Harness:
         self.table.own_topic(own, "gw-1")
         self.table.own_topic(topic, "gw-1")
         refused: PeerError | None = None
-        for dialect in DIALECTS:
+        for dialect in self.dialects:
             renamed = dialect.native_filter(topic, "gw-1")
             if renamed is not None:
                 assert parse_private(renamed) is not None, renamed
@@ -120,9 +122,13 @@ def load_corpus() -> list[bytes]:
     topics += [f"v1/gateway/{rest}" for rest in gateway]
     topics += [f"v2/{rest}" for rest in short]
     topics += [f"$aws/things/gw-1/shadow/{rest}" for rest in shadow]
-    topics += [prefix for dialect in DIALECTS for prefix in dialect.prefixes]
+    topics += [prefix for dialect in make_dialects() for prefix in dialect.prefixes]
     topics += ["devices/gw-1/dialects/thingsboard/down/me/rpc/request/1", "$share/g/v1/gateway/+"]
-    return [topic.encode() + b"\n" + payload for topic in topics for payload in payloads]
+    edge = [f"{kind}/gw-1" for kind in ("NBIRTH", "NDATA", "NDEATH")]
+    edge += [f"{kind}/gw-1/Room 1" for kind in ("DBIRTH", "DDATA", "DDEATH")]
+    births = [(f"spBv1.0/plant/{rest}", sparkplug_payloads()) for rest in edge]
+    said = [(topic, payloads) for topic in topics] + births
+    return [topic.encode() + b"\n" + payload for topic, all_ in said for payload in all_]
 
 
 if __name__ == "__main__":
