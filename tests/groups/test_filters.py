@@ -172,6 +172,26 @@ async def test_a_search_that_examined_enough_says_where_to_go_on(monkeypatch: An
     assert found == Found(["030"], "039")
 
 
+async def test_a_slow_expression_holds_nobody_up(monkeypatch: Any) -> None:
+    """Each look takes 4 ms: others have their turn after two, and after a second it ends."""
+    moments = iter(range(1_000_000))
+    monkeypatch.setattr(module, "perf_counter", lambda: next(moments) * 0.004)
+    names = [f"{number:04d}" for number in range(1_000)]
+
+    def records(after: str, limit: int) -> list[str]:
+        return [name for name in names if name > after][:limit]
+
+    seen: list[str] = []
+    pages = 0
+    after: str | None = ""
+    while after is not None:
+        found = await search(records, str, lambda name: int(name) % 100 == 0, after=after, limit=9)
+        seen += found.items
+        after, pages = found.after, pages + 1
+    assert seen == names[::100]
+    assert pages > 2
+
+
 async def test_ten_thousand_devices_are_searched_in_well_under_a_second() -> None:
     """Beside other work, which goes on meanwhile."""
     plant = Plant()

@@ -31,6 +31,7 @@ DEVICES = st.lists(
         created_at=st.just(0),
         label=st.just("") | TEXT,
         attributes=st.dictionaries(TEXT, JSON, max_size=3),
+        tags=st.lists(st.sampled_from(["a", "b-1", "~c"]), unique=True).map(tuple),
     ),
     min_size=1,
     max_size=6,
@@ -52,6 +53,7 @@ def test_what_is_written_is_read_again_and_says_the_same(
         assert row.values.get("label", "") == device.label
         assert row.values["lifecycle"] == device.lifecycle
         assert row.values.get("attributes", {}) == device.attributes
+        assert tuple(row.values.get("tags", ())) == device.tags
 
 
 @given(content=st.binary(max_size=300), format_=st.sampled_from(FileFormat))
@@ -135,6 +137,8 @@ def test_spreadsheets_of_all_countries_are_read() -> None:
         ('{"device_id": "p", "colour": "red"}', "colour"),
         ('{"device_id": "p", "attributes": []}', "attributes"),
         ('{"device_id": "p", "label": null}', "label"),
+        ('{"device_id": "p", "tags": "a b"}', "tags"),
+        ('{"device_id": "p", "tags": [1]}', "tags"),
         ('{"device_id": "p", "attributes": {"a": NaN}}', ""),
     ],
 )

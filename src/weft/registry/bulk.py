@@ -469,6 +469,7 @@ _COLUMNS: Final[tuple[tuple[str, str], ...]] = (
     ("device type", "type_name"),
     ("label", "label"),
     ("attributes", "attributes"),
+    (" tag", "tags"),
     ("lifecycle", "lifecycle"),
     ("cannot begin", "lifecycle"),
 )

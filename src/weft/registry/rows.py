@@ -21,7 +21,7 @@ from weft.errors import Invalid
 from weft.model.device import Device
 
 ROWS_MAX: Final = 100_000
-COLUMNS: Final = ("device_id", "type_name", "label", "lifecycle", "attributes")
+COLUMNS: Final = ("device_id", "type_name", "label", "lifecycle", "attributes", "tags")
 _TEXTS: Final = frozenset({"device_id", "type_name", "label", "lifecycle"})
 _ALIASES: Final = {"type": "type_name", "id": "device_id", "name": "device_id"}
 _ATTRIBUTE: Final = "attributes."
@@ -176,6 +176,8 @@ def _put(values: dict[str, Any], column: str, cell: str) -> None:
     text = cell[1:] if _GUARDED.match(cell) else cell
     if column in _TEXTS:
         values[column] = text
+    elif column == "tags":
+        values[column] = text.split()  # a tag is one word
     elif column == "attributes":
         document = _json_of(text)
         if not isinstance(document, dict):
@@ -225,10 +227,16 @@ def _object_of(line: int, content: str) -> Row:
                 raise _Wrong(name, "It is no text.", "Put it in quotes.")
             if name == "attributes" and not isinstance(value, dict):
                 raise _Wrong(name, "It is no JSON object.", 'Write it as {"hall": 2}.')
+            if name == "tags" and not _are_texts(value):
+                raise _Wrong(name, "It is no list of words.", 'Write it as ["critical"].')
         _require_name(values)
     except _Wrong as wrong:
         return Row(line, values if isinstance(values, dict) else {}, wrong.error)
     return Row(line, values)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _require_name(values: dict[str, Any]) -> None:
@@ -266,6 +274,7 @@ def _values_of(device: Device) -> dict[str, Any]:
         "label": device.label,
         "lifecycle": device.lifecycle.value,
         "attributes": device.attributes,
+        "tags": device.tags,
     }
 
 
@@ -273,6 +282,8 @@ def _cells_of(device: Device) -> Iterator[str]:
     for name, value in _values_of(device).items():
         if name == "attributes":
             yield msgspec.json.encode(value).decode() if value else ""
+        elif name == "tags":
+            yield " ".join(value)
         else:
             yield value or ""
 

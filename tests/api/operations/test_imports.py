@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.api.support import OTHER, World
+from tests.api.support import MAIN, OTHER, World
 
 from weft.security.actions import Role
 
@@ -61,6 +61,9 @@ async def test_secrets_are_shown_once_to_administrators_alone(world: World) -> N
     assert "token" not in (await world.call("GET", path, token=world.admin())).json
 
 
+HEADER = "device_id,type_name,label,lifecycle,attributes,tags"
+
+
 async def test_what_is_exported_is_imported_again(world: World) -> None:
     """In both forms; a second import of it changes nothing."""
     await imported(world, b'device_id,label,attributes\np-1,"=1+1","{""a"": [1]}"\np-2,,\n')
@@ -72,7 +75,7 @@ async def test_what_is_exported_is_imported_again(world: World) -> None:
         assert (job["skipped"], job["failed"]) == (2, 0)
     assert b"'=1+1" in (await world.call("GET", "/devices/export", token=world.admin())).content
     empty = await world.call("GET", "/devices/export", token=world.admin(OTHER))
-    assert empty.content.decode().splitlines() == ["device_id,type_name,label,lifecycle,attributes"]
+    assert empty.content.decode().splitlines() == [HEADER]
 
 
 async def test_a_large_export_comes_page_by_page(world: World) -> None:
@@ -127,3 +130,11 @@ async def test_an_import_is_its_tenants_own(world: World) -> None:
     assert (await world.call("POST", f"{path}/resume", token=world.admin())).status == 409
     assert (await world.call("DELETE", path, token=world.admin())).status == 204
     assert (await world.call("GET", path, token=world.admin())).status == 404
+
+
+async def test_tags_come_with_their_devices(world: World) -> None:
+    """Words with spaces between; one that cannot be a tag is told with its column."""
+    content = b"device_id,tags\np-1,critical hall-2\np-2,a/b\n"
+    job = await imported(world, content)
+    assert (job["created"], job["failed"]) == (1, 1)
+    assert world.devices.get(MAIN, "p-1").tags == ("critical", "hall-2")
