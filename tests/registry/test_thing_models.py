@@ -10,7 +10,7 @@ from weft.errors import Invalid
 from weft.model.device import DeviceType, Field
 from weft.model.ids import TenantId
 from weft.registry.documents import read_document
-from weft.registry.thing_models import FIELDS_MAX, read_type
+from weft.registry.thing_models import FIELDS_MAX, FORMS, read_type
 
 THING_MODEL = """{
   "@context": "https://www.w3.org/2022/wot/td/v1.1",
@@ -103,7 +103,11 @@ def test_notes_beside_fields_are_notes() -> None:
         ("events: {'#': {}}", "'#' cannot be", "letters"),
         ("title: 3\ntelemetry: {}", "title is not a text", "quotes"),
         ("actions: {}\ntelemetry: {}", "telemetry stands in a W3C", "weft:role"),
-        ("'@context': x\ncommands: {}", "commands stands in a W3C", "actions"),
+        (
+            "'@context': https://www.w3.org/2022/wot/td/v1.1\ncommands: {}",
+            "commands stands in a W3C",
+            "actions",
+        ),
         ("actions: {a: {inputs: {}}}", "actions.a.inputs", "Did you mean input"),
         ("actions: {a: {input: {type: object, required: [x]}}}", "names 'x'", "Declare it"),
         ("actions: {a: {input: {type: object, required: x}}}", "no list of names", "[rpm]"),
@@ -145,3 +149,26 @@ def test_a_mapping_stands_in_both_forms() -> None:
     model["weft:mapping"] = {"telemetry": {"x": "a"}}
     with pytest.raises(Invalid, match=r"weft:mapping\.telemetry\.x is not declared"):
         read_type(TenantId("main"), "x", model, version=1, at=0)
+
+
+DTDL = """{
+  "@context": "dtmi:dtdl:context;3", "@id": "dtmi:com:example:pump;1", "@type": "Interface",
+  "contents": [{"@type": "Telemetry", "name": "temperature", "schema": "double"}]
+}"""
+
+
+@pytest.mark.parametrize("text", [DTDL, DTDL.replace('"dtmi:dtdl:context;3"', "[7]")])
+def test_a_document_of_another_form_is_refused_with_the_forms_that_are_read(text: str) -> None:
+    """Nobody looks for a mistake in a document that is right, and that we do not read."""
+    with pytest.raises(Invalid, match=r"@context is .* not read") as caught:
+        read(text)
+    for form in FORMS:
+        assert form.name in caught.value.remedy
+
+
+def test_each_document_is_of_one_form() -> None:
+    """So that the order of the table does not decide what a document means."""
+    for text, wanted in ((PUMP, 1), (THING_MODEL, 0)):
+        document = read_document(text, "type")
+        assert [form.fits(document) for form in FORMS].index(True) == wanted
+        assert sum(form.fits(document) for form in FORMS) == 1

@@ -13,12 +13,20 @@ from weft.registry.schemas import Schema, object_of, schema_of
 TD_CONTEXT: Final = "https://www.w3.org/2022/wot/td/v1.1"
 WEFT_CONTEXT: Final = {"weft": "urn:weft:wot#"}
 _THING_MODEL: Final = "tm:ThingModel"
+_W3C: Final = ("https://www.w3.org/", "http://www.w3.org/")
 _NOTES: Final = ("title", "description")
 
 
 def is_thing_model(document: Mapping[str, Any]) -> bool:
-    """Whether a document is in the W3C's form (it has @context, @type or actions)."""
-    return not document.keys().isdisjoint({"@context", "@type", "actions"})
+    """Whether a document is in the W3C's form (it has @context, @type or actions).
+
+    A @context of somebody else's (DTDL has one as well) makes it a document of theirs.
+    """
+    if "@context" in document:
+        named = document["@context"]
+        contexts = named if isinstance(named, list) else [named]
+        return any(isinstance(one, str) and one.startswith(_W3C) for one in contexts)
+    return not document.keys().isdisjoint({"@type", "actions"})
 
 
 def thing_model_of(device_type: DeviceType) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Thing Models: from the document its owner wrote to the device type that is checked.
 
-Two forms give the same type. A W3C WoT Thing Model has properties, actions and events;
+A document is of one of the forms in `FORMS`, all of which give the same type. To read another
+one (DTDL, say) is one module with a function from document to `Declared`, and one line there.
+A W3C WoT Thing Model has properties, actions and events;
 of its properties those with `weft:role: telemetry`, or read-only and observable ones, are
 telemetry. The short form says telemetry, properties, commands and events, each with its
 fields. How payloads that speak other keys are read stands in `mapping` (`weft:mapping` in a
@@ -8,13 +10,16 @@ Thing Model). Every error names the place in the document and what to write ther
 """
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from weft.errors import Invalid
 from weft.model.device import DeviceType, Field
 from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, require_name
+from weft.model.mapping import Mapping as PayloadMapping
 from weft.registry.fields import fits, read_field, require_known, require_mapping
 from weft.registry.mappings import read_mapping
 from weft.registry.thing_model_writer import is_thing_model
@@ -49,41 +54,85 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 Fields = dict[str, Field]
 
 
+class Declared(Struct, frozen=True):
+    """What a document of any form declares."""
+
+    telemetry: Fields
+    properties: Fields
+    commands: dict[str, Fields]  # name -> input fields
+    events: dict[str, Fields]  # name -> data fields
+    mapping: PayloadMapping | None = None
+
+
+class Form(Struct, frozen=True):
+    """A form of documents: how one is told from the others, and what it declares."""
+
+    name: str  # as a person would write it: a part of errors
+    fits: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[dict[str, Any]], Declared]  # raises `Invalid` with the place
+
+
 def read_type(
     tenant: TenantId, name: str, document: dict[str, Any], *, version: int, at: int
 ) -> DeviceType:
     """Return the device type that a document declares, or raise `Invalid` with the place."""
-    is_wot = is_thing_model(document)
-    sections = _WOT if is_wot else _SHORT
-    _require_one_form(document, is_wot=is_wot)
-    require_known(document, _ABOUT | sections, "the document")
-    telemetry, properties = _read_properties(document, is_wot=is_wot)
-    for key, field in _read_fields(document.get("telemetry"), "telemetry").items():
-        telemetry[key] = replace(field, read_only=False)
+    declared = _form_of(document).read(document)
     title = document.get("title", name)
     if not isinstance(title, str):
         raise Invalid("title is not a text.", remedy="Put it in quotes.")
-    read_all = _read_affordances if is_wot else _read_short
-    events = read_all(document, "events")
-    mapping = "weft:mapping" if is_wot else "mapping"
     return DeviceType(
         tenant=tenant,
         name=TypeName(require_name(name, "type name")),
         version=version,
         title=title,
-        telemetry=telemetry,
-        properties=properties,
-        commands=read_all(document, "actions" if is_wot else "commands"),
-        events=events,
+        telemetry=declared.telemetry,
+        properties=declared.properties,
+        commands=declared.commands,
+        events=declared.events,
         document=document,
         created_at=at,
-        mapping=read_mapping(document.get(mapping), mapping, telemetry, properties, events),
+        mapping=declared.mapping,
     )
 
 
-def _require_one_form(document: dict[str, Any], *, is_wot: bool) -> None:
-    if not is_wot:
-        return
+def _form_of(document: Mapping[str, Any]) -> Form:
+    for form in FORMS:
+        if form.fits(document):
+            return form
+    raise Invalid(
+        f"@context is {str(document.get('@context'))[:200]!r}: a form that is not read.",
+        remedy=f"Write the type as {' or as '.join(form.name for form in FORMS)}.",
+    )
+
+
+def _is_short(document: Mapping[str, Any]) -> bool:
+    return not is_thing_model(document) and "@context" not in document
+
+
+def _read_short_form(document: dict[str, Any]) -> Declared:
+    require_known(document, _ABOUT | _SHORT, "the document")
+    properties = _read_fields(document.get("properties"), "properties")
+    telemetry, properties = _split_by_role(document, properties, is_wot=False)
+    for key, field in _read_fields(document.get("telemetry"), "telemetry").items():
+        telemetry[key] = replace(field, read_only=False)
+    events = _read_short(document, "events")
+    mapping = read_mapping(document.get("mapping"), "mapping", telemetry, properties, events)
+    return Declared(telemetry, properties, _read_short(document, "commands"), events, mapping)
+
+
+def _read_thing_model(document: dict[str, Any]) -> Declared:
+    _require_no_short_words(document)
+    require_known(document, _ABOUT | _WOT, "the document")
+    properties = _read_fields(document.get("properties"), "properties")
+    telemetry, properties = _split_by_role(document, properties, is_wot=True)
+    events = _read_affordances(document, "events")
+    word = "weft:mapping"
+    mapping = read_mapping(document.get(word), word, telemetry, properties, events)
+    commands = _read_affordances(document, "actions")
+    return Declared(telemetry, properties, commands, events, mapping)
+
+
+def _require_no_short_words(document: dict[str, Any]) -> None:
     for word in ("telemetry", "commands"):
         if word in document:
             raise Invalid(
@@ -93,10 +142,11 @@ def _require_one_form(document: dict[str, Any], *, is_wot: bool) -> None:
             )
 
 
-def _read_properties(document: dict[str, Any], *, is_wot: bool) -> tuple[Fields, Fields]:
+def _split_by_role(
+    document: dict[str, Any], fields: Fields, *, is_wot: bool
+) -> tuple[Fields, Fields]:
     """Tell telemetry from properties."""
-    schemas = require_mapping(document.get("properties"), "properties")
-    fields = _read_fields(schemas, "properties")
+    schemas = document.get("properties") or {}
     telemetry: Fields = {}
     properties: Fields = {}
     for key, field in fields.items():
@@ -185,3 +235,10 @@ def _read_schema(schema: Any, path: str) -> Fields:
                 remedy="Declare it there, or take it from the list.",
             )
     return fields
+
+
+# The first form that fits reads the document.
+FORMS: Final = (
+    Form("a W3C WoT Thing Model", is_thing_model, _read_thing_model),
+    Form("the short form (telemetry, properties, commands, events)", _is_short, _read_short_form),
+)
