@@ -131,6 +131,26 @@ async def test_what_is_still_wrong_stays_in_the_inbox() -> None:
         assert door.journal.head == 1
 
 
+async def test_refused_again_the_inbox_shows_why_it_is_now() -> None:
+    """The type was mended and the message has a second fault: nobody mends the first one again."""
+    async with Inbox().running() as door:
+        assert isinstance(door, Inbox)
+        await door.refuse(b'{"speed": "fast"}')
+        assert "declares no" in (await door.rejections.get(ACME, 1)).detail
+        door.types.known.append(pump_type(2, speed=Field("number")))
+        door.gate.registry_changed()
+        with pytest.raises(PayloadInvalid) as caught:
+            await door.rejections.redrive(ALICE, 1, PUMP_7)
+        shown = await door.rejections.get(ACME, 1)
+        assert (shown.code, shown.detail, shown.remedy) == (
+            caught.value.code,
+            caught.value.detail,
+            caught.value.remedy,
+        )
+        assert "declares no" not in shown.detail
+        assert shown.payload == b'{"speed": "fast"}'
+
+
 async def test_a_payload_that_was_not_kept_whole_cannot_be_redriven() -> None:
     async with Inbox().running() as door:
         assert isinstance(door, Inbox)

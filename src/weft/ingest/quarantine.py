@@ -184,7 +184,6 @@ class Quarantine:
                 redriven += 1
             except PeerError as error:
                 refused.append(Refused(one.position, error.code, error.detail, error.remedy))
-                await self._rejections.restate(device.tenant, one.position, error)
         return Approved(device, redriven, tuple(refused))
 
     async def _kept(self, device: Device) -> Sequence[Rejection]:

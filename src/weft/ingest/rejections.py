@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from weft.errors import Conflict, PeerError
-from weft.ingest.gate import Gate
+from weft.ingest.gate import TEXT_MAX_CHARACTERS, Gate
 from weft.ingest.submit import Ingest, Message
 from weft.model.ids import TenantId
 from weft.model.message import Committed, Envelope, Operation
@@ -283,16 +283,15 @@ class Rejections:
 
         await self._records.write(write)
 
-    async def restate(self, tenant: TenantId, position: int, error: PeerError) -> None:
+    async def _restate(self, tenant: TenantId, position: int, error: PeerError) -> None:
         """Say why a message that was redriven was refused again, in place of why it was first."""
         key = rejection_key(position)
+        detail, remedy = error.detail[:TEXT_MAX_CHARACTERS], error.remedy[:TEXT_MAX_CHARACTERS]
 
         def write(w: Writer) -> None:
             record = w.find(REJECTIONS, tenant, key)
             if record is not None:
-                new = replace(
-                    record.value, code=error.code, detail=error.detail, remedy=error.remedy
-                )
+                new = replace(record.value, code=error.code, detail=detail, remedy=remedy)
                 w.put(REJECTIONS, tenant, key, new, version=record.version)
 
         await self._records.write(write)
@@ -300,7 +299,8 @@ class Rejections:
     async def redrive(self, actor: Principal, position: int, sender: Principal) -> int:
         """Send a refused message through the gate again, as its sender, at its own moment.
 
-        Returns its new position. Refused again: raises the reason, and it stays in the inbox.
+        Returns its new position. Refused again: raises the reason, and it stays in the inbox,
+        with that reason in place of the one before.
         """
         place = (actor.tenant, position)
         if place in self._redriving:
@@ -325,9 +325,13 @@ class Rejections:
             )
         session = self._gate.open(sender, "redrive")
         message = Message(rejection.topic, rejection.payload)
-        admitted = await self._ingest.admit_again(
-            session, message, rejection.received_at, rejection.content_type or None
-        )
+        try:
+            admitted = await self._ingest.admit_again(
+                session, message, rejection.received_at, rejection.content_type or None
+            )
+        except PeerError as error:
+            await self._restate(actor.tenant, position, error)
+            raise
 
         def write(w: Writer) -> None:
             w.delete(REJECTIONS, actor.tenant, rejection_key(position))
