@@ -1,8 +1,11 @@
 """Assets: named once, in one place each, moved and deleted with what stands below them."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.registry.support import ALICE, MAIN, MALLORY, OTHER, Registry
 
 from weft.errors import (
@@ -243,3 +246,69 @@ async def test_a_namesake_is_another_asset() -> None:
     assert registry.assets.find_uid(old.uid) is None
     unnamed = await registry.assets.create(ALICE, NewAsset("site"))
     assert len(unnamed.asset_id) == 36
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["create", "move", "delete", "delete_all", "relate", "restart"]),
+        NAMES,
+        st.none() | NAMES,
+    ),
+    max_size=25,
+)
+
+
+@given(steps=STEPS)
+@settings(max_examples=60, deadline=None)
+async def test_any_changes_leave_the_tree_that_a_model_says(steps: Any) -> None:
+    """Made, moved, deleted, related and restarted in any order: no cycle, no orphan, no ghost."""
+    registry = Registry()
+    parents: dict[str, str | None] = {}
+    edges: set[tuple[str, str]] = set()
+
+    def above(name: str | None) -> list[str]:
+        found: list[str] = []
+        while name is not None:
+            found.append(name)
+            name = parents[name]
+        return found
+
+    for step, name, other in steps:
+        below = {one for one in parents if name in above(one)}
+        known = other is None or other in parents
+        try:
+            if step == "create":
+                await registry.assets.create(ALICE, NewAsset("area", name, parent=other))
+                assert known
+                assert name not in parents
+                parents[name] = other
+            elif step == "move":
+                await registry.assets.patch(ALICE, name, AssetPatch(parent=other))
+                assert known
+                assert other not in below
+                parents[name] = other
+            elif step in ("delete", "delete_all"):
+                await registry.assets.delete(ALICE, name, recursive=step == "delete_all")
+                assert step == "delete_all" or below == {name}
+                parents = {one: two for one, two in parents.items() if one not in below}
+                edges = {edge for edge in edges if not below & set(edge)}
+            elif step == "relate" and other is not None:
+                await registry.relations.relate(ALICE, name, "feeds", other)
+                assert {name, other} <= parents.keys()
+                edges.add((name, other))
+            else:
+                registry = await registry.restarted()
+        except AlreadyExists:
+            assert name in parents
+        except NotFound:
+            assert name not in parents or not known
+        except Conflict:
+            assert other in below or other == name or len(below) > 1
+    assert {one.asset_id: one.parent for one in await registry.assets.list(MAIN)} == parents
+    for name in parents:
+        assert path(registry, name) == "/".join(reversed(above(name)))
+        children = [one.asset_id for one in await registry.assets.list(MAIN, parent=name)]
+        assert children == sorted(one for one, parent in parents.items() if parent == name)
+        out = await registry.relations.list(MAIN, name)
+        assert {(one.source, one.target) for one in out} == {e for e in edges if e[0] == name}
