@@ -1,5 +1,7 @@
 """ThingsBoard's device API over CoAP, as its devices send it."""
 
+import asyncio
+
 import msgspec
 import pytest
 from tests.interop.support import OPERATOR, until
@@ -8,7 +10,10 @@ from tests.transports.coap.support import House, Peer, option_of, uint
 from weft.app.compose import MAIN
 from weft.model.ids import DeviceId
 from weft.transports.coap.thingsboard import token_of
-from weft.wire.coap.codes import Code
+from weft.wire.coap.codes import ACK, CON, Code
+from weft.wire.coap.decode import decode
+from weft.wire.coap.encode import encode
+from weft.wire.coap.message import Message
 from weft.wire.coap.options import Option
 
 PUMP = DeviceId("pump-7")
@@ -74,6 +79,24 @@ async def test_calls_are_observed_and_answered(house: House) -> None:
         assert answer.code == Code.CHANGED
         await until(lambda: not commands.open_for(MAIN, PUMP))
         assert (await commands.get(MAIN, PUMP, sent.request_id)).state == "succeeded"
+    peer.close()
+
+
+async def test_each_call_is_sent_once_the_one_before_has_arrived(house: House) -> None:
+    """A device that is slow to acknowledge is sent all of them, and none in another's place."""
+    peer, api = await device(house)
+    await peer.ask(Code.GET, f"{api}/rpc", b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+    names = ["one", "two", "three", "four"]
+    for name in names:
+        await house.weft.path.commands.send(OPERATOR, PUMP, name, {})
+    async with asyncio.timeout(20):
+        first = decode(await peer.read())
+    assert first.type == CON
+    open_ = house.weft.path.commands.open_for(MAIN, PUMP)
+    assert [one.state for one in open_] == ["delivered", "sent", "sent", "sent"]
+    await peer.write(encode(Message(ACK, 0, first.message_id)))
+    told = [first, *[await peer.next_message() for _ in names[1:]]]
+    assert [msgspec.json.decode(one.payload)["method"] for one in told] == names
     peer.close()
 
 

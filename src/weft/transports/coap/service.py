@@ -109,6 +109,8 @@ class CoapService:
         endpoint, send = self.endpoint, self._send
         for observation in endpoint.take_confirmed():
             self._confirmed(observation)
+            if self._theirs is not None:
+                self._theirs.confirmed(observation)
         for address, datagram in endpoint.take_output():
             send(datagram, address)
         for observation in endpoint.take_ended():

@@ -8,6 +8,7 @@ is left out. What is answered is the dialect's own business: here is how it is c
 observer waits as a request over HTTP does, again and again.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
@@ -51,6 +52,21 @@ def token_of(path: Rest) -> str | None:
     return None
 
 
+class _Followed:
+    """One observation: whose it is, who waits for it, and whether its client can take more."""
+
+    __slots__ = ("is_free", "session", "waiter")
+
+    def __init__(self, session: CoapSession, waiter: Waiter) -> None:
+        self.session = session
+        self.waiter = waiter
+        self.is_free = asyncio.Event()
+
+    def end(self, reason: str) -> None:
+        self.waiter.end(reason)
+        self.is_free.set()
+
+
 class ThingsBoardCoap:
     """Carries requests and answers of one endpoint."""
 
@@ -68,7 +84,7 @@ class ThingsBoardCoap:
         self._now = now
         self._flush = flush
         self._start = start
-        self._followed: dict[Observation, tuple[CoapSession, Waiter]] = {}
+        self._followed: dict[Observation, _Followed] = {}
 
     def __len__(self) -> int:
         return len(self._followed)
@@ -111,23 +127,30 @@ class ThingsBoardCoap:
         if request.observe == 0 and rest in WATCHED:
             observation = self._endpoint.observe(request, self._now())
             if observation is not None and observation not in self._followed:
-                self._followed[observation] = (session, waiter)
-                self._start(self._follow(observation, asking, WATCHED[rest], waiter))
+                followed = self._followed[observation] = _Followed(session, waiter)
+                self._start(self._follow(observation, asking, WATCHED[rest], followed))
         return NOTHING if said is None else _content(said)
 
     # --- observing ---
 
     async def _follow(
-        self, observation: Observation, asking: Asking, rest: Rest, waiter: Waiter
+        self, observation: Observation, asking: Asking, rest: Rest, followed: _Followed
     ) -> None:
-        """Tell an observer what comes, until it ends."""
-        endpoint = self._endpoint
+        """Tell an observer what comes, until it ends.
+
+        One after the other: what waits behind one in flight would be replaced by what comes
+        after it, and each call and each change is told once.
+        """
+        endpoint, waiter = self._endpoint, followed.waiter
         try:
             while not (observation.is_ended or waiter.is_over):
                 said = await self._requests.get(asking, rest, FOLLOWED_FOR, waiter)
                 if said is not None and not observation.is_ended:
+                    followed.is_free.clear()
                     endpoint.notify(observation, _content(said), self._now(), confirm=True)
                     self._flush()
+                    if observation.in_flight and not observation.is_ended:
+                        await followed.is_free.wait()
         except WeftError as error:
             response = problem_of(error)
             if not is_success(response.code) and not observation.is_ended:
@@ -139,22 +162,28 @@ class ThingsBoardCoap:
         finally:
             self._followed.pop(observation, None)
 
+    def confirmed(self, observation: Observation) -> None:
+        """An observer has acknowledged what it was told."""
+        found = self._followed.get(observation)
+        if found is not None:
+            found.is_free.set()
+
     def ended(self, observation: Observation) -> None:
         """An observation is over: nobody waits for it any more."""
         found = self._followed.get(observation)
         if found is not None:
-            found[1].end("the observation has ended")
+            found.end("the observation has ended")
 
     def end(self, session: CoapSession) -> None:
         """A session is over, and all that it observes."""
-        for observation, (whose, _) in list(self._followed.items()):
-            if whose is session:
+        for observation, followed in list(self._followed.items()):
+            if followed.session is session:
                 self._endpoint.cancel(observation)
 
     def close(self) -> None:
         """Weft stops: whoever waits goes on with nothing."""
-        for _, waiter in list(self._followed.values()):
-            waiter.end("Weft is stopping")
+        for followed in list(self._followed.values()):
+            followed.end("Weft is stopping")
 
 
 def _content(said: bytes) -> Response:
