@@ -126,6 +126,34 @@ def test_a_write_that_has_come_back_is_its_commands_result_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("datatype", "value"),
+    [
+        (DataType.STRING_ARRAY, b"\xff\0"),
+        (DataType.STRING_ARRAY, b"no end"),
+        (DataType.BOOLEAN_ARRAY, (800_000).to_bytes(4, "little") + bytes(100_000)),
+        (DataType.INT8_ARRAY, bytes(100_000)),
+    ],
+)
+def test_an_array_of_which_the_birth_told_the_type_is_read_or_refused(
+    datatype: DataType, value: bytes
+) -> None:
+    """Data leaves its type out: what cannot be that is refused as it is where the type is told."""
+    edge = Edge()
+    edge.birth(Metric("states", 5, datatype=datatype, value=None, is_null=True))
+    with pytest.raises(PayloadInvalid, match=r"array|values"):
+        edge.send("NDATA", Metric(alias=5, value=value))
+
+
+def test_many_arrays_of_which_the_birth_told_the_type_are_counted_together() -> None:
+    edge = Edge()
+    kind = DataType.BOOLEAN_ARRAY
+    edge.birth(*(Metric(f"m{one}", one, datatype=kind, is_null=True) for one in range(40)))
+    value = (40_000).to_bytes(4, "little") + bytes(5_000)
+    with pytest.raises(PayloadInvalid, match="values"):
+        edge.send("NDATA", *(Metric(alias=one, value=value) for one in range(40)))
+
+
 def test_a_type_that_only_the_birth_told_is_used() -> None:
     """A signed number travels in an unsigned field (6.4.16)."""
     edge = Edge()

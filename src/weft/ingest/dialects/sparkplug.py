@@ -22,6 +22,7 @@ from weft.errors import Forbidden, Invalid, PayloadInvalid
 from weft.ingest.dialects.dialect import Said, Speaker, asked, private_topic
 from weft.ingest.dialects.sparkplug_births import Birth, Births, Key, Node, name_of, type_of
 from weft.wire.payload.sparkplug import (
+    LIMITS,
     DataSet,
     Metric,
     Payload,
@@ -178,6 +179,7 @@ def _values(message: Payload, birth: Birth | None) -> tuple[dict[int, dict[str, 
     """Return the values by moment (ms) and name, and the aliases that nothing has named."""
     found: dict[int, dict[str, Any]] = {}
     unknown: list[int] = []
+    members = 0
     for metric in message.metrics:
         name = name_of(metric, birth)
         if name is None:
@@ -192,6 +194,12 @@ def _values(message: Payload, birth: Birth | None) -> tuple[dict[int, dict[str, 
                 remedy="Send timestamps, as Sparkplug asks for.",
             )
         value = value_as(metric, type_of(name, metric, birth))
+        members += len(value) if isinstance(value, tuple) else 0
+        if members > LIMITS.values:  # of arrays whose type is the birth's to tell
+            raise PayloadInvalid(
+                f"The arrays of one message hold more than {LIMITS.values} values.",
+                remedy="Send them in several messages.",
+            )
         found.setdefault(stamp, {})[name] = plain(value)
     return found, unknown
 

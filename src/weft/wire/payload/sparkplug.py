@@ -187,7 +187,7 @@ class _Reader:
     def _all(self, messages: Sequence[Any], depth: int) -> tuple[Metric, ...]:
         self._metrics += len(messages)
         if self._metrics > self._limits.metrics:
-            raise self._too_many("metrics", self._limits.metrics)
+            raise _too_many("metrics", self._limits.metrics)
         if depth > self._limits.depth:
             raise self._too_deep()
         return tuple(self._metric(one, depth) for one in messages)
@@ -290,19 +290,20 @@ class _Reader:
     def _count(self, more: int) -> None:
         self._values += more
         if self._values > self._limits.values:
-            raise self._too_many("values", self._limits.values)
-
-    def _too_many(self, what: str, limit: int) -> PayloadInvalid:
-        return PayloadInvalid(
-            f"The Sparkplug payload has more than {limit} {what}.",
-            remedy="Send them in several messages.",
-        )
+            raise _too_many("values", self._limits.values)
 
     def _too_deep(self) -> PayloadInvalid:
         return PayloadInvalid(
             f"The Sparkplug payload is nested deeper than {self._limits.depth} levels.",
             remedy="Flatten its templates and property sets.",
         )
+
+
+def _too_many(what: str, limit: int) -> PayloadInvalid:
+    return PayloadInvalid(
+        f"The Sparkplug payload has more than {limit} {what}.",
+        remedy="Send them in several messages.",
+    )
 
 
 def _optional(message: Any, name: str) -> Any:
@@ -339,11 +340,18 @@ def _read_array(value: bytes, datatype: int, name: str) -> Any:
     if datatype == DataType.STRING_ARRAY:
         if value and not value.endswith(b"\0"):
             raise _wrong(name, "an array of texts whose last has no end")
-        return tuple(part.decode("utf-8") for part in value.split(b"\0")[:-1])
+        if value.count(b"\0") > LIMITS.values:
+            raise _too_many("values", LIMITS.values)
+        try:
+            return tuple(part.decode("utf-8") for part in value.split(b"\0")[:-1])
+        except UnicodeDecodeError:
+            raise _wrong(name, "an array with a text that is not UTF-8") from None
     if datatype == DataType.BOOLEAN_ARRAY:
         count = int.from_bytes(value[:4], "little") if len(value) >= 4 else -1
         if count < 0 or (count + 7) // 8 != len(value) - 4:
             raise _wrong(name, "an array of booleans of another length than it says")
+        if count > LIMITS.values:
+            raise _too_many("values", LIMITS.values)
         return tuple(bool(value[4 + at // 8] >> (7 - at % 8) & 1) for at in range(count))
     code = _ARRAYS.get(datatype)
     if code is None:
@@ -351,6 +359,8 @@ def _read_array(value: bytes, datatype: int, name: str) -> Any:
     size = struct.calcsize(f"<{code}")
     if len(value) % size:
         raise _wrong(name, f"an array of {len(value)} bytes, which is no number of {size} each")
+    if len(value) // size > LIMITS.values:
+        raise _too_many("values", LIMITS.values)
     members = struct.unpack(f"<{len(value) // size}{code}", value)
     if code in "fd":
         return tuple(one if math.isfinite(one) else None for one in members)
