@@ -83,6 +83,26 @@ async def test_pr_4_an_unknown_device_of_a_registered_authority_lands_in_pending
     assert (proof.principal.tenant, proof.principal.uid) == (MAIN, device.uid)
 
 
+async def test_a_bug_of_ours_costs_one_first_contact(
+    world: World, acme: CustomerCa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weft goes on, and takes in the next one."""
+    await registered(world, acme)
+    take_in = world.arrivals.take_in
+
+    async def broken_once(arrival: module._Arrival) -> object:
+        if arrival.name == "gate-1":
+            raise ZeroDivisionError
+        return await take_in(arrival)
+
+    monkeypatch.setattr(world.arrivals, "take_in", broken_once)
+    for name in ("gate-1", "gate-2"):
+        refused(world, der_of(acme.sign(name)))
+    await written(world)
+    assert world.devices.find(MAIN, "gate-1") is None
+    assert world.devices.find(MAIN, "gate-2") is not None
+
+
 @pytest.mark.parametrize("end", ["revoked", "suspended", "authority off", "authority gone"])
 async def test_pr_4_who_waits_or_was_let_in_is_refused_once_the_right_ends(
     world: World, acme: CustomerCa, end: str

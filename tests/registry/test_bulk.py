@@ -245,3 +245,38 @@ async def test_only_so_many_wait_and_a_file_that_cannot_be_read_is_none_of_them(
             assert (await bulk.through(job)).state is State.DONE
     kept = [one.import_id for one in await bulk.imports.list(MAIN)]
     assert kept == sorted((job.import_id for job in jobs), reverse=True)
+
+
+async def test_a_file_that_finds_no_place_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken, told to wait, and stands as interrupted, so that the remedy works."""
+    bulk = Bulk(tmp_path)
+    monkeypatch.setattr(bulk.imports, "_queue", asyncio.Queue(1))
+    await bulk.start("device_id\npump-1\n")
+    with pytest.raises(QuotaExceeded, match="wait"):
+        await bulk.start("device_id\npump-2\n")
+    late = next(one for one in await bulk.imports.list(MAIN) if one.state is State.INTERRUPTED)
+    async with bulk.running():
+        async with asyncio.timeout(30):
+            while bulk.imports._queue.qsize():  # noqa: ASYNC110  it sets no event
+                await asyncio.sleep(0.001)
+        assert (await bulk.through(await bulk.imports.resume(ALICE, late.import_id))).done == 1
+
+
+async def test_a_bug_of_ours_interrupts_one_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one is done, and Weft goes on."""
+    bulk = Bulk(tmp_path)
+    do = bulk.imports._do
+
+    def broken_once(*arguments: Any) -> Any:
+        monkeypatch.setattr(bulk.imports, "_do", do)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bulk.imports, "_do", broken_once)
+    async with bulk.running():
+        broken = await bulk.through(await bulk.start("device_id\npump-1\n"))
+        assert broken.state is State.INTERRUPTED
+        assert (await bulk.through(await bulk.start("device_id\npump-2\n"))).state is State.DONE

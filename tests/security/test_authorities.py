@@ -1,3 +1,6 @@
+import asyncio
+import threading
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -94,6 +97,40 @@ async def test_pr_4_one_authority_is_one_tenants(
     await authorities.delete(ADMIN, made.authority_id)
     later = await authorities.prove(RIVAL, made.authority_id, acme.proof(squatter.nonce))
     assert later.tenant == OTHER
+
+
+async def test_rv_1_of_two_changes_at_once_tls_trusts_as_the_later_says(
+    certified: World,
+    authorities: Authorities,
+    acme: CustomerCa,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slow write of what was trusted before does not come behind that it is not any more."""
+    made = await proven(authorities, acme)
+    entered, go_on = threading.Event(), threading.Event()
+    trusted: list[list[str]] = []
+
+    def trust(pems: list[str]) -> None:
+        if not entered.is_set():
+            entered.set()
+            go_on.wait(20)
+        trusted.append(pems)
+
+    monkeypatch.setattr(certified.authority, "trust", trust)
+    renamed = asyncio.create_task(
+        authorities.update(ADMIN, made.authority_id, AuthorityPatch(label="Acme"))
+    )
+    await asyncio.to_thread(entered.wait, 20)
+    disabled = asyncio.create_task(
+        authorities.update(ADMIN, made.authority_id, AuthorityPatch(enabled=False))
+    )
+    async with asyncio.timeout(20):
+        while authorities.get(MAIN, made.authority_id).status is Status.ACTIVE:  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.05)  # a thread that is not waited for would be through by now
+    go_on.set()
+    await asyncio.gather(renamed, disabled)
+    assert trusted[-1] == []
 
 
 async def test_id_4_the_signature_tells_authorities_of_one_name_apart(

@@ -125,6 +125,8 @@ class Arrivals:
                 await self._note_conflict(arrival, error)
             except StorageError as error:  # the device comes again
                 log.error("arrival_not_kept", device=arrival.name, error=error.detail)
+            except Exception:  # a bug of ours costs this first contact, not those behind it
+                log.exception("arrival_broke", device=arrival.name)
 
     async def take_in(self, arrival: _Arrival) -> Device | None:
         """Make the device of a first contact with its key; None when it is there already."""

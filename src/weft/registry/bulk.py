@@ -187,7 +187,7 @@ class Imports:
             self._audit.entry(writer, actor, "import.create", target, detail=detail)
 
         await self._records.write(work)
-        self._put(job)
+        await self._put(job)
         return job
 
     async def resume(self, actor: Principal, import_id: str) -> Import:
@@ -206,7 +206,7 @@ class Imports:
             return again
 
         job = await self._records.write(work)
-        self._put(job)
+        await self._put(job)
         return job
 
     async def delete(self, actor: Principal, import_id: str) -> None:
@@ -262,7 +262,10 @@ class Imports:
                 await self._run_one(tenant, import_id)
             except StorageError as error:
                 log.error("import_interrupted", import_id=import_id, error=error.detail)
-                await self._interrupt(tenant, import_id, error)
+                await self._interrupt(tenant, import_id, error.detail)
+            except Exception:  # a bug of ours ends this import, not Weft
+                log.exception("import_broke", import_id=import_id)
+                await self._interrupt(tenant, import_id, "Weft could not go on; see its log.")
 
     async def _run_one(self, tenant: TenantId, import_id: str) -> None:
         try:
@@ -273,11 +276,11 @@ class Imports:
             job = await self._piece(job)
             await asyncio.sleep(0)  # devices are served between two pieces
 
-    async def _interrupt(self, tenant: TenantId, import_id: str, error: StorageError) -> None:
+    async def _interrupt(self, tenant: TenantId, import_id: str, problem: str) -> None:
         def work(writer: Writer) -> None:
             record = writer.find(IMPORTS, tenant, import_id)
             if record is not None:
-                ended = replace(record.value, state=State.INTERRUPTED, problem=error.detail)
+                ended = replace(record.value, state=State.INTERRUPTED, problem=problem)
                 writer.put(IMPORTS, tenant, import_id, ended)
 
         try:
@@ -405,10 +408,11 @@ class Imports:
         writer.put(IMPORTS, job.tenant, job.import_id, after)
         return after
 
-    def _put(self, job: Import) -> None:
+    async def _put(self, job: Import) -> None:
         try:
             self._queue.put_nowait((job.tenant, job.import_id))
         except asyncio.QueueFull as error:
+            await self._interrupt(job.tenant, job.import_id, "Too many imports waited.")
             raise QuotaExceeded(
                 "Too many imports wait.", remedy="Resume it when others are through."
             ) from error

@@ -110,6 +110,7 @@ class Authorities:
         self._known: dict[tuple[TenantId, str], CustomerAuthority] = {}
         self._signing: dict[bytes, list[tuple[x509.Certificate, CustomerAuthority]]] = {}
         self._ended: list[Ended] = []
+        self._trusting = asyncio.Lock()
 
     def on_end(self, ended: Ended) -> None:
         """Call `ended` with each authority whose devices are let in no more."""
@@ -300,7 +301,11 @@ class Authorities:
             ended(authority)
 
     async def _trust(self) -> None:
-        """Let TLS trust the active ones, from the next handshake on."""
+        """Let TLS trust the active ones, from the next handshake on; one change at a time."""
+        async with self._trusting:
+            await self._trust_active()
+
+    async def _trust_active(self) -> None:
         active = [one for one in self._known.values() if one.status is Status.ACTIVE]
         self._signing = {}
         for one in active:
