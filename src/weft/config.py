@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
 from weft.commands.settings import CommandSettings
+from weft.connectors.lorawan import DownlinkSettings
 from weft.connectors.outbox import OutboxSettings
 from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError
@@ -89,6 +90,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     work_orders: PollerSettings = field(default_factory=PollerSettings)
     connectors: dict[str, dict[str, Any]] = {}
+    lorawan: dict[str, DownlinkSettings] = {}
 
 
 def load_config(

@@ -10,12 +10,15 @@ from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
 from weft.config import Config
 from weft.connectors.credentials import Credentials
+from weft.connectors.lorawan import DownlinkGiven, Downlinks
 from weft.connectors.outbox import Outbox
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
 from weft.connectors.work_orders import WorkOrders
 from weft.groups.filters import Around
 from weft.groups.groups import Groups
+from weft.ingest.dialects import lorawan
+from weft.ingest.dialects.lorawan import LoRaWan
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
 
@@ -29,6 +32,7 @@ class Business:
     poller: Poller
     work_orders: WorkOrders
     groups: Groups
+    downlinks: Downlinks
 
 
 async def open_business(
@@ -40,10 +44,12 @@ async def open_business(
     stack: AsyncExitStack,
 ) -> Business:
     """Make the connectors of the configuration and what serves them."""
+    outbound = OutboundClient(config.outbound)
+    credentials = Credentials(stores.records, identity.vault, identity.audit)
     connectors = make_connectors(
         config.connectors,
-        outbound=OutboundClient(config.outbound),
-        credentials=Credentials(stores.records, identity.vault, identity.audit),
+        outbound=outbound,
+        credentials=credentials,
         clock=clock,
     )
     stack.push_async_callback(connectors.close)
@@ -55,7 +61,21 @@ async def open_business(
     tell_presence(path.live, identity.presence, identity.devices)
     path.rules.check_actions_with(connectors.require_action)
     groups = open_groups(stores, identity, path, clock)
-    return Business(connectors, outbox, poller, work_orders, groups)
+    given = DownlinkGiven(stores.records, path.commands, identity.devices, credentials, outbound)
+    downlinks = await open_downlinks(given, path, config)
+    stack.push_async_callback(downlinks.close)
+    return Business(connectors, outbox, poller, work_orders, groups, downlinks)
+
+
+async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config) -> Downlinks:
+    """Make what sends commands to LoRaWAN devices, and tell the dialect what it has sent."""
+    downlinks = Downlinks(given, config.lorawan)
+    await downlinks.load()
+    path.commands.on_change(downlinks.changed)
+    dialect = path.gate.dialects.named(lorawan.NAME)
+    assert isinstance(dialect, LoRaWan)
+    dialect.find_queued_with(downlinks.find)
+    return downlinks
 
 
 def open_groups(stores: Stores, identity: Identity, path: MessagePath, clock: Clock) -> Groups:

@@ -146,6 +146,7 @@ class Weft:
                 tasks.create_task(self._run_engine()),
                 tasks.create_task(Housekeeping(self).run()),
                 tasks.create_task(self.backups.run()),
+                tasks.create_task(business.downlinks.run()),
                 tasks.create_task(self.identity.imports.run()),
             ]
             async with AsyncExitStack() as stack:

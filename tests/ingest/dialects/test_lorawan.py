@@ -9,7 +9,7 @@ from tests.ingest.support import PUMP_7, Devices, Types, device
 
 from weft.errors import Invalid, PayloadInvalid
 from weft.ingest.dialects.dialect import Speaker, UnknownChildren
-from weft.ingest.dialects.lorawan import CHIRPSTACK, TTS, LoRaWan
+from weft.ingest.dialects.lorawan import CHIRPSTACK, TTS, LoRaWan, Queued
 from weft.model.device import DeviceType
 from weft.registry.thing_models import read_type
 
@@ -195,3 +195,29 @@ def test_events_and_servers_that_nobody_knows_are_refused() -> None:
         LoRaWan().read(speaker(), "$lorawan/other/up", b"{}")
     assert LoRaWan().native_filter("$lorawan/#", "server") is None
     assert LoRaWan().own_topic("devices/server/dialects/lorawan/x", "server") is None
+
+
+@pytest.mark.parametrize(
+    ("event", "said", "confirmed", "status"),
+    [
+        ("ack", {"acknowledged": True}, True, "succeeded"),
+        ("ack", {"acknowledged": False}, True, "failed"),
+        ("txack", {}, True, None),
+        ("txack", {}, False, "succeeded"),
+        ("ack", {"acknowledged": True}, False, None),
+    ],
+)
+def test_a_command_ends_when_it_was_acknowledged_or_unconfirmed_when_it_was_sent(
+    event: str, said: dict[str, Any], confirmed: bool, status: str | None
+) -> None:
+    dialect = LoRaWan()
+    queued = Queued("q-1", PROBE.tenant, PROBE.device_id, "r-1", confirmed)
+    dialect.find_queued_with({"q-1": queued}.get)
+    payload = json.dumps({"queueItemId": "q-1", **said}).encode()
+    parts = dialect.read(speaker(), CHIRPSTACK + event, payload)
+    if status is None:
+        assert parts == []
+        return
+    [part] = parts
+    assert part.topic == "devices/probe-1/commands/r-1/result"
+    assert json.loads(part.payload)["status"] == status

@@ -10,7 +10,7 @@ takes bytes by their port; without one, what the server's own codec has decoded 
 What the radio says (rssi, snr, dr) and a join are kept where the type has a place for them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from msgspec import Struct
 from weft.errors import Invalid, PayloadInvalid
 from weft.ingest.dialects.dialect import Said, Speaker
 from weft.model.device import Device, DeviceType
+from weft.model.ids import DeviceId, TenantId
 
 S = TypeVar("S", bound=Struct)
 
@@ -28,8 +29,22 @@ CHIRPSTACK: Final = "$lorawan/chirpstack/"
 TTS: Final = "$lorawan/tts"
 EUI_CHARACTERS: Final = 16
 JOINED: Final = "joined"
-_IGNORED: Final = frozenset({"ack", "txack", "log", "location", "integration"})
+_IGNORED: Final = frozenset({"log", "location", "integration"})
+_ENDINGS: Final = frozenset({"ack", "txack"})
 _HEX: Final = frozenset("0123456789abcdef")
+
+
+class Queued(Struct, frozen=True):
+    """A command in a network server's queue, under the id that its events name."""
+
+    queue_id: str
+    tenant: TenantId
+    device_id: DeviceId
+    request_id: str
+    confirmed: bool
+
+
+FindQueued = Callable[[str], Queued | None]
 
 
 class Uplink(Struct, frozen=True):
@@ -69,6 +84,13 @@ class _ChirpStack(Struct, frozen=True, rename="camel"):
     margin: int | None = None
 
 
+class _Ending(Struct, frozen=True, rename="camel"):
+    """An `ack` or `txack`: what became of an item of the queue."""
+
+    queue_item_id: str = ""
+    acknowledged: bool = False
+
+
 class _EndDevice(Struct, frozen=True):
     device_id: str = ""
     dev_eui: str = ""
@@ -104,16 +126,41 @@ class LoRaWan:
     name = NAME
     prefixes = (PREFIX,)
 
+    def __init__(self) -> None:
+        self._find_queued: FindQueued | None = None
+
+    def find_queued_with(self, find: FindQueued) -> None:
+        """Ask `find` which command an acknowledgement is of; from memory."""
+        self._find_queued = find
+
     def read(self, speaker: Speaker, topic: str, payload: bytes) -> Sequence[Said]:
         """Put an event into native words; raises what `Dialect.read` says."""
         if topic == TTS:
             return _of_tts(speaker, payload)
         if topic.startswith(CHIRPSTACK):
-            return _of_chirpstack(speaker, topic[len(CHIRPSTACK) :], payload)
+            event = topic[len(CHIRPSTACK) :]
+            if event in _ENDINGS:
+                return self._ended(speaker, event, payload)
+            return _of_chirpstack(speaker, event, payload)
         raise Invalid(
             f"{topic[:128]!r} is no topic of a LoRaWAN network server.",
             remedy="Send webhooks to /api/v1/lorawan/chirpstack or /api/v1/lorawan/tts.",
         )
+
+    def _ended(self, speaker: Speaker, event: str, payload: bytes) -> Sequence[Said]:
+        """Return the result of a command that was sent, or acknowledged; else nothing."""
+        said = _read(payload, _Ending, "ChirpStack")
+        queued = self._find_queued(said.queue_item_id) if self._find_queued else None
+        if queued is None or queued.tenant != speaker.tenant:
+            return []
+        if queued.confirmed is not (event == "ack"):
+            return []  # confirmed: when acknowledged; unconfirmed: when it was sent
+        if event == "txack" or said.acknowledged:
+            result = {"status": "succeeded", "output": {"event": event}}
+        else:
+            result = {"status": "failed", "error": "The device did not acknowledge the downlink."}
+        topic = f"devices/{queued.device_id}/commands/{queued.request_id}/result"
+        return [Said(topic, msgspec.json.encode(result))]
 
     def native_filter(self, text: str, device_id: str) -> str | None:  # noqa: ARG002  a `Dialect`
         """Return None: nothing goes down this way."""
