@@ -100,7 +100,6 @@ async def test_a_command_is_a_call_and_its_answer_the_outcome(tmp_path: Path) ->
         assert called["content"] == {"method": "open", "params": {"percent": 40}}
         assert called["id"] == str(opened.position)
         assert (opened.state, opened.output) == (CommandState.SUCCEEDED, {"open": 40})
-        assert opened.delivered_at is not None
         stuck = await outcome(weft, "stick")
         assert (stuck.state, stuck.error) == (CommandState.FAILED, "The valve is stuck.")
 
