@@ -10,8 +10,11 @@ import aiomqtt
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
 from tests.interop.support import OPERATOR, RunningWeft, running_weft, until
 from tests.security.customer_ca import CustomerCa, with_key
+from tests.transports.coap.support import ME, SecurePeer, running_house
+from tests.transports.dtls.support import customer_context
 
 from weft.app.compose import MAIN
 from weft.ingest.quarantine import Approval
@@ -20,6 +23,7 @@ from weft.model.moments import NS_PER_S
 from weft.registry.devices import NewDevice
 from weft.security.authorities import AuthorityPatch, NewAuthority
 from weft.security.rotation import Replacing
+from weft.wire.coap.codes import Code
 
 TLS = ("transports.mqtt.listen_tls=127.0.0.1:0", "api.tls_listen=127.0.0.1:0")
 SHORT = "security.certificates.device_days=0.0001"  # 8.64 s
@@ -161,3 +165,42 @@ async def test_pr_4_a_customers_device_waits_is_let_in_and_is_cut(
             await ended(client)
     assert not await is_let_in("acme")
     assert await weft.payloads() == [b'{"open":true}'] * 3  # refused, redriven, admitted
+
+
+async def test_pr_4_a_customers_device_comes_in_over_coaps_too(tmp_path: Path) -> None:
+    """The same life as over MQTTS: refused, heard, let in, cut with its authority."""
+    acme, key = CustomerCa(), ec.generate_private_key(ec.SECP256R1())
+    async with running_house(tmp_path / "data") as house:
+        identity = house.weft.identity
+        context = customer_context(acme.sign("gate-1", key), key, identity.authority.root_pem)
+
+        async def post() -> Code | None:
+            """Send a reading; None where the device does not get as far."""
+            try:
+                peer = await SecurePeer.shake(house.coaps_port, context)
+                answer = await peer.ask(Code.POST, f"{ME}/telemetry", b'{"open":true}')
+            except SSL.Error:
+                return None
+            peer.close()
+            return Code(answer.code)
+
+        async def is_trusted() -> None:
+            await until(lambda: not house.weft._coap[1]._door._contexts.is_stale, 30)
+
+        assert await post() is None
+        made = await identity.authorities.register(OPERATOR, NewAuthority(acme.pem))
+        await identity.authorities.prove(OPERATOR, made.authority_id, acme.proof(made.nonce))
+        await is_trusted()
+        assert await post() is None
+        await until(lambda: identity.devices.find(MAIN, "gate-1"))
+        assert await post() == Code.CONFLICT
+        done = await house.weft.path.quarantine.approve(
+            OPERATOR, "gate-1", Approval(type_name="gate", infer=True)
+        )
+        assert (done.redriven, done.refused) == (1, ())
+        assert await post() == Code.CHANGED
+        off = AuthorityPatch(enabled=False)
+        await identity.authorities.update(OPERATOR, made.authority_id, off)
+        assert identity.connections.count() == 0
+        await is_trusted()
+        assert await post() is None

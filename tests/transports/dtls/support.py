@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from tests.security.support import SYSTEM, World, device
@@ -182,12 +183,7 @@ def certificate_context(
     identity: IssuedIdentity | None, house: House, suites: bytes = b"ECDHE+AESGCM"
 ) -> SSL.Context:
     """A client that holds a certificate, and checks ours."""
-    context = _client_context(suites)
-    store = context.get_cert_store()
-    assert store is not None
-    root = x509.load_pem_x509_certificate(house.world.authority.root_pem.encode())
-    store.add_cert(SSL.X509.from_cryptography(root))
-    context.set_verify(SSL.VERIFY_PEER, lambda *arguments: bool(arguments[-1]))
+    context = _checking_context(house.world.authority.root_pem, suites)
     if identity is not None:
         made = identity.certificate
         context.use_certificate(x509.load_pem_x509_certificate(made.certificate_pem.encode()))
@@ -196,6 +192,26 @@ def certificate_context(
         assert made.private_key_pem is not None
         key: Any = load_pem_private_key(made.private_key_pem.encode(), None)
         context.use_privatekey(key)
+    return context
+
+
+def customer_context(
+    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, root_pem: str
+) -> SSL.Context:
+    """A client whose certificate is of a customer's authority; it checks ours."""
+    context = _checking_context(root_pem, b"ECDHE+AESGCM")
+    context.use_certificate(certificate)
+    context.use_privatekey(key)
+    return context
+
+
+def _checking_context(root_pem: str, suites: bytes) -> SSL.Context:
+    context = _client_context(suites)
+    store = context.get_cert_store()
+    assert store is not None
+    root = x509.load_pem_x509_certificate(root_pem.encode())
+    store.add_cert(SSL.X509.from_cryptography(root))
+    context.set_verify(SSL.VERIFY_PEER, lambda *arguments: bool(arguments[-1]))
     return context
 
 

@@ -5,7 +5,9 @@ import random
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from tests.security.customer_ca import CustomerCa
 from tests.security.support import MAIN, SYSTEM, device
 from tests.transports.dtls.support import (
     CCM_8,
@@ -14,12 +16,14 @@ from tests.transports.dtls.support import (
     Client,
     House,
     certificate_context,
+    customer_context,
     key_context,
 )
 
 from weft.errors import QuotaExceeded
 from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
+from weft.security import reasons
 from weft.transports.dtls.records import plain_alert
 from weft.transports.dtls.settings import DtlsSettings
 
@@ -68,6 +72,29 @@ async def test_a_renewed_authority_counts_from_the_next_handshake(house: House) 
     house.contexts.build()
     assert not house.contexts.is_stale
     assert house.client(certificate_context(await house.certificate(), house)).shake()
+
+
+async def test_pr_4_a_registered_authority_counts_from_the_next_handshake(house: House) -> None:
+    """And one that is trusted no more stops counting: as over TLS, without a restart."""
+    acme, key = CustomerCa(), ec.generate_private_key(ec.SECP256R1())
+    root = house.world.authority.root_pem
+    context = customer_context(acme.sign("gate-1", key), key, root)
+    attempts = house.world.door.attempts
+
+    async def is_trusted(*foreign: str) -> bool:
+        house.world.authority.trust(foreign)
+        await house.door.renew()
+        try:
+            return house.client(context).shake()
+        except SSL.Error:
+            return False
+
+    assert not await is_trusted()
+    assert "not Weft's" in attempts.of_device(NOBODY, "(in the DTLS handshake)")[0].reason
+    assert await is_trusted(acme.pem)
+    assert reasons.UNKNOWN_CERTIFICATE.text in attempts.of_device(NOBODY, "(unnamed)")[0].reason
+    assert not await is_trusted()
+    assert house.inner.of("opened") == []  # the handshake alone opens nothing
 
 
 async def test_co_1_without_a_certificate_nobody_comes_in(house: House) -> None:

@@ -56,6 +56,7 @@ CODES: dict[str, Code] = {
     "invalid": Code.BAD_REQUEST,
     "payload_invalid": Code.UNPROCESSABLE_ENTITY,
     "conflict": Code.CONFLICT,
+    "device_pending": Code.CONFLICT,
     "already_exists": Code.CONFLICT,
     "stale_version": Code.PRECONDITION_FAILED,
     "too_large": Code.REQUEST_ENTITY_TOO_LARGE,
