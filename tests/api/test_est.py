@@ -120,13 +120,19 @@ async def test_a_devices_secret_does_as_well_for_the_first_certificate(world: Wo
 
 
 async def test_pr_2_a_bad_request_is_a_400_and_the_token_stays_good(world: World) -> None:
-    """A weak key, an authority, a signature by another key, and noise."""
+    """A weak key, an authority, another device's name, another key's signature, and noise."""
     token = await token_for(world)
     broken = bytearray(base64.b64decode(request_in_base64()))
     broken[-3] ^= 1
     for body in (
         request_in_base64(rsa.generate_private_key(65_537, 1024)),
         request_in_base64(None, x509.BasicConstraints(ca=True, path_length=None)),
+        request_in_base64(
+            None,
+            x509.SubjectAlternativeName(
+                [x509.UniformResourceIdentifier("urn:weft:main:device:another")]
+            ),
+        ),
         base64.b64encode(bytes(broken)),
         b"!",
         b"",

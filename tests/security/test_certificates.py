@@ -1,3 +1,4 @@
+import ipaddress
 from pathlib import Path
 
 import pytest
@@ -44,16 +45,32 @@ def test_id_4_a_devices_certificate_names_it_by_one_uri(certified: World) -> Non
     assert fingerprint_of(key.public_key()) == presented.fingerprint  # type: ignore[arg-type]
 
 
-def test_pr_2_what_a_request_asks_for_beyond_its_key_is_not_read(certified: World) -> None:
-    """It asks for another device's name and for server authentication; it gets neither."""
+@pytest.mark.parametrize("of", ["its tenant", "another tenant", "in capitals"])
+def test_pr_2_a_request_that_names_another_device_is_refused(certified: World, of: str) -> None:
+    """Whoever made it expects to be that device, and would learn otherwise only in the field."""
+    foreign = uri_of("main" if of == "its tenant" else OTHER, "somebody")
+    names = [uri_of("main", device().uid), foreign.upper() if of == "in capitals" else foreign]
+    san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name) for name in names])
     key = ec.generate_private_key(ec.SECP256R1())
-    foreign = x509.UniformResourceIdentifier(uri_of(OTHER, "somebody"))
+    with pytest.raises(Invalid, match="names another device") as refused:
+        certified.authority.issue(device(), request_for(key, san))
+    assert "subjectAltName" in refused.value.remedy
+
+
+def test_pr_2_what_a_request_asks_for_beyond_its_key_is_not_read(certified: World) -> None:
+    """Names of hosts, its own name, server authentication: it gets our one name for clients."""
+    key, pump = ec.generate_private_key(ec.SECP256R1()), device()
+    names = (
+        x509.DNSName("pump-8.example.com"),
+        x509.IPAddress(ipaddress.ip_address("192.0.2.7")),
+        x509.UniformResourceIdentifier("https://example.com/pump-8"),
+        x509.UniformResourceIdentifier(uri_of("main", pump.uid)),  # as RFC 7030 4.2.2 has it
+    )
     pem = request_for(
         key,
-        x509.SubjectAlternativeName([foreign]),
+        x509.SubjectAlternativeName(names),
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
     )
-    pump = device()
     issued = certified.authority.issue(pump, pem)
     presented = read_certificate(issued.der)
     assert issued.private_key_pem is None

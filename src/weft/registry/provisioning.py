@@ -24,7 +24,7 @@ from weft.registry.kinds import DEVICES
 from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.audit import Audit
 from weft.security.authentication import NOBODY, REFUSED, REMEDY
-from weft.security.certificates import IssuedCertificate, fingerprint_of, read_request
+from weft.security.certificates import IssuedCertificate, fingerprint_of, read_request, uri_of
 from weft.security.credential_records import CREDENTIALS, IssuedIdentity, IssuedSecret
 from weft.security.credentials import Credentials
 from weft.security.machine_secrets import parse_secret
@@ -255,7 +255,8 @@ class Provisioning:
         if before.again:
             return self._credentials.revoke_all_in(writer, held)
         if asked.request.request_pem is not None:
-            key = fingerprint_of(read_request(asked.request.request_pem))
+            own = uri_of(held.tenant, held.uid)
+            key = fingerprint_of(read_request(asked.request.request_pem, own))
             bound = writer.find(CREDENTIALS, held.tenant, key)
             if bound and bound.value.device_uid == held.uid and bound.value.revoked_at is None:
                 return []

@@ -117,12 +117,13 @@ class CertificateAuthority:
     ) -> IssuedCertificate:
         """Issue a device's certificate, for the key of its request or for a new one."""
         private: PrivateKey | None = None
+        own = uri_of(device.tenant, device.uid)
         if request is None:
             private = ec.generate_private_key(ec.SECP256R1())
             public: PublicKey = private.public_key()
         else:
-            public = read_request(request)
-        uri = x509.UniformResourceIdentifier(uri_of(device.tenant, device.uid))
+            public = read_request(request, own)
+        uri = x509.UniformResourceIdentifier(own)
         subject = device.device_id[:64]
         life = life or timedelta(days=self._settings.device_days)
         certificate = (

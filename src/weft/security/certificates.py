@@ -2,7 +2,8 @@
 
 A device is known by the SHA-256 of its public key and, in a certificate of ours, by exactly
 one URI in its SAN, `urn:weft:<tenant>:device:<uid>`; names in the subject are for people and
-prove nothing (ID-4). What a signing request asks for beyond its key is not read.
+prove nothing (ID-4). Of a signing request the key is taken and nothing else; one that asks to be
+another device is refused, since whoever made it expects to be that.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from weft.model.moments import NS_PER_S
 
 CSR_MAX_BYTES = 16 * 1024
 RSA_MIN_BITS = 2048
+_OURS = "urn:weft:"
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 PrivateKey = ec.EllipticCurvePrivateKey
@@ -47,7 +49,7 @@ class PresentedCertificate(Struct, frozen=True):
 
 def uri_of(tenant: str, uid: str) -> str:
     """Return the SAN of a device."""
-    return f"urn:weft:{tenant}:device:{uid}"
+    return f"{_OURS}{tenant}:device:{uid}"
 
 
 def fingerprint_of(key: PublicKey) -> str:
@@ -105,11 +107,12 @@ def require_public_key(key: object) -> PublicKey:
     )
 
 
-def read_request(request: str | bytes) -> PublicKey:
+def read_request(request: str | bytes, uri: str = "") -> PublicKey:
     """Return the public key of a signing request whose signature proves the private one.
 
     Takes PKCS #10 as PEM or DER; raises `Invalid` for what is neither, for a signature that
-    another key made, for a weak key, and for one who would be an authority (PR-2).
+    another key made, for a weak key, for one who would be an authority, and for one who would
+    be another device than that of `uri` (PR-2). Names of hosts are let pass, and not read.
     """
     data = request.encode() if isinstance(request, str) else request
     if len(data) > CSR_MAX_BYTES:
@@ -130,7 +133,18 @@ def read_request(request: str | bytes) -> PublicKey:
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
             raise Invalid("A device cannot be an authority.", remedy="Leave CA:TRUE out.")
+        if isinstance(value, x509.SubjectAlternativeName):
+            _require_own_name(value.get_values_for_type(x509.UniformResourceIdentifier), uri)
     return key
+
+
+def _require_own_name(asked: list[str], uri: str) -> None:
+    for name in asked:
+        if name.lower().startswith(_OURS) and name != uri:
+            raise Invalid(
+                f"The signing request names another device: {name[:200]}.",
+                remedy="Leave the subjectAltName out: Weft puts the device's own there.",
+            )
 
 
 # --- what all who make certificates share ---

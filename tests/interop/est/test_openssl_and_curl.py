@@ -141,7 +141,7 @@ async def test_pr_2_a_machine_enrols_connects_and_enrols_again(
 
 
 async def test_pr_2_what_must_not_be_signed_is_a_400(machine: Machine, weft: RunningWeft) -> None:
-    """RSA 1024, an authority, a request whose signature is by another key; then the token works."""
+    """RSA 1024, an authority, another device's name, another key's signature; then it works."""
     token = await token_for(weft, "gate-1")
     proof = f"-u gate-1:{token}"
     await machine.run(
@@ -152,11 +152,16 @@ async def test_pr_2_what_must_not_be_signed_is_a_400(machine: Machine, weft: Run
         "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key "
         "-subj /CN=x -addext basicConstraints=critical,CA:TRUE -outform DER | base64 > ca.b64"
     )
+    await machine.run(
+        "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout san.key "
+        "-subj /CN=x -addext subjectAltName=URI:urn:weft:main:device:other -outform DER "
+        "| base64 > san.b64"
+    )
     await machine.make_request("good")
     der = bytearray(base64.b64decode((machine.folder / "good.b64").read_bytes()))
     der[-3] ^= 1
     (machine.folder / "forged.b64").write_bytes(base64.b64encode(bytes(der)))
-    for name in ("weak", "ca", "forged"):
+    for name in ("weak", "ca", "san", "forged"):
         assert await machine.enrol(name, proof) == "400", name
     assert await machine.enrol("good", proof) == "200"
     await machine.make_request("again")

@@ -1,7 +1,7 @@
 """Operations on enrolment: a certificate for a key that was born on the device, and the next.
 
 `enrol` is for whoever holds a one-time token and nothing else; the device renews by itself,
-an operator rotates. What a signing request asks for beyond its key is not read.
+an operator rotates. Of a signing request the key is taken and nothing else.
 """
 
 from typing import Annotated
@@ -189,7 +189,8 @@ OPERATIONS: tuple[Operation, ...] = (
         enrol,
         action=PUBLIC,
         description="The token comes as bearer. The body is PKCS #10, as PEM or DER; of what it "
-        "asks for, only the key is read. A request that is refused leaves the token good.",
+        "asks for, only the key is taken; one that names another device is refused. A request "
+        "that is refused leaves the token good.",
         tag="devices",
         body=bytes,
         accepts=REQUESTS,
