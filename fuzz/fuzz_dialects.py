@@ -25,6 +25,7 @@ from weft.model.ids import DeviceId, DeviceUid, TenantId
 from weft.model.principal import Principal, PrincipalKind
 
 TENANT = TenantId("main")
+EUI = "0101010101010101"
 GATEWAY = Device(
     TENANT, DeviceId("gw-1"), DeviceUid("uid-gw"), None, Lifecycle.ACTIVE, 0, adds_children=True
 )
@@ -46,7 +47,7 @@ class Known:
 
     def find_child(self, _gateway: Device, alias: str) -> Device | None:
         """Find the device of an alias."""
-        return ROOM if alias == "Room 1" else None
+        return ROOM if alias in {"Room 1", EUI} else None
 
 
 def require_words(error: PeerError) -> None:
@@ -108,7 +109,11 @@ def load_corpus() -> list[bytes]:
         {"Room 1": [{"ts": 1, "values": {"a": None}}], "Room 9": {"x": 1}},
         {"Room 1": {"secretKey": "s", "durationMs": 1}},
         {"state": {"reported": {"a": 1}, "desired": None}, "version": 3, "clientToken": "t"},
-    ]
+        {"deviceInfo": {"devEui": EUI}, "time": "2026-03-01T12:00:00Z", "fPort": 2, "data": "AQI=",
+         "object": {"t": 21.5}, "rxInfo": [{"rssi": -57, "snr": 10}], "margin": 3},
+        {"end_device_ids": {"dev_eui": EUI}, "uplink_message": {"decoded_payload": {"t": 1}}},
+        {"queueItemId": "q-1", "acknowledged": True},
+    ]  # fmt: skip
     payloads = [json.dumps(one).encode() for one in documents]
     payloads += [b"", b"null", b"21.5", b"\xff", b"\x08\x96\x01", b'{"a":' * 60]
     device = ["telemetry", "attributes", "attributes/request/1", "rpc/request/1",
@@ -123,6 +128,8 @@ def load_corpus() -> list[bytes]:
     topics += [f"v2/{rest}" for rest in short]
     topics += [f"$aws/things/gw-1/shadow/{rest}" for rest in shadow]
     topics += [prefix for dialect in make_dialects() for prefix in dialect.prefixes]
+    topics += [f"$lorawan/chirpstack/{event}" for event in ("up", "join", "status", "ack")]
+    topics += ["$lorawan/tts"]
     topics += ["devices/gw-1/dialects/thingsboard/down/me/rpc/request/1", "$share/g/v1/gateway/+"]
     edge = [f"{kind}/gw-1" for kind in ("NBIRTH", "NDATA", "NDEATH")]
     edge += [f"{kind}/gw-1/Room 1" for kind in ("DBIRTH", "DDATA", "DDEATH")]
