@@ -396,3 +396,24 @@ async def test_what_a_dialect_says_is_not_in_the_types_own_format() -> None:
     session = door.gate.open(PUMP_7, "test")
     assert door.gate.admit(session, Message("toy/telemetry", b'{"Room 1": {"rpm": 3}}'), 5) is None
     assert admitted(door) == ["TELEMETRY"]
+
+
+@pytest.mark.parametrize("topic", ["devices/me/telemetry", "toy/telemetry", "toy/ask"])
+async def test_what_we_break_over_is_kept_and_ends_no_connection(
+    topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours: without this the device came again with the same message, for ever."""
+    door = toy_door()
+    session = door.gate.open(PUMP_7, "test")
+
+    def broken(*_arguments: object) -> object:
+        raise ZeroDivisionError
+
+    if topic == "toy/ask":
+        monkeypatch.setattr(Toy, "read", broken)
+    else:
+        monkeypatch.setattr(door.gate, "_decode_for", lambda _route: broken)
+    reason = door.gate.admit(session, Message(topic, b'{"Room 1": {"t": 1}}'), 5)
+    assert reason is not None
+    assert (reason.code, "Weft broke" in reason.detail) == ("payload_invalid", True)
+    assert admitted(door) == ["REJECTED"]

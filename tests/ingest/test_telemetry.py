@@ -209,3 +209,12 @@ def test_plain_text_is_the_types_only_key() -> None:
     for device_type, says in ((PUMP, "the type has 2"), (None, "no type")):
         with pytest.raises(PayloadInvalid, match=says):
             TelemetryDecoder(device_type).from_text(b"1", NOW)
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_a_value_that_its_declared_unit_cannot_hold_is_refused_in_words(kind: str) -> None:
+    """What a pack may say in square kilometres is beyond a double in square millimetres."""
+    decoder = TelemetryDecoder(pump_type(area=Field(kind, unit="mm2")))
+    measured = Measurement("area", "area", NOW, "km2", 1e300)
+    with pytest.raises(PayloadInvalid, match="mm2"):
+        decoder.from_measurements([measured], NOW)

@@ -140,6 +140,9 @@ class Gate:
             decoded = None if decode is None else decode(payload, now)
         except PeerError as error:
             return self.reject(session, message, now, error, properties)
+        except Exception:  # a bug of ours: it ends no connection, and the message is kept
+            log.exception("message_broke", topic=topic)
+            return self.reject(session, message, now, _unread(), properties)
         if message.qos == 1:
             sent = (message.packet_id, hash(payload))
             if message.dup and sent in session.recent:
@@ -187,6 +190,9 @@ class Gate:
             return self.reject(session, message, self._moment(session, now), error)
         except PeerError as error:
             return self.reject(session, message, self._moment(session, now), error)
+        except Exception:  # as in `admit`
+            log.exception("message_broke", topic=message.topic)
+            return self.reject(session, message, self._moment(session, now), _unread())
         origin = blake2b(message.payload, digest_size=8).digest()
         if message.qos == 1:
             sent = (message.packet_id, hash(origin))
@@ -215,6 +221,9 @@ class Gate:
             decoded = None if decode is None else decode(part.payload, now)
         except PeerError as error:
             return self.reject(session, part, now, error, properties)
+        except Exception:  # as in `admit`
+            log.exception("message_broke", topic=part.topic)
+            return self.reject(session, part, now, _unread(), properties)
         envelope = Envelope(
             route, now, part.payload, part.qos, packet_id=part.packet_id,
             session=session.key, properties=properties, origin=origin,
@@ -466,6 +475,14 @@ class Gate:
                 self._decoders.clear()
             decoders = self._decoders[key] = Decoders(type_)
         return decoders
+
+
+def _unread() -> PayloadInvalid:
+    """Return what the sender of a message is told that we broke over."""
+    return PayloadInvalid(
+        "Weft broke over this message: a fault of its own, which its log describes.",
+        remedy="Report it with the payload; redrive the message when Weft is mended.",
+    )
 
 
 def _content_type_of(properties: PublishProperties | None) -> PublishProperties | None:

@@ -9,6 +9,7 @@ JSON and CBOR come in three shapes:
 A SenML pack says its moments itself; plain text is one value, of the type's only key.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -166,6 +167,11 @@ class TelemetryDecoder:
                 remedy=f"Send {key} in {declared.unit}, or declare the unit that is sent.",
             )
         scaled = value * found[0] + found[1]
+        if not math.isfinite(scaled):
+            raise PayloadInvalid(
+                f"{one.name} is beyond what a double holds in {declared.unit}.",
+                remedy=f"Send {key} in {declared.unit}.",
+            )
         return round(scaled) if declared.type == "integer" else scaled
 
     def _key_of(self, one: Measurement) -> str:

@@ -4,8 +4,9 @@ import pytest
 from msgspec.structs import replace
 from tests.ingest.support import PUMP_7, Devices, device
 
-from weft.errors import NotFound
+from weft.errors import NotFound, PayloadInvalid
 from weft.ingest.dialects.dialect import (
+    PARTS_MAX,
     Private,
     Speaker,
     UnknownChildren,
@@ -33,6 +34,15 @@ def test_devices_that_it_has_not_are_all_named_at_once() -> None:
     assert met.value.types == ("b", "c")
     assert isinstance(met.value, NotFound)
     assert "'Room 2', 'Room 3'" in met.value.detail
+
+
+def test_a_gateway_speaks_of_so_many_devices_in_a_message() -> None:
+    """More are refused before any of them is added: each is a write of its own."""
+    names = [f"Room {number}" for number in range(PARTS_MAX + 1)]
+    with pytest.raises(PayloadInvalid, match=str(PARTS_MAX)):
+        SPEAKER.child_ids(names)
+    with pytest.raises(UnknownChildren):
+        SPEAKER.child_ids(names[:-1])
 
 
 def test_who_is_no_device_has_no_children() -> None:

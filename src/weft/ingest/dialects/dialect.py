@@ -10,7 +10,7 @@ do the answers: a client subscribes and receives in its words, the broker knows 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from weft.errors import NotFound, PeerError
+from weft.errors import NotFound, PayloadInvalid, PeerError
 from weft.model.device import Device, DeviceType
 from weft.model.ids import DeviceId, TenantId
 from weft.model.principal import Principal
@@ -80,7 +80,15 @@ class Speaker(NamedTuple):
         return self.principal.tenant
 
     def child_ids(self, names: Sequence[str], types: Sequence[str] = ()) -> list[DeviceId]:
-        """Return the ids of a gateway's devices; raise `UnknownChildren` for those it has not."""
+        """Return the ids of a gateway's devices; raise `UnknownChildren` for those it has not.
+
+        Raises `PayloadInvalid` for more than one message may be about.
+        """
+        if len(names) > PARTS_MAX:
+            raise PayloadInvalid(
+                f"The message is about {len(names)} devices; at most {PARTS_MAX} are taken.",
+                remedy="Send it in several messages.",
+            )
         found: list[DeviceId] = []
         missing: list[int] = []
         for number, name in enumerate(names):
