@@ -97,6 +97,17 @@ async def test_a_full_disk_loses_no_spell() -> None:
     assert await hall.reasons() == ["it left"]
 
 
+async def test_what_a_gateway_said_before_it_left_leaves_no_device_behind() -> None:
+    """Its message is applied after its connection has ended: the device would stay forever."""
+    registry, hall = Registry(), Hall()
+    gateway = await registry.devices.create(ADMIN, NewDevice(device_id="gw-1"))
+    room = await registry.devices.create(ADMIN, NewDevice(device_id="room-1", gateway="gw-1"))
+    live = hall.come(Principal(ACME, PrincipalKind.DEVICE, "gw-1", gateway.uid))
+    hall.connections.unregister(live, "it left")
+    hall.presence.child_came(gateway, room, "mqtt")
+    assert not hall.presence.is_connected(room.uid)
+
+
 async def test_a_gateways_devices_come_and_go_with_its_word_and_with_it() -> None:
     registry, hall = Registry(), Hall()
     gateway = await registry.devices.create(ADMIN, NewDevice(device_id="gw-1"))

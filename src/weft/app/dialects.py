@@ -12,10 +12,19 @@ from weft.app.identity import Identity
 from weft.broker.broker import Broker
 from weft.commands.commands import Commands
 from weft.config import Config
-from weft.ingest.dialects import aws_shadow, aws_shadow_answers, sparkplug, sparkplug_answers
+from weft.ingest.dialects import (
+    aws_shadow,
+    aws_shadow_answers,
+    gateway,
+    gateway_answers,
+    sparkplug,
+    sparkplug_answers,
+)
 from weft.ingest.dialects.aws_shadow import AwsShadow
 from weft.ingest.dialects.aws_shadow_answers import AwsShadowAnswers
 from weft.ingest.dialects.desk import Answerer, Replies
+from weft.ingest.dialects.gateway import Gateway
+from weft.ingest.dialects.gateway_answers import GatewayAnswers
 from weft.ingest.dialects.lorawan import LoRaWan
 from weft.ingest.dialects.sparkplug import Sparkplug
 from weft.ingest.dialects.sparkplug_answers import SparkplugAnswers
@@ -34,7 +43,7 @@ from weft.twins.twins import Twins
 
 def make_dialects() -> Dialects:
     """Return the table of dialects, with what those remember that need to."""
-    return Dialects((AwsShadow(), ThingsBoard(), Sparkplug(), LoRaWan()))
+    return Dialects((Gateway(), AwsShadow(), ThingsBoard(), Sparkplug(), LoRaWan()))
 
 
 class Around(Struct, frozen=True):
@@ -66,6 +75,7 @@ def make_answerers(around: Around) -> Spoken:
     """Make the answerer of each dialect that has one."""
     answers, host = _thingsboard(around), _sparkplug(around)
     answerers: dict[str, Answerer] = {
+        gateway.NAME: _gateway(around),
         aws_shadow.NAME: _aws_shadow(around),
         thingsboard.NAME: answers,
         sparkplug.NAME: host,
@@ -89,6 +99,11 @@ def _sparkplug(around: Around) -> SparkplugAnswers:
             around.config.sparkplug,
         )
     )
+
+
+def _gateway(around: Around) -> GatewayAnswers:
+    identity, replies = around.identity, around.replies(gateway.NAME)
+    return GatewayAnswers(gateway_answers.Given(identity.devices, identity.presence, replies))
 
 
 def _aws_shadow(around: Around) -> AwsShadowAnswers:

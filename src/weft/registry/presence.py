@@ -119,8 +119,11 @@ class Presence:
             self._end_through(principal.uid, "its gateway left")
 
     def child_came(self, gateway: Device, child: Device, protocol: str) -> None:
-        """Take note that a gateway says its device is there; again changes nothing."""
-        if self._spell_through(gateway.uid, child.uid) is None:
+        """Take note that a gateway says its device is there; again changes nothing.
+
+        What it said with its last breath is not taken: nobody would say that the device is gone.
+        """
+        if self.is_connected(gateway.uid) and self._spell_through(gateway.uid, child.uid) is None:
             now = self._clock.now()
             self._begin(
                 Spell(
