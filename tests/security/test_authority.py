@@ -30,6 +30,24 @@ def test_the_same_authority_is_there_after_a_restart(certified: World, tmp_path:
     assert {p.name: p.read_bytes() for p in (tmp_path / "ca").iterdir()} == before
 
 
+@pytest.mark.parametrize("name", ["server", "intermediate"])
+def test_a_stop_in_the_middle_of_a_renewal_is_mended_at_the_start(
+    certified: World, tmp_path: Path, name: str
+) -> None:
+    """The new key was written and its certificate was not: both are made anew."""
+    folder = tmp_path / "ca"
+    before = (folder / f"{name}.pem").read_bytes()
+    certified.authority._make_server() if name == "server" else (
+        certified.authority.renew_intermediate()
+    )
+    (folder / f"{name}.pem").write_bytes(before)
+    again = CertificateAuthority(folder, b"a passphrase of tests", certified.clock)
+    again.open()
+    assert again._files.belong_together("server")
+    assert again._files.belong_together("intermediate")
+    again.server_context("optional")
+
+
 def test_a_wrong_passphrase_or_a_damaged_file_does_not_start(
     certified: World, tmp_path: Path
 ) -> None:

@@ -95,6 +95,8 @@ class CertificateAuthority:
         self._root = self._files.certificates("root")[0]
         if not self._files.has("intermediate.pem"):
             self._make_intermediate(self._root_key())
+        if self._files.has("root.key") and not self._files.belong_together("intermediate"):
+            self._make_intermediate(self._root_key())
         self._load_intermediate()
         self._names = _server_names(server_names)
         self._root_key_here = self._files.has("root.key")
@@ -351,9 +353,9 @@ class CertificateAuthority:
         return certificate.not_valid_after_utc - self._now() < life / 3
 
     def _is_server_old(self) -> bool:
-        """Whether it nears its end, or is of another intermediate, or for other names."""
+        """Whether it nears its end, is of another intermediate, or for other names or a key."""
         certificate = self._files.certificates("server")[0]
-        if self._is_old(certificate):
+        if self._is_old(certificate) or not self._files.belong_together("server"):
             return True
         try:
             certificate.verify_directly_issued_by(self._intermediate)

@@ -70,6 +70,10 @@ class KeyFolder:
             raise _unusable(path)
         return key
 
+    def belong_together(self, name: str) -> bool:
+        """Whether a key is that of its certificate: a stop between the two writes parts them."""
+        return self.key(name).public_key() == self.certificates(name)[0].public_key()
+
     def remove_key(self, name: str) -> None:
         """Remove a key from the folder, for good."""
         path = self.path(f"{name}.key")
