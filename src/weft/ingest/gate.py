@@ -232,14 +232,13 @@ class Gate:
         return None
 
     def _parts_of(
-        self, session: GateSession, message: Incoming, dialect: Dialect
+        self, session: GateSession, message: Incoming, dialect: Dialect, *, again: bool = False
     ) -> Sequence[Part]:
         """Return a message in native words."""
         principal = session.principal
         device = self._devices.find(principal.tenant, session.device_id)
-        said = dialect.read(
-            Speaker(principal, device, self._devices, self._types), message.topic, message.payload
-        )
+        speaker = Speaker(principal, device, self._devices, self._types, again)
+        said = dialect.read(speaker, message.topic, message.payload)
         if len(said) > PARTS_MAX:
             raise PayloadInvalid(
                 f"The message holds {len(said)} messages; at most {PARTS_MAX} are taken at once.",
@@ -265,10 +264,13 @@ class Gate:
     def in_native_words(
         self, session: GateSession, message: Incoming, content_type: str = ""
     ) -> Sequence[Part]:
-        """Return the native messages that a message stands for: mostly itself."""
+        """Return the native messages that a message stands for: mostly itself.
+
+        For one that is redriven, or judged before it is sent: a dialect learns nothing from it.
+        """
         dialect = self.dialects.of_topic(message.topic)
         if dialect is not None:
-            parts = self._parts_of(session, message, dialect)
+            parts = self._parts_of(session, message, dialect, again=True)
             for part in parts:
                 if part.refused is not None:
                     raise part.refused

@@ -174,6 +174,24 @@ def test_a_death_of_an_earlier_connection_is_none() -> None:
     assert not telemetry(edge.send("NDATA", number(alias=1)))
 
 
+def test_an_old_message_that_is_redriven_teaches_nothing() -> None:
+    """A birth from the inbox does not give today's aliases other names."""
+    edge = Edge()
+    edge.birth(number("rpm", 1))
+    before = SPEAKER._replace(again=True)
+    old = encode(Payload((number("level", 1),), timestamp=AT, seq=77))
+    for kind in ("NBIRTH", "NDEATH"):
+        said = edge.table.read(before, f"spBv1.0/plant/{kind}/pump-7", old)
+        assert REBIRTH not in asked(list(said))
+    assert telemetry(edge.send("NDATA", number(alias=1))) == {
+        "devices/me/telemetry": [{"ts": AT, "values": {"rpm": 1.5}}]
+    }
+    late = encode(Payload((number(alias=1),), timestamp=AT, seq=200))
+    said = list(edge.table.read(before, "spBv1.0/plant/NDATA/pump-7", late))
+    assert telemetry(said)["devices/me/telemetry"][0]["values"] == {"rpm": 1.5}
+    assert asked(said) == []
+
+
 @pytest.mark.parametrize(
     "topic",
     ["spBv1.0/plant/NCMD/pump-7", "spBv1.0/STATE/weft", "spBv1.0/plant/NDATA", "spBv1.0/a/b/c/d/e"],

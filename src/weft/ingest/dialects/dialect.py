@@ -69,6 +69,7 @@ class Speaker(NamedTuple):
     device: Device | None
     children: KnownChildren
     types: FollowedTypes | None = None
+    again: bool = False  # said before, or only to be judged: nothing may be learnt from it
 
     def type_of(self, device: Device) -> DeviceType | None:
         """Return the version of a type that a device follows, or None."""

@@ -74,7 +74,11 @@ class Sparkplug:
         key: Key = (speaker.tenant, speaker.principal.uid, group, edge)
         target = speaker.child_ids([device])[0] if device else "me"
         place = "/".join((group, edge, device) if device else (group, edge))
-        return _Reading(self.births, key, target, place).read(kind, device, message, topic, payload)
+        births = self.births.copy_of(key) if speaker.again else self.births
+        said = _Reading(births, key, target, place).read(kind, device, message, topic, payload)
+        if speaker.again:  # an old number is no gap in today's count
+            said = [one for one in said if "/host/rebirth/" not in one.topic]
+        return said
 
     def native_filter(self, text: str, device_id: str) -> str | None:
         """Return the private topics for what a host sends; its state is every device's to read."""

@@ -128,6 +128,16 @@ class Births:
             self.end(next(iter(self._nodes)))
         return node
 
+    def copy_of(self, key: Key) -> "Births":
+        """Return what is known of one node, to read an old message with and change nothing."""
+        copy = Births()
+        known = self._nodes.get(key)
+        if known is not None:
+            node = copy.of(key)
+            node.births = dict(known.births)  # a birth itself is never changed
+            node.sequence, node.birth_death = known.sequence, known.birth_death
+        return copy
+
     def begin(self, key: Key) -> Node:
         """Forget what is known of a node: it begins anew, and only what is written waits on."""
         pending = self._nodes[key].pending if key in self._nodes else {}
