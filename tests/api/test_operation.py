@@ -24,10 +24,13 @@ AT_THE_MACHINE = {
 }
 
 
+WORDS = {"role": "observes"}  # parameters that are one of a few words
+
+
 def path_of(operation: Operation, value: str = "pump-7") -> str:
     path = operation.path
     for name in operation.parameters:
-        path = path.replace("{" + name + "}", value)
+        path = path.replace("{" + name + "}", WORDS.get(name, value))
     return path
 
 

@@ -12,7 +12,7 @@ from tests.api.support import OTHER, World, running
 
 from weft.api.server import HttpServer
 
-HOOKS = Path(__file__).with_name("signing_requests.py")
+HOOKS = Path(__file__).with_name("foreign_bodies.py")
 MARK = "belongs-to-the-other-tenant"
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"

@@ -197,12 +197,7 @@ class Application:
             raw = await self._read(request, operation)
             call.content_type = media_type_of(request.headers)
             call.body = decode_body(operation, raw, call.content_type, self._settings.max_depth)
-        if (
-            operation.method == "POST"
-            and not operation.streams  # it is not read twice to be compared
-            and b"idempotency-key" in request.headers
-            and operation.action != PUBLIC
-        ):
+        if operation.takes_key and b"idempotency-key" in request.headers:
             return await self._act_once(operation, call, raw)
         result = await operation.handler(self._services, call)
         if type(result) is Reply and result.stream is not None:

@@ -154,7 +154,7 @@ def _parameters(operation: Operation, components: dict[str, Any]) -> list[dict[s
                 "example": '"3"',
             }
         )
-    if operation.method == "POST" and operation.action != PUBLIC:
+    if operation.takes_key:
         parameters.append(
             {
                 "name": "Idempotency-Key",

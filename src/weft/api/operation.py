@@ -133,6 +133,11 @@ class Operation:
         """Return the path with its prefix."""
         return PREFIX + self.path
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether it is done once for one Idempotency-Key; a stream is not read twice to tell."""
+        return self.method == "POST" and self.action != PUBLIC and not self.streams
+
     def target_of(self, path: dict[str, str]) -> str:
         """Return what the policy is asked about for these path parameters."""
         return self.target.format_map(path) if "{" in self.target else self.target

@@ -28,9 +28,9 @@ async def plant(folder: Path) -> AsyncIterator[tuple[Weft, tuple[str, int]]]:
         yield weft, (host, int(port))
 
 
-async def add_machine(weft: Weft, name: str) -> tuple[str, str]:
-    """Make a device of the type and return its credential."""
-    new = NewDevice(device_id=name, type_name="machine")
+async def add_machine(weft: Weft, name: str, type_name: str | None = "machine") -> tuple[str, str]:
+    """Make a device of the type, or of none, and return its credential."""
+    new = NewDevice(device_id=name, type_name=type_name)
     device = await weft.identity.devices.create(MACHINE, new)
     issued = await weft.identity.credentials.issue_secret(MACHINE, device)
     return name, issued.token

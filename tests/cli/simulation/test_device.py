@@ -143,7 +143,7 @@ async def test_a_device_with_nothing_to_say_stays_connected(
 async def test_what_is_sent_to_a_device_waits_until_it_looks(tmp_path: Path) -> None:
     """A wish comes with its version, as any client of MQTT sees it."""
     async with plant(tmp_path) as (weft, address):
-        connection = await connect_device(*address, await add_machine(weft, "m-1"))
+        connection = await connect_device(*address, await add_machine(weft, "m-1", None))
         assert await connection.subscribe("devices/m-1/properties/desired") == 1
         await weft.path.twins.desire(MACHINE, DeviceId("m-1"), {"rpm": 900}, version=0)
         async with asyncio.timeout(60):
@@ -158,7 +158,7 @@ async def test_a_device_that_does_not_look_has_a_bounded_inbox(
     """What does not fit is not acknowledged: the server keeps it."""
     monkeypatch.setattr(module, "INBOX_MAX", 1)
     async with plant(tmp_path) as (weft, address):
-        connection = await connect_device(*address, await add_machine(weft, "m-1"))
+        connection = await connect_device(*address, await add_machine(weft, "m-1", None))
         await connection.subscribe("devices/m-1/properties/desired")
         for version in (0, 1):
             await weft.path.twins.desire(

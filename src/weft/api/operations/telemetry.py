@@ -11,6 +11,7 @@ from msgspec import Struct
 from weft.api.operation import JSON, Call, Operation
 from weft.api.services import Services
 from weft.errors import (
+    Conflict,
     Forbidden,
     NotFound,
     PayloadInvalid,
@@ -72,7 +73,7 @@ async def send_event(services: Services, call: Call) -> Accepted:
     return await submit(services, call, f"events/{name}")
 
 
-MESSAGE_ERRORS = (NotFound, Forbidden, PayloadInvalid, QuotaExceeded, Unavailable)
+MESSAGE_ERRORS = (NotFound, Forbidden, Conflict, PayloadInvalid, QuotaExceeded, Unavailable)
 _TARGET = "device:{device_id}"
 
 # What the formats of wire.payload are called; CBOR and JSON say the same in all three.

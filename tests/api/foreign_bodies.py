@@ -1,6 +1,7 @@
-"""Signing requests for other people's fuzzer, which knows neither of their two media types.
+"""Bodies of media types that other people's fuzzer does not know.
 
-It is given good ones, ones that somebody has cut or changed a byte of, and noise.
+Signing requests: good ones, ones that somebody has cut or changed a byte of, and noise. Lines:
+readings one below the other, and lines of anything.
 """
 
 import schemathesis
@@ -37,3 +38,7 @@ for _media_type, _encodings in (
             st.binary(max_size=2_000),
         ),
     )
+
+_READING = b'{"ts": 1772366400000, "values": {"rpm": 1480}}'
+_LINES = st.lists(st.one_of(st.just(_READING), st.binary(max_size=200)), max_size=20)
+schemathesis.openapi.media_type("application/x-ndjson", _LINES.map(b"\n".join))
