@@ -51,9 +51,9 @@ async def test_pr_2_a_token_gives_one_certificate_for_the_devices_own_key(
 ) -> None:
     """The key never leaves the device; what it asks for beyond the key is not read."""
     pump = admitted(certified)
-    foreign = x509.UniformResourceIdentifier(uri_of(MAIN, "somebody"))
+    wished = x509.DNSName("somebody.example")
     key = ec.generate_private_key(ec.SECP256R1())
-    request = request_for(key, x509.SubjectAlternativeName([foreign])).encode()
+    request = request_for(key, x509.SubjectAlternativeName([wished])).encode()
     issued = await enrolments.issue(SYSTEM, pump)
 
     token = enrolments.prove(issued.text, PEER, certified.door)

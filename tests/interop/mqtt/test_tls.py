@@ -13,6 +13,7 @@ from tests.interop.mqtt.conftest import Site, furnish
 from tests.interop.support import OPERATOR, running_weft
 
 from weft.app.compose import MAIN
+from weft.model.ids import DeviceId
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,9 @@ async def test_a_device_is_known_by_its_certificate_alone(secured: Secured) -> N
         assert [int(one) if isinstance(one, int) else one.value for one in granted] == [1]
         for qos in (0, 1, 2):
             await pump.publish("devices/me/telemetry", b'{"rpm":%d}' % qos, qos)
-        app = secured.site.app
-        async with aiomqtt.Client(
-            "127.0.0.1", secured.site.port, username=app.username, password=app.token
-        ) as operator:
-            await operator.publish("devices/pump-7/commands/1/stop", b"{}", 1)
-        async with asyncio.timeout(10):
+        commands = secured.site.weft.weft.path.commands
+        await commands.send(OPERATOR, DeviceId("pump-7"), "stop", request_id="1")
+        async with asyncio.timeout(20):
             command = await anext(pump.messages)
     assert str(command.topic) == "devices/pump-7/commands/1/stop"
     assert len(await secured.site.weft.payloads()) == 4
