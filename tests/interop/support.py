@@ -39,6 +39,7 @@ PUMP_TYPE: dict[str, Any] = {
     "title": "Pump",
     "telemetry": {"temperature": {"type": "number", "unit": "Cel"}, "rpm": {"type": "integer"}},
     "properties": {"interval": {"type": "integer", "minimum": 1}},
+    "commands": {"stop": {}},
     "events": {"leak": {"litres": {"type": "number"}}},
 }
 
