@@ -6,24 +6,12 @@ never be ahead of the disk by more than one of them.
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from weft.ingest.gate import Gate
+from weft.ingest.gate_session import Message
 from weft.ingest.pipeline import CommitFuture, Pipeline
 from weft.model.message import RejectionReason
 from weft.model.principal import Principal
 from weft.ports import Clock
-
-
-class _Fed(Struct, frozen=True):
-    """A message as the gate takes it."""
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-    retain: bool = False
-    dup: bool = False
-    packet_id: int = 0
 
 
 class Feed:
@@ -45,7 +33,8 @@ class Feed:
         self._gate.refresh(self._session)
         now = self._clock.now()
         reasons = [
-            self._gate.admit(self._session, _Fed(self._topic, payload), now) for payload in payloads
+            self._gate.admit(self._session, Message(self._topic, payload), now)
+            for payload in payloads
         ]
         done = CommitFuture()
         self._pipeline.acknowledge(done, self._pipeline.newest)

@@ -6,6 +6,8 @@ once and not for every message.
 
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 from weft.errors import PeerError
 from weft.ingest.decode import Decode
 from weft.ingest.dialects.dialect import KnownChildren
@@ -77,6 +79,17 @@ class Admission(NamedTuple):
 
     route: Route
     decode: Decode | None
+
+
+class Message(Struct, frozen=True):
+    """A message that comes by no wire protocol of its own."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    dup: bool = False
+    packet_id: int = 0
 
 
 class Part(NamedTuple):

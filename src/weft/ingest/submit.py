@@ -1,7 +1,5 @@
 """Submitting: one message by a caller that waits for its commit (HTTP, wills, weft itself)."""
 
-from msgspec import Struct
-
 from weft.errors import (
     Conflict,
     Forbidden,
@@ -15,6 +13,7 @@ from weft.errors import (
 from weft.ingest.dialects.dialect import UnknownChildren
 from weft.ingest.feeding import Feed
 from weft.ingest.gate import Gate, GateSession
+from weft.ingest.gate_session import Message
 from weft.ingest.pipeline import CommitFuture, Pipeline
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import (
@@ -43,17 +42,6 @@ _BY_CODE: dict[str, type[PeerError]] = {
         QuotaExceeded,
     )
 }
-
-
-class Message(Struct, frozen=True):
-    """A message that comes by no wire protocol of its own."""
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-    retain: bool = False
-    dup: bool = False
-    packet_id: int = 0
 
 
 class Ingest:
@@ -192,3 +180,6 @@ class Ingest:
 def refusal(reason: RejectionReason) -> PeerError:
     """Return the error that a kept reason stands for."""
     return _BY_CODE.get(reason.code, Invalid)(reason.detail, remedy=reason.remedy)
+
+
+__all__ = ["Ingest", "Message", "refusal"]
