@@ -63,7 +63,7 @@ from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
 from weft.rules.lineage import Lineage
 from weft.rules.rules import Rules
-from weft.rules.runtime import Surroundings
+from weft.rules.surroundings import Surroundings
 from weft.security.actions import ACTIONS, Role
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator, Proof

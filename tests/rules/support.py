@@ -19,7 +19,7 @@ from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine, RulesSettings
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 from weft.rules.rules import Rules
-from weft.rules.runtime import Surroundings
+from weft.rules.surroundings import Surroundings
 from weft.security.audit import AUDIT, Audit
 from weft.supervision import FakeClock
 

@@ -2,40 +2,17 @@
 
 from typing import Any
 
-import pytest
-from tests.rules.support import ALICE, MAIN, START, Line, Plant, S, around, device, hot, route
+from tests.rules.support import ALICE, START, Line, Plant, S, around, device, hot, route
 
 from weft.model.message import Committed, Envelope, Operation
-from weft.rules import runtime as runtime_module
 from weft.rules.model import Rule
 from weft.rules.requests import Raise, Request
-from weft.rules.runtime import Runtime, Surroundings
+from weft.rules.runtime import Runtime
+from weft.rules.surroundings import Surroundings
 
 
 async def rule_of(**more: Any) -> Rule:
     return await Plant().rules.create(ALICE, hot(**more))
-
-
-async def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A million connections come and go; what was looked up for them does not pile up."""
-    monkeypatch.setattr(runtime_module, "ROUTES_MAX", 10)
-    runtime = Runtime(around(), [].append)
-    runtime.set_rule(await rule_of(), at=0)
-    for number in range(100):
-        envelope = Envelope(route(f"d{number}"), START, b"")
-        runtime.apply(Committed(number + 1, [envelope], [[]]), after=0)
-    assert len(runtime._routes) <= 10
-
-
-async def test_stale_timers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A condition flaps all day with a wait of a month; the timers of past episodes go."""
-    monkeypatch.setattr(runtime_module, "TIMERS_MAX", 8)
-    runtime, line = Runtime(around(), [].append), Line()
-    runtime.set_rule(await rule_of(**{"for": "30d"}), at=0)
-    for second in range(100):
-        batch = line.say(second, {"temperature": 90.0 if second % 2 else 20.0})
-        runtime.apply(batch, after=0)
-    assert len(runtime._timers) <= 8
 
 
 async def test_one_batch_or_many_is_the_same() -> None:
@@ -92,14 +69,6 @@ async def test_what_was_reported_before_the_rule_is_asked_for_once() -> None:
     assert asked.__self__[0].evidence[0].values == {"reported.limit": 50.0, "temperature": 60.0}
 
 
-async def test_a_rule_that_does_not_fit_a_type_is_told_in_its_health() -> None:
-    """It was saved for all devices; those of this type never send the key."""
-    runtime = Runtime(around(), [].append)
-    runtime.set_rule(await rule_of(when="air > 3", selector={}, message=""), at=0)
-    runtime.apply(Line().say(0, {"rpm": 1}), after=0)
-    assert "'air' is no telemetry key" in runtime.rule_health(MAIN, "overheating").unfit
-
-
 async def test_a_narrower_selector_clears_what_it_no_longer_watches() -> None:
     """The rule is edited to watch another device; the old one's alarm does not stand for ever."""
     plant = Plant(device(), device("pump-8"))
@@ -111,8 +80,9 @@ async def test_a_narrower_selector_clears_what_it_no_longer_watches() -> None:
 
 
 def test_time_only_goes_forward() -> None:
-    """Advancing with nothing due, or backwards, does nothing."""
-    runtime = Runtime(around(), [].append)
+    """Advancing with nothing due, or backwards, asks for nothing."""
+    asked: list[Request] = []
+    runtime = Runtime(around(), asked.append)
     runtime.advance(START)
     runtime.advance(START - S)
-    assert runtime.due == runtime_module.NEVER
+    assert not asked

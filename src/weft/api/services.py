@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from weft.rules.engine import Engine
     from weft.rules.lineage import Lineage
     from weft.rules.rules import Rules
-    from weft.rules.runtime import Surroundings
+    from weft.rules.surroundings import Surroundings
     from weft.security.audit import Audit
     from weft.security.authentication import Authenticator
     from weft.security.authorities import Authorities

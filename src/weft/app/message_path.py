@@ -36,7 +36,7 @@ from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
 from weft.rules.lineage import Lineage
 from weft.rules.rules import RuleChange, Rules
-from weft.rules.runtime import Reported, Surroundings
+from weft.rules.surroundings import Reported, Surroundings
 from weft.twins.changes import Side, TwinChange
 from weft.twins.twins import IsOnline, Twins
 from weft.twins.wishes import Wishes

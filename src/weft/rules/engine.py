@@ -24,8 +24,9 @@ from weft.rules.health import RuleHealth
 from weft.rules.kinds import RULES
 from weft.rules.model import Rule
 from weft.rules.requests import Request
-from weft.rules.runtime import Runtime, Surroundings
+from weft.rules.runtime import Runtime
 from weft.rules.state import CHUNKS, POSITIONS, Chunk, DeviceState, Row
+from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
 
 log = get_logger(__name__)

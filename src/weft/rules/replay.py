@@ -18,7 +18,8 @@ from weft.rules.health import RuleHealth
 from weft.rules.language import ANY, scope_of
 from weft.rules.model import Rule
 from weft.rules.requests import Clear, Pause, Raise, Request
-from weft.rules.runtime import Runtime, Surroundings
+from weft.rules.runtime import Runtime
+from weft.rules.surroundings import Surroundings
 
 MAX_FIRINGS = 10_000
 

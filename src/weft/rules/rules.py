@@ -24,7 +24,7 @@ from weft.rules.firing import ACT
 from weft.rules.kinds import RULE_VERSIONS, RULES, version_key
 from weft.rules.language import ANY, Scope, scope_of
 from weft.rules.model import Rule, RuleDocument
-from weft.rules.runtime import Surroundings
+from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
 from weft.security.policy import require
 

@@ -21,63 +21,25 @@ The words, precisely:
   say now.
 """
 
-import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
-from weft.errors import Invalid
-from weft.model.device import Device, DeviceType
-from weft.model.ids import AlarmId, DeviceId, TenantId
-from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import REDRIVEN, Committed, Envelope, Operation
 from weft.model.telemetry import Reading, items_of
+from weft.rules.asking import Now, clear_of, inputs_of, raise_of
+from weft.rules.bindings import Bindings
 from weft.rules.cells import Cell, Moment, Outcome, Phase
-from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.conditions import Compiled
 from weft.rules.health import Health, RuleHealth
-from weft.rules.language import scope_of
-from weft.rules.language.values import plain
 from weft.rules.model import Rule
-from weft.rules.program import BITS, ERROR, MASK, Program, coerced
-from weft.rules.requests import Clear, Pause, Raise, Request
+from weft.rules.program import BITS, ERROR, MASK, coerced
+from weft.rules.requests import Pause, Request
 from weft.rules.state import DeviceState, Row
-
-NEVER = 2**63
-ROUTES_MAX = 200_000
-PROGRAMS_MAX = 10_000
-TIMERS_MAX = 500_000  # one a device and rule that waits, and some that no longer do
-
-
-class DeviceFinder(Protocol):
-    """What is asked of the registry's devices."""
-
-    def find(self, tenant: TenantId, device_id: str) -> Device | None:
-        """Return a device, or None."""
-        ...
-
-
-class TypeFinder(Protocol):
-    """What is asked of the registry's device types."""
-
-    def find(self, tenant: TenantId, name: str, version: int | None = None) -> DeviceType | None:
-        """Return a type at a version (None: the current one), or None."""
-        ...
-
-    def followed_by(self, device: Device) -> DeviceType | None:
-        """Return the version that a device follows, or None."""
-        ...
-
-
-Reported = Callable[[TenantId, DeviceId], Mapping[str, Any]]
-
-
-class Surroundings(Struct, frozen=True, eq=False):
-    """What the evaluation looks up and never changes."""
-
-    devices: DeviceFinder
-    types: TypeFinder
-    # Asked once, when a device is first met: what it had reported before there were rules.
-    reported: Reported | None = None
+from weft.rules.surroundings import Surroundings
+from weft.rules.timers import Timers
 
 
 class Runtime:
@@ -87,26 +49,15 @@ class Runtime:
         self, around: Surroundings, ask: Callable[[Request], None], *, errors_in_a_row: int = 100
     ) -> None:
         self.health = Health()
-        self.states: dict[tuple[TenantId, DeviceId], DeviceState] = {}
         self.dirty: list[DeviceState] = []
-        self.due = NEVER
         self.looking_at = 0  # position of the message that is being taken in
-        self._around = around
         self._ask = ask
         self._errors_in_a_row = errors_in_a_row
-        self._rules: dict[TenantId, dict[str, Rule]] = {}
-        self._routes: dict[Route, DeviceState | None] = {}
-        self._bound_as: dict[
-            tuple[TenantId, DeviceId], tuple[tuple[str, int], DeviceState | None]
-        ] = {}
-        self._programs: dict[tuple[Any, ...], Program] = {}
-        self._timers: list[tuple[int, str, str, str, int]] = []
+        self._bindings = Bindings(around, self.health)
+        self.states = self._bindings.states
+        self._timers = Timers(self.states.get)
 
     # --- what it evaluates ----------------------------------------------------------------
-
-    def rules(self, tenant: TenantId) -> Mapping[str, Rule]:
-        """Return the rules that are evaluated for a tenant."""
-        return self._rules.get(tenant, {})
 
     def set_rule(self, rule: Rule, *, at: int) -> None:
         """Evaluate a rule, or a new version of it, from the next message on.
@@ -114,49 +65,37 @@ class Runtime:
         What an older version has raised stays raised and is cleared by the new one, so that
         an edit makes no second alarm; on devices that it no longer watches it is cleared now.
         """
-        self._rules.setdefault(rule.tenant, {})[rule.rule_id] = rule
-        self.invalidate()
-        for state in self._holders(rule):
-            device = self._around.devices.find(state.tenant, state.device_id)
-            type_name = (device.type_name or "") if device else ""
-            if not rule.document.selector.matches(state.device_id, type_name, device):
+        self._bindings.set_rule(rule)
+        for state in self._bindings.holders(rule):
+            if not self._bindings.watches(rule, state):
                 self._end(rule, state, at, "the rule no longer watches the device")
 
     def pause_rule(self, rule: Rule) -> None:
         """Stop evaluating a rule; what it has raised stays raised."""
-        self._rules.get(rule.tenant, {}).pop(rule.rule_id, None)
-        self.invalidate()
+        self._bindings.drop_rule(rule)
 
     def drop_rule(self, rule: Rule, *, at: int, reason: str) -> None:
         """Stop evaluating a rule and clear what it has raised."""
         self.pause_rule(rule)
         self.health.forget(rule.tenant, rule.rule_id)
-        for state in self._holders(rule):
+        for state in self._bindings.holders(rule):
             self._end(rule, state, at, reason)
-
-    def _holders(self, rule: Rule) -> list[DeviceState]:
-        return [
-            state
-            for (tenant, _device), state in self.states.items()
-            if tenant == rule.tenant and rule.rule_id in state.cells
-        ]
 
     def _end(self, rule: Rule, state: DeviceState, at: int, reason: str) -> None:
         """End an episode from outside; an alarm that it raised is cleared."""
         cell = state.cells.pop(rule.rule_id)
         self._touch(state)
         if cell.alarm_id and cell.phase in {Phase.RAISED, Phase.CLEARING}:
-            self._clear(rule, state, cell, at, None, reason)
+            self._ask(clear_of(rule, state, cell, Now(at), reason))
 
     def invalidate(self) -> None:
         """Forget what was looked up: a rule, device or type has changed."""
-        self._routes.clear()
-        self._bound_as.clear()
+        self._bindings.invalidate()
 
     def forget_device(self, tenant: TenantId, device_id: DeviceId, *, at: int) -> None:
         """Drop the state of a device that is no more; its alarms are cleared."""
         state = self.states.pop((tenant, device_id), None)
-        rules = self.rules(tenant)
+        rules = self._bindings.rules(tenant)
         for rule_id in list(state.cells) if state else ():
             if state is not None and rule_id in rules:
                 self._end(rules[rule_id], state, at, "the device was deleted")
@@ -164,41 +103,36 @@ class Runtime:
 
     def forget_programs(self) -> None:
         """Compile afresh: a device type was saved or deleted."""
-        self._programs.clear()
-        self.invalidate()
+        self._bindings.forget_programs()
 
     def restore(self, tenant: TenantId, device_id: DeviceId, row: Row) -> None:
         """Take back the state of a device and set its timers."""
-        device = self._around.devices.find(tenant, device_id)
-        type_name = (device.type_name or "") if device else ""
-        kind = self._around.types.followed_by(device) if device else None
-        program = self._program(tenant, device_id, type_name, kind.version if kind else 0)
-        if program is None:
-            program = Program(())
-        state = DeviceState(tenant, device_id, program)
-        state.restore(row)
-        self.states[tenant, device_id] = state
-        rules = self.rules(tenant)
+        state = self._bindings.restore(tenant, device_id, row)
+        rules = self._bindings.rules(tenant)
         for rule_id, cell in state.cells.items():
             if rule_id in rules:
-                self._set_timer(state, rules[rule_id], cell)
+                self._timers.set(state, rules[rule_id], cell)
+
+    def rule_health(self, tenant: TenantId, rule_id: str) -> RuleHealth:
+        """Return how a rule is doing since the start."""
+        return self.health.of(tenant, rule_id)
 
     # --- the hot path ---------------------------------------------------------------------
 
     def apply(self, batch: Committed, *, after: int) -> None:
         """Take in the messages of a batch behind position `after`, in order."""
         position = batch.first - 1
-        routes = self._routes
+        routes, timers = self._bindings.routes, self._timers
         for envelope, decoded in zip(batch.envelopes, batch.decoded, strict=True):
             self.looking_at = position = position + 1
             if position <= after:
                 continue
-            if envelope.received_at > self.due:
+            if envelope.received_at > timers.due:
                 self.advance(envelope.received_at)
             try:
                 state = routes[envelope.route]
             except KeyError:
-                state = self._find_state(envelope.route)
+                state = self._bindings.find_state(envelope.route)
             if state is None or decoded is None:
                 continue
             if envelope.route.operation is Operation.REPORTED:
@@ -244,18 +178,16 @@ class Runtime:
 
     def advance(self, now: int) -> None:
         """Fire what is due: every message received before `now` has been applied."""
-        while self._timers and self._timers[0][0] < now:
-            due, tenant, device_id, rule_id, position = heapq.heappop(self._timers)
-            state = self.states.get((TenantId(tenant), DeviceId(device_id)))
-            rule = self.rules(TenantId(tenant)).get(rule_id)
-            cell = state.cells.get(rule_id) if state else None
-            if state is None or rule is None or cell is None or cell.position != position:
+        while timer := self._timers.pop(now):
+            state = self.states.get((timer.tenant, timer.device_id))
+            rule = self._bindings.rules(timer.tenant).get(timer.rule_id)
+            cell = timer.cell_in(state)
+            if state is None or rule is None or cell is None:
                 continue
-            outcome = cell.expire(due, rule.document)
+            outcome = cell.expire(timer.due, rule.document)
             if outcome is not None:
                 self._touch(state)
-                self._do(outcome, rule, state, cell, _at(due, None, {}))
-        self.due = self._timers[0][0] if self._timers else NEVER
+                self._do(outcome, rule, state, cell, Now(timer.due))
 
     # --- beside the hot path --------------------------------------------------------------
 
@@ -290,7 +222,7 @@ class Runtime:
                     if not bits & 1:
                         continue
                     cell = state.cells[rule.rule_id] = Cell()
-            values = _inputs(state, compiled)
+            values = inputs_of(state, compiled)
             moment = Moment(position, ordinal, at, envelope.received_at, values)
             self._move(state, rule, cell, (bits, moment, reading))
 
@@ -305,94 +237,21 @@ class Runtime:
         if cell.waits:
             state.busy = True
             if cell.phase is not before:
-                self._set_timer(state, rule, cell)
+                self._timers.set(state, rule, cell)
         if outcome is not None:
             sent = dict(items_of(reading.values)) if reading is not None else {}
-            self._do(outcome, rule, state, cell, _at(moment.at, moment.position, sent))
+            self._do(outcome, rule, state, cell, Now(moment.at, moment.position, sent))
         elif cell.phase is Phase.IDLE:
             state.cells.pop(rule.rule_id, None)
 
-    def _do(
-        self,
-        outcome: Outcome,
-        rule: Rule,
-        state: DeviceState,
-        cell: Cell,
-        now: tuple[int, int | None, dict[str, Any]],
-    ) -> None:
-        at, position, sent = now
+    def _do(self, outcome: Outcome, rule: Rule, state: DeviceState, cell: Cell, now: Now) -> None:
         if outcome is Outcome.CLEAR:
             state.cells.pop(rule.rule_id, None)
-            self._clear(rule, state, cell, at, position, "")
+            self._ask(clear_of(rule, state, cell, now))
             return
-        known = {key: value for (_source, key), value in state.values().items()}
-        request = Raise(
-            rule=rule,
-            device_id=state.device_id,
-            position=cell.position,
-            episode=cell.episode,
-            began_at=cell.evidence[0].at,
-            at=at,
-            evidence=tuple(cell.evidence),
-            values={
-                **known,
-                **sent,
-                "device": state.device_id,
-                "label": state.label or state.device_id,
-                "rule": rule.rule_id,
-                "severity": rule.document.severity.value,
-            },
-        )
+        request = raise_of(rule, state, cell, now)
         cell.alarm_id, cell.evidence = request.alarm_id, []
         self._ask(request)
-
-    def _clear(
-        self,
-        rule: Rule,
-        state: DeviceState,
-        cell: Cell,
-        at: int,
-        position: int | None,
-        reason: str,
-    ) -> None:
-        self._ask(
-            Clear(
-                rule=rule,
-                tenant=state.tenant,
-                device_id=state.device_id,
-                alarm_id=AlarmId(cell.alarm_id),
-                at=at,
-                position=position,
-                reason=reason,
-            )
-        )
-
-    def _set_timer(self, state: DeviceState, rule: Rule, cell: Cell) -> None:
-        wait = {
-            Phase.PENDING: rule.document.for_ns,
-            Phase.CLEARING: rule.document.clear_for_ns,
-        }.get(cell.phase)
-        if wait is None:
-            return
-        due = cell.since_received + wait
-        if len(self._timers) >= TIMERS_MAX:
-            self._forget_stale_timers()
-        heapq.heappush(
-            self._timers, (due, state.tenant, state.device_id, rule.rule_id, cell.position)
-        )
-        self.due = self._timers[0][0]
-
-    def _forget_stale_timers(self) -> None:
-        """Keep the timers of cells that still wait; a flapping condition leaves many others."""
-
-        def lives(timer: tuple[int, str, str, str, int]) -> bool:
-            _due, tenant, device_id, rule_id, position = timer
-            state = self.states.get((TenantId(tenant), DeviceId(device_id)))
-            cell = state.cells.get(rule_id) if state else None
-            return cell is not None and cell.waits and cell.position == position
-
-        self._timers = [timer for timer in set(self._timers) if lives(timer)]
-        heapq.heapify(self._timers)
 
     def _failed(self, state: DeviceState, place: int, compiled: Compiled, at: int) -> None:
         """Count a failure; pause a rule that fails on every device it is evaluated on."""
@@ -420,115 +279,3 @@ class Runtime:
         if not state.dirty:
             state.dirty = True
             self.dirty.append(state)
-
-    # --- looking up -----------------------------------------------------------------------
-
-    def _find_state(self, route: Route) -> DeviceState | None:
-        """Return the state that a route's messages change; None when no rule watches it."""
-        state = None
-        if route.operation in {Operation.TELEMETRY, Operation.REPORTED} and route.device_id:
-            # A replay makes new routes for the same devices: bind each device only once.
-            device = (route.tenant, route.device_id)
-            model = (route.type_name, route.type_version)
-            bound = self._bound_as.get(device)
-            if bound is None or bound[0] != model:
-                bound = self._bound_as[device] = (model, self._bound(route))
-            state = bound[1]
-        if len(self._routes) >= ROUTES_MAX:
-            self.invalidate()
-        self._routes[route] = state
-        return state
-
-    def _bound(self, route: Route) -> DeviceState | None:
-        tenant, device_id = route.tenant, route.device_id
-        program = self._program(tenant, device_id, route.type_name, route.type_version)
-        state = self.states.get((tenant, device_id))
-        if program is None:
-            return None
-        if state is None:
-            state = self.states[tenant, device_id] = DeviceState(tenant, device_id, program)
-            self._seed(state)
-        elif state.program is not program:
-            state.bind(program)
-            self._seed(state)
-        self._describe(state, route.type_name)
-        return state
-
-    def _seed(self, state: DeviceState) -> None:
-        known = (
-            self._around.reported(state.tenant, state.device_id) if self._around.reported else {}
-        )
-        for slot, path in enumerate(state.program.paths):
-            if path[0] == "reported" and known.get(path[1]) is not None:
-                state.slots[slot] = coerced(known[path[1]], state.program.type_of(path))
-
-    def _describe(self, state: DeviceState, type_name: str) -> None:
-        device = self._around.devices.find(state.tenant, state.device_id)
-        state.label = device.label if device else ""
-        facts: Mapping[str, Any] = device.attributes if device else {}
-        told = {"id": state.device_id, "type": type_name}
-        for slot, (source, key) in enumerate(state.program.paths):
-            if source == "attribute":
-                state.slots[slot] = plain(facts[key]) if key in facts else UNSET
-            elif source == "device":
-                state.slots[slot] = told[key]
-
-    def _program(
-        self, tenant: TenantId, device_id: DeviceId, type_name: str, type_version: int
-    ) -> Program | None:
-        device = self._around.devices.find(tenant, device_id)
-        rules = [
-            rule
-            for rule in self.rules(tenant).values()
-            if rule.document.selector.matches(device_id, type_name, device)
-        ]
-        if not rules:
-            return None
-        key = (
-            tenant,
-            type_name,
-            type_version,
-            *((rule.rule_id, rule.version, rule.uid) for rule in rules),
-        )
-        program = self._programs.get(key)
-        if program is None:
-            if len(self._programs) >= PROGRAMS_MAX:
-                self._programs.clear()
-            program = Program(self._compile(rules, type_name, type_version))
-            self._programs[key] = program
-        return program if program.rules else None
-
-    def _compile(self, rules: Iterable[Rule], type_name: str, type_version: int) -> list[Compiled]:
-        made: list[Compiled] = []
-        for rule in rules:
-            kind = (
-                self._around.types.find(rule.tenant, type_name, type_version or None)
-                if type_name
-                else None
-            )
-            try:
-                made.append(compile_rule(rule, scope_of(kind)))
-            except Invalid as error:
-                # Saved against another version or type: this kind of device is not watched.
-                self.health.unfit(rule, f"{type_name} {type_version}: {error.detail}")
-        return made
-
-    def rule_health(self, tenant: TenantId, rule_id: str) -> RuleHealth:
-        """Return how a rule is doing since the start."""
-        return self.health.of(tenant, rule_id)
-
-
-def _at(
-    at: int, position: int | None, sent: dict[str, Any]
-) -> tuple[int, int | None, dict[str, Any]]:
-    return at, position, sent
-
-
-def _inputs(state: DeviceState, compiled: Compiled) -> dict[str, Any]:
-    """Return the values that the rule saw, for evidence."""
-    values: dict[str, Any] = {}
-    for path in sorted(compiled.paths):
-        value = state.slots[state.program.slots[path]]
-        if value is not UNSET and path[0] != "device":
-            values[path[1] if path[0] == "telemetry" else f"{path[0]}.{path[1]}"] = value
-    return values

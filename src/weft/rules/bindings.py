@@ -1,0 +1,180 @@
+"""Which rules watch which device: found once for each, kept until a rule, device or type changes.
+
+A route leads to the state of its device, and the state to a program that evaluates all rules
+of the device together. Devices of one type under the same rules share one program.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import UNSET
+
+from weft.errors import Invalid
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Operation, Route
+from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.health import Health
+from weft.rules.language import scope_of
+from weft.rules.language.values import plain
+from weft.rules.model import Rule
+from weft.rules.program import Program, coerced
+from weft.rules.state import DeviceState, Row
+from weft.rules.surroundings import Surroundings
+
+ROUTES_MAX = 200_000
+PROGRAMS_MAX = 10_000
+
+
+class Bindings:
+    """The rules of all tenants, the states of all devices, and the programs between them."""
+
+    def __init__(self, around: Surroundings, health: Health) -> None:
+        self.states: dict[tuple[TenantId, DeviceId], DeviceState] = {}
+        self.routes: dict[Route, DeviceState | None] = {}  # None: no rule watches it
+        self._around = around
+        self._health = health
+        self._rules: dict[TenantId, dict[str, Rule]] = {}
+        self._bound_as: dict[
+            tuple[TenantId, DeviceId], tuple[tuple[str, int], DeviceState | None]
+        ] = {}
+        self._programs: dict[tuple[Any, ...], Program] = {}
+
+    def rules(self, tenant: TenantId) -> Mapping[str, Rule]:
+        """Return the rules that are evaluated for a tenant."""
+        return self._rules.get(tenant, {})
+
+    def set_rule(self, rule: Rule) -> None:
+        """Bind a rule, or a new version of it, from the next message on."""
+        self._rules.setdefault(rule.tenant, {})[rule.rule_id] = rule
+        self.invalidate()
+
+    def drop_rule(self, rule: Rule) -> None:
+        """Bind a rule no more; what it has raised stays in the states."""
+        self._rules.get(rule.tenant, {}).pop(rule.rule_id, None)
+        self.invalidate()
+
+    def holders(self, rule: Rule) -> list[DeviceState]:
+        """Return the states of the devices on which a rule waits or has raised."""
+        return [
+            state
+            for (tenant, _device), state in self.states.items()
+            if tenant == rule.tenant and rule.rule_id in state.cells
+        ]
+
+    def watches(self, rule: Rule, state: DeviceState) -> bool:
+        """Return whether a rule's selector still takes in the device of a state."""
+        device = self._around.devices.find(state.tenant, state.device_id)
+        type_name = (device.type_name or "") if device else ""
+        return rule.document.selector.matches(state.device_id, type_name, device)
+
+    def invalidate(self) -> None:
+        """Forget what was looked up: a rule, device or type has changed."""
+        self.routes.clear()
+        self._bound_as.clear()
+
+    def forget_programs(self) -> None:
+        """Compile afresh: a device type was saved or deleted."""
+        self._programs.clear()
+        self.invalidate()
+
+    def restore(self, tenant: TenantId, device_id: DeviceId, row: Row) -> DeviceState:
+        """Take back the state of a device, as it was kept on disk."""
+        device = self._around.devices.find(tenant, device_id)
+        type_name = (device.type_name or "") if device else ""
+        kind = self._around.types.followed_by(device) if device else None
+        program = self.program(tenant, device_id, type_name, kind.version if kind else 0)
+        state = DeviceState(tenant, device_id, Program(()) if program is None else program)
+        state.restore(row)
+        self.states[tenant, device_id] = state
+        return state
+
+    def find_state(self, route: Route) -> DeviceState | None:
+        """Return the state that a route's messages change; None when no rule watches it."""
+        state = None
+        if route.operation in {Operation.TELEMETRY, Operation.REPORTED} and route.device_id:
+            # A replay makes new routes for the same devices: bind each device only once.
+            device = (route.tenant, route.device_id)
+            model = (route.type_name, route.type_version)
+            bound = self._bound_as.get(device)
+            if bound is None or bound[0] != model:
+                bound = self._bound_as[device] = (model, self._bound(route))
+            state = bound[1]
+        if len(self.routes) >= ROUTES_MAX:
+            self.invalidate()
+        self.routes[route] = state
+        return state
+
+    def _bound(self, route: Route) -> DeviceState | None:
+        tenant, device_id = route.tenant, route.device_id
+        program = self.program(tenant, device_id, route.type_name, route.type_version)
+        state = self.states.get((tenant, device_id))
+        if program is None:
+            return None
+        if state is None:
+            state = self.states[tenant, device_id] = DeviceState(tenant, device_id, program)
+            self._seed(state)
+        elif state.program is not program:
+            state.bind(program)
+            self._seed(state)
+        self._describe(state, route.type_name)
+        return state
+
+    def _seed(self, state: DeviceState) -> None:
+        known = (
+            self._around.reported(state.tenant, state.device_id) if self._around.reported else {}
+        )
+        for slot, path in enumerate(state.program.paths):
+            if path[0] == "reported" and known.get(path[1]) is not None:
+                state.slots[slot] = coerced(known[path[1]], state.program.type_of(path))
+
+    def _describe(self, state: DeviceState, type_name: str) -> None:
+        device = self._around.devices.find(state.tenant, state.device_id)
+        state.label = device.label if device else ""
+        facts: Mapping[str, Any] = device.attributes if device else {}
+        told = {"id": state.device_id, "type": type_name}
+        for slot, (source, key) in enumerate(state.program.paths):
+            if source == "attribute":
+                state.slots[slot] = plain(facts[key]) if key in facts else UNSET
+            elif source == "device":
+                state.slots[slot] = told[key]
+
+    def program(
+        self, tenant: TenantId, device_id: DeviceId, type_name: str, type_version: int
+    ) -> Program | None:
+        """Return what evaluates the rules that watch a device; None when no rule does."""
+        device = self._around.devices.find(tenant, device_id)
+        rules = [
+            rule
+            for rule in self.rules(tenant).values()
+            if rule.document.selector.matches(device_id, type_name, device)
+        ]
+        if not rules:
+            return None
+        key = (
+            tenant,
+            type_name,
+            type_version,
+            *((rule.rule_id, rule.version, rule.uid) for rule in rules),
+        )
+        program = self._programs.get(key)
+        if program is None:
+            if len(self._programs) >= PROGRAMS_MAX:
+                self._programs.clear()
+            program = Program(self._compile(rules, type_name, type_version))
+            self._programs[key] = program
+        return program if program.rules else None
+
+    def _compile(self, rules: Iterable[Rule], type_name: str, type_version: int) -> list[Compiled]:
+        made: list[Compiled] = []
+        for rule in rules:
+            kind = (
+                self._around.types.find(rule.tenant, type_name, type_version or None)
+                if type_name
+                else None
+            )
+            try:
+                made.append(compile_rule(rule, scope_of(kind)))
+            except Invalid as error:
+                # Saved against another version or type: this kind of device is not watched.
+                self._health.unfit(rule, f"{type_name} {type_version}: {error.detail}")
+        return made
