@@ -1,13 +1,23 @@
 """The quarantine: heard, kept, and admitted nowhere until somebody says so."""
 
+from typing import Any
+
+import pytest
 from msgspec.structs import replace
 from tests.ingest.support import ACME, PUMP_7, Door, device
 
-from weft.backends.memory.records import MemoryRecords
+from weft.backends.memory.records import MemoryReader, MemoryRecords
 from weft.ingest.quarantine import propose
-from weft.ingest.rejections import REJECTIONS, Rejection, RejectionInbox, RejectionSettings
+from weft.ingest.rejections import (
+    REJECTIONS,
+    Rejection,
+    RejectionInbox,
+    RejectionSettings,
+    rejection_key,
+)
 from weft.ingest.submit import Message
 from weft.model.device import Lifecycle
+from weft.ports import Writer
 
 
 class Waiting(Door):
@@ -97,6 +107,43 @@ async def test_what_is_kept_is_bounded_in_bytes_too() -> None:
         kept = await door.kept()
         assert len(kept) == 2
         assert sum(one.left_out_after for one in kept) == 3
+
+
+async def test_a_waiting_device_costs_one_bounded_look_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has filled the inbox before; what it says now is not held against all of that."""
+    listed: list[int] = []
+    whole = MemoryReader.list
+
+    def counted(self: MemoryReader, kind: Any, *arguments: Any, **more: Any) -> Any:
+        found = whole(self, kind, *arguments, **more)
+        if kind is REJECTIONS:
+            listed.append(len(found))
+        return found
+
+    async with Waiting(RejectionSettings(per_waiting_device=3)).running() as door:
+        assert isinstance(door, Waiting)
+
+        def fill(writer: Writer) -> None:
+            for number in range(200):
+                old = replace(_rejection("x", b"{"), position=10**9 + number, code="forbidden")
+                writer.put(REJECTIONS, ACME, rejection_key(old.position), old)
+
+        await door.inbox._records.write(fill)
+        for _ in range(2):
+            await door.say("devices/me/telemetry", b"{}")
+            await door.inbox.checkpoint()
+        monkeypatch.setattr(MemoryReader, "list", counted)
+        session = door.gate.open(PUMP_7, "test")
+        for _ in range(20):
+            message = Message("devices/me/telemetry", b"{}", qos=1)
+            door.gate.admit(session, message, door.clock.now())
+        await door.pipeline.drain()
+        await door.inbox.checkpoint()
+        assert listed == [2]
+        kept = [one for one in await door.kept() if one.code == "device_pending"]
+        assert (len(kept), kept[-1].left_out_after) == (3, 19)
 
 
 def _rejection(topic: str, payload: bytes) -> Rejection:

@@ -60,9 +60,20 @@ class Rejection(Struct, frozen=True):
     content_type: str = ""  # as stated; it is read by it again
 
 
-REJECTIONS: Kind[Rejection] = Kind(
-    "rejection", Rejection, index=lambda r: {"device": r.device_id, "code": r.code}
-)
+
+def _index(rejection: Rejection) -> dict[str, str]:
+    texts = {"device": rejection.device_id, "code": rejection.code}
+    if rejection.code == DevicePending.code:
+        texts["waiting"] = _waiting(rejection)
+    return texts
+
+
+def _waiting(rejection: Rejection) -> str:
+    """Return what the first words of one waiting device are found by; no namesake shares it."""
+    return f"{rejection.principal_uid}/{rejection.device_id}"
+
+
+REJECTIONS: Kind[Rejection] = Kind("rejection", Rejection, index=_index)
 POSITION: Kind[int] = Kind("projection", int)
 PLATFORM = TenantId("")
 UNLISTED_REMEDY = "Look at what is listed: too many devices are refused; the journal has the rest."
@@ -111,6 +122,15 @@ class Fresh:
         found = [rejection for held in self._by_source.values() for rejection in held]
         found.sort(key=lambda rejection: rejection.position)
         return found
+
+
+class _FirstWords(Struct):
+    """What is kept of a device that waits, while a checkpoint adds to it."""
+
+    kept: int
+    payload_bytes: int
+    last: Rejection | None
+    left_out: int = 0  # in this checkpoint, behind the last
 
 
 class RejectionInbox:
@@ -184,11 +204,14 @@ class RejectionInbox:
         rejections = taken.all()
 
         def write(w: Writer) -> None:
+            waiting: dict[tuple[TenantId, str], _FirstWords] = {}
             for rejection in rejections:
                 if rejection.code == DevicePending.code:
-                    self._put_first(w, rejection)
+                    self._put_first(w, rejection, waiting)
                     continue
                 w.put(REJECTIONS, rejection.tenant, rejection_key(rejection.position), rejection)
+            for words in waiting.values():
+                _note_left_out(w, words)
             for tenant in {rejection.tenant for rejection in rejections}:
                 self._drop_oldest(w, tenant)
             w.put(POSITION, PLATFORM, self.name, applied)
@@ -205,25 +228,39 @@ class RejectionInbox:
         if taken.unlisted:
             log.warning("rejections_not_listed", count=taken.unlisted, remedy=UNLISTED_REMEDY)
 
-    def _put_first(self, w: Writer, rejection: Rejection) -> None:
-        """Keep the first words of a device that waits, as far as there is room for them."""
-        tenant, most = rejection.tenant, self._settings.per_waiting_device
-        where = ("device", rejection.device_id)
-        held = [
-            record
-            for record in w.list(REJECTIONS, tenant, where=where, limit=self._settings.per_tenant)
-            if record.value.code == DevicePending.code
-            and record.value.principal_uid == rejection.principal_uid
-            and record.value.position != rejection.position
-        ]
-        size = sum(len(record.value.payload) for record in held) + len(rejection.payload)
-        fits = len(held) < most and size <= self._settings.per_waiting_device_bytes
-        if fits or not held:
-            w.put(REJECTIONS, tenant, rejection_key(rejection.position), rejection)
+    def _put_first(
+        self, w: Writer, rejection: Rejection, waiting: dict[tuple[TenantId, str], _FirstWords]
+    ) -> None:
+        """Keep the first words of a device that waits, as far as there is room for them.
+
+        What is kept of it is read once a checkpoint, and is never more than there is room for.
+        """
+        place = (rejection.tenant, _waiting(rejection))
+        words = waiting.get(place)
+        if words is None:
+            words = waiting[place] = self._first_words(w, rejection)
+        size = words.payload_bytes + len(rejection.payload)
+        fits = (
+            words.kept < self._settings.per_waiting_device
+            and size <= self._settings.per_waiting_device_bytes
+        )
+        if words.last is not None and not fits:
+            words.left_out += rejection.left_out_before + 1
             return
-        last = held[-1]
-        left_out = last.value.left_out_after + rejection.left_out_before + 1
-        w.put(REJECTIONS, tenant, last.key, replace(last.value, left_out_after=left_out))
+        _note_left_out(w, words)
+        w.put(REJECTIONS, rejection.tenant, rejection_key(rejection.position), rejection)
+        words.kept, words.payload_bytes, words.last = words.kept + 1, size, rejection
+
+    def _first_words(self, w: Writer, rejection: Rejection) -> _FirstWords:
+        held = w.list(
+            REJECTIONS,
+            rejection.tenant,
+            where=("waiting", _waiting(rejection)),
+            limit=self._settings.per_waiting_device + 1,
+        )
+        kept = [one.value for one in held if one.value.position != rejection.position]
+        size = sum(len(one.payload) for one in kept)
+        return _FirstWords(len(kept), size, kept[-1] if kept else None)
 
     def _drop_oldest(self, w: Writer, tenant: TenantId) -> None:
         excess = w.count(REJECTIONS, tenant) - self._settings.per_tenant
@@ -232,6 +269,15 @@ class RejectionInbox:
         for record in w.list(REJECTIONS, tenant, limit=excess):
             w.delete(REJECTIONS, tenant, record.key)
         log.warning("rejections_dropped", tenant=tenant, dropped=excess)
+
+
+def _note_left_out(w: Writer, words: _FirstWords) -> None:
+    """Say behind the last of a waiting device's words how many were left out."""
+    if words.last is None or not words.left_out:
+        return
+    told = replace(words.last, left_out_after=words.last.left_out_after + words.left_out)
+    w.put(REJECTIONS, told.tenant, rejection_key(told.position), told)
+    words.last, words.left_out = told, 0
 
 
 class Rejections:
