@@ -81,6 +81,12 @@ class PayloadInvalid(Invalid):
     code = "payload_invalid"
 
 
+class SigningRequestInvalid(Invalid):
+    """A certificate signing request proves no key that may be signed (PR-2)."""
+
+    code = "signing_request_invalid"
+
+
 class Conflict(PeerError):
     """The record is not in the state the caller believes."""
 

@@ -64,6 +64,7 @@ class VersionRequired(errors.PeerError):
 STATUS: dict[type[BaseException], int] = {
     Malformed: 400,
     errors.ProtocolError: 400,
+    errors.SigningRequestInvalid: 400,  # PR-2; over EST as well [RFC 7030 4.2.3]
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,

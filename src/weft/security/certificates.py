@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
-from weft.errors import Invalid
+from weft.errors import Invalid, SigningRequestInvalid
 from weft.model.moments import NS_PER_S
 
 CSR_MAX_BYTES = 16 * 1024
@@ -110,13 +110,24 @@ def require_public_key(key: object) -> PublicKey:
 def read_request(request: str | bytes, uri: str = "") -> PublicKey:
     """Return the public key of a signing request whose signature proves the private one.
 
-    Takes PKCS #10 as PEM or DER; raises `Invalid` for what is neither, for a signature that
-    another key made, for a weak key, for one who would be an authority, and for one who would
-    be another device than that of `uri` (PR-2). Names of hosts are let pass, and not read.
+    Takes PKCS #10 as PEM or DER; raises `SigningRequestInvalid` for what is neither, for a
+    signature that another key made, for a weak key, for one who would be an authority, and for
+    one who would be another device than that of `uri` (PR-2). Names of hosts are let pass, and
+    not read.
     """
+    try:
+        return _key_of(request, uri)
+    except Invalid as error:
+        raise SigningRequestInvalid(error.detail, remedy=error.remedy) from error
+
+
+def _key_of(request: str | bytes, uri: str) -> PublicKey:
     data = request.encode() if isinstance(request, str) else request
     if len(data) > CSR_MAX_BYTES:
-        raise Invalid(f"A signing request fits in {CSR_MAX_BYTES} bytes.")
+        raise Invalid(
+            f"A signing request fits in {CSR_MAX_BYTES} bytes.",
+            remedy="Leave out what is not its key: Weft reads nothing else.",
+        )
     try:
         is_pem = b"-----BEGIN" in data
         asked = x509.load_pem_x509_csr(data) if is_pem else x509.load_der_x509_csr(data)

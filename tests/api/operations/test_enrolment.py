@@ -1,7 +1,7 @@
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.api.support import MAIN, Answer, World
 from tests.security.test_certificates import request_for
 
@@ -48,12 +48,50 @@ async def test_pr_2_a_device_enrols_with_its_token_and_its_own_key(world: World)
 
 
 async def test_pr_2_a_token_is_used_once_and_a_bad_request_does_not_use_it(world: World) -> None:
-    """422 says what is wrong, then the same token works, then never again."""
+    """400 says what is wrong, then the same token works, then never again."""
     token = await token_for(world)
     bad = await enrol(world, token, b"nothing")
-    assert (bad.status, bad.json["code"]) == (422, "invalid")
+    assert (bad.status, bad.json["code"]) == (400, "signing_request_invalid")
     assert (await enrol(world, token, fresh())).status == 200
     assert (await enrol(world, token, fresh())).status == 401
+
+
+def _forged() -> bytes:
+    request = x509.load_pem_x509_csr(fresh()).public_bytes(serialization.Encoding.DER)
+    der = bytearray(request)
+    der[-3] ^= 1
+    return bytes(der)
+
+
+def _another_devices() -> bytes:
+    name = x509.UniformResourceIdentifier(uri_of(MAIN, "another"))
+    key = ec.generate_private_key(ec.SECP256R1())
+    return request_for(key, x509.SubjectAlternativeName([name])).encode()
+
+
+def _authoritys() -> bytes:
+    constraints = x509.BasicConstraints(ca=True, path_length=None)
+    return request_for(ec.generate_private_key(ec.SECP256R1()), constraints).encode()
+
+
+async def test_pr_2_what_must_not_be_signed_is_a_400_over_rest(world: World) -> None:
+    """As over EST: another key's signature, a weak key, another device's name, an authority.
+
+    Each says which it was, and the token stays good.
+    """
+    token = await token_for(world)
+    weak = request_for(rsa.generate_private_key(65_537, 1024)).encode()
+    for request, word in (
+        (_forged(), "signature"),
+        (weak, "weak"),
+        (_another_devices(), "another device"),
+        (_authoritys(), "authority"),
+    ):
+        answer = await enrol(world, token, request)
+        assert (answer.status, answer.json["code"]) == (400, "signing_request_invalid"), word
+        assert word in answer.json["detail"]
+        assert answer.json["remedy"]
+    assert (await enrol(world, token, fresh())).status == 200
 
 
 async def test_id_2_a_bound_key_is_a_409(world: World) -> None:
@@ -138,7 +176,7 @@ async def test_a_rotation_of_what_is_not_there_changes_nothing(world: World) -> 
     for body, status in (
         ({"credential_id": "nobody"}, 404),
         ({"kind": "secret", "request_pem": "x"}, 422),
-        ({"kind": "certificate", "request_pem": "x"}, 422),
+        ({"kind": "certificate", "request_pem": "x"}, 400),
         ({"kind": "psk"}, 422),
     ):
         answer = await world.call(

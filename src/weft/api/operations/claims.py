@@ -16,6 +16,7 @@ from weft.errors import (
     NotFound,
     QuotaExceeded,
     RateLimited,
+    SigningRequestInvalid,
     Unauthenticated,
 )
 from weft.model.device import Lifecycle
@@ -283,6 +284,7 @@ OPERATIONS: tuple[Operation, ...] = (
             NotFound,
             QuotaExceeded,
             RateLimited,
+            SigningRequestInvalid,
         ),
         example={"serial": "0042", "label": "Cooling pump"},
     ),

@@ -13,7 +13,14 @@ from weft.api.snippets import (
     secret_snippets,
 )
 from weft.api.views import Moment, Page, moment
-from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
+from weft.errors import (
+    AlreadyExists,
+    Conflict,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+    SigningRequestInvalid,
+)
 from weft.security.credentials import (
     CredentialKind,
     DeviceCredential,
@@ -175,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         result=IssuedCredential,
         status=201,
         secret=True,
-        errors=(NotFound, AlreadyExists, Conflict, QuotaExceeded),
+        errors=(NotFound, AlreadyExists, Conflict, QuotaExceeded, SigningRequestInvalid),
         example={"kind": "secret", "label": "first"},
         command=Command("credential", "add"),
     ),

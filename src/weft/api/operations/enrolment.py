@@ -26,6 +26,7 @@ from weft.errors import (
     Invalid,
     NotFound,
     QuotaExceeded,
+    SigningRequestInvalid,
     Unauthenticated,
 )
 from weft.model.principal import PrincipalKind
@@ -148,6 +149,7 @@ async def rotate_credential(services: Services, call: Call) -> IssuedCredential:
 _ONE = "/devices/{device_id}"
 _TARGET = "device:{device_id}"
 _ISSUING = (NotFound, AlreadyExists, Conflict, QuotaExceeded)
+_SIGNING = (*_ISSUING, SigningRequestInvalid)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -189,15 +191,15 @@ OPERATIONS: tuple[Operation, ...] = (
         enrol,
         action=PUBLIC,
         description="The token comes as bearer. The body is PKCS #10, as PEM or DER; of what it "
-        "asks for, only the key is taken; one that names another device is refused. A request "
-        "that is refused leaves the token good.",
+        "asks for, only the key is taken; one that must not be signed is answered with 400 and "
+        "signing_request_invalid. A request that is refused leaves the token good.",
         tag="devices",
         body=bytes,
         accepts=REQUESTS,
         result=EnrolledDevice,
         produces=(JSON, PEM),
         secret=True,
-        errors=(Unauthenticated, *_ISSUING),
+        errors=(Unauthenticated, *_SIGNING),
     ),
     Operation(
         "renew_certificate",
@@ -215,7 +217,7 @@ OPERATIONS: tuple[Operation, ...] = (
         result=EnrolledDevice,
         produces=(JSON, PEM),
         secret=True,
-        errors=_ISSUING,
+        errors=_SIGNING,
     ),
     Operation(
         "rotate_credential",
@@ -232,7 +234,7 @@ OPERATIONS: tuple[Operation, ...] = (
         result=IssuedCredential,
         status=201,
         secret=True,
-        errors=_ISSUING,
+        errors=_SIGNING,
         example={"kind": "secret", "grace_s": 3600},
     ),
 )
