@@ -116,9 +116,9 @@ async def test_an_asset_with_others_below_it_is_not_deleted_by_mistake() -> None
     with pytest.raises(Conflict, match="2 assets below"):
         await registry.assets.delete(ALICE, "hall-2")
     assert await registry.assets.delete(ALICE, "hall-2", recursive=True) == 3
-    assert [one.asset_id for one in await registry.assets.list(MAIN)] == ["north", "store"]
+    assert [one.asset_id for one in (await registry.assets.list(MAIN)).items] == ["north", "store"]
     again = await registry.restarted()
-    assert [one.asset_id for one in await again.assets.list(MAIN)] == ["north", "store"]
+    assert [one.asset_id for one in (await again.assets.list(MAIN)).items] == ["north", "store"]
     assert registry.audit.entries[-1][1:3] == ("asset.delete", "asset:hall-2")
     assert registry.audit.entries[-1][3]["assets"] == 3
 
@@ -126,14 +126,18 @@ async def test_an_asset_with_others_below_it_is_not_deleted_by_mistake() -> None
 async def test_children_are_listed_by_page() -> None:
     """Those right below, in order; the empty name asks for the roots."""
     registry = await plant()
-    below = await registry.assets.list(MAIN, parent="north", limit=1)
+    below = (await registry.assets.list(MAIN, parent="north", limit=1)).items
     assert [one.asset_id for one in below] == ["hall-2"]
-    rest = await registry.assets.list(MAIN, parent="north", after="hall-2")
+    rest = (await registry.assets.list(MAIN, parent="north", after="hall-2")).items
     assert [one.asset_id for one in rest] == ["store"]
-    assert [one.asset_id for one in await registry.assets.list(MAIN, parent="")] == ["north"]
-    of_kind = await registry.assets.list(MAIN, kind="building", parent="north")
+    assert [one.asset_id for one in (await registry.assets.list(MAIN, parent="")).items] == [
+        "north"
+    ]
+    of_kind = (await registry.assets.list(MAIN, kind="building", parent="north")).items
     assert [one.asset_id for one in of_kind] == ["hall-2", "store"]
-    assert [one.asset_id for one in await registry.assets.list(MAIN, kind="line")] == ["line-1"]
+    assert [one.asset_id for one in (await registry.assets.list(MAIN, kind="line")).items] == [
+        "line-1"
+    ]
 
 
 async def test_a_patch_names_only_what_changes() -> None:
@@ -193,7 +197,7 @@ async def test_what_cannot_be_is_refused() -> None:
             await registry.assets.create(ALICE, new)
     with pytest.raises(TooLarge):
         await registry.assets.create(ALICE, NewAsset("line", "x", label="x" * 257))
-    assert len(await registry.assets.list(MAIN)) == 5
+    assert len((await registry.assets.list(MAIN)).items) == 5
 
 
 async def test_tn_3_a_tenant_has_as_many_assets_as_its_quota() -> None:
@@ -216,7 +220,7 @@ async def test_tn_1_another_tenants_asset_is_not_there() -> None:
     ):
         with pytest.raises(NotFound):
             await refused
-    assert await registry.assets.list(OTHER) == []
+    assert (await registry.assets.list(OTHER)).items == []
     await registry.assets.create(MALLORY, NewAsset("site", "north"))
     await registry.assets.delete(MALLORY, "north")
     assert path(registry, "press-1") == "north/hall-2/line-1/press-1"
@@ -305,10 +309,10 @@ async def test_any_changes_leave_the_tree_that_a_model_says(steps: Any) -> None:
             assert name not in parents or not known
         except Conflict:
             assert other in below or other == name or len(below) > 1
-    assert {one.asset_id: one.parent for one in await registry.assets.list(MAIN)} == parents
+    assert {one.asset_id: one.parent for one in (await registry.assets.list(MAIN)).items} == parents
     for name in parents:
         assert path(registry, name) == "/".join(reversed(above(name)))
-        children = [one.asset_id for one in await registry.assets.list(MAIN, parent=name)]
+        children = [one.asset_id for one in (await registry.assets.list(MAIN, parent=name)).items]
         assert children == sorted(one for one, parent in parents.items() if parent == name)
         out = await registry.relations.list(MAIN, name)
         assert {(one.source, one.target) for one in out} == {e for e in edges if e[0] == name}

@@ -29,8 +29,8 @@ async def fleet(*assets: str) -> Registry:
 
 async def where_at(registry: Registry, at: int, role: AttachmentRole = OBSERVES) -> str | None:
     uid = registry.devices.get(MAIN, "tracker").uid
-    found = await registry.attachments.list(MAIN, ("device", uid), at=at)
-    names = [one.value.asset_id for one in found if one.value.role is role]
+    found = (await registry.attachments.list(MAIN, ("device", uid), at=at)).items
+    names = [one.asset_id for one in found if one.role is role]
     assert len(names) <= 1
     return names[0] if names else None
 
@@ -119,8 +119,8 @@ async def test_deleting_either_end_ends_it_and_the_asset_keeps_its_history() -> 
     registry.clock.turn(5)
     await registry.devices.delete(ALICE, "tracker")
     assert registry.attachments.of_asset(asset.uid) == []
-    kept = await registry.attachments.list(MAIN, ("asset", asset.uid))
-    assert [one.value.until_at for one in kept] == [registry.clock.now()]
+    kept = (await registry.attachments.list(MAIN, ("asset", asset.uid))).items
+    assert [one.until_at for one in kept] == [registry.clock.now()]
 
     await registry.devices.create(ALICE, NewDevice("tracker"))
     assert now_at(registry) == []
@@ -142,7 +142,7 @@ async def test_tn_1_nothing_is_attached_across_tenants() -> None:
     with pytest.raises(NotFound):
         await registry.attachments.detach(MALLORY, "tracker", OBSERVES)
     uid = registry.devices.get(MAIN, "tracker").uid
-    assert await registry.attachments.list(OTHER, ("device", uid)) == []
+    assert (await registry.attachments.list(OTHER, ("device", uid))).items == []
 
 
 async def test_an_asset_and_a_device_hold_a_bounded_number(monkeypatch: Any) -> None:
@@ -154,7 +154,7 @@ async def test_an_asset_and_a_device_hold_a_bounded_number(monkeypatch: Any) -> 
         await registry.attachments.attach(ALICE, "tracker", OBSERVES, f"trailer-{number % 2 + 1}")
         registry.clock.turn(1)
     uid = registry.devices.get(MAIN, "tracker").uid
-    assert len(await registry.attachments.list(MAIN, ("device", uid))) == 3
+    assert len((await registry.attachments.list(MAIN, ("device", uid))).items) == 3
     assert now_at(registry) == [("observes", "trailer-2")]
     await registry.devices.create(ALICE, NewDevice("second"))
     with pytest.raises(QuotaExceeded):

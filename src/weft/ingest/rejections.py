@@ -60,7 +60,6 @@ class Rejection(Struct, frozen=True):
     content_type: str = ""  # as stated; it is read by it again
 
 
-
 def _index(rejection: Rejection) -> dict[str, str]:
     texts = {"device": rejection.device_id, "code": rejection.code}
     if rejection.code == DevicePending.code:

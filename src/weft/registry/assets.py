@@ -22,6 +22,7 @@ from weft.registry.attributes import merged, require_attributes
 from weft.registry.changes import Listeners
 from weft.registry.devices import require_label
 from weft.registry.kinds import ASSETS
+from weft.registry.listing import Part, Wanted, examine
 from weft.registry.ordered import OrderedNames
 from weft.registry.tags import require_tags
 from weft.registry.tenants import quotas_of
@@ -145,27 +146,18 @@ class Assets:
         parent: str | None = None,
         after: str = "",
         limit: int = 100,
-    ) -> builtins.list[Asset]:
-        """Return assets in the order of their names, those behind `after`.
+    ) -> Part[Asset]:
+        """Return assets in the order of their names, those behind `after`, and where to go on.
 
         `parent=""` asks for the roots.
         """
         if kind is None and parent is None:
-            return self.behind(tenant, after, limit)
-        where = ("parent", parent) if parent is not None else ("kind", kind or "")
-
-        def work(reader: Reader) -> builtins.list[Asset]:
-            found: builtins.list[Asset] = []
-            cursor = after
-            while len(found) < limit:
-                page = reader.list(ASSETS, tenant, where=where, after=cursor, limit=limit)
-                found += [one.value for one in page if kind in {None, one.value.kind}]
-                if len(page) < limit:
-                    break
-                cursor = page[-1].key
-            return found[:limit]
-
-        return await self._records.read(work)
+            held = self.behind(tenant, after, limit + 1)
+            return Part(held[:limit], held[limit - 1].asset_id if len(held) > limit else None)
+        wanted = _wanted(tenant, kind, parent)
+        return await self._records.read(
+            lambda reader: examine(reader, wanted, after=after, limit=limit)
+        )
 
     # --- what is changed ---
 
@@ -351,6 +343,13 @@ def _require_keys(keys: PositionKeys | None) -> PositionKeys | None:
             remedy="Name both telemetry keys, as latitude=lat,longitude=lon.",
         )
     return keys
+
+
+def _wanted(tenant: TenantId, kind: str | None, parent: str | None) -> Wanted[Asset]:
+    if parent is None:
+        return Wanted(ASSETS, tenant, ("kind", kind or ""))
+    sieve = None if kind is None else (lambda asset: asset.kind == kind)
+    return Wanted(ASSETS, tenant, ("parent", parent), sieve)
 
 
 def _not_found(asset_id: str) -> NotFound:

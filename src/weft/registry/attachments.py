@@ -18,17 +18,17 @@ from weft.model.device import Device
 from weft.model.ids import TenantId
 from weft.model.moments import to_rfc3339
 from weft.model.principal import Principal
-from weft.ports import Clock, Reader, Record, Records, Writer
+from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.assets import AssetChange, Assets
 from weft.registry.changes import Listeners
 from weft.registry.devices import DeviceChange, Devices
 from weft.registry.kinds import ASSETS, ATTACHMENTS, DEVICES
+from weft.registry.listing import Part, Wanted, examine
 from weft.security.audit import Audit
 
 KEPT_PER_DEVICE: Final = 1_000  # the oldest that have ended are forgotten first
 DEVICES_PER_ASSET: Final = 1_000
 BY_DELETE: Final = "a delete"
-_PAGE: Final = 500
 
 
 class AttachmentChange(Struct, frozen=True):
@@ -89,32 +89,16 @@ class Attachments:
         at: int | None = None,
         after: str = "",
         limit: int = 100,
-    ) -> builtins.list[Record[Attachment]]:
+    ) -> Part[Attachment]:
         """Return attachments by ("device", uid), newest first, or by ("asset", uid).
 
         With `at`, only those that held at that moment.
         """
-        newest_first = where[0] == "device"
-
-        def work(reader: Reader) -> builtins.list[Record[Attachment]]:
-            found: builtins.list[Record[Attachment]] = []
-            cursor = after
-            while len(found) < limit:
-                page = reader.list(
-                    ATTACHMENTS,
-                    tenant,
-                    where=where,
-                    after=cursor,
-                    limit=_PAGE,
-                    descending=newest_first,
-                )
-                found += [one for one in page if at is None or one.value.holds_at(at)]
-                if len(page) < _PAGE:
-                    break
-                cursor = page[-1].key
-            return found[:limit]
-
-        return await self._records.read(work)
+        sieve = None if at is None else (lambda one: one.holds_at(at))
+        wanted = Wanted(ATTACHMENTS, tenant, where, sieve, descending=where[0] == "device")
+        return await self._records.read(
+            lambda reader: examine(reader, wanted, after=after, limit=limit)
+        )
 
     # --- what is changed ---
 

@@ -21,6 +21,7 @@ from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.attributes import merged, require_attributes
 from weft.registry.changes import Listeners
 from weft.registry.kinds import DEVICES, TOMBSTONES, TYPES, Tombstone
+from weft.registry.listing import Part, Wanted, examine, gather
 from weft.registry.ordered import OrderedNames
 from weft.registry.tags import require_tags
 from weft.registry.tenants import quotas_of
@@ -28,7 +29,6 @@ from weft.security.audit import Audit
 
 LABEL_MAX_CHARACTERS: Final = 256
 FIRST_STATES: Final = (Lifecycle.PENDING, Lifecycle.ACTIVE)
-_PAGE: Final = 500
 _PATHS: Final = frozenset({"export", "import"})  # below /devices
 
 
@@ -145,6 +145,24 @@ class Devices:
         """Return devices in the order of their ids, those behind `after`, from memory."""
         return [self._cache[tenant, name] for name in self._names.behind(tenant, after, limit)]
 
+    async def list_part(
+        self,
+        tenant: TenantId,
+        *,
+        type_name: str | None = None,
+        lifecycle: Lifecycle | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Part[Device]:
+        """Return devices in the order of their ids, those behind `after`, and where to go on.
+
+        `type_name=""` asks for those without a type.
+        """
+        wanted = _wanted(tenant, type_name, lifecycle)
+        return await self._records.read(
+            lambda reader: examine(reader, wanted, after=after, limit=limit)
+        )
+
     async def list(
         self,
         tenant: TenantId,
@@ -154,28 +172,14 @@ class Devices:
         after: str = "",
         limit: int = 100,
     ) -> builtins.list[Device]:
-        """Return devices in the order of their ids, those behind `after`.
+        """Return as many devices as `limit`, however many have to be looked at."""
 
-        `type_name=""` asks for those without a type.
-        """
-        where = None if lifecycle is None else ("lifecycle", lifecycle.value)
-        if type_name is not None:
-            where = ("type", type_name)
+        async def part_of(behind: str, most: int) -> Part[Device]:
+            return await self.list_part(
+                tenant, type_name=type_name, lifecycle=lifecycle, after=behind, limit=most
+            )
 
-        def work(reader: Reader) -> builtins.list[Device]:
-            found: builtins.list[Device] = []
-            cursor = after
-            while len(found) < limit:
-                page = reader.list(DEVICES, tenant, where=where, after=cursor, limit=_PAGE)
-                found += [
-                    record.value for record in page if lifecycle in {None, record.value.lifecycle}
-                ]
-                if len(page) < _PAGE:
-                    break
-                cursor = page[-1].key
-            return found[:limit]
-
-        return await self._records.read(work)
+        return await gather(part_of, after=after, limit=limit)
 
     async def create(self, actor: Principal, new: NewDevice) -> Device:
         """Make a device in the actor's tenant; raise `AlreadyExists` for a name that is taken."""
@@ -436,6 +440,14 @@ def patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
     if patch.tags is not UNSET:
         new = replace(new, tags=require_tags(patch.tags))
     return new
+
+
+def _wanted(tenant: TenantId, type_name: str | None, lifecycle: Lifecycle | None) -> Wanted[Device]:
+    if type_name is None:
+        where = None if lifecycle is None else ("lifecycle", lifecycle.value)
+        return Wanted(DEVICES, tenant, where)
+    sieve = None if lifecycle is None else (lambda device: device.lifecycle is lifecycle)
+    return Wanted(DEVICES, tenant, ("type", type_name), sieve)
 
 
 def _not_found(device_id: str) -> NotFound:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, found_page, moment, page_of
+from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.model.asset import Asset, AttachmentRole
 from weft.registry.assets import AssetPatch, NewAsset
@@ -159,11 +159,9 @@ async def list_assets(services: Services, call: Call) -> Page[AssetView]:
         kind=query.kind,
         parent=query.parent,
         after=after_of(call, "assets"),
-        limit=query.limit + 1,
+        limit=query.limit,
     )
-    return page_of(
-        call, "assets", found, lambda one: view_of(one, services), lambda asset: asset.asset_id
-    )
+    return found_page(call, "assets", found, lambda one: view_of(one, services))
 
 
 async def _filtered(services: Services, call: Call, text: str) -> Page[AssetView]:
@@ -204,11 +202,9 @@ async def list_children(services: Services, call: Call) -> Page[AssetView]:
         asset.tenant,
         parent=asset.asset_id,
         after=after_of(call, listing),
-        limit=call.query.limit + 1,
+        limit=call.query.limit,
     )
-    return page_of(
-        call, listing, found, lambda one: view_of(one, services), lambda child: child.asset_id
-    )
+    return found_page(call, listing, found, lambda one: view_of(one, services))
 
 
 async def update_asset(services: Services, call: Call) -> Reply:

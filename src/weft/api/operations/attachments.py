@@ -4,10 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from weft.api.cursors import make_cursor
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.api.views import Moment, Page, Paging, after_of, found_page, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.asset import Attachment, AttachmentRole, Relation
 from weft.model.moments import from_rfc3339
@@ -114,13 +113,9 @@ async def _listed(services: Services, call: Call, where: tuple[str, str]) -> Pag
         where,
         at=None if query.at is None else from_rfc3339(query.at),
         after=after_of(call, listing),
-        limit=query.limit + 1,
+        limit=query.limit,
     )
-    shown = [view_of(record.value) for record in found[: query.limit]]
-    if len(found) <= query.limit:
-        return Page(shown)
-    last = found[query.limit - 1].key
-    return Page(shown, make_cursor(call.principal.tenant, listing, last))
+    return found_page(call, listing, found, view_of)
 
 
 async def list_device_attachments(services: Services, call: Call) -> Page[AttachmentView]:

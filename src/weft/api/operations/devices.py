@@ -85,16 +85,14 @@ async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
     query: DeviceList = call.query
     if query.filter is not None:
         return await _filtered(services, call, query.filter)
-    found = await services.devices.list(
+    found = await services.devices.list_part(
         call.principal.tenant,
         type_name=query.type,
         lifecycle=query.lifecycle,
         after=after_of(call, "devices"),
-        limit=query.limit + 1,
+        limit=query.limit,
     )
-    return page_of(
-        call, "devices", found, lambda one: view_of(one, services), lambda device: device.device_id
-    )
+    return found_page(call, "devices", found, lambda one: view_of(one, services))
 
 
 async def _filtered(services: Services, call: Call, text: str) -> Page[DeviceView]:

@@ -184,17 +184,17 @@ async def _export(
     query: ExportQuery = call.query
     after, head = "", True
     while True:
-        page = await services.devices.list(
+        page = await services.devices.list_part(
             call.principal.tenant,
             type_name=query.type,
             lifecycle=query.lifecycle,
             after=after,
             limit=_PAGE,
         )
-        yield write_rows(page, format_, head=head)
-        if len(page) < _PAGE:
+        yield write_rows(page.items, format_, head=head)
+        if page.after is None:
             return
-        after, head = page[-1].device_id, False
+        after, head = page.after, False
 
 
 _ONE = "/imports/{import_id}"
