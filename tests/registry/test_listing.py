@@ -16,7 +16,7 @@ from weft.ports import Kind, Writer
 from weft.registry import listing as module
 from weft.registry.assets import NewAsset
 from weft.registry.devices import NewDevice
-from weft.registry.listing import Part, Wanted, examine, gather
+from weft.registry.listing import Part, Wanted, collect, examine
 
 NUMBERS: Kind[int] = Kind("number", int, index=lambda one: {"odd": "yes" if one % 2 else "no"})
 
@@ -104,8 +104,8 @@ async def test_who_must_have_all_gets_all(monkeypatch: pytest.MonkeyPatch) -> No
     async def part_of(after: str, limit: int) -> Part[int]:
         return await records.read(lambda reader: examine(reader, wanted, after=after, limit=limit))
 
-    assert await gather(part_of, after="", limit=100) == [0, 5, 10, 15]
-    assert await gather(part_of, after="0003", limit=2) == [5, 10]
+    assert await collect(part_of, after="", limit=100) == [0, 5, 10, 15]
+    assert await collect(part_of, after="0003", limit=2) == [5, 10]
 
 
 async def test_no_listing_with_a_sieve_reads_everything(monkeypatch: pytest.MonkeyPatch) -> None:

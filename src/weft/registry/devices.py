@@ -21,7 +21,7 @@ from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.attributes import merged, require_attributes
 from weft.registry.changes import Listeners
 from weft.registry.kinds import DEVICES, TOMBSTONES, TYPES, Tombstone
-from weft.registry.listing import Part, Wanted, examine, gather
+from weft.registry.listing import Part, Wanted, collect, examine
 from weft.registry.ordered import OrderedNames
 from weft.registry.tags import require_tags
 from weft.registry.tenants import quotas_of
@@ -179,7 +179,7 @@ class Devices:
                 tenant, type_name=type_name, lifecycle=lifecycle, after=behind, limit=most
             )
 
-        return await gather(part_of, after=after, limit=limit)
+        return await collect(part_of, after=after, limit=limit)
 
     async def create(self, actor: Principal, new: NewDevice) -> Device:
         """Make a device in the actor's tenant; raise `AlreadyExists` for a name that is taken."""

@@ -62,7 +62,7 @@ def examine(reader: Reader, wanted: Wanted[V], *, after: str = "", limit: int = 
     return Part([one.value for one in found], after)
 
 
-async def gather(
+async def collect(
     part_of: Callable[[str, int], Awaitable[Part[V]]], *, after: str, limit: int
 ) -> list[V]:
     """Return as many as `limit`, part by part, for who must have them all."""
