@@ -100,3 +100,8 @@ class Station:
         for position, (envelope, decoded) in enumerate(self.journal[after:], after + 1):
             self.commands.apply(Committed(position, [envelope], [decoded]))
         self.commands.sweep(self.clock.now())
+
+
+def key(command: Command) -> tuple[TenantId, DeviceId, str]:
+    """Return what a command is asked for by."""
+    return command.tenant, command.device_id, command.request_id

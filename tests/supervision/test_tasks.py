@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from weft.errors import StorageError
-from weft.supervision import keep_running, run_every
+from weft.supervision import keep_running, run_every, run_in_groups
 
 
 class Bug(Exception):
@@ -113,3 +113,20 @@ async def test_a_bug_in_a_chore_ends_it() -> None:
     """As anywhere."""
     with pytest.raises(Bug):
         await run_every(0, Work(Bug()), expected=(StorageError,), failed=lambda _: None)
+
+
+async def test_groups_do_all_of_the_work_and_never_more_of_it_together_than_allowed() -> None:
+    """A thousand waiting messages share commits, and do not flood the journal."""
+    running: set[int] = set()
+    most, done = 0, []
+
+    async def work(item: int) -> None:
+        nonlocal most
+        running.add(item)
+        most = max(most, len(running))
+        await asyncio.sleep(0)
+        running.discard(item)
+        done.append(item)
+
+    await run_in_groups(work, range(7), at_once=3)
+    assert (most, sorted(done)) == (3, list(range(7)))

@@ -8,7 +8,6 @@ from weft.model.moments import NS_PER_S
 from weft.ports import Kind
 
 DAY_NS: Final = 24 * 3600 * NS_PER_S
-PLATFORM: Final = TenantId("")
 
 
 class Key(NamedTuple):
@@ -44,4 +43,3 @@ def _index(command: Command) -> dict[str, str]:
 
 
 COMMANDS: Final = Kind("command", Command, _index)
-POSITION: Final = Kind("projection", int)

@@ -6,9 +6,11 @@ retried, it ends the task group and with it the process, so that it is seen.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 Expected = tuple[type[Exception], ...]
+Item = TypeVar("Item")
 
 
 async def keep_running(
@@ -49,3 +51,20 @@ async def run_every(
             await work()
         except expected as error:
             failed(error)
+
+
+async def run_in_groups(
+    work: Callable[[Item], Awaitable[None]], items: Sequence[Item], *, at_once: int
+) -> None:
+    """Do `work` for every item, `at_once` of them together; a group begins behind the one before.
+
+    A failure ends its group, and no further one begins.
+    """
+
+    async def do(item: Item) -> None:
+        await work(item)
+
+    for start in range(0, len(items), at_once):
+        async with asyncio.TaskGroup() as tasks:
+            for item in items[start : start + at_once]:
+                tasks.create_task(do(item))

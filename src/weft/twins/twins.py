@@ -5,7 +5,6 @@ desired but not yet reported is the delta. Every write of the desired side names
 version it read, so no writer undoes another unseen.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -18,8 +17,9 @@ from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
 from weft.model.twin import Properties, Stamp, Stamps, Twin
 from weft.ports import Clock, Kind, Reader, Records, Writer
+from weft.registry.positions import Positioned
 from weft.security.audit import Audit
-from weft.supervision import SystemClock
+from weft.supervision import SystemClock, run_in_groups
 from weft.twins.changes import PropertyChange, Side, TwinChange, differences, stamped
 from weft.twins.resending import Resending
 from weft.twins.state import Reported, TwinState, merge_patch
@@ -28,7 +28,6 @@ ROUTES_MAX = 100_000
 STORED_AT_ONCE = 64  # twins in one transaction: 2 ms, then others have their turn
 SENT_AT_ONCE = 1_000  # deltas that wait for one commit together
 REPORTED_MAX_BYTES = 256 * 1024  # of one device, as JSON
-PLATFORM = TenantId("")
 
 V = TypeVar("V")
 Key = tuple[TenantId, DeviceId]
@@ -49,10 +48,9 @@ class Desired(Struct, frozen=True):
 
 TWINS: Kind[Reported] = Kind("twin", Reported)
 DESIRED: Kind[Desired] = Kind("desired", Desired)
-POSITION: Kind[int] = Kind("projection", int)
 
 
-class Twins:
+class Twins(Positioned):
     """All twins: the projection that keeps them, and what callers ask and want."""
 
     name = "twins"
@@ -66,8 +64,6 @@ class Twins:
         self._by_route: dict[Route, TwinState] = {}
         self._dirty: set[Key] = set()
         self._deltas_due: set[Key] = set()
-        self._applied = 0
-        self._durable = 0
         self._listeners: list[Listener] = []
         self._change_listeners: list[ChangeListener] = []
         self._publish_delta: PublishDelta | None = None
@@ -85,8 +81,7 @@ class Twins:
             for tenant in r.tenants(DESIRED):
                 for device_id, desired in _all(r, DESIRED, tenant):
                     self._desired[tenant, DeviceId(device_id)] = desired
-            position = r.find(POSITION, PLATFORM, self.name)
-            self._applied = self._durable = position.value if position else 0
+            self._read_position(r)
 
         await self._records.read(read)
         # Stored, and perhaps not sent before a crash: a delta is sent until it is gone.
@@ -118,16 +113,6 @@ class Twins:
         self._publish_delta = publish
 
     # --- projection ---
-
-    @property
-    def position(self) -> int:
-        """Durable position."""
-        return self._durable
-
-    @property
-    def backlog(self) -> int:
-        """Messages whose effect is not stored yet."""
-        return self._applied - self._durable
 
     def apply(self, batch: Committed) -> None:
         """Note what devices sent."""
@@ -210,11 +195,10 @@ class Twins:
             while waiting:
                 await self._store(waiting[:STORED_AT_ONCE])
                 del waiting[:STORED_AT_ONCE]
-            await self._records.write(lambda w: w.put(POSITION, PLATFORM, self.name, applied))
+            await self._store_position(self._records, applied)
         except BaseException:
             self._dirty.update(waiting)
             raise
-        self._durable = applied
 
     async def _store(self, keys: Sequence[Key]) -> None:
         """Store some twins as they are now, which may be ahead of the position.
@@ -313,10 +297,7 @@ class Twins:
         due = list(self._deltas_due)
         self._deltas_due.clear()
         due += self._resending.take(self._clock.now(), self._lags)
-        for start in range(0, len(due), SENT_AT_ONCE):
-            async with asyncio.TaskGroup() as tasks:
-                for key in due[start : start + SENT_AT_ONCE]:
-                    tasks.create_task(self._send_delta(key))
+        await run_in_groups(self._send_delta, due, at_once=SENT_AT_ONCE)
 
     async def _send_delta(self, key: Key) -> None:
         """Send a delta; one that cannot be kept just now is sent by the next `send_deltas`."""
