@@ -151,7 +151,12 @@ async def test_health_names_each_part(tmp_path: Path) -> None:
         'connectors.hook={kind="webhook", url="https://hooks.example.com/weft", secret="env:X"}'
     )
     async with served(tmp_path, connector) as weft:
-        assert weft.health() == {"journal": "ok", "connector hook": "ok", "certificates": "ok"}
+        assert weft.health() == {
+            "journal": "ok",
+            "connector hook": "ok",
+            "certificates": "ok",
+            "housekeeping": "ok",
+        }
 
 
 async def test_the_api_answers_on_the_loopback_interface(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """Housekeeping: old messages go, and never one that is still needed."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
-from tests.app.support import add_pump, opened, send, served
+import pytest
+from tests.app.support import add_pump, eventually, opened, send, served, temperatures
 
+from weft.app import housekeeping as housekeeping_module
 from weft.app.compose import Weft
 from weft.app.housekeeping import Housekeeping
+from weft.errors import StorageError
 from weft.model.moments import NS_PER_S
 from weft.supervision import FakeClock, SystemClock
 
@@ -105,3 +110,66 @@ async def test_an_intermediate_that_waits_for_the_root_is_told_in_health(tmp_pat
         authority._clock = clock
         await Housekeeping(weft).renew_certificates()
         assert "weft ca renew-intermediate" in weft.health()["certificates"]
+
+
+class Log:
+    """Keeps the errors that were logged, by name, with their fields."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, dict[str, Any]]] = []
+
+    def error(self, event: str, **fields: Any) -> None:
+        self.errors.append((event, fields))
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    found = Log()
+    monkeypatch.setattr(housekeeping_module, "log", found)
+    return found
+
+
+async def test_a_bug_in_a_chore_does_not_end_the_server(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Presence divides by zero each second: devices are heard, kept and swept all the same."""
+    async with opened(tmp_path) as weft:
+        tries: list[int] = []
+
+        async def broken() -> None:
+            tries.append(1 // 0)
+
+        monkeypatch.setattr(weft.identity.presence, "checkpoint", broken)
+        weft.housekeeping = Housekeeping(weft)
+        async with weft.running():
+            await eventually(lambda: asyncio.sleep(0, log.errors))
+            await fill(weft, 3)
+            # The chore behind it in the same turn makes history durable, without being asked.
+            assert await eventually(lambda: temperatures(weft))
+            assert weft.health()["journal"] == "ok"
+            word = weft.health()["housekeeping"]
+    assert word.startswith("presence: Weft itself failed here (ZeroDivisionError).")
+    assert "Report the traceback" in word
+    [(event, fields)] = log.errors
+    assert (event, fields["chore"]) == ("housekeeping_broke", "presence")
+    assert fields["exc_info"].__traceback__ is not None
+
+
+async def test_a_full_disk_is_told_as_such_and_is_no_bug(tmp_path: Path, log: Log) -> None:
+    """What the store said stands in the log once, and in health for as long as it is so."""
+    async with opened(tmp_path) as weft:
+        full = [True, True]
+
+        async def checkpoint() -> None:
+            if full:
+                full.pop()
+                raise StorageError("no space left")
+
+        weft.path.history.checkpoint = checkpoint  # type: ignore[method-assign]
+        weft.housekeeping = Housekeeping(weft)
+        for _turn in range(2):
+            await weft.housekeeping.every_second.take_turn()
+            assert weft.health()["housekeeping"].startswith("history checkpoint: no space left")
+        await weft.housekeeping.every_second.take_turn()
+        assert weft.health()["housekeeping"] == "ok"
+    assert [event for event, _fields in log.errors] == ["housekeeping_failed"]

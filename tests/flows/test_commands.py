@@ -12,7 +12,6 @@ from paho.mqtt.properties import Properties
 from tests.app.support import served
 
 from weft.app.compose import MACHINE, MAIN, Weft
-from weft.app.housekeeping import Housekeeping
 from weft.model.command import CommandState
 from weft.model.ids import DeviceId
 from weft.registry.devices import NewDevice
@@ -121,6 +120,6 @@ async def test_what_a_clock_decides_is_swept_by_housekeeping(tmp_path: Path) -> 
         clock = FakeClock(SystemClock().now())
         clock.turn(61)
         weft.clock = clock
-        await Housekeeping(weft).every_second()
+        await weft.housekeeping.every_second.take_turn()
         ended = await weft.path.commands.get(MAIN, PUMP, sent.request_id)
         assert ended.state is CommandState.EXPIRED

@@ -106,6 +106,7 @@ class Weft:
         self._mqtt = self._mqtt_listeners(given)
         self._websocket = MqttOverWebSocket(given)
         self._coap = coap_listeners(config, self.identity, self.path, self.clock)
+        self.housekeeping = Housekeeping(self)
         self.services: Services
         self.application: Application
         self._http: list[HttpServer] = []
@@ -144,7 +145,7 @@ class Weft:
                 tasks.create_task(path.desk.run()),
                 tasks.create_task(self.identity.arrivals.run()),
                 tasks.create_task(self._run_engine()),
-                tasks.create_task(Housekeeping(self).run()),
+                tasks.create_task(self.housekeeping.run()),
                 tasks.create_task(self.backups.run()),
                 tasks.create_task(business.downlinks.run()),
                 tasks.create_task(self.identity.imports.run()),
@@ -336,6 +337,7 @@ class Weft:
         for view in self.business.connectors.list_connectors(MAIN):
             parts[f"connector {view.name}"] = "ok" if view.healthy else view.last_error
         parts["certificates"] = self.identity.authority.state().warning or "ok"
+        parts["housekeeping"] = self.housekeeping.health
         return parts
 
     def _announce(self) -> None:

@@ -1,13 +1,16 @@
-"""Housekeeping: what has to happen now and then, though no message asks for it."""
+"""Housekeeping: what has to happen now and then, though no message asks for it.
+
+Devices are served whatever happens here. A chore that meets a bug of ours is parked and
+tried again later, `health` says so, and the other chores go on.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from weft.errors import StorageError
 from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
-from weft.supervision import run_every
+from weft.supervision.chores import Chore, Chores, Work
 
 if TYPE_CHECKING:
     from weft.app.compose import Weft
@@ -18,63 +21,86 @@ HOUR_NS = 3600 * NS_PER_S
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 
+REMEDY = (
+    "Devices are served and it is tried again. Report the traceback that the log has under "
+    "housekeeping_broke; if it does not go away, restart Weft when that is convenient."
+)
+
 
 class Housekeeping:
     """Timers of rules, wills and sessions; retention; audit checkpoints; certificates."""
 
     def __init__(self, weft: "Weft") -> None:
         self._weft = weft
+        self.every_second = _chores(1.0, self._each_second())
+        self._all = (
+            _chores(weft.config.rules.tick_interval_s, [("rule timers", self._tick_rules)]),
+            self.every_second,
+            _chores(MINUTE_S, self._each_minute()),
+            _chores(MINUTE_S, [("history retention", weft.path.history.housekeep)]),
+            _chores(HOUR_S, self._each_hour()),
+        )
 
     async def run(self) -> None:
         """Do all of it until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for interval_s, work in self._chores():
-                tasks.create_task(
-                    run_every(interval_s, work, expected=(StorageError,), failed=_failed)
-                )
+            for chores in self._all:
+                tasks.create_task(chores.run())
 
-    def _chores(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+    @property
+    def health(self) -> str:
+        """Say "ok", or which chores fail and what to do."""
+        troubled = [chore for chores in self._all for chore in chores.troubled]
+        return " ".join(_told(chore) for chore in troubled) or "ok"
+
+    def _each_second(self) -> list[tuple[str, Work]]:
+        """Look at what ends or becomes due with time."""
+        identity, path = self._weft.identity, self._weft.path
+        return [
+            ("ends of credentials", self._end_credentials),
+            ("audit checkpoint", identity.audit.checkpoint_if_due),
+            ("wills and sessions", self._sweep_broker),
+            ("twin deltas", path.twins.send_deltas),
+            ("ends of commands", self._sweep_commands),
+            ("waiting commands", path.commands.publish_waiting),
+            ("presence", identity.presence.checkpoint),
+            ("history checkpoint", path.history.checkpoint),
+        ]
+
+    def _each_minute(self) -> list[tuple[str, Work]]:
+        return [
+            ("signed-in sessions", self._weft.identity.sessions.sweep),
+            ("journal retention", self.trim_journal),
+        ]
+
+    def _each_hour(self) -> list[tuple[str, Work]]:
         weft = self._weft
         return [
-            (weft.config.rules.tick_interval_s, self._tick_rules),
-            (1.0, self.every_second),
-            (MINUTE_S, self._every_minute),
-            (MINUTE_S, self._housekeep_history),
-            (HOUR_S, self._every_hour),
+            ("repeated requests", self._sweep_repeated_requests),
+            ("old commands", weft.path.commands.forget_old),
+            ("old bulk commands", weft.path.bulks.forget_old),
+            ("enrolments", weft.identity.enrolments.sweep),
+            ("claims", weft.identity.claiming.sweep),
+            ("certificates", self.renew_certificates),
         ]
 
     async def _tick_rules(self) -> None:
         path = self._weft.path
         await path.engine.tick(path.pipeline.settled_until(self._weft.clock.now()))
 
-    async def every_second(self) -> None:
-        """Look at what ends or becomes due with time."""
-        weft = self._weft
-        now = weft.clock.now()
-        weft.identity.connections.cut_expired()
-        weft.identity.rotation.end_due()
-        await weft.identity.audit.checkpoint_if_due()
-        await weft.path.broker.sweep(now)
-        await weft.path.twins.send_deltas()
-        weft.path.commands.sweep(weft.path.pipeline.settled_until(now))
-        await weft.path.commands.publish_waiting()
-        await weft.identity.presence.checkpoint()
-        await weft.path.history.checkpoint()
+    async def _end_credentials(self) -> None:
+        self._weft.identity.connections.cut_expired()
+        self._weft.identity.rotation.end_due()
 
-    async def _every_minute(self) -> None:
-        await self._weft.identity.sessions.sweep()
-        await self.trim_journal()
+    async def _sweep_broker(self) -> None:
+        await self._weft.path.broker.sweep(self._weft.clock.now())
 
-    async def _housekeep_history(self) -> None:
-        await self._weft.path.history.housekeep()
+    async def _sweep_commands(self) -> None:
+        path = self._weft.path
+        path.commands.sweep(path.pipeline.settled_until(self._weft.clock.now()))
 
-    async def _every_hour(self) -> None:
-        await self._weft.application.idempotency.sweep()
-        await self._weft.path.commands.forget_old()
-        await self._weft.path.bulks.forget_old()
-        await self._weft.identity.enrolments.sweep()
-        await self._weft.identity.claiming.sweep()
-        await self.renew_certificates()
+    async def _sweep_repeated_requests(self) -> None:
+        await self._weft.application.idempotency.sweep()  # there is none before HTTP serves
 
     async def renew_certificates(self) -> None:
         """Renew the intermediate's and the server's certificate in their last third."""
@@ -101,5 +127,18 @@ class Housekeeping:
             await journal.trim(before=min(before, needed))
 
 
-def _failed(error: Exception) -> None:
-    log.error("housekeeping_failed", error=str(error))
+def _chores(interval_s: float, chores: list[tuple[str, Work]]) -> Chores:
+    return Chores(interval_s, chores, expected=(StorageError,), failed=_failed)
+
+
+def _failed(chore: Chore, error: Exception) -> None:
+    if chore.is_parked:
+        log.error("housekeeping_broke", chore=chore.name, remedy=REMEDY, exc_info=error)
+    else:
+        log.error("housekeeping_failed", chore=chore.name, error=str(error))
+
+
+def _told(chore: Chore) -> str:
+    if not chore.is_parked:
+        return f"{chore.name}: {chore.trouble}"
+    return f"{chore.name}: Weft itself failed here ({chore.trouble}). {REMEDY}"

@@ -1,7 +1,8 @@
 """Tasks that outlive the faults they are made for: a peer's, a disk's, never our own bugs.
 
 The caller names the faults that it expects. Any other exception is a bug: it is not
-retried, it ends the task group and with it the process, so that it is seen.
+retried, it ends the task group and with it the process, so that it is seen. What is done
+now and then, and need not stop the server, is a chore (`chores.py`).
 """
 
 import asyncio
