@@ -1,9 +1,10 @@
 """One message by one caller, who waits for its commit."""
 
 import pytest
-from tests.ingest.support import ACME, PUMP_7, Door
+from tests.ingest.support import ACME, PUMP_7, Door, Toy
 
 from weft.errors import Forbidden, Invalid, PayloadInvalid, StorageError, Unavailable
+from weft.ingest.dialects.table import Dialects
 from weft.ingest.pipeline import PipelineSettings
 from weft.ingest.submit import Message, refusal
 from weft.model.message import Operation, RejectionReason
@@ -30,6 +31,28 @@ async def test_a_full_disk_is_raised() -> None:
         door.journal.failures = 1
         with pytest.raises(StorageError, match="disk is full"):
             await door.ingest.submit(PUMP_7, "devices/me/telemetry", b"{}", address="t")
+
+
+async def test_a_message_that_says_nothing_has_no_position() -> None:
+    """An empty one in a dialect: what others send meanwhile is not taken for it."""
+    async with Door(dialects=Dialects((Toy(),))).running() as door:
+        await door.ingest.submit(PUMP_7, "devices/me/telemetry", b'{"rpm": 1}', address="test")
+        assert await door.ingest.submit(PUMP_7, "toy/telemetry", b"{}", address="test") == 0
+        other = door.gate.open(PUMP_7, "other")
+        door.gate.admit(other, Message("devices/me/telemetry", b'{"rpm": 2}'), 1)
+        assert await door.ingest.submit(PUMP_7, "toy/telemetry", b"{}", address="test") == 0
+        assert len(door.recorder.seen) == 2
+
+
+async def test_a_message_that_was_sent_before_has_no_position_of_its_own() -> None:
+    """It is not kept twice, and the second call ends when the first one is on disk."""
+    async with Door().running() as door:
+        said = Message("devices/me/telemetry", b'{"rpm": 1}', qos=1, packet_id=7)
+        again = Message("devices/me/telemetry", b'{"rpm": 1}', qos=1, packet_id=7, dup=True)
+        first = await door.ingest.send(PUMP_7, said, address="test", client_id="c")
+        assert first == 1
+        assert await door.ingest.send(PUMP_7, again, address="test", client_id="c") == 0
+        assert len(door.recorder.seen) == 1
 
 
 async def test_weft_publishes_in_its_own_name() -> None:

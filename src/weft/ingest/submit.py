@@ -30,6 +30,8 @@ from weft.ports import Clock
 from weft.registry.children import Children
 from weft.security.enrolment import DevicePending
 
+NOWHERE = 0  # the journal numbers from 1
+
 _BY_CODE: dict[str, type[PeerError]] = {
     error.code: error
     for error in (
@@ -90,16 +92,26 @@ class Ingest:
         """The same with all that a message can have (a will).
 
         With a client id, what was sent before (QoS 1, DUP) is known, also over a restart.
+        A message that nothing was kept of has no position: 0 is returned for one that says
+        nothing in its dialect, and for one that was sent before.
         """
         session = self._gate.open(principal, address, client_id)
         try:
-            reason = self._gate.admit(session, message, self._clock.now(), properties)
+            reason, is_kept = self._admit(session, message, properties)
         except UnknownChildren as unknown:
-            reason = await self._introduce(session, message, unknown, properties)
-        position = await self._committed()
+            reason, is_kept = await self._introduce(session, message, unknown, properties)
+        position = await self._committed()  # also of what it repeats, perhaps still on its way
         if reason is not None:
             raise refusal(reason)
-        return position
+        return position if is_kept else NOWHERE
+
+    def _admit(
+        self, session: GateSession, message: Message, properties: PublishProperties | None
+    ) -> tuple[RejectionReason | None, bool]:
+        """Admit a message; return why it was refused, if it was, and whether anything is kept."""
+        before = self._pipeline.newest
+        reason = self._gate.admit(session, message, self._clock.now(), properties)
+        return reason, self._pipeline.newest != before
 
     def feed(self, principal: Principal, topic: str, *, address: str) -> Feed:
         """Open a way in for many messages on one topic."""
@@ -155,14 +167,15 @@ class Ingest:
         message: Message,
         unknown: UnknownChildren,
         properties: PublishProperties | None,
-    ) -> RejectionReason | None:
+    ) -> tuple[RejectionReason | None, bool]:
         """Add a gateway's devices and admit its message again, or keep it as refused."""
         try:
             await self.introduce(session.principal, unknown)
             self._gate.refresh(session)
-            return self._gate.admit(session, message, self._clock.now(), properties)
+            return self._admit(session, message, properties)
         except PeerError as error:
-            return self._gate.reject(session, message, self._clock.now(), error, properties)
+            now = self._clock.now()
+            return self._gate.reject(session, message, now, error, properties), True
 
     async def introduce(self, gateway: Principal, unknown: UnknownChildren) -> None:
         """Add the devices that a gateway speaks of; raises the reason why it may not."""

@@ -32,7 +32,7 @@ class ChirpStackQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class Heard(Struct, frozen=True):
     """What became of a delivery."""
 
-    position: int  # of its newest message in the journal
+    position: int  # of its newest message in the journal; 0 where it held none
     repeated: bool = False  # it was there before, and nothing was stored
 
 

@@ -26,7 +26,7 @@ from weft.security.limits import LimitKind
 class Accepted(Struct, frozen=True):
     """Where an accepted message stands in the journal."""
 
-    position: int
+    position: int  # 0 where there was nothing to keep
 
 
 async def submit(services: Services, call: Call, rest: str) -> Accepted:
