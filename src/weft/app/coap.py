@@ -5,6 +5,7 @@ import time
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.config import Config
+from weft.ingest.dialects.thingsboard.provision import Provisioner
 from weft.ports import Clock
 from weft.transports.coap.listener import CoapListener, Door, MakeDoor
 from weft.transports.coap.settings import Given
@@ -30,6 +31,7 @@ def coap_listeners(
         clock=clock,
         commands=path.commands,
         thingsboard=path.thingsboard,
+        provisions=Provisioner(identity.provisioning),
     )
     listeners = []
     if settings.listen:

@@ -15,6 +15,8 @@ from aiocoap.numbers.codes import Code
 from tests.interop.coap.conftest import Site
 from tests.interop.support import OPERATOR, until
 
+from weft.registry.claims import NewClaim
+
 PATIENCE_S = 30
 
 
@@ -104,3 +106,27 @@ async def test_au_1_without_a_token_nothing_is_said(site: Site, client: aiocoap.
     """4.01."""
     uri = site.plain("telemetry").partition("?")[0]
     assert (await ask(client, Code.POST, uri, b"{}", 50)).code is Code.UNAUTHORIZED
+
+
+async def test_pr_1_a_device_of_thingsboards_asks_for_its_identity(
+    site: Site, client: aiocoap.Context
+) -> None:
+    """It posts the claim to /api/v1/provision, and uses the token that it is given."""
+    claims = site.house.weft.identity.claims
+    issued = await claims.create(OPERATOR, NewClaim("batch", 1, approve=True))
+    document = {
+        "deviceName": "pump-8",
+        "provisionDeviceKey": issued.claim.claim_id,
+        "provisionDeviceSecret": issued.token,
+    }
+    api = f"coap://{site.house.weft.endpoints.coap}/api/v1"
+    answer = await ask(client, Code.POST, f"{api}/provision", msgspec.json.encode(document), 50)
+    assert (answer.code, answer.opt.content_format) == (Code.CREATED, 50)
+    given = msgspec.json.decode(answer.payload)
+    assert (given["status"], given["credentialsType"]) == ("SUCCESS", "ACCESS_TOKEN")
+    sent = f"{api}/{given['credentialsValue']}/telemetry"
+    assert (await ask(client, Code.POST, sent, b'{"temperature":3}', 50)).code is Code.CHANGED
+    document["deviceName"] = "pump-9"
+    refused = await ask(client, Code.POST, f"{api}/provision", msgspec.json.encode(document), 50)
+    assert refused.code is Code.BAD_REQUEST
+    assert msgspec.json.decode(refused.payload)["status"] == "FAILURE"

@@ -9,6 +9,7 @@ from tests.transports.coap.support import House, Peer, option_of, uint
 
 from weft.app.compose import MAIN
 from weft.model.ids import DeviceId
+from weft.registry.claims import IssuedClaim, NewClaim
 from weft.transports.coap.thingsboard import token_of
 from weft.wire.coap.codes import ACK, CON, Code
 from weft.wire.coap.decode import decode
@@ -146,4 +147,47 @@ async def test_what_does_not_work_is_told(
     """By its code, as anywhere."""
     peer, api = await device(house)
     assert (await peer.ask(code, f"{api}/{rest}", payload)).code == answer
+    peer.close()
+
+
+def wanted(issued: IssuedClaim, name: str) -> bytes:
+    """What a device says that asks for an identity."""
+    said = {
+        "deviceName": name,
+        "provisionDeviceKey": issued.claim.claim_id,
+        "provisionDeviceSecret": issued.token,
+    }
+    return msgspec.json.encode(said)
+
+
+async def test_pr_1_a_device_asks_for_its_identity_and_uses_it(house: House) -> None:
+    """2.01 with the token; when the claim is used up, 4.00 with the reason."""
+    claims = house.weft.identity.claims
+    issued = await claims.create(OPERATOR, NewClaim("batch", 1, approve=True))
+    peer = await Peer.dial(house.coap_port)
+    answer = await peer.ask(Code.POST, "api/v1/provision", wanted(issued, "pump-7"))
+    assert answer.code == Code.CREATED
+    token = msgspec.json.decode(answer.payload)["credentialsValue"]
+    sent = await peer.ask(Code.POST, f"api/v1/{token}/telemetry", b'{"rpm":5}')
+    assert sent.code == Code.CHANGED
+    assert house.weft.path.twins.get(MAIN, PUMP).telemetry["rpm"].value == 5
+    answer = await peer.ask(Code.POST, "api/v1/provision", wanted(issued, "pump-8"))
+    assert answer.code == Code.BAD_REQUEST
+    assert msgspec.json.decode(answer.payload)["status"] == "FAILURE"
+    assert house.weft.identity.devices.find(MAIN, DeviceId("pump-8")) is None
+    answer = await peer.ask(Code.GET, "api/v1/provision")
+    assert answer.code == Code.METHOD_NOT_ALLOWED
+    peer.close()
+
+
+async def test_pr_1_who_guesses_claims_is_held_up(house: House) -> None:
+    """Each try counts for its address, whatever it says."""
+    peer = await Peer.dial(house.coap_port)
+    guess = b'{"deviceName":"x","provisionDeviceKey":"k","provisionDeviceSecret":"s"}'
+    for _ in range(2_000):
+        answer = await peer.ask(Code.POST, "api/v1/provision", guess)
+        if answer.code == Code.TOO_MANY_REQUESTS:
+            break
+        assert msgspec.json.decode(answer.payload)["status"] == "NOT_FOUND"
+    assert answer.code == Code.TOO_MANY_REQUESTS
     peer.close()

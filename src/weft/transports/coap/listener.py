@@ -26,6 +26,7 @@ from weft.transports.coap.sessions import (
     CoapSession,
     TokenSessions,
     open_session,
+    peer_of,
     token_in,
 )
 from weft.transports.coap.settings import Given
@@ -270,8 +271,7 @@ class CoapListener(asyncio.DatagramProtocol):
     # --- who it is ---
 
     def _by_token(self, request: Request, token: str) -> CoapSession:
-        address = cast("tuple[str, int]", request.address)
-        peer = f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+        peer = peer_of(request.address)
         return self._tokens.of(token or token_in(request.query), peer, self._now())
 
     def _by_association(self, request: Request, token: str) -> CoapSession:

@@ -37,9 +37,15 @@ from weft.transports.coap.answers import (
     problem_of_reason,
 )
 from weft.transports.coap.paths import CORE_LINKS, Kind, Place, place_of, require_method
-from weft.transports.coap.sessions import TOKEN, CoapSession
+from weft.transports.coap.sessions import TOKEN, CoapSession, peer_of
 from weft.transports.coap.settings import Given
-from weft.transports.coap.thingsboard import ThingsBoardCoap, Work, token_of
+from weft.transports.coap.thingsboard import (
+    PROVISION,
+    Provisioning,
+    ThingsBoardCoap,
+    Work,
+    token_of,
+)
 from weft.transports.coap.watches import Watch, Watches
 from weft.wire.coap.codes import Code, dotted
 from weft.wire.coap.formats import ContentFormat
@@ -84,6 +90,9 @@ class CoapService:
         self._theirs: ThingsBoardCoap | None = None
         if given.thingsboard is not None:
             self._theirs = ThingsBoardCoap(given.thingsboard, endpoint, now, self.flush, start)
+        self._provisioning: Provisioning | None = None
+        if given.provisions is not None:
+            self._provisioning = Provisioning(given.provisions, given.limiter, start)
 
     def send_with(self, send: Send) -> None:
         """Have datagrams sent by `send`."""
@@ -164,6 +173,9 @@ class CoapService:
             return fault()
 
     def _act(self, request: Request) -> Response | None:
+        if self._provisioning is not None and request.path == PROVISION:
+            self._provisioning.take(request, peer_of(request.address), self._respond_later)
+            return None
         token = None if self._theirs is None else token_of(request.path)
         session = self._identify(request, token or "")
         if token is not None and self._theirs is not None:

@@ -8,6 +8,7 @@ what is looked up once is kept and a right that ends cuts it like any connection
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Protocol, cast
 
 from weft.errors import RateLimited, Unauthenticated
 from weft.ingest.gate import GateSession
@@ -16,9 +17,24 @@ from weft.security.connections import Connection
 from weft.security.limits import LimitKind
 from weft.transports.coap.settings import Given
 from weft.transports.mqtt.dues import Dues
+from weft.wire.coap.peers import Address
 
 TOKEN = "token="  # noqa: S105  the name in the query, not one
 IDLE_CHECKED_AT_ONCE = 100
+
+
+class Behind(Protocol):
+    """A peer behind DTLS."""
+
+    peer: str
+
+
+def peer_of(address: Address) -> str:
+    """Return whose address it is, as host:port; a peer behind DTLS knows its own."""
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return cast("Behind", address).peer
 
 
 class CoapSession:

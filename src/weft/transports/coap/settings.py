@@ -1,8 +1,11 @@
 """Settings of CoAP, and what its listeners are given."""
 
+from typing import Protocol
+
 from msgspec import Struct, field
 
 from weft.commands.commands import Commands
+from weft.ingest.dialects.thingsboard.provision import Answered
 from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.gate import Gate
 from weft.ingest.gate_session import KnownDevices
@@ -28,6 +31,14 @@ class CoapSettings(Struct, frozen=True, forbid_unknown_fields=True):
     receive_buffer_bytes: int = 4 * 1024 * 1024  # a fleet wakes at the full hour
 
 
+class Provisions(Protocol):
+    """Who gives identities out."""
+
+    async def provision(self, payload: bytes, peer: str, /) -> Answered:
+        """Answer a request; a refusal is an answer as well."""
+        ...
+
+
 class Given(Struct, frozen=True):
     """What every CoAP listener is given."""
 
@@ -43,3 +54,4 @@ class Given(Struct, frozen=True):
     clock: Clock
     commands: Commands
     thingsboard: Requests | None = None  # its device API, where it is spoken
+    provisions: Provisions | None = None  # who has no identity yet may ask for one there

@@ -36,6 +36,13 @@ class Wanted(Struct, frozen=True):
     gateway: bool = False
 
 
+class Answered(Struct, frozen=True):
+    """An answer, for a transport that tells its kind beside its words."""
+
+    document: bytes
+    has_identity: bool
+
+
 class Provisioner:
     """Answers provisioning requests, over HTTP, MQTT or CoAP."""
 
@@ -48,13 +55,18 @@ class Provisioner:
 
     async def answer(self, payload: bytes, peer: str) -> bytes:
         """Return the answer, which says why when it is a refusal."""
+        return (await self.provision(payload, peer)).document
+
+    async def provision(self, payload: bytes, peer: str) -> Answered:
+        """Return the same, and whether there is an identity in it."""
         try:
             token = await self._provision(payload, peer)
         except Unauthenticated as error:
-            return _answer("NOT_FOUND", errorMsg=_words(error))
+            return Answered(_answer("NOT_FOUND", errorMsg=_words(error)), has_identity=False)
         except PeerError as error:
-            return _answer("FAILURE", errorMsg=_words(error))
-        return _answer("SUCCESS", credentialsType=ACCESS_TOKEN, credentialsValue=token)
+            return Answered(_answer("FAILURE", errorMsg=_words(error)), has_identity=False)
+        said = _answer("SUCCESS", credentialsType=ACCESS_TOKEN, credentialsValue=token)
+        return Answered(said, has_identity=True)
 
     async def _provision(self, payload: bytes, peer: str) -> str:
         if len(payload) > PAYLOAD_MAX_BYTES:
