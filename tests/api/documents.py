@@ -64,13 +64,16 @@ def require_td(td: dict[str, Any]) -> None:
         assert link["href"].startswith(("http://", "https://"))
 
 
+_SCHEMES = {"http", "https", "mqtt", "mqtts", "coap", "coaps", "ws", "wss"}
+
+
 def _require_forms(
     forms: list[dict[str, Any]], section: str, td: dict[str, Any], prefixes: set[str]
 ) -> None:
     for form in forms:
         ops = [form["op"]] if isinstance(form["op"], str) else form["op"]
         assert set(ops) <= _OPS[section], (section, ops)
-        assert form["href"].split("://")[0] in {"http", "https", "mqtt", "mqtts", "coap", "coaps"}
+        assert form["href"].split("://")[0] in _SCHEMES
         assert " " not in form["href"]
         assert form.get("security", td["security"]) in td["securityDefinitions"]
         for word in form:

@@ -9,7 +9,12 @@ from weft.registry.documents import read_document
 from weft.registry.thing_models import read_type
 
 TYPE = read_type(TenantId("main"), "pump", read_document(PUMP, "type"), version=3, at=0)
-ALL = Endpoints(mqtt="127.0.0.1:1883", mqtts="plant.example:8883")
+ALL = Endpoints(
+    mqtt="127.0.0.1:1883",
+    mqtts="plant.example:8883",
+    ws="ws://127.0.0.1:8080/mqtt",
+    wss="wss://plant.example:8443/mqtt",
+)
 
 
 def test_a_document_has_both_sides_of_every_topic() -> None:
@@ -59,7 +64,10 @@ def test_only_servers_that_listen_are_named() -> None:
     assert {name: one["protocol"] for name, one in servers.items()} == {
         "mqtt": "mqtt",
         "mqtts": "secure-mqtt",
+        "ws": "ws",
+        "wss": "wss",
     }
+    assert (servers["wss"]["host"], servers["wss"]["pathname"]) == ("plant.example:8443", "/mqtt")
     without = asyncapi_document(TYPE, Endpoints(http="http://127.0.0.1:8080"))
     require_asyncapi(without)
     assert "servers" not in without

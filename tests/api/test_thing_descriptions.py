@@ -20,6 +20,8 @@ ALL = Endpoints(
     mqtts="plant.example:8883",
     coap="127.0.0.1:5683",
     coaps="plant.example:5684",
+    ws="ws://127.0.0.1:8080/mqtt",
+    wss="wss://plant.example:8443/mqtt",
 )
 
 
@@ -50,7 +52,7 @@ def test_a_device_is_described_with_all_that_it_measures_has_and_does() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["http", "https", "mqtt", "mqtts", "coap", "coaps"])
+@pytest.mark.parametrize("name", ["http", "https", "mqtt", "mqtts", "coap", "coaps", "ws", "wss"])
 def test_no_form_names_what_is_not_listening(name: str) -> None:
     """Only one protocol listens: its forms are all there are."""
     http_only = Endpoints(http="http://127.0.0.1:8080")
@@ -61,6 +63,8 @@ def test_no_form_names_what_is_not_listening(name: str) -> None:
         "mqtts": Endpoints(http="http://127.0.0.1:8080", mqtts="plant.example:8883"),
         "coap": Endpoints(http="http://127.0.0.1:8080", coap="127.0.0.1:5683"),
         "coaps": Endpoints(http="http://127.0.0.1:8080", coaps="plant.example:5684"),
+        "ws": Endpoints(http="http://127.0.0.1:8080", ws="ws://127.0.0.1:8080/mqtt"),
+        "wss": Endpoints(http="http://127.0.0.1:8080", wss="wss://plant.example:8443/mqtt"),
     }[name]
     td = thing_description(device(), TYPE, endpoints)
     require_td(td)
@@ -72,6 +76,16 @@ def test_no_form_names_what_is_not_listening(name: str) -> None:
     ]
     schemes = {form["href"].split("://")[0] for form in forms}
     assert schemes == ({name} if name.startswith("http") else {"http", name})
+
+
+def test_mqtt_in_a_websocket_is_a_form_of_its_own() -> None:
+    """Its path is the broker's, so the topic stands in the form alone."""
+    td = thing_description(device(), TYPE, ALL)
+    forms = [one for one in td["properties"]["rpm"]["forms"] if one.get("subprotocol") == "mqtt"]
+    assert [one["href"] for one in forms] == [ALL.wss, ALL.ws]
+    assert {one["mqv:filter"] for one in forms} == {"devices/pump-7/telemetry"}
+    (start, _) = [one for one in td["actions"]["start"]["forms"] if "subprotocol" in one]
+    assert start["mqv:topic"] == "devices/pump-7/commands/{request_id}/start"
 
 
 def test_names_are_written_as_addresses_and_topics_want_them() -> None:

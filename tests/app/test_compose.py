@@ -49,7 +49,8 @@ async def test_a_running_server_says_where_and_takes_it_back(tmp_path: Path) -> 
         announced = json.loads((tmp_path / "server.json").read_text())
         assert announced == {"http": weft.endpoints.http, "pid": os.getpid(), "version": VERSION}
         assert weft.endpoints.mqtt.startswith("127.0.0.1:")
-        assert weft.endpoints.https == weft.endpoints.mqtts == ""
+        assert weft.endpoints.ws == weft.endpoints.http.replace("http", "ws") + "/mqtt"
+        assert weft.endpoints.https == weft.endpoints.mqtts == weft.endpoints.wss == ""
     assert not (tmp_path / "server.json").exists()
 
 

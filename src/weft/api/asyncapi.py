@@ -7,6 +7,7 @@ system does. Payloads are the type's own fields, with units as `x-unit`.
 
 import re
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from weft.api.operation import JSON
 from weft.api.snippets import Endpoints
@@ -75,11 +76,22 @@ def _servers(endpoints: Endpoints) -> dict[str, Any]:
         "mqtt": ("mqtt", endpoints.mqtt, [token]),
         "mqtts": ("secure-mqtt", endpoints.mqtts, [token, certificate]),
     }
-    return {
+    servers: dict[str, Any] = {
         name: {"host": host, "protocol": protocol, "protocolVersion": "5.0", "security": security}
         for name, (protocol, host, security) in listening.items()
         if host
     }
+    for address, security in ((endpoints.ws, [token]), (endpoints.wss, [token, certificate])):
+        if address:
+            found = urlsplit(address)
+            servers[found.scheme] = {
+                "host": found.netloc,
+                "pathname": found.path,
+                "protocol": found.scheme,
+                "description": "MQTT 5 in a WebSocket, with the subprotocol mqtt.",
+                "security": security,
+            }
+    return servers
 
 
 class _Document:

@@ -19,6 +19,8 @@ class Endpoints(Struct, frozen=True):
     mqtts: str = ""
     coap: str = ""  # as 127.0.0.1:5683
     coaps: str = ""
+    ws: str = ""  # MQTT in a WebSocket, as ws://127.0.0.1:8080/mqtt
+    wss: str = ""
 
 
 class Snippets(Struct, frozen=True):

@@ -16,6 +16,7 @@ from weft.registry.thing_model_writer import TD_CONTEXT, WEFT_CONTEXT, affordanc
 
 MEDIA_TYPE: Final = "application/td+json"
 MODEL_MEDIA_TYPE: Final = "application/tm+json"
+SUBPROTOCOL: Final = "mqtt"  # of a WebSocket [MQTT-6.0.0-3]
 
 _PREFIXES: Final = {
     "htv": "http://www.w3.org/2011/http#",
@@ -108,6 +109,7 @@ class _Ways:
             for scheme, address in (("mqtts", endpoints.mqtts), ("mqtt", endpoints.mqtt))
             if address
         ]
+        self._sockets = [address for address in (endpoints.wss, endpoints.ws) if address]
         self._coap = [
             (scheme, address)
             for scheme, address in (("coaps", endpoints.coaps), ("coap", endpoints.coap))
@@ -154,14 +156,12 @@ class _Ways:
             *(
                 {
                     "op": "invokeaction",
-                    "href": f"{broker}/{quote(topic, safe='/{}')}",
-                    "contentType": JSON,
-                    "security": "mqtt",
+                    **way,
                     "mqv:controlPacket": "publish",
                     "mqv:topic": topic,
                     "mqv:qos": "1",
                 }
-                for broker in self._brokers
+                for way in self._over_mqtt(quote(topic, safe="/{}"))
             ),
         ]
 
@@ -181,13 +181,17 @@ class _Ways:
         return [
             {
                 "op": list(operations),
-                "href": f"{broker}/{quote(whole)}",
-                "contentType": JSON,
-                "security": "mqtt",
+                **way,
                 "mqv:controlPacket": "subscribe",
                 "mqv:filter": whole,
                 "mqv:qos": "1",
                 **more,
             }
-            for broker in self._brokers
+            for way in self._over_mqtt(quote(whole))
         ]
+
+    def _over_mqtt(self, topic: str) -> list[dict[str, str]]:
+        """Return how each broker is reached; in a WebSocket the path is taken, and names none."""
+        found = [{"href": f"{broker}/{topic}"} for broker in self._brokers]
+        found += [{"href": address, "subprotocol": SUBPROTOCOL} for address in self._sockets]
+        return [way | {"contentType": JSON, "security": "mqtt"} for way in found]

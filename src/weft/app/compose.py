@@ -312,9 +312,13 @@ class Weft:
     @property
     def endpoints(self) -> Endpoints:
         """Where it answers; ports are known once it runs."""
-        found = {"http": "", "https": "", "mqtt": "", "mqtts": "", "coap": "", "coaps": ""}
+        found: dict[str, str] = {}
         for server in self._http:
-            found["https" if server.url.startswith("https") else "http"] = self._named(server.url)
+            scheme, _, address = self._named(server.url).partition("://")
+            found[scheme] = f"{scheme}://{address}"
+            if self.config.transports.mqtt.websocket:
+                socket_scheme = "wss" if scheme == "https" else "ws"
+                found[socket_scheme] = f"{socket_scheme}://{address}{PATH}"
         for listener in self._mqtt:
             found["mqtts" if listener.is_tls else "mqtt"] = self._named(listener.address)
         for one in self._coap:
