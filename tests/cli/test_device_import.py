@@ -87,3 +87,10 @@ def test_a_terminal_sees_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_import, "POLL_S", 0)
     job = {"import_id": "i", "rows": 10, "state": "queued", "done": 0}
     assert device_import.follow(Answers(), job)["done"] == 10  # type: ignore[arg-type]  # as far as it is asked
+
+
+def test_one_that_waits_says_behind_how_many() -> None:
+    """The bar does not stand still without a reason."""
+    assert device_import.words_of({"state": "queued", "place": 2}) == "Waiting, 2 before it"
+    for job in ({"state": "queued", "place": 0}, {"state": "running", "place": None}):
+        assert device_import.words_of(job) == "Importing"

@@ -31,6 +31,8 @@ DEVICES = st.lists(
         created_at=st.just(0),
         label=st.just("") | TEXT,
         attributes=st.dictionaries(TEXT, JSON, max_size=3),
+        gateway=st.sampled_from([DeviceUid(""), DeviceUid("u-gate")]),
+        alias=st.just("") | TEXT,
         tags=st.lists(st.sampled_from(["a", "b-1", "~c"]), unique=True).map(tuple),
     ),
     min_size=1,
@@ -44,7 +46,7 @@ def test_what_is_written_is_read_again_and_says_the_same(
     devices: list[Device], format_: FileFormat
 ) -> None:
     """Export here, import there: quotes, formulas, lines and all."""
-    content = write_rows(devices, format_, head=True)
+    content = write_rows(devices, format_, lambda one: "gate" if one.gateway else None, head=True)
     rows = read_rows(content, format_)
     assert [row.error for row in rows] == [None] * len(devices)
     for row, device in zip(rows, devices, strict=True):
@@ -54,6 +56,8 @@ def test_what_is_written_is_read_again_and_says_the_same(
         assert row.values["lifecycle"] == device.lifecycle
         assert row.values.get("attributes", {}) == device.attributes
         assert tuple(row.values.get("tags", ())) == device.tags
+        assert row.gateway == ("gate" if device.gateway else "")
+        assert row.values.get("alias", "") == (device.alias if device.gateway else "")
 
 
 @given(content=st.binary(max_size=300), format_=st.sampled_from(FileFormat))

@@ -83,7 +83,17 @@ def follow(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Importing", total=job["rows"])
-        return _wait(client, job, lambda one: progress.update(task, completed=one["done"]))
+
+        def tell(one: dict[str, Any]) -> None:
+            progress.update(task, completed=one["done"], description=words_of(one))
+
+        return _wait(client, job, tell)
+
+
+def words_of(job: dict[str, Any]) -> str:
+    """Say what an import does: it waits behind others of its tenant, or goes on."""
+    ahead = job.get("place")
+    return f"Waiting, {ahead} before it" if ahead else "Importing"
 
 
 def _wait(

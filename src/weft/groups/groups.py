@@ -19,7 +19,7 @@ from weft.model.device import Device
 from weft.model.ids import DeviceId, DeviceUid, TenantId, require_name
 from weft.model.principal import Principal
 from weft.ports import Clock, Reader, Records, Writer
-from weft.registry.devices import require_label
+from weft.registry.device_checks import require_label
 from weft.registry.tenants import quotas_of
 from weft.security.audit import Audit
 

@@ -20,7 +20,8 @@ from weft.model.ids import require_name
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
 from weft.ports import Records, Writer
-from weft.registry.devices import Devices, NewDevice, require_room
+from weft.registry.device_checks import require_room
+from weft.registry.devices import Devices, NewDevice
 from weft.registry.kinds import DEVICES
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator

@@ -20,7 +20,7 @@ from weft.model.principal import Principal
 from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.attributes import merged, require_attributes
 from weft.registry.changes import Listeners
-from weft.registry.devices import require_label
+from weft.registry.device_checks import require_label
 from weft.registry.kinds import ASSETS
 from weft.registry.listing import Part, Wanted, examine
 from weft.registry.ordered import OrderedNames

@@ -28,7 +28,8 @@ from weft.model.ids import NAME_MAX_CHARACTERS, DeviceId, DeviceUid, TenantId
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock, Kind, Reader, Records, Writer
-from weft.registry.devices import Devices, NewDevice, require_room
+from weft.registry.device_checks import require_room
+from weft.registry.devices import Devices, NewDevice
 from weft.registry.kinds import DEVICES, TYPES
 from weft.registry.tenants import PLATFORM
 from weft.security.audit import Audit

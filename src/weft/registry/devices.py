@@ -8,68 +8,33 @@ it is deleted, once more after a crash if need be, so that nothing of it stays b
 
 import builtins
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from weft.errors import AlreadyExists, Invalid, NotFound, QuotaExceeded, TooLarge
+from weft.errors import AlreadyExists, Invalid
 from weft.model.device import Device, Lifecycle, require_move
-from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName, new_id, require_name
+from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName, new_id
 from weft.model.principal import Principal
 from weft.ports import Clock, Reader, Records, Writer
-from weft.registry.attributes import merged, require_attributes
+from weft.registry.attributes import require_attributes
 from weft.registry.changes import Listeners
-from weft.registry.kinds import DEVICES, TOMBSTONES, TYPES, Tombstone
+from weft.registry.device_checks import (
+    device_not_found,
+    patched,
+    require_device_id,
+    require_forgotten,
+    require_label,
+    require_room,
+    require_type,
+)
+from weft.registry.device_documents import FIRST_STATES, DeviceChange, DevicePatch, NewDevice
+from weft.registry.kinds import DEVICES, TOMBSTONES, Tombstone
 from weft.registry.listing import Part, Wanted, collect, examine
 from weft.registry.ordered import OrderedNames
 from weft.registry.tags import require_tags
-from weft.registry.tenants import quotas_of
 from weft.security.audit import Audit
-
-LABEL_MAX_CHARACTERS: Final = 256
-FIRST_STATES: Final = (Lifecycle.PENDING, Lifecycle.ACTIVE)
-_PATHS: Final = frozenset({"export", "import"})  # below /devices
-
-
-class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
-    """What its owner says of a device; without a name it is named by a UUIDv7."""
-
-    device_id: str | None = None
-    type_name: str | None = None
-    label: str = ""
-    attributes: dict[str, Any] = {}
-    lifecycle: Lifecycle = Lifecycle.ACTIVE
-    gateway: str | None = None  # id of the device that speaks for it
-    alias: str = ""  # what that gateway calls it; its id where nothing else is said
-    adds_children: bool = False  # a gateway that may add the devices it speaks of
-    tags: tuple[str, ...] = ()
-
-
-class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be changed of a device; an attribute of None is removed (RFC 7396)."""
-
-    label: str | UnsetType = UNSET
-    attributes: dict[str, Any] | UnsetType = UNSET
-    type_name: str | UnsetType | None = UNSET
-    gateway: str | UnsetType | None = UNSET
-    alias: str | UnsetType = UNSET
-    adds_children: bool | UnsetType = UNSET
-    tags: tuple[str, ...] | UnsetType = UNSET  # all of them: what is not named goes
-
-
-class DeviceChange(Struct, frozen=True):
-    """A device before and after: `old` None when made, `new` None when deleted."""
-
-    old: Device | None
-    new: Device | None
-
-    @property
-    def device(self) -> Device:
-        """The device as it is, or as it last was."""
-        device = self.new or self.old
-        assert device is not None
-        return device
 
 
 class Devices:
@@ -138,7 +103,7 @@ class Devices:
         """Return a device, or raise `NotFound`."""
         found = self._cache.get((tenant, device_id))
         if found is None:
-            raise _not_found(device_id)
+            raise device_not_found(device_id)
         return found
 
     def behind(self, tenant: TenantId, after: str, limit: int) -> builtins.list[Device]:
@@ -200,7 +165,7 @@ class Devices:
                 f"A device cannot begin as {new.lifecycle}.",
                 remedy=f"Make it {' or '.join(FIRST_STATES)}, then move it on.",
             )
-        name = new_id() if new.device_id is None else _require_device_id(new.device_id)
+        name = new_id() if new.device_id is None else require_device_id(new.device_id)
         device = Device(
             tenant=tenant,
             device_id=DeviceId(name),
@@ -222,9 +187,9 @@ class Devices:
         Returns it as it is kept; when that is on disk, `told` must be called with it.
         """
         tenant, name = device.tenant, device.device_id
-        began = _require_type(writer, tenant, device.type_name)
+        began = require_type(writer, tenant, device.type_name)
         made = replace(device, type_version=began)
-        _require_forgotten(writer, tenant, name)
+        require_forgotten(writer, tenant, name)
         writer.insert(DEVICES, tenant, name, made)
         detail: dict[str, Any] = {"uid": device.uid, "type": device.type_name}
         if device.origin:
@@ -381,15 +346,24 @@ class Devices:
         return self._placed(device, gateway, alias)
 
     def _placed(self, device: Device, gateway: str | None, alias: str) -> Device:
+        owner = None if gateway is None else self.get(device.tenant, gateway)
+        return self.place_under(device, owner, alias)
+
+    def place_under(self, device: Device, owner: Device | None, alias: str) -> Device:
         """Return the device under a gateway, or under none; raises `Invalid` or `Conflict`."""
-        if gateway is None:
+        if owner is None:
             return replace(device, gateway=DeviceUid(""), alias="")
-        owner = self.get(device.tenant, gateway)
+        gateway = owner.device_id
         if owner.uid == device.uid or owner.gateway:
             raise Invalid(
                 f"{gateway!r} cannot be the gateway of {device.device_id!r}: a gateway speaks for "
                 "others and has none itself.",
                 remedy="Name a device that connects by itself.",
+            )
+        if device.uid in self._children:
+            raise Invalid(
+                f"{device.device_id!r} is a gateway itself, and cannot be behind {gateway!r}.",
+                remedy="Put what is behind it behind that gateway as well, or leave it out.",
             )
         name = require_label(alias) or device.device_id
         held = self.find_child(owner, name)
@@ -412,36 +386,6 @@ class Devices:
         await self._records.write(work)
 
 
-def require_room(reader: Reader, tenant: TenantId, *, more: int = 1) -> None:
-    """Raise `QuotaExceeded` unless a tenant may have so many devices more."""
-    allowed = quotas_of(reader, tenant).devices
-    if reader.count(DEVICES, tenant) + more > allowed:
-        raise QuotaExceeded(
-            f"The tenant may have {allowed} devices, as many as its quota allows.",
-            remedy="Delete devices that are out of use, or raise the quota.",
-        )
-
-
-def patched(reader: Reader, old: Device, patch: DevicePatch) -> Device:
-    """Return a device as a patch makes it; its place under a gateway stays."""
-    new = old
-    if patch.label is not UNSET:
-        new = replace(new, label=require_label(patch.label))
-    if patch.attributes is not UNSET:
-        attributes = require_attributes(merged(old.attributes, patch.attributes))
-        new = replace(new, attributes=attributes)
-    if patch.type_name is not UNSET:
-        began = _require_type(reader, old.tenant, patch.type_name)
-        if patch.type_name == old.type_name:  # the same again is no migration
-            began = old.type_version
-        new = replace(new, type_name=patch.type_name, type_version=began)
-    if patch.adds_children is not UNSET:
-        new = replace(new, adds_children=patch.adds_children)
-    if patch.tags is not UNSET:
-        new = replace(new, tags=require_tags(patch.tags))
-    return new
-
-
 def _wanted(tenant: TenantId, type_name: str | None, lifecycle: Lifecycle | None) -> Wanted[Device]:
     if type_name is None:
         where = None if lifecycle is None else ("lifecycle", lifecycle.value)
@@ -450,52 +394,11 @@ def _wanted(tenant: TenantId, type_name: str | None, lifecycle: Lifecycle | None
     return Wanted(DEVICES, tenant, ("type", type_name), sieve)
 
 
-def _not_found(device_id: str) -> NotFound:
-    return NotFound(f"There is no device {device_id!r}.", remedy="See weft device list.")
-
-
 def _get(reader: Reader, tenant: TenantId, device_id: str) -> Device:
     record = reader.find(DEVICES, tenant, device_id)
     if record is None:
-        raise _not_found(device_id)
+        raise device_not_found(device_id)
     return record.value
-
-
-def _require_device_id(name: str) -> str:
-    if name in _PATHS:
-        raise Invalid(
-            f"{name!r} cannot be a device id: the API has something else at that path.",
-            remedy="Choose another name.",
-        )
-    if name == "me":
-        raise Invalid(
-            "'me' cannot be a device id: in a topic it stands for the device that speaks.",
-            remedy="Choose another name.",
-        )
-    return require_name(name, "device id")
-
-
-def require_label(label: str) -> str:
-    """Return the label if it fits, else raise `TooLarge`."""
-    if len(label) > LABEL_MAX_CHARACTERS:
-        raise TooLarge(
-            f"The label has {len(label)} characters; at most {LABEL_MAX_CHARACTERS} fit.",
-            remedy="Keep long text in an attribute.",
-        )
-    return label
-
-
-def _require_type(reader: Reader, tenant: TenantId, name: str | None) -> int | None:
-    """Return the version of the type with which a device begins, or raise `NotFound`."""
-    if name is None:
-        return None
-    found = reader.find(TYPES, tenant, name)
-    if found is None:
-        raise NotFound(
-            f"There is no device type {name!r}.",
-            remedy="Save it first (weft type save), or make the device without a type.",
-        )
-    return found.value.version
 
 
 def _all_devices(reader: Reader) -> builtins.list[Device]:
@@ -505,17 +408,6 @@ def _all_devices(reader: Reader) -> builtins.list[Device]:
     return found
 
 
-def _require_forgotten(reader: Reader, tenant: TenantId, name: str) -> None:
-    """Refuse a name while what is kept of its last bearer is being deleted by that name."""
-    for record in reader.list(TOMBSTONES, tenant, where=("forgotten", "no"), limit=100_000):
-        device = record.value.device
-        if device is not None and device.device_id == name:
-            raise AlreadyExists(
-                f"The device {name!r} that was deleted is still being forgotten.",
-                remedy="Try again in a few seconds; if it lasts, restart Weft and see its log.",
-            )
-
-
 def _unforgotten(reader: Reader) -> builtins.list[Device]:
     return [
         record.value.device
@@ -523,3 +415,6 @@ def _unforgotten(reader: Reader) -> builtins.list[Device]:
         for record in reader.list(TOMBSTONES, tenant, where=("forgotten", "no"), limit=1_000_000)
         if record.value.device is not None
     ]
+
+
+__all__ = ["DeviceChange", "DevicePatch", "Devices", "NewDevice"]

@@ -19,7 +19,8 @@ from weft.model.ids import NAME_MAX_CHARACTERS, DeviceUid, TenantId
 from weft.model.principal import Principal
 from weft.ports import Clock, Kind, Records, Writer
 from weft.registry.claims import CLAIMS, Claim, Claims
-from weft.registry.devices import LABEL_MAX_CHARACTERS, Devices, NewDevice, require_room
+from weft.registry.device_checks import LABEL_MAX_CHARACTERS, require_room
+from weft.registry.devices import Devices, NewDevice
 from weft.registry.kinds import DEVICES
 from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.audit import Audit

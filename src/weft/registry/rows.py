@@ -10,7 +10,7 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,8 +21,18 @@ from weft.errors import Invalid
 from weft.model.device import Device
 
 ROWS_MAX: Final = 100_000
-COLUMNS: Final = ("device_id", "type_name", "label", "lifecycle", "attributes", "tags")
-_TEXTS: Final = frozenset({"device_id", "type_name", "label", "lifecycle"})
+COLUMNS: Final = (
+    "device_id",
+    "type_name",
+    "label",
+    "lifecycle",
+    "attributes",
+    "tags",
+    "gateway",
+    "alias",
+)
+_TEXTS: Final = frozenset({"device_id", "type_name", "label", "lifecycle", "gateway", "alias"})
+_NULLS: Final = frozenset({"type_name", "device_id", "gateway"})
 _ALIASES: Final = {"type": "type_name", "id": "device_id", "name": "device_id"}
 _ATTRIBUTE: Final = "attributes."
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")  # OWASP, "CSV Injection"
@@ -50,11 +60,18 @@ class Row(Struct, frozen=True):
     line: int
     values: dict[str, Any]
     error: RowError | None = None
+    behind: int | None = None  # place of its gateway's row, among those of the file as done
 
     @property
     def device_id(self) -> str:
         """Return its name; empty where there is none."""
         name = self.values.get("device_id")
+        return name if isinstance(name, str) else ""
+
+    @property
+    def gateway(self) -> str:
+        """Return the name of its gateway; empty where none is said."""
+        name = self.values.get("gateway")
         return name if isinstance(name, str) else ""
 
 
@@ -221,7 +238,7 @@ def _object_of(line: int, content: str) -> Row:
         for name, value in values.items():
             if name not in COLUMNS:
                 raise _Wrong(name, "It is not known.", f"Known: {', '.join(COLUMNS)}.")
-            if value is None and name not in ("type_name", "device_id"):
+            if value is None and name not in _NULLS:
                 raise _Wrong(name, "It is null.", "Leave it out.")
             if name in _TEXTS and not isinstance(value, str | None):
                 raise _Wrong(name, "It is no text.", "Put it in quotes.")
@@ -247,12 +264,23 @@ def _require_name(values: dict[str, Any]) -> None:
 # --- writing ---
 
 
-def write_rows(devices: Iterable[Device], format_: FileFormat, *, head: bool) -> bytes:
-    """Return devices as lines of a file, with the header where it begins."""
+def write_rows(
+    devices: Iterable[Device],
+    format_: FileFormat,
+    gateway_of: Callable[[Device], str | None],
+    *,
+    head: bool,
+) -> bytes:
+    """Return devices as lines of a file, with the header where it begins.
+
+    `gateway_of` names the device that speaks for one, if any does.
+    """
     if format_ is FileFormat.NDJSON:
-        return b"".join(msgspec.json.encode(_values_of(one)) + b"\n" for one in devices)
+        return b"".join(
+            msgspec.json.encode(_values_of(one, gateway_of(one))) + b"\n" for one in devices
+        )
     header = [COLUMNS] if head else []
-    return write_csv([*header, *(tuple(_cells_of(one)) for one in devices)])
+    return write_csv([*header, *(tuple(_cells_of(one, gateway_of(one))) for one in devices)])
 
 
 def write_csv(rows: Iterable[Sequence[str]]) -> bytes:
@@ -267,7 +295,7 @@ def guarded(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def _values_of(device: Device) -> dict[str, Any]:
+def _values_of(device: Device, gateway: str | None) -> dict[str, Any]:
     return {
         "device_id": device.device_id,
         "type_name": device.type_name,
@@ -275,11 +303,13 @@ def _values_of(device: Device) -> dict[str, Any]:
         "lifecycle": device.lifecycle.value,
         "attributes": device.attributes,
         "tags": device.tags,
+        "gateway": gateway,
+        "alias": device.alias if gateway else "",
     }
 
 
-def _cells_of(device: Device) -> Iterator[str]:
-    for name, value in _values_of(device).items():
+def _cells_of(device: Device, gateway: str | None) -> Iterator[str]:
+    for name, value in _values_of(device, gateway).items():
         if name == "attributes":
             yield msgspec.json.encode(value).decode() if value else ""
         elif name == "tags":

@@ -61,12 +61,13 @@ async def test_secrets_are_shown_once_to_administrators_alone(world: World) -> N
     assert "token" not in (await world.call("GET", path, token=world.admin())).json
 
 
-HEADER = "device_id,type_name,label,lifecycle,attributes,tags"
+HEADER = "device_id,type_name,label,lifecycle,attributes,tags,gateway,alias"
 
 
 async def test_what_is_exported_is_imported_again(world: World) -> None:
     """In both forms; a second import of it changes nothing."""
-    await imported(world, b'device_id,label,attributes\np-1,"=1+1","{""a"": [1]}"\np-2,,\n')
+    content = b'device_id,label,attributes,gateway\np-1,"=1+1","{""a"": [1]}",p-2\np-2,,,\n'
+    await imported(world, content)
     for form, headers in (("csv", CSV), ("ndjson", NDJSON)):
         path = f"/devices/export?format={form}"
         exported = await world.call("GET", path, token=world.admin())

@@ -10,7 +10,7 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
-from weft.model.device import Lifecycle
+from weft.model.device import Device, Lifecycle
 from weft.registry.bulk import Import, ImportOrder, OnConflict, RowResult, State
 from weft.registry.rows import FileFormat, write_csv, write_rows
 
@@ -68,6 +68,7 @@ class ImportView(Struct, frozen=True):
     finished_at: Moment | None
     problem: str
     secrets: bool  # in the report, until it has been fetched
+    place: int | None = None  # how many of the tenant's imports go before one that is queued
 
 
 class ReportRow(Struct, frozen=True, omit_defaults=True):
@@ -82,8 +83,8 @@ class ReportRow(Struct, frozen=True, omit_defaults=True):
     token: str = ""
 
 
-def view_of(job: Import) -> ImportView:
-    """Show an import."""
+def view_of(services: Services, job: Import) -> ImportView:
+    """Show an import, and where it waits."""
     counts = {name: job.counts.get(name, 0) for name in ("created", "updated", "skipped", "failed")}
     return ImportView(
         import_id=job.import_id,
@@ -100,6 +101,7 @@ def view_of(job: Import) -> ImportView:
         finished_at=moment(job.finished_at),
         problem=job.problem,
         secrets=job.secrets,
+        place=services.imports.place_of(job),
     )
 
 
@@ -112,7 +114,7 @@ async def import_devices(services: Services, call: Call) -> ImportView:
         on_conflict=query.on_conflict,
         credentials=query.credentials,
     )
-    return view_of(await services.imports.start(call.principal, call.body, order))
+    return view_of(services, await services.imports.start(call.principal, call.body, order))
 
 
 async def list_imports(services: Services, call: Call) -> Page[ImportView]:
@@ -120,17 +122,21 @@ async def list_imports(services: Services, call: Call) -> Page[ImportView]:
     found = await services.imports.list(
         call.principal.tenant, after=after_of(call, "imports"), limit=call.query.limit + 1
     )
-    return page_of(call, "imports", found, view_of, lambda job: job.import_id)
+    return page_of(
+        call, "imports", found, lambda job: view_of(services, job), lambda job: job.import_id
+    )
 
 
 async def get_import(services: Services, call: Call) -> ImportView:
     """Answer how far an import is."""
-    return view_of(await services.imports.get(call.principal.tenant, call.path["import_id"]))
+    return view_of(
+        services, await services.imports.get(call.principal.tenant, call.path["import_id"])
+    )
 
 
 async def resume_import(services: Services, call: Call) -> ImportView:
     """Go on with an import that was interrupted."""
-    return view_of(await services.imports.resume(call.principal, call.path["import_id"]))
+    return view_of(services, await services.imports.resume(call.principal, call.path["import_id"]))
 
 
 async def delete_import(services: Services, call: Call) -> None:
@@ -183,6 +189,11 @@ async def _export(
 ) -> AsyncGenerator[bytes, None]:
     query: ExportQuery = call.query
     after, head = "", True
+
+    def gateway_of(device: Device) -> str | None:
+        held = services.devices.find_uid(device.gateway)
+        return held.device_id if held else None
+
     while True:
         page = await services.devices.list_part(
             call.principal.tenant,
@@ -191,7 +202,7 @@ async def _export(
             after=after,
             limit=_PAGE,
         )
-        yield write_rows(page.items, format_, head=head)
+        yield write_rows(page.items, format_, gateway_of, head=head)
         if page.after is None:
             return
         after, head = page.after, False
@@ -209,8 +220,8 @@ OPERATIONS: tuple[Operation, ...] = (
         import_devices,
         action="import.create",
         description="CSV whose first line names the columns (device_id, type_name, label, "
-        "lifecycle, attributes, attributes.NAME), or one JSON object a line. The answer is the "
-        "job; its report says what became of each row.",
+        "lifecycle, attributes, attributes.NAME, tags, gateway, alias), or one JSON object a "
+        "line. The answer is the job; its report says what became of each row.",
         tag="imports",
         query=ImportQuery,
         body=bytes,
