@@ -13,9 +13,9 @@ from tests.ingest.support import ACME, Devices, Recorder, Types, device, pump_ty
 
 from weft.backends.memory.journal import MemoryJournal
 from weft.backends.memory.records import MemoryRecords
+from weft.broker import wills
 from weft.broker.broker import Broker, BrokerDependencies
 from weft.broker.settings import BrokerSettings
-from weft.broker.wills import Will
 from weft.errors import StorageError, Unauthenticated
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline, PipelineSettings
@@ -31,13 +31,24 @@ from weft.transports.mqtt.connection import MqttConnection
 from weft.transports.mqtt.listener import MqttListener
 from weft.transports.mqtt.settings import Given, MqttSettings
 from weft.wire.mqtt.client import ClientConnection
-from weft.wire.mqtt.packets import Connack, Connect, Disconnect, Filter, Packet, Publish
+from weft.wire.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Filter,
+    Packet,
+    Properties,
+    Publish,
+    Will,
+)
 
 PUMP = Principal(ACME, PrincipalKind.DEVICE, "pump-7", "uid-7")
 APP = Principal(ACME, PrincipalKind.KEY, "app", "uid-app")
 PASSWORD = "secret"
 TELEMETRY = "devices/me/telemetry"
 PATIENCE_S = 10.0
+KEEPS = {"clean_start": False, "properties": Properties(session_expiry_s=60)}
+LAST = Will("devices/me/events/leak", b'{"litres":1}', 1)
 
 P = TypeVar("P", bound=Packet)
 
@@ -155,7 +166,7 @@ class MqttStation:
         )
         self.listener = MqttListener(given, "127.0.0.1:0")
 
-    async def publish_will(self, principal: Principal, will: Will) -> None:
+    async def publish_will(self, principal: Principal, will: wills.Will) -> None:
         message = Message(will.topic, will.payload, will.qos, will.retain)
         await self.ingest.send(principal, message, will.properties, address="will")
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from weft.observability.log import get_logger
-from weft.transports.mqtt.connection import MqttConnection, Work
+from weft.transports.mqtt.line import Line, Work
 from weft.transports.mqtt.settings import Given
 
 log = get_logger(__name__)
@@ -25,9 +25,9 @@ class Guests:
 
     def __init__(self, given: Given) -> None:
         self._given = given
-        self._live: set[MqttConnection] = set()
+        self._live: set[Line] = set()
         self._strangers: Counter[str] = Counter()
-        self._unknown: dict[MqttConnection, str] = {}
+        self._unknown: dict[Line, str] = {}
         self._empty = asyncio.Event()
         self._tasks: asyncio.TaskGroup
 
@@ -51,7 +51,7 @@ class Guests:
         """Run something for a connection; its failure is ours and stops the listener."""
         self._tasks.create_task(work)
 
-    def came(self, connection: MqttConnection) -> bool:
+    def came(self, connection: Line) -> bool:
         """Let a stranger in, unless too many from its address have not said who they are."""
         self._live.add(connection)
         address = connection.address.rpartition(":")[0]
@@ -62,7 +62,7 @@ class Guests:
             log.warning("mqtt_too_many_strangers", address=address)
         return surplus <= 0
 
-    def known(self, connection: MqttConnection) -> None:
+    def known(self, connection: Line) -> None:
         """A stranger has said who it is."""
         address = self._unknown.pop(connection, None)
         if address is not None:
@@ -70,7 +70,7 @@ class Guests:
             if not self._strangers[address]:
                 del self._strangers[address]
 
-    def gone(self, connection: MqttConnection) -> None:
+    def gone(self, connection: Line) -> None:
         """A connection has ended."""
         self.known(connection)
         self._live.discard(connection)
@@ -87,7 +87,7 @@ class Guests:
                     await asyncio.sleep(0)
 
     @staticmethod
-    def _check(connection: MqttConnection, now: float) -> None:
+    def _check(connection: Line, now: float) -> None:
         try:
             connection.check(now)
         except Exception:  # a bug of ours ends the connection that met it, not the listener
