@@ -38,6 +38,21 @@ async def test_a_wait_ends_with_the_change_and_not_before() -> None:
         links.changed(MAIN, DEVICE)
 
 
+async def test_a_wait_ends_when_time_alone_makes_it_ready() -> None:
+    """A pause is over while the device waits: it need not ask again to be told."""
+    links, _ = made()
+    pauses = [0.001, 0.001]
+    async with asyncio.timeout(10):
+        await links.wait(
+            CALL,
+            DEVICE,
+            lambda: not pauses,
+            wait_s=30,
+            ready_in_s=pauses.pop,
+        )
+    assert not pauses
+
+
 async def test_between_two_polls_a_device_has_not_been_away() -> None:
     """One connection for all of them, also in its history; it ends when nobody asks again."""
     links, connections = made(linger_s=0.02)

@@ -1,6 +1,6 @@
 """The life of commands, against a model of a few lines: one outcome each, whatever happens.
 
-Hypothesis sends, delivers, answers, answers twice, lets time pass, takes back, fills the
+Hypothesis sends, delivers, polls, answers, answers twice, lets time pass, takes back, fills the
 disk of the journal and pulls the plug in every order; after each step the commands are as
 the model says, and what was once an outcome never changes.
 """
@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from tests.commands.support import ACME, ALICE, PUMP, Station
 
+from weft.commands.settings import CommandSettings
 from weft.errors import Conflict
 from weft.model.command import Command, CommandState
+from weft.model.moments import NS_PER_S
 
 T = TypeVar("T")
 ANSWERS = st.sampled_from(
@@ -27,6 +29,7 @@ ANSWERS = st.sampled_from(
     ]
 )
 TTL_S = st.sampled_from([5, 60])
+PAUSE = CommandSettings().hand_out_again_s * NS_PER_S
 OPEN = (CommandState.QUEUED, CommandState.SENT, CommandState.DELIVERED)
 
 
@@ -39,6 +42,9 @@ class Expected:
         self.by = ""
         self.late = 0
         self.published = False
+        self.handed_out_at: int | None = None
+        self.hand_outs = 0
+        self.acknowledged = False
 
     def end(self, outcome: CommandState, by: str) -> None:
         self.outcome, self.by = outcome, by
@@ -53,7 +59,7 @@ class Lives(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.station = Station()
-        self.run(self.station.pump())
+        self.pump = self.run(self.station.pump())
         self.model: dict[str, Expected] = {}
 
     def run(self, work: Awaitable[T]) -> T:
@@ -83,7 +89,34 @@ class Lives(RuleBasedStateMachine):
 
     @rule(request_id=commands)
     def deliver(self, request_id: str) -> None:
+        expected = self.model[request_id]
         self.station.commands.fetched(ACME, PUMP, request_id)
+        if expected.outcome is None and not expected.hand_outs:
+            expected.acknowledged = True
+
+    @rule()
+    def poll(self) -> None:
+        """The device asks: it is handed what it has not got, and what it did not answer."""
+        now = self.station.clock.now()
+        due = {
+            request_id
+            for request_id, expected in self.model.items()
+            if expected.outcome is None and not self.is_over(expected)
+            if self.is_due(expected, now)
+        }
+        found = {one.request_id for one in self.station.commands.due_for(ACME, PUMP)}
+        assert found == due
+        for request_id in found:
+            self.station.commands.handed_out(self.pump, PUMP, request_id)
+            expected = self.model[request_id]
+            expected.handed_out_at, expected.hand_outs = now, expected.hand_outs + 1
+            expected.published = True  # the device has it, however
+        assert not self.station.commands.due_for(ACME, PUMP), "asked at once again: nothing"
+
+    def is_due(self, expected: Expected, now: int) -> bool:
+        if expected.handed_out_at is None:
+            return not expected.acknowledged
+        return expected.handed_out_at + PAUSE <= now
 
     @rule(request_id=commands, answer=ANSWERS)
     def answer(self, request_id: str, answer: tuple[dict[str, Any], CommandState]) -> None:
@@ -144,6 +177,12 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         self.run(self.station.restart())
+        for request_id, expected in self.model.items():
+            found = self.run(self.station.commands.get(ACME, PUMP, request_id))
+            assert found.hand_outs <= expected.hand_outs, "what was not stored is done again"
+            expected.handed_out_at, expected.hand_outs = found.handed_out_at, found.hand_outs
+            expected.acknowledged = found.state is CommandState.DELIVERED and not found.hand_outs
+            expected.published = found.state is not CommandState.QUEUED
         self.time_decides()
 
     @rule(full=st.booleans())
@@ -167,6 +206,10 @@ class Lives(RuleBasedStateMachine):
             if expected.outcome is None:
                 assert found.state in OPEN
                 assert (found.state is CommandState.QUEUED) <= (not expected.published)
+                assert (found.hand_outs, found.handed_out_at) == (
+                    expected.hand_outs,
+                    expected.handed_out_at,
+                )
             else:
                 assert (found.state, found.ended_by) == (expected.outcome, expected.by)
         waiting = {one for one, expected in self.model.items() if expected.outcome is None}

@@ -35,3 +35,10 @@ def test_the_answer_that_ended_it_is_no_late_one_and_a_late_one_is_noted_once() 
 def test_a_cancel_is_a_rejection_by_its_sender() -> None:
     ended = steps.cancelled(COMMAND, "user:alice", 5, "Cancelled.")
     assert (ended.state, ended.ended_by) == ("rejected", "user:alice")
+
+
+def test_a_repeat_counts_and_moves_the_moment_of_the_hand_out_only() -> None:
+    first = steps.handed_out(COMMAND, 60)
+    again = steps.handed_out(first, 90)
+    assert (again.state, again.delivered_at) == ("delivered", 60)
+    assert (again.handed_out_at, again.hand_outs, again.version) == (90, 2, 3)

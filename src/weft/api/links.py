@@ -38,7 +38,7 @@ class Watch:
         self.ended.set()
         self.changed.set()
 
-    async def wait_changed(self, timeout_s: float) -> bool:
+    async def wait_changed(self, timeout_s: float | None) -> bool:
         """Wait for a change, or for the end; return whether there was one in time."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -141,9 +141,11 @@ class Links:
         is_ready: Callable[[], bool],
         *,
         wait_s: float,
+        ready_in_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Return as soon as `is_ready`, asked again at each change, or after `wait_s`.
 
+        What gets ready by time alone does so after `ready_in_s`.
         Raises `Unauthenticated` when the caller is cut meanwhile.
         """
         if wait_s <= 0 or is_ready():
@@ -152,7 +154,7 @@ class Links:
         try:
             async with asyncio.timeout(wait_s):
                 while not is_ready():
-                    await watch.changed.wait()
+                    await watch.wait_changed(ready_in_s())
                     watch.changed.clear()
                     watch.require_open()
         except TimeoutError:

@@ -47,7 +47,7 @@ class Commands(Positioned):
         self._storage = Storage(given.records, self._book)
         self._lookup = Lookup(given, self._settings, self._book)
         self._sending = Sending(given, self._settings, self._book, self._lookup)
-        self._handing = Handing(given, self._book, self._lookup)
+        self._handing = Handing(given, self._settings, self._book, self._lookup)
         self._ending = Ending(given, self._book, self._lookup, self._strays)
 
     async def load(self) -> None:
@@ -139,8 +139,24 @@ class Commands(Positioned):
 
     # --- what devices and transports tell ---
 
+    def due_for(self, tenant: TenantId, device_id: DeviceId) -> Sequence[Command]:
+        """Return what a device that asks now is handed, oldest first.
+
+        That is what it has not got yet, and what it was handed and did not answer for
+        `hand_out_again_s`.
+        """
+        return self._handing.due_for(tenant, device_id)
+
+    def due_in_s(self, tenant: TenantId, device_id: DeviceId) -> float | None:
+        """Return in how many seconds the next repeat is due; None if no pause is running."""
+        return self._handing.due_in_s(tenant, device_id)
+
+    def handed_out(self, principal: Principal, device_id: DeviceId, request_id: str) -> None:
+        """A command goes to whoever asked; it counts if that is its device, or its gateway."""
+        self._handing.handed_out(principal, Key(principal.tenant, device_id, request_id))
+
     def fetched(self, tenant: TenantId, device_id: DeviceId, request_id: str) -> None:
-        """A device has a command: its session acknowledged it, or it was fetched."""
+        """A device has a command: its session acknowledged it."""
         self._handing.fetched(Key(tenant, device_id, request_id))
 
     def acknowledged(self, principal: Principal, topic: str) -> None:

@@ -23,6 +23,18 @@ def delivered(command: Command, at: int) -> Command:
     )
 
 
+def handed_out(command: Command, at: int) -> Command:
+    """It was given to a device that asked; whether it has arrived, only its answer tells."""
+    return replace(
+        command,
+        state=CommandState.DELIVERED,
+        delivered_at=at if command.delivered_at is None else command.delivered_at,
+        handed_out_at=at,
+        hand_outs=command.hand_outs + 1,
+        version=command.version + 1,
+    )
+
+
 def answered(command: Command, result: LateResult, by: str) -> Command:
     """It was answered in time."""
     return replace(

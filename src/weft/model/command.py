@@ -1,7 +1,8 @@
 """Commands: requests to a device, each of which ends once.
 
 A command is queued when it is kept, sent when the journal has it, and delivered when the
-device has it. From any of these it may end: succeeded, failed or rejected as its device
+device has it, or was handed it: what is handed out to a device that asks is handed out again
+until it is answered. From any of these it may end: succeeded, failed or rejected as its device
 says, rejected as well when its sender takes it back, or expired when its time is over.
 """
 
@@ -19,7 +20,7 @@ class CommandState(StrEnum):
 
     QUEUED = "queued"  # kept, and not published yet
     SENT = "sent"  # in the journal: waits in the device's session, or to be fetched
-    DELIVERED = "delivered"  # the device has it, and has not answered yet
+    DELIVERED = "delivered"  # acknowledged by the device's session, or handed out; no answer yet
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # the device tried
     REJECTED = "rejected"  # the device did not try, or the sender took it back
@@ -84,6 +85,8 @@ class Command(Struct, frozen=True):
     position: int = 0  # in the journal, of the message to the device
     sent_at: int | None = None
     delivered_at: int | None = None
+    handed_out_at: int | None = None  # the last time, to a device that asked or that watches
+    hand_outs: int = 0  # how often: from two on they are repeats, for want of an answer
     ended_at: int | None = None
     ended_by: str = ""  # "device", "time", or the principal who took it back
     output: Any = None

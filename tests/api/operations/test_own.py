@@ -7,6 +7,8 @@ import pytest
 from tests.api.support import MAIN, World
 from tests.api.test_live import watching
 
+from weft.commands.settings import CommandSettings
+
 COMMANDS = "/devices/pump-7/commands"
 TWIN = "/devices/pump-7/twin"
 
@@ -54,6 +56,49 @@ async def test_a_command_reaches_a_device_that_polls_and_its_answer_ends_it(worl
     assert (seen["state"], seen["output"], seen["ended_by"]) == ("succeeded", {"rpm": 9}, "device")
     again = await world.call("GET", "/devices/me/commands?wait_s=0", token=pump)
     assert again.json["items"] == []
+
+
+async def test_a_poll_whose_answer_was_lost_is_made_up_for_by_a_later_one(world: World) -> None:
+    """The line broke under the answer; the device asks again, and knows the repeat by its id."""
+    pump = await world.device("pump-7")
+    request_id = await command(world)
+    path = "/devices/me/commands?wait_s=0"
+    lost = await world.call("GET", path, token=pump)
+    assert [one["request_id"] for one in lost.json["items"]] == [request_id]
+    assert (await world.call("GET", path, token=pump)).json["items"] == [], "sooner than the pause"
+    world.clock.turn(CommandSettings().hand_out_again_s)
+    again = await world.call("GET", path, token=pump)
+    assert [one["request_id"] for one in again.json["items"]] == [request_id]
+    seen = await state_of(world, request_id)
+    assert (seen["state"], seen["hand_outs"]) == ("delivered", 2)
+    assert seen["handed_out_at"] > seen["delivered_at"]
+
+
+async def test_two_polls_at_once_are_not_both_handed_a_command(world: World) -> None:
+    pump = await world.device("pump-7")
+    path = "/devices/me/commands?wait_s={}"
+    async with asyncio.TaskGroup() as tasks:
+        polls = [
+            tasks.create_task(world.call("GET", path.format(wait_s), token=pump))
+            for wait_s in (30, 0.2)
+        ]
+        await asyncio.sleep(0)
+        request_id = await command(world)
+    handed = [one["request_id"] for poll in polls for one in poll.result().json["items"]]
+    assert handed == [request_id]
+
+
+async def test_a_new_stream_begins_with_what_the_one_before_had_and_nobody_answered(
+    world: World,
+) -> None:
+    """The device went down with the command; its record says that it was told twice."""
+    pump = await world.device("pump-7")
+    request_id = await command(world)
+    for _ in range(2):
+        async with watching(world, pump, "/devices/me/stream") as reader:
+            assert (await reader.event())["data"]["request_id"] == request_id
+    seen = await state_of(world, request_id)
+    assert (seen["state"], seen["hand_outs"]) == ("delivered", 2)
 
 
 async def test_an_operator_who_looks_does_not_take_a_command_from_its_device(

@@ -383,6 +383,42 @@ async def test_commands_that_wait_come_in_their_order_to_who_begins_to_observe(
     peer.close()
 
 
+async def test_what_was_fetched_and_not_answered_is_handed_out_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause is over: the same command comes, by the same request id, and is counted."""
+    peer = await house.plain("pump-7")
+    commands = house.weft.path.commands
+    await commands.send(OPERATOR, PUMP, "stop", request_id="r-1")
+    assert msgspec.json.decode((await peer.ask(Code.GET, COMMANDS)).payload)["request_id"] == "r-1"
+    assert (await peer.ask(Code.GET, COMMANDS)).payload == b""
+    monkeypatch.setattr(commands._handing, "_pause", 0)
+    again = msgspec.json.decode((await peer.ask(Code.GET, COMMANDS)).payload)
+    assert again["request_id"] == "r-1"
+    assert (await commands.get(MAIN, PUMP, "r-1")).hand_outs == 2
+    peer.close()
+
+
+async def test_a_new_registration_begins_with_what_is_not_answered(house: House) -> None:
+    """The device restarted and lost what it had acknowledged; each comes once a registration."""
+    peer = await house.plain("pump-7")
+    commands = house.weft.path.commands
+    await peer.ask(Code.GET, ME + "/properties/reported")
+    for request_id in ("r-1", "r-2"):
+        await commands.send(OPERATOR, PUMP, "stop", request_id=request_id)
+    for attempt, token in enumerate((b"one", b"two"), 1):
+        await peer.send(Code.GET, COMMANDS, b"", [uint(Option.OBSERVE, 0)], token=token)
+        told = [await peer.next_message() for _ in range(2)]
+        found = [msgspec.json.decode(one.payload)["request_id"] for one in told]
+        assert found == ["r-1", "r-2"]
+
+        def told_so_often(times: int = attempt) -> bool:
+            return all(one.hand_outs == times for one in commands.open_for(MAIN, PUMP))
+
+        await until(told_so_often)
+    peer.close()
+
+
 async def test_who_only_may_read_commands_has_none_delivered(house: House) -> None:
     """A business system looks, again and again; the device still gets it."""
     await house.device("pump-7")

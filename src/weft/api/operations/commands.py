@@ -15,7 +15,6 @@ from weft.model.ids import DeviceId
 from weft.security.policy import require
 
 WAIT_MAX_S = 50  # the command line and most proxies give up after 60
-NOT_HANDED_OUT = frozenset({CommandState.QUEUED, CommandState.SENT})
 
 WaitS = Annotated[
     float,
@@ -48,6 +47,8 @@ class CommandView(Struct, frozen=True):
     expires_at: Moment
     sent_at: Moment | None
     delivered_at: Moment | None
+    handed_out_at: Moment | None  # the last time, to a device that asked or that watches
+    hand_outs: int  # how often: from two on they are repeats, for want of an answer
     ended_at: Moment | None
     ended_by: str  # device, time, or who took it back
     bulk_id: str | None
@@ -73,7 +74,7 @@ class NewCommand(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CommandList(Paging, frozen=True):
-    """Which commands to list; with `wait_s`, those that their device has not got yet."""
+    """Which commands to list; with `wait_s`, those that are to be handed out to their device."""
 
     state: CommandState | None = None
     wait_s: WaitS | None = None
@@ -106,6 +107,8 @@ def view_of(command: model.Command) -> CommandView:
         expires_at=moment(command.expires_at) or "",
         sent_at=moment(command.sent_at),
         delivered_at=moment(command.delivered_at),
+        handed_out_at=moment(command.handed_out_at),
+        hand_outs=command.hand_outs,
         ended_at=moment(command.ended_at),
         ended_by=command.ended_by,
         bulk_id=command.bulk_id or None,
@@ -159,19 +162,21 @@ async def list_commands(services: Services, call: Call) -> Page[CommandView]:
 
 
 async def _fetch_commands(services: Services, call: Call, device_id: DeviceId) -> Page[CommandView]:
-    """Hand out what waits for a device, oldest first; what it was handed, it has."""
-    principal = call.principal
-
-    def waiting() -> list[model.Command]:
-        found = services.commands.open_for(principal.tenant, device_id)
-        return [one for one in found if one.state in NOT_HANDED_OUT]
-
-    await services.links.wait(call, device_id, lambda: bool(waiting()), wait_s=call.query.wait_s)
+    """Hand out what waits for a device, oldest first, and what it has not answered for a while."""
+    principal, commands = call.principal, services.commands
+    key = (principal.tenant, device_id)
+    await services.links.wait(
+        call,
+        device_id,
+        lambda: bool(commands.due_for(*key)),
+        wait_s=call.query.wait_s,
+        ready_in_s=lambda: commands.due_in_s(*key),
+    )
     require(services.policy, principal, "command.read", f"device:{device_id}")
-    found = waiting()[: call.query.limit]
+    found = commands.due_for(*key)[: call.query.limit]
     views = [view_of(command) for command in found]
     for command in found:
-        services.commands.acknowledged(principal, command.topic)
+        commands.handed_out(principal, device_id, command.request_id)
     return Page(views)
 
 
@@ -234,7 +239,9 @@ OPERATIONS: tuple[Operation, ...] = (
         target=_TARGET,
         description=(
             "With wait_s it answers with those that the device has not got yet, oldest first, as "
-            "soon as there is one, or with none after that time; what a device reads so, it has."
+            "soon as there is one, or with none after that time. What a device was handed so and "
+            "does not answer is handed out again after commands.hand_out_again_s, with the same "
+            "request_id."
         ),
         query=CommandList,
         result=Page[CommandView],

@@ -1,8 +1,9 @@
 """Operations by which a device learns over HTTP what is wanted of it, and answers.
 
 The paths are those of MQTT's topics and of CoAP's resources. A device asks with a long poll,
-or keeps a stream open; either way a command is offered until the device has it, and the
-answer goes through the gate like any message.
+or keeps a stream open; either way a command is offered until the device has answered it, by
+a poll again after a pause, by each new stream; its request id tells a repeat. The answer
+goes through the gate like any message.
 """
 
 from collections.abc import AsyncGenerator
@@ -122,7 +123,7 @@ async def _events(
             for command in _offered(services, call, device, position):
                 position = command.position
                 yield _frame("command", position, version, _encode(_shown(command)))
-                services.commands.acknowledged(call.principal, command.topic)
+                services.commands.handed_out(call.principal, device.device_id, command.request_id)
             if watch.changed.is_set():
                 continue
             if not await watch.wait_changed(heartbeat_s):
@@ -220,8 +221,8 @@ OPERATIONS: tuple[Operation, ...] = (
         target=_TARGET,
         description=(
             "Server-sent events: `desired`, as properties/desired answers, and `command`, with "
-            "request_id, name and input. A new stream begins with all that is open; with "
-            "Last-Event-ID, with what came after."
+            "request_id, name and input. A new stream begins with all that is open, also what was "
+            "handed out before and not answered; with Last-Event-ID, with what came after."
         ),
         tag="devices",
         result=str,

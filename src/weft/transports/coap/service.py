@@ -5,7 +5,7 @@ is soon. A refused one is in the rejection inbox and its sender is told why. Wha
 are told is decided on again at every notification (CO-6).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.ingest.submit import Message
-from weft.model.command import Command, CommandState
+from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import PublishProperties
 from weft.model.moments import to_rfc3339
@@ -46,7 +46,7 @@ from weft.transports.coap.thingsboard import (
     Work,
     token_of,
 )
-from weft.transports.coap.watches import Watch, Watches
+from weft.transports.coap.watches import Key, Watch, Watches
 from weft.wire.coap.codes import Code, dotted
 from weft.wire.coap.formats import ContentFormat
 from weft.wire.coap.link_format import encode_links, select_links
@@ -60,7 +60,6 @@ from weft.wire.payload.formats import media_type_of_number
 log = get_logger(__name__)
 
 ME = "me"
-NOT_HANDED_OUT = frozenset({CommandState.QUEUED, CommandState.SENT})
 NOTHING_OPEN = Response(Code.CONTENT)
 
 Identify = Callable[[Request, str], CoapSession]
@@ -270,34 +269,26 @@ class CoapService:
 
     def _read(self, request: Request, session: CoapSession, place: Place) -> Response:
         device_id = self._device_of(session, place.device)
-        response = self._content(session, place.kind, device_id, request.accept)
         is_command = place.kind is Kind.COMMANDS
         speaks_for_it = is_command and self._speaks_for(session, device_id)
-        offers = speaks_for_it and response is not NOTHING_OPEN
-        if request.observe == 0 and (place.kind is Kind.DESIRED or speaks_for_it):
+        observes = request.observe == 0 and (place.kind is Kind.DESIRED or speaks_for_it)
+        key = (session.gate.principal.tenant, device_id)
+        command = self._next_of(key, frozenset() if observes else None) if is_command else None
+        response = self._content(session, place.kind, device_id, request.accept, command)
+        if observes:
             observation = self.endpoint.observe(request, self._now())
             if observation is not None:
                 watch = Watch(observation, session, place.kind, device_id)
                 watch.last = response.payload
                 self.watches.add(watch)
-                if offers:
-                    self._answers_with_next(watch)
+                if command is not None:  # in this answer: the next one follows behind it
+                    watch.offer(command.request_id)
+                    self._answered = watch
                 return response
-        if offers:
-            self._hand_out(session.gate.principal.tenant, device_id)
+        if command is not None and speaks_for_it:
+            principal = session.gate.principal
+            self._given.commands.handed_out(principal, device_id, command.request_id)
         return response
-
-    def _hand_out(self, tenant: TenantId, device_id: DeviceId) -> None:
-        command = self._next_command(tenant, device_id)
-        if command is not None:
-            self._given.commands.fetched(tenant, device_id, command.request_id)
-
-    def _answers_with_next(self, watch: Watch) -> None:
-        """The answer to the registration carries a command: the next one follows behind it."""
-        command = self._next_command(*watch.key)
-        if command is not None:
-            watch.offered = command.request_id
-            self._answered = watch
 
     def _speaks_for(self, session: CoapSession, device_id: DeviceId) -> bool:
         """Whether it is the device itself or its gateway: nobody else has a command delivered."""
@@ -322,7 +313,12 @@ class CoapService:
         return device_id
 
     def _content(
-        self, session: CoapSession, kind: Kind, device_id: DeviceId, accept: int | None
+        self,
+        session: CoapSession,
+        kind: Kind,
+        device_id: DeviceId,
+        accept: int | None,
+        command: Command | None,
     ) -> Response:
         """Return what a resource holds now, decided on now (AZ-4)."""
         principal = session.gate.principal
@@ -331,25 +327,30 @@ class CoapService:
         if not decision.allowed:
             raise Forbidden(f"{principal} may not read {device_id!r}: {decision.reason}")
         if kind is Kind.COMMANDS:
-            command = self._next_command(principal.tenant, device_id)
             return NOTHING_OPEN if command is None else content(_shown(command), accept)
         twin = self._given.twins.get(principal.tenant, device_id)
         if kind is Kind.REPORTED:
             return content(twin.reported, accept)
         return content({"version": twin.desired_version, "properties": twin.delta()}, accept)
 
-    def _next_command(self, tenant: TenantId, device_id: DeviceId) -> Command | None:
-        for command in self._given.commands.open_for(tenant, device_id):
-            if command.state in NOT_HANDED_OUT:
-                return command
-        return None
+    def _next_of(self, key: Key, given: Collection[str] | None) -> Command | None:
+        """Return the oldest command that is due; for an observer, that it was not `given` yet.
+
+        So each registration begins with all that is open: what was notified to the one before
+        may have been lost with the device's memory.
+        """
+        commands = self._given.commands
+        if given is None:
+            return next(iter(commands.due_for(*key)), None)
+        found = (one for one in commands.open_for(*key) if one.request_id not in given)
+        return next(found, None)
 
     # --- notifications ---
 
     def twin_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Tell those who observe a device's desired properties, if these are others now."""
         for watch in self.watches.of(tenant, device_id, Kind.DESIRED):
-            response = self._notification(watch)
+            response = self._notification(watch, None)
             if response.payload != watch.last:
                 watch.last = response.payload
                 self._notify(watch, response, confirm=False)
@@ -361,9 +362,9 @@ class CoapService:
             self._offer(watch)
         self.flush()
 
-    def _notification(self, watch: Watch) -> Response:
+    def _notification(self, watch: Watch, command: Command | None) -> Response:
         try:
-            return self._content(watch.session, watch.kind, watch.device_id, watch.accept)
+            return self._content(watch.session, watch.kind, watch.device_id, watch.accept, command)
         except WeftError as error:
             return problem_of(error)
 
@@ -375,12 +376,13 @@ class CoapService:
         """Send the next command, unless one is on its way: each is acknowledged by itself."""
         if watch.offered or watch.observation.is_ended:
             return
-        command = self._next_command(*watch.key)
-        response = self._notification(watch)
+        watch.keep_given(one.request_id for one in self._given.commands.open_for(*watch.key))
+        command = self._next_of(watch.key, watch.given)
+        response = self._notification(watch, command)
         if command is None and response.code == Code.CONTENT:
             return
         if command is not None:
-            watch.offered = command.request_id
+            watch.offer(command.request_id)
         self._notify(watch, response, confirm=True)
 
     def _confirmed(self, observation: Observation) -> None:
@@ -389,7 +391,8 @@ class CoapService:
         if watch is None or not watch.offered:
             return
         request_id, watch.offered = watch.offered, ""
-        self._given.commands.fetched(*watch.key, request_id)
+        principal = watch.session.gate.principal
+        self._given.commands.handed_out(principal, watch.device_id, request_id)
         self._offer(watch)
 
 

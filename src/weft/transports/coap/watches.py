@@ -17,7 +17,9 @@ Key = tuple[TenantId, DeviceId]
 class Watch:
     """One registration."""
 
-    __slots__ = ("accept", "device_id", "kind", "last", "observation", "offered", "session")
+    __slots__ = (
+        "accept", "device_id", "given", "kind", "last", "observation", "offered", "session"
+    )  # fmt: skip
 
     def __init__(
         self, observation: Observation, session: CoapSession, kind: Kind, device_id: DeviceId
@@ -29,11 +31,22 @@ class Watch:
         self.accept = observation.request.accept
         self.last = b""  # what was told last
         self.offered = ""  # the command that was sent and is not acknowledged yet
+        self.given: set[str] = set()  # open commands that this registration was sent
 
     @property
     def key(self) -> Key:
         """The device that it is about."""
         return self.session.gate.principal.tenant, self.device_id
+
+    def offer(self, request_id: str) -> None:
+        """A command goes out to it."""
+        self.offered = request_id
+        self.given.add(request_id)
+
+    def keep_given(self, open_ids: Iterable[str]) -> None:
+        """Forget what it was given of commands that have ended since."""
+        if self.given:
+            self.given.intersection_update(open_ids)
 
 
 class Watches:

@@ -118,6 +118,21 @@ async def test_a_command_is_handed_out_once_and_answered(tmp_path: Path) -> None
             await device.post(f"rpc/{sent.position}", {"done": True})
 
 
+async def test_a_call_that_was_not_answered_comes_again_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the poll was lost; a poll that waits is told when the pause is over."""
+    async with pump(tmp_path) as device:
+        commands = device.weft.weft.path.commands
+        sent = await commands.send(OPERATOR, PUMP, "open", {"percent": 40})
+        first = await device.get("rpc", {"timeout": "0"})
+        assert first["id"] == sent.position
+        assert await device.get("rpc", {"timeout": "0"}) is None
+        monkeypatch.setattr(commands._handing, "_pause", 50_000_000)
+        assert await device.get("rpc", {"timeout": "60000"}) == first
+        assert (await commands.get(MAIN, PUMP, sent.request_id)).hand_outs == 2
+
+
 async def test_changes_between_two_polls_are_not_lost(tmp_path: Path) -> None:
     """The first poll begins to look; over there what came in between was never told."""
     async with pump(tmp_path) as device:

@@ -28,7 +28,6 @@ from weft.ingest.dialects.thingsboard.payloads import (
     require_method,
     require_request_id,
 )
-from weft.model.command import CommandState
 from weft.model.ids import DeviceId, TenantId
 from weft.model.principal import Principal
 from weft.model.twin import Twin
@@ -69,6 +68,15 @@ class Waiter:
         """Whether it is to wait no longer."""
         return self._is_over
 
+    async def wait(self, timeout_s: float | None) -> None:
+        """Wait to be woken, at most so long; the next call waits again."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.event.wait()
+        except TimeoutError:
+            return
+        self.event.clear()
+
     def end(self, _reason: str) -> None:
         """Wait no longer: the right to the answer has ended."""
         self._is_over = True
@@ -76,6 +84,7 @@ class Waiter:
 
 
 Find = Callable[[Key], bytes | None]
+ReadyIn = Callable[[Key], float | None]  # seconds until it finds something by time alone
 
 
 class Requests:
@@ -139,9 +148,17 @@ class Requests:
                 twin = self._given.twins.get(*asking.key)
                 return msgspec.json.encode(both(asked, twin))
             case ["attributes", "updates"]:
-                return await self._wait(asking.key, self._news, query, waiter)
+                wait_s = wait_s_of(query.get("timeout", ""))
+                return await self._wait(asking.key, (self._news, _never), wait_s, waiter)
             case ["rpc"]:
-                return await self._wait(asking.key, self._next_call, query, waiter)
+                wait_s = wait_s_of(query.get("timeout", ""))
+                commands = self._given.calls.commands
+
+                def next_call(_key: Key) -> bytes | None:
+                    return self._next_call(asking)
+
+                finding = (next_call, lambda key: commands.due_in_s(*key))
+                return await self._wait(asking.key, finding, wait_s, waiter)
             case ["firmware" | "software"]:
                 raise NotFound(
                     "Firmware and software are not sent over this API.",
@@ -151,10 +168,10 @@ class Requests:
                 raise _unknown(path)
 
     async def _wait(
-        self, key: Key, find: Find, query: Mapping[str, str], waiter: Waiter
+        self, key: Key, finding: tuple[Find, ReadyIn], wait_s: float, waiter: Waiter
     ) -> bytes | None:
-        """Return what `find` finds, as soon as it finds something, or None."""
-        wait_s = wait_s_of(query.get("timeout", ""))
+        """Return what is found, as soon as something is, or None."""
+        find, ready_in_s = finding
         found = find(key)
         if found is not None:
             return found
@@ -162,8 +179,7 @@ class Requests:
             try:
                 async with asyncio.timeout(wait_s):
                     while found is None:
-                        await waiter.event.wait()
-                        waiter.event.clear()
+                        await waiter.wait(ready_in_s(key))
                         if waiter.is_over:
                             break
                         found = find(key)
@@ -198,15 +214,22 @@ class Requests:
         found = changes(before, twin)
         return msgspec.json.encode(found) if found else None
 
-    def _next_call(self, key: Key) -> bytes | None:
-        """Return the oldest command that the device does not have yet, and hand it out."""
+    def _next_call(self, asking: Asking) -> bytes | None:
+        """Return the oldest command that is to be handed to the device, and hand it out.
+
+        A repeat has the same id.
+        """
         commands = self._given.calls.commands
-        for command in commands.open_for(*key):
-            if command.state is CommandState.SENT:
-                commands.fetched(*key, command.request_id)
+        for command in commands.due_for(*asking.key):
+            if command.position:  # the journal has it; the number is made of that
+                commands.handed_out(asking.principal, asking.key[1], command.request_id)
                 call = {"id": number_of(command), "method": command.name, "params": command.input}
                 return msgspec.json.encode(call)
         return None
+
+
+def _never(_key: Key) -> None:
+    """Nothing of it comes by time alone."""
 
 
 def wait_s_of(text: str) -> float:
