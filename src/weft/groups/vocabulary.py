@@ -40,6 +40,7 @@ class Vocabulary(Struct, frozen=True):
     open: Mapping[str, str]  # root whose keys are the owner's -> source
     words: Mapping[str, Type] = {}  # names that stand alone
     nested: Mapping[tuple[str, str], str] = {}  # root.field whose keys are the owner's -> source
+    what: str = "filter"  # whose names these are, for errors
 
     def path_of(self, chain: tuple[str, ...]) -> Path | None:
         """Return the input that a chain of names is, or None when it is none by itself."""
@@ -71,7 +72,7 @@ class Vocabulary(Struct, frozen=True):
             fields = [*self.records[source], *(two for one, two in self.nested if one == source)]
             return f"{source} has no {key!r}.", suggest(key, fields)
         known = [*self.records, *self.open, *self.words]
-        return f"{key!r} is no name that a filter knows.", suggest(key, known)
+        return f"{key!r} is no name that a {self.what} knows.", suggest(key, known)
 
     def example(self, root: str) -> str:
         """Say how a name that is no value by itself is used."""

@@ -9,6 +9,7 @@ and no word of the far side's answer stands in it.
 """
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -22,6 +23,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -48,7 +50,9 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_COOKIE = b"set-cookie"
 _INLINE_BYTES = 16 * 1024  # a depth scan of this much takes under a millisecond
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})  # 300 and 304 point nowhere by themselves
 _RETRY_AFTER_MAX_S = 3_600.0  # a far side that says "next year" is asked again in an hour
 
 
@@ -71,6 +75,7 @@ class Answer(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+    cookies: tuple[str, ...] = ()  # each Set-Cookie as it came; nothing here sends them back
 
     def require_success(self, what: str) -> "Answer":
         """Return self for 2xx, else raise a `ConnectorError` that says whether to try again.
@@ -84,7 +89,7 @@ class Answer(Struct, frozen=True):
         raise ConnectorError(
             f"{what}: the far side answered {self.status}.",
             permanent=not again,
-            retry_after_s=_retry_after_s(self.headers.get("retry-after", "")) if again else None,
+            retry_after_s=_retry_after_s(self.headers) if again else None,
             remedy=_REMEDIES.get(self.status, ""),
         )
 
@@ -142,6 +147,27 @@ class OutboundClient:
         settings = msgspec.structs.replace(self.settings, allow=self.settings.allow + more)
         return OutboundClient(settings, resolve=self._resolve, tls=self._tls)
 
+    def presenting(self, certificate: str, key: str) -> "OutboundClient":
+        """Return a client of its own that proves itself by a certificate (mutual TLS).
+
+        Both are PEM; the certificate may bring its chain. Raise `ConnectorError` where they
+        cannot be read or do not belong together.
+        """
+        tls = _tls_context(self.settings.ca_file)
+        # OpenSSL reads files only; this one is in memory, so that no key touches the disk.
+        memory = os.memfd_create("weft-client", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(memory, "wb") as file:
+                file.write(f"{certificate}\n{key}\n".encode())
+                file.flush()
+                tls.load_cert_chain(f"/proc/self/fd/{memory}", password=_no_passphrase)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise ConnectorError(
+                "The client certificate and its key cannot be used together.",
+                remedy="Give PEM without a passphrase, and the key that belongs to it.",
+            ) from error
+        return OutboundClient(self.settings, resolve=self._resolve, tls=tls)
+
     async def request(
         self,
         method: str,
@@ -169,7 +195,7 @@ class OutboundClient:
         with _own_errors(target.host, limit_s):
             async with asyncio.timeout(limit_s), self._answering(target.scheme, request) as answer:
                 read = await self._read(answer, target.host)
-        if 300 <= read.status < 400:
+        if read.status in _REDIRECTS:
             raise ConnectorError(
                 f"{target.host} answered {read.status}: redirects are not followed.",
                 permanent=True,
@@ -228,7 +254,10 @@ class OutboundClient:
                     remedy="Nothing of it was used. Check what stands behind the address.",
                 )
         await self._require_shallow(bytes(body), headers, host)
-        return Answer(status=answer.status, headers=headers, body=bytes(body))
+        cookies = tuple(
+            value.decode("latin-1") for name, value in answer.headers if name.lower() == _COOKIE
+        )
+        return Answer(answer.status, headers, bytes(body), cookies)
 
     async def _require_shallow(self, body: bytes, headers: Mapping[str, str], host: str) -> None:
         limit = self.settings.max_depth
@@ -401,9 +430,21 @@ def _header_list(
     return pairs
 
 
-def _retry_after_s(text: str) -> float | None:
-    """Read Retry-After in seconds; its date form is left to our own back-off (RFC 9110 10.2.3)."""
-    return min(float(text), _RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() else None
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After (RFC 9110, 10.2.3) in seconds; a date counts from the far side's own."""
+    text = headers.get("retry-after", "")
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _RETRY_AFTER_MAX_S)
+    try:
+        until = parsedate_to_datetime(text)
+        wait_s = (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return None  # neither form, or no clock to read it by: our own back-off decides
+    return min(max(wait_s, 0.0), _RETRY_AFTER_MAX_S)
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key has a passphrase, and nobody can be asked for it here")
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:

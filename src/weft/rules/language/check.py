@@ -70,6 +70,11 @@ def check(tree: Parsed, scope: Names) -> Checked:
     return checked
 
 
+def check_value(tree: Parsed, scope: Names) -> Checked:
+    """Return the typed tree of an expression of any type, or raise `Invalid` with the column."""
+    return _Checker(scope).check(tree)
+
+
 class _Checker:
     def __init__(self, scope: Names) -> None:
         self._scope = scope
