@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.backends.memory.records import MemoryRecords
-from weft.connectors.base import Delivered, RemoteState, Situation, Tools
+from weft.connectors.base import Delivered, Planned, RemoteState, Situation, Tools
 from weft.connectors.credentials import Credentials
 from weft.connectors.outbox import Outbox, OutboxSettings
 from weft.connectors.poller import Poller
@@ -102,6 +102,8 @@ class FakeConnector:
     calls: list[str] = field(default_factory=list)
     states: dict[str, RemoteState] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+    more_fields: bool = True
 
     async def deliver(self, item: OutboxEntry, situation: Situation) -> Delivered:
         self.calls.append(item.action.action_id)
@@ -109,6 +111,9 @@ class FakeConnector:
         self.made.setdefault(item.action.action_id, situation)
         number = list(self.made).index(item.action.action_id) + 1
         return Delivered(str(number), "Open", f"https://erp.example/{number}")
+
+    def plan(self, item: OutboxEntry, situation: Situation) -> Planned:
+        return Planned("POST", "https://erp.example/orders", b"{}")
 
     async def poll(self, orders: Any) -> dict[WorkOrderId, RemoteState]:
         self._fail()

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
+from tests.connectors.contract import STANDS_FOR, far_of
 from tests.connectors.support import tools
 
 from weft.connectors.base import WEBHOOK, WORK_ORDER, Connector, ConnectorSettings
@@ -15,12 +17,13 @@ def test_a_connector_has_what_the_outbox_and_poller_call(kind: str, tmp_path: Pa
     """A new kind that lacks a method is found here, not at the first alarm."""
     settings_type, make = KINDS[kind]
     made, reference = tools(tmp_path)
-    extra = {"tryton": {"database": "d", "key": reference}, "webhook": {"secret": reference}}
-    settings = settings_type(url="https://x", **extra[kind])
-    connector: Connector = make("erp", settings, made)
+    table = far_of(next(iter(STANDS_FOR.get(kind, [kind]))), tmp_path / "secret").settings
+    given = {**table("https://x", reference)}
+    given.pop("kind")
+    connector: Connector = make("erp", msgspec.convert(given, settings_type), made)
     assert (connector.name, connector.kind) == ("erp", kind)
     assert connector.actions
-    for method in ("deliver", "poll", "note", "test", "close"):
+    for method in ("deliver", "plan", "poll", "note", "test", "close"):
         assert callable(getattr(connector, method))
 
 

@@ -33,7 +33,9 @@ def test_settings_become_connectors() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ({**ERP, "kind": "sap"}, "no kind 'sap'"),
+        ({**ERP, "kind": "abacus"}, "no kind 'abacus'"),
+        ({**ERP, "fields": {"name": "device.idd"}}, "Column 7: device has no 'idd'"),
+        ({**ERP, "client_certificate": {"certificate": "x", "key": "env:K"}}, "not a reference"),
         ({"url": "https://x"}, "no kind None"),
         ({**ERP, "colour": "red"}, "colour"),
         ({"kind": "tryton", "url": "https://erp.example"}, "database"),

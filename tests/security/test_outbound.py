@@ -387,3 +387,53 @@ def test_no_other_module_reaches_out() -> None:
         and (doors := _doors(module))
     }
     assert others == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "99999999999999999999"}, 3_600.0),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT",
+                "Date": "Wed, 21 Oct 2026 07:28:00 GMT",
+            },
+            30.0,
+        ),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2026 07:00:00 GMT",
+                "Date": "Wed, 21 Oct 2026 07:28:00 GMT",
+            },
+            0.0,
+        ),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT"}, None),
+        ({"Retry-After": "soon", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_the_far_sides_own_pause_is_kept(headers: dict[str, str], wait_s: float | None) -> None:
+    """In seconds or as a date by its own clock (RFC 9110, 10.2.3); at most an hour."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    with pytest.raises(ConnectorError) as caught:
+        Answer(429, lower, b"").require_success("Create")
+    assert caught.value.retry_after_s == wait_s
+
+
+async def test_several_choices_are_an_answer_and_no_redirect(client: OutboundClient) -> None:
+    """300 says that there are several; whoever asked gives up, and nothing is followed."""
+    answer, _ = await ask(client, as_json(["/a", "/b"], status=300))
+    with pytest.raises(ConnectorError, match="300") as caught:
+        answer.require_success("Upsert")
+    assert caught.value.permanent
+
+
+async def test_cookies_are_handed_over_and_not_kept(client: OutboundClient) -> None:
+    """A session's cookie is the connector's business; the client sends none back by itself."""
+    said = Reply(headers={"Set-Cookie": "a=1; Path=/\r\nSet-Cookie: b=2; HttpOnly"})
+    async with far_side(lambda _asked: said) as side:
+        answer = await client.request("GET", side.url)
+        await client.request("GET", side.url)
+    assert answer.cookies == ("a=1; Path=/", "b=2; HttpOnly")
+    assert "cookie" not in side.asked[1].headers

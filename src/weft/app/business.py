@@ -11,6 +11,7 @@ from weft.app.stores import Stores
 from weft.config import Config
 from weft.connectors.credentials import Credentials
 from weft.connectors.lorawan import DownlinkGiven, Downlinks
+from weft.connectors.mappings import Mappings, MappingsGiven
 from weft.connectors.outbox import Outbox
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
@@ -46,11 +47,13 @@ async def open_business(
     """Make the connectors of the configuration and what serves them."""
     outbound = OutboundClient(config.outbound)
     credentials = Credentials(stores.records, identity.vault, identity.audit)
+    around = around_of(identity, path)
     connectors = make_connectors(
         config.connectors,
         outbound=outbound,
         credentials=credentials,
         clock=clock,
+        mappings=Mappings(MappingsGiven(stores.records, identity.audit, clock, around)),
     )
     stack.push_async_callback(connectors.close)
     work_orders = WorkOrders(stores.records)
@@ -60,7 +63,8 @@ async def open_business(
     tell_changes(path.live, path.alarms, path.twins, work_orders, path.commands)
     tell_presence(path.live, identity.presence, identity.devices)
     path.rules.check_actions_with(connectors.require_action)
-    groups = open_groups(stores, identity, path, clock)
+    tell_assets(path.live, identity.assets, identity.attachments)
+    groups = Groups(stores.records, identity.audit, clock, around)
     given = DownlinkGiven(stores.records, path.commands, identity.devices, credentials, outbound)
     downlinks = await open_downlinks(given, path, config)
     stack.push_async_callback(downlinks.close)
@@ -78,10 +82,8 @@ async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config
     return downlinks
 
 
-def open_groups(stores: Stores, identity: Identity, path: MessagePath, clock: Clock) -> Groups:
-    """Make what finds devices and assets by what is known of them."""
-    around = Around(
+def around_of(identity: Identity, path: MessagePath) -> Around:
+    """Return what groups and mappings look up of devices and assets."""
+    return Around(
         identity.devices, identity.assets, identity.attachments, identity.presence, path.twins
     )
-    tell_assets(path.live, identity.assets, identity.attachments)
-    return Groups(stores.records, identity.audit, clock, around)

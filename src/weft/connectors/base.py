@@ -9,15 +9,18 @@ first. It raises `ConnectorError` and nothing else of the far side's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
+from weft.connectors.certified import ClientCertificate
 from weft.connectors.credentials import Credentials
+from weft.connectors.fields import Field
 from weft.model.alarm import Alarm, OutboxEntry, WorkOrder, WorkOrderState
 from weft.model.ids import WorkOrderId
 from weft.ports import Clock
-from weft.security.outbound import OutboundClient
+from weft.security.outbound import Answer
 
 WEBHOOK = "webhook"
 WORK_ORDER = "work_order"
@@ -30,13 +33,43 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tenants: tuple[str, ...] = ("main",)  # whose rules may name this connector
     allow: tuple[str, ...] = ()  # CIDRs of an on-premise system, for this connector alone
     timeout_s: float = 10.0
+    client_certificate: ClientCertificate | None = None  # where the far side asks for one
+    fields: dict[str, str] = {}  # expressions instead of the kind's own; "" leaves a field out
+
+
+class Quality(StrEnum):
+    """How far a connector has come; docs/explanation/connector-quality.md says what each asks."""
+
+    BRONZE = "bronze"
+    SILVER = "silver"
+    GOLD = "gold"
+
+
+class Requests(Protocol):
+    """The guarded client, as connectors use it."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send one request and read its answer, within limits."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 @dataclass(frozen=True)
 class Tools:
     """What every connector is made with; `outbound` reaches what its settings allow."""
 
-    outbound: OutboundClient
+    outbound: Requests
     credentials: Credentials
     clock: Clock
 
@@ -46,6 +79,17 @@ class Situation(Struct, frozen=True):
 
     alarm: Alarm | None = None
     work_order: WorkOrder | None = None
+    fields: Mapping[str, Any] = {}  # of the far side, as the mapping fills them
+
+
+class Planned(Struct, frozen=True):
+    """The request that makes a record, as it would be sent; credentials are added then."""
+
+    method: str
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = {}
+    first: str = ""  # what is asked before it, in words
 
 
 class Delivered(Struct, frozen=True):
@@ -70,9 +114,17 @@ class Connector(Protocol):
     kind: str
     actions: frozenset[str]  # kinds of action that it carries out
     follows: bool  # whether the state of its work orders can be asked for
+    fields: ClassVar[Mapping[str, Field]]  # what a mapping may fill, and with what by default
+    more_fields: bool  # whether it may fill others of the far side's too
+    quality: Quality
+    page: str  # its how-to page
 
     async def deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
         """Make the far side's record, once however often this is called."""
+        ...
+
+    def plan(self, entry: OutboxEntry, situation: Situation) -> Planned:
+        """Return the request that would make the record; nothing is sent or looked up."""
         ...
 
     async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:

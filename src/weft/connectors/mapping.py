@@ -36,7 +36,7 @@ def title_of(action: Action, situation: Situation) -> str:
     return _cut(escape_controls(text), TITLE_CHARACTERS)
 
 
-def description_of(action: Action, situation: Situation) -> str:
+def text_of(action: Action, situation: Situation) -> str:
     """Return what the technician reads: what, where, since when, by which samples."""
     lines: list[str] = []
     given = action.parameters.get("description")
@@ -44,8 +44,19 @@ def description_of(action: Action, situation: Situation) -> str:
         lines += [*(escape_controls(line) for line in given.splitlines()), ""]
     if situation.alarm is not None:
         lines += _alarm_lines(situation.alarm)
-    text = _cut("\n".join(lines), TEXT_CHARACTERS)
-    return f"{text}\n\n{key_line(action.action_id)}".lstrip("\n")
+    return _cut("\n".join(lines), TEXT_CHARACTERS)
+
+
+def description_of(action: Action, situation: Situation) -> str:
+    """Return that text with the line by which our record is found again."""
+    return with_key(text_of(action, situation), action.action_id)
+
+
+def with_key(text: str, action_id: str, characters: int = 2 * TEXT_CHARACTERS) -> str:
+    """Return a text that ends with the line of our key, cut so that the line always fits."""
+    key = key_line(action_id)
+    text = _cut(text, characters - len(key) - 2).rstrip("\n")
+    return f"{text}\n\n{key}".lstrip("\n")
 
 
 def clear_note_of(alarm: Alarm) -> str:

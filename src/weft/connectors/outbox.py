@@ -242,7 +242,8 @@ class Outbox:
             )
         try:
             async with asyncio.timeout(self._settings.attempt_timeout_s):
-                return await found.connector.deliver(entry, situation)
+                prepared = await self._connectors.prepared(found, entry, situation)
+                return await found.connector.deliver(entry, prepared)
         except TimeoutError as error:
             raise ConnectorError(
                 f"No end within {self._settings.attempt_timeout_s:g} s."

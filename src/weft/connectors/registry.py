@@ -9,16 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from weft.connectors.base import Connector, ConnectorSettings, Tools
+from weft.connectors.base import Connector, ConnectorSettings, Requests, Situation, Tools
+from weft.connectors.certified import CertifiedClient
 from weft.connectors.credentials import Credentials
+from weft.connectors.mappings import Mappings, compiled
+from weft.connectors.odoo import OdooConnector, OdooSettings
 from weft.connectors.tryton import TrytonConnector, TrytonSettings
 from weft.connectors.webhook import WebhookConnector, WebhookSettings
 from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
+from weft.model.alarm import OutboxEntry
 from weft.model.ids import TenantId, require_name
+from weft.observability.log import get_logger
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
+
+log = get_logger(__name__)
 
 
 class Making(Protocol):
@@ -31,6 +38,7 @@ class Making(Protocol):
 
 # A new business system is one module and one line here.
 KINDS: Mapping[str, tuple[type[ConnectorSettings], Making]] = {
+    "odoo": (OdooSettings, OdooConnector),
     "tryton": (TrytonSettings, TrytonConnector),
     "webhook": (WebhookSettings, WebhookConnector),
 }
@@ -64,6 +72,7 @@ class Configured(Struct, eq=False):
     tenants: frozenset[str]
     url: str
     health: Health
+    fields: Mapping[str, str] = {}  # of the settings, over the kind's own
 
 
 class ConnectorView(Struct, frozen=True):
@@ -83,8 +92,11 @@ class ConnectorView(Struct, frozen=True):
 class Connectors:
     """All configured connectors."""
 
-    def __init__(self, configured: Mapping[str, Configured]) -> None:
+    def __init__(
+        self, configured: Mapping[str, Configured], mappings: Mappings | None = None
+    ) -> None:
         self._configured = dict(configured)
+        self.mappings = mappings or Mappings()
 
     def __iter__(self) -> Any:
         return iter(self._configured.values())
@@ -96,7 +108,7 @@ class Connectors:
 
     def get(self, tenant: TenantId, name: str) -> ConnectorView:
         """Return what is to be seen of a connector."""
-        return _view(self._require(tenant, name))
+        return _view(self.require(tenant, name))
 
     def list_connectors(self, tenant: TenantId) -> Sequence[ConnectorView]:
         """Return a tenant's connectors by name."""
@@ -116,9 +128,19 @@ class Connectors:
             can = ", ".join(sorted(found.connector.actions))
             raise Invalid(f"The connector {name!r} cannot {kind!r}.", remedy=f"It can: {can}.")
 
+    async def prepared(
+        self, found: Configured, entry: OutboxEntry, situation: Situation
+    ) -> Situation:
+        """Return what stands around an entry, with the fields that its mapping fills."""
+        connector = found.connector
+        filled = await self.mappings.filled(connector, found.fields, entry, situation)
+        for one in filled.left_out:
+            log.debug("field_left_out", connector=connector.name, field=one.field, why=one.why)
+        return structs.replace(situation, fields=filled.values)
+
     async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
         """Ask the far side something harmless; return its answer in words."""
-        found = self._require(tenant, name)
+        found = self.require(tenant, name)
         try:
             said = await found.connector.test()
         except ConnectorError as error:
@@ -132,7 +154,8 @@ class Connectors:
         for found in self._configured.values():
             await found.connector.close()
 
-    def _require(self, tenant: TenantId, name: str) -> Configured:
+    def require(self, tenant: TenantId, name: str) -> Configured:
+        """Return a tenant's connector, or raise `NotFound`."""
         found = self.find(tenant, name)
         if found is None:
             raise NotFound(f"No connector is named {name!r}.", remedy="See `weft connector list`.")
@@ -145,13 +168,15 @@ def make_connectors(
     outbound: OutboundClient,
     credentials: Credentials,
     clock: Clock,
+    mappings: Mappings | None = None,
 ) -> Connectors:
     """Make all connectors of the tables `[connectors.NAME]`, or raise `ConfigurationError`."""
     return Connectors(
         {
             name: _make(name, table, outbound, credentials, clock)
             for name, table in sorted(tables.items())
-        }
+        },
+        mappings,
     )
 
 
@@ -180,12 +205,24 @@ def _make(
         raise ConfigurationError(
             f"{setting}: {error}.", remedy=f"A {kind} has: {', '.join(type_.__struct_fields__)}."
         ) from error
-    own = outbound.allowing(settings.allow)
+    own: Requests = outbound.allowing(settings.allow)
+    if settings.client_certificate is not None:
+        own = CertifiedClient(
+            outbound.allowing(settings.allow), settings.client_certificate, credentials, setting
+        )
+    connector = make(name, settings, Tools(own, credentials, clock))
+    try:
+        compiled(connector, settings.fields)
+    except Invalid as error:
+        raise ConfigurationError(
+            f"{setting} fields: {error.detail}", remedy=error.remedy
+        ) from error
     return Configured(
-        connector=make(name, settings, Tools(own, credentials, clock)),
+        connector=connector,
         tenants=frozenset(settings.tenants),
         url=settings.url,
         health=Health(),
+        fields=settings.fields,
     )
 
 

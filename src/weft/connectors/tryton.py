@@ -8,7 +8,7 @@ until it has settled. Notes go to the task's chat, where the people who work on 
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,12 +17,16 @@ from weft.connectors.base import (
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
+    Planned,
+    Quality,
     RemoteState,
     Situation,
     Tools,
 )
+from weft.connectors.calls import after_settling
 from weft.connectors.credentials import require_reference
-from weft.connectors.mapping import description_of, key_line, title_of
+from weft.connectors.fields import Field
+from weft.connectors.mapping import key_line, text_of, title_of, with_key
 from weft.errors import ConnectorError
 from weft.model.alarm import OutboxEntry, WorkOrder, WorkOrderState
 from weft.model.ids import WorkOrderId
@@ -70,6 +74,13 @@ class TrytonConnector:
     kind = "tryton"
     actions = frozenset({WORK_ORDER})
     follows = True
+    fields: ClassVar[Mapping[str, Field]] = {
+        "name": Field("title", characters=120),
+        "comment": Field("text"),  # our key's line follows it
+    }
+    more_fields = True
+    quality = Quality.GOLD
+    page = "connect-tryton"
 
     def __init__(self, name: str, settings: TrytonSettings, tools: Tools) -> None:
         self.name = name
@@ -135,28 +146,34 @@ class TrytonConnector:
             log.warning("tryton_task_twice", connector=self.name, tasks=[t.id for t in ours])
         return ours[0] if ours else None
 
-    async def _create(self, entry: OutboxEntry, situation: Situation) -> _Task:
+    def plan(self, entry: OutboxEntry, situation: Situation) -> Planned:
+        """Return the request that makes the task."""
+        fields = situation.fields
+        text = fields.get("comment") or text_of(entry.action, situation)
         values: dict[str, Any] = {
-            "name": title_of(entry.action, situation),
+            **fields,
+            "name": fields.get("name") or title_of(entry.action, situation),
             "type": "task",
             "company": self._settings.company,
-            "comment": description_of(entry.action, situation),
+            "comment": with_key(text, entry.action.action_id),
         }
         if self._settings.project is not None:
             values["parent"] = self._settings.project
+        return Planned(
+            "POST",
+            self._url((_TASK,), _STATE_FIELDS),
+            msgspec.json.encode(values),
+            {"Content-Type": "application/json"},
+            f"A task whose comment holds {key_line(entry.action.action_id)!r} is looked for.",
+        )
+
+    async def _create(self, entry: OutboxEntry, situation: Situation) -> _Task:
+        planned = self.plan(entry, situation)
         try:
-            answer = await self._ask(
-                "POST", (_TASK,), _STATE_FIELDS, body=values, what="Create the task"
-            )
+            answer = await self._send(planned, "Create the task")
             return answer.decode(_Task, "Create the task")
         except ConnectorError as error:
-            if error.permanent:
-                raise
-            raise ConnectorError(
-                error.detail,
-                retry_after_s=max(error.retry_after_s or 0.0, self._settings.settle_s),
-                remedy=error.remedy,
-            ) from error
+            raise after_settling(error, self._settings.settle_s) from error
 
     async def _search(
         self, domain: list[Any], fields: list[tuple[str, str]], *, limit: int, what: str
@@ -175,17 +192,28 @@ class TrytonConnector:
         body: Mapping[str, Any] | None = None,
         what: str,
     ) -> Answer:
-        settings = self._settings
-        key = await self._credentials.get(self._key)
-        headers = {"Authorization": f"bearer {key}", "Content-Type": "application/json"}
-        answer = await self._outbound.request(
+        planned = Planned(
             method,
-            url_of(settings.url, settings.database, "rest", "model", *model, query=query),
-            headers=headers,
-            body=None if body is None else msgspec.json.encode(body),
-            timeout_s=settings.timeout_s,
+            self._url(model, query),
+            b"" if body is None else msgspec.json.encode(body),
+            {"Content-Type": "application/json"},
+        )
+        return await self._send(planned, what)
+
+    async def _send(self, planned: Planned, what: str) -> Answer:
+        key = await self._credentials.get(self._key)
+        answer = await self._outbound.request(
+            planned.method,
+            planned.url,
+            headers={**planned.headers, "Authorization": f"bearer {key}"},
+            body=planned.body or None,
+            timeout_s=self._settings.timeout_s,
         )
         return answer.require_success(what)
+
+    def _url(self, model: tuple[str, ...], query: Sequence[tuple[str, str]]) -> str:
+        settings = self._settings
+        return url_of(settings.url, settings.database, "rest", "model", *model, query=query)
 
     def _page_of(self, task_id: int) -> str:
         base = self._settings.url.rstrip("/")

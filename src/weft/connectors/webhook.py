@@ -9,7 +9,7 @@ receiver has to change at the same instant. The body is a CloudEvent (1.0, JSON 
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -18,11 +18,14 @@ from weft.connectors.base import (
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
+    Planned,
+    Quality,
     RemoteState,
     Situation,
     Tools,
 )
 from weft.connectors.credentials import require_reference
+from weft.connectors.fields import Field
 from weft.connectors.mapping import description_of, facts_of, title_of
 from weft.errors import Unauthenticated
 from weft.model.alarm import OutboxEntry, WorkOrder
@@ -47,6 +50,10 @@ class WebhookConnector:
     kind = "webhook"
     actions = frozenset({WEBHOOK, WORK_ORDER})
     follows = False
+    fields: ClassVar[Mapping[str, Field]] = {}
+    more_fields = True  # all of them go into `data.fields`
+    quality = Quality.SILVER  # a receiver cannot be asked how it stands
+    page = "receive-webhooks"
 
     def __init__(self, name: str, settings: WebhookSettings, tools: Tools) -> None:
         self.name = name
@@ -61,25 +68,32 @@ class WebhookConnector:
 
     async def deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
         """Post the event; the receiver knows a repetition by its `Weft-Delivery`."""
+        await self._post(self.plan(entry, situation), "Deliver")
+        return Delivered(remote_id=entry.action.action_id, remote_state="accepted")
+
+    def plan(self, entry: OutboxEntry, situation: Situation) -> Planned:
+        """Return the request that tells the receiver; it is signed when it is sent."""
         action = entry.action
         data: dict[str, Any] = {"parameters": action.parameters}
+        if situation.fields:
+            data["fields"] = situation.fields
         if situation.alarm is not None:
             data["alarm"] = facts_of(situation.alarm)
         if action.kind == WORK_ORDER:
             data["title"] = title_of(action, situation)
             data["description"] = description_of(action, situation)
-        event = {
-            "specversion": "1.0",
-            "id": action.action_id,
-            "source": f"weft/{action.tenant}",
-            "type": "weft.work_order.requested" if action.kind == WORK_ORDER else "weft.alarm",
-            "subject": situation.alarm.device_id if situation.alarm else action.alarm_id,
-            "time": to_rfc3339(action.created_at),
-            "datacontenttype": "application/json",
-            "data": data,
-        }
-        await self._post(event, "Deliver")
-        return Delivered(remote_id=action.action_id, remote_state="accepted")
+        return self._planned(
+            {
+                "specversion": "1.0",
+                "id": action.action_id,
+                "source": f"weft/{action.tenant}",
+                "type": "weft.work_order.requested" if action.kind == WORK_ORDER else "weft.alarm",
+                "subject": situation.alarm.device_id if situation.alarm else action.alarm_id,
+                "time": to_rfc3339(action.created_at),
+                "datacontenttype": "application/json",
+                "data": data,
+            }
+        )
 
     async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:  # noqa: ARG002  a receiver cannot be asked
         """Return nothing: a receiver tells us through the API."""
@@ -96,7 +110,7 @@ class WebhookConnector:
             "datacontenttype": "application/json",
             "data": {"work_order_id": order.work_order_id, "text": text},
         }
-        await self._post(event, "Note")
+        await self._post(self._planned(event), "Note")
 
     async def test(self) -> str:
         """Post an event that asks for nothing."""
@@ -107,26 +121,25 @@ class WebhookConnector:
             "type": "weft.test",
             "data": {},
         }
-        await self._post(event, "Test")
+        await self._post(self._planned(event), "Test")
         return "The receiver accepted a signed test event."
 
     async def close(self) -> None:
         """Close the connections."""
         await self._outbound.close()
 
-    async def _post(self, event: Mapping[str, Any], what: str) -> None:
-        body = msgspec.json.encode(event)
+    def _planned(self, event: Mapping[str, Any]) -> Planned:
+        headers = {"Content-Type": "application/cloudevents+json", DELIVERY: str(event["id"])}
+        return Planned("POST", self._settings.url, msgspec.json.encode(event), headers)
+
+    async def _post(self, planned: Planned, what: str) -> None:
         secrets = [await self._credentials.get(reference) for reference in self._references]
-        headers = {
-            "Content-Type": "application/cloudevents+json",
-            SIGNATURE: sign(secrets, body, self._clock.now() // NS_PER_S),
-            DELIVERY: str(event["id"]),
-        }
+        signature = sign(secrets, planned.body, self._clock.now() // NS_PER_S)
         answer = await self._outbound.request(
-            "POST",
-            self._settings.url,
-            headers=headers,
-            body=body,
+            planned.method,
+            planned.url,
+            headers={**planned.headers, SIGNATURE: signature},
+            body=planned.body,
             timeout_s=self._settings.timeout_s,
         )
         answer.require_success(what)

@@ -1,0 +1,1 @@
+"""Stand-ins for business systems: one small far side for each kind of connector."""
