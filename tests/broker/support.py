@@ -213,6 +213,14 @@ class Station:
         self.broker.apply(Committed(first, list(envelopes), [None] * len(envelopes)))
 
 
+async def subscribed(
+    station: Station, filter_: str = "t/#", qos: int = 2, **opening: Any
+) -> tuple[Session, FakeLink]:
+    session, link = await station.connect(ALICE, "c", **opening)
+    await station.subscribe(session, filter_, qos=qos)
+    return session, link
+
+
 __all__ = [
     "ALICE",
     "BOB",
@@ -225,4 +233,5 @@ __all__ = [
     "Reason",
     "Station",
     "principal",
+    "subscribed",
 ]

@@ -1,6 +1,5 @@
 """The broker as its callers see it."""
 
-import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +10,6 @@ from tests.broker.support import (
     MAIN,
     NEVER_S,
     OTHER,
-    BrokerSettings,
     Reason,
     Station,
     principal,
@@ -72,40 +70,6 @@ async def test_a_rejected_message_is_delivered_to_nobody() -> None:
     station.publish("t", operation=Operation.TELEMETRY)
 
     assert len(link.deliveries) == 1
-
-
-async def test_tn1_tenants_do_not_hear_each_other() -> None:
-    """TN-1: `#` in one tenant matches nothing of another one."""
-    station = Station()
-    session, link = await station.connect(principal("alice", OTHER))
-    await station.subscribe(session, "#")
-
-    station.publish("t", who=BOB)
-
-    assert link.deliveries == []
-
-
-async def test_subscribers_of_a_route_are_looked_up_once() -> None:
-    """The policy is asked once per topic and version, not per message."""
-    station = Station()
-    session, _ = await station.connect()
-    await station.subscribe(session, "#")
-    station.publish("t")
-    asked = station.policy.asked
-
-    for _ in range(50):
-        station.publish("t")
-
-    assert station.policy.asked == asked
-
-
-async def test_the_routes_remembered_are_bounded() -> None:
-    """A publisher that makes up topics does not fill the memory."""
-    station = Station(BrokerSettings(routes_cached=10))
-    for i in range(100):
-        station.publish(f"t/{i}")
-
-    assert len(station.broker._plans) <= 11
 
 
 # --- sessions and take-over ---------------------------------------------------------------
@@ -246,56 +210,6 @@ async def test_a_journal_is_told_of_ended_sessions_that_had_qos_2() -> None:
     await station.broker.checkpoint()
 
     assert station.forgotten == [one.key]
-
-
-# --- subscribing --------------------------------------------------------------------------
-
-
-async def test_az3_every_filter_of_a_subscribe_is_decided_on() -> None:
-    """AZ-3: not only the first one, as in a broker that others had to patch."""
-    station = Station()
-    session, link = await station.connect()
-    station.policy.deny(ALICE, "topic.subscribe", "secret/#")
-    station.policy.deny(ALICE, "topic.subscribe", "also/secret")
-
-    results = await station.subscribe(
-        session, "open", "secret/#", "$share/g/also/secret", "a/#/b", qos=1
-    )
-    station.publish("secret/x")
-
-    assert results == [
-        Reason.GRANTED_QOS_1,
-        Reason.NOT_AUTHORIZED,
-        Reason.NOT_AUTHORIZED,
-        Reason.TOPIC_FILTER_INVALID,
-    ]
-    assert link.deliveries == []
-
-
-async def test_mq5_a_session_has_at_most_100_subscriptions() -> None:
-    """MQ-5: the 101st is refused; one that is there may be renewed."""
-    station = Station()
-    session, _ = await station.connect()
-    await station.subscribe(session, *(f"t/{i}" for i in range(99)))
-
-    assert await station.subscribe(session, "t/99", "t/100", "t/0", qos=1) == [
-        Reason.GRANTED_QOS_1,
-        Reason.QUOTA_EXCEEDED,
-        Reason.GRANTED_QOS_1,
-    ]
-
-
-async def test_an_unsubscribed_filter_brings_nothing_more() -> None:
-    """[MQTT-3.10.4-2], and what was not subscribed is said not to have been."""
-    station = Station()
-    session, link = await station.connect(expiry_s=60)
-    await station.subscribe(session, "t", qos=1)
-
-    results = await station.broker.unsubscribe(session, ["t", "never"])
-    station.publish("t", qos=1)
-
-    assert results == [0, Reason.NO_SUBSCRIPTION_EXISTED]
-    assert link.deliveries == []
 
 
 # --- rights that change -------------------------------------------------------------------
@@ -446,47 +360,6 @@ async def test_a_will_that_is_refused_harms_nobody() -> None:
     await station.broker.sweep(station.clock.now())
 
     assert station.wills == []
-
-
-# --- the loop that writes at once ---------------------------------------------------------
-
-
-async def test_run_writes_at_once_what_a_subscriber_waits_for() -> None:
-    """Neither a QoS 2 message nor a will waits for the next second."""
-    station = Station()
-    session, link = await station.connect(expiry_s=60)
-    await station.subscribe(session, "t", qos=2)
-    doomed, doomed_link = await station.connect(BOB, "doomed", will=Will("status", b"lost"))
-
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(station.broker.run())
-        station.publish("t", b"once", qos=2)
-        station.broker.detach(doomed, doomed_link, will_wanted=True)
-        async with asyncio.timeout(5):
-            await link.came.wait()
-            await station.will_came.wait()
-        running.cancel()
-
-    assert link.payloads == [b"once"]
-
-
-async def test_checkpoints_asked_for_together_share_a_transaction() -> None:
-    """A hundred SUBSCRIBEs in one moment are not a hundred fsyncs."""
-    station = Station()
-    writes = 0
-    original = station.records.write
-
-    async def write(work: Any) -> Any:
-        nonlocal writes
-        writes += 1
-        await asyncio.sleep(0)
-        return await original(work)
-
-    sessions = [(await station.connect(principal(f"p{i}"), expiry_s=60))[0] for i in range(100)]
-    station.records.write = write
-    await asyncio.gather(*(station.subscribe(one, "t", qos=1) for one in sessions))
-
-    assert writes <= 2
 
 
 async def test_operators_see_sessions_of_their_tenant_only() -> None:

@@ -6,9 +6,9 @@ gets no more of it, live, queued, retained or shared (AZ-3, AZ-4). It works in b
 subscribers of a route are looked up once, and each link is handed one list per batch.
 """
 
-import asyncio
 from collections.abc import Sequence
 
+from weft.broker.checkpoints import NAME, Checkpoints
 from weft.broker.connections import (
     Attached,
     BrokerDependencies,
@@ -18,120 +18,88 @@ from weft.broker.connections import (
 )
 from weft.broker.delivery import NEVER_S, Delivery, Link, Message, Reason
 from weft.broker.directory import Directory
-from weft.broker.retained import Retained, RetainedMessages, load_retained
-from weft.broker.sessions import Common, Item, Session
+from weft.broker.items import Common, Item
+from weft.broker.retained import RetainedMessages
+from weft.broker.routing import Routing
+from weft.broker.sessions import Session
 from weft.broker.settings import BrokerSettings
-from weft.broker.storage import (
-    PLATFORM,
-    POSITIONS,
-    Changes,
-    Restored,
-    keep_session,
-    load_sessions,
-)
+from weft.broker.storage import Restored
+from weft.broker.subscribing import Subscribing
 from weft.broker.subscriptions import (
     NOBODY,
-    Entry,
     Plan,
-    SharedGroup,
     Subscription,
     SubscriptionRequest,
     choose,
-    make_plan,
     members_for,
 )
-from weft.broker.topics import FilterTree, require_filter, split_share
+from weft.broker.topics import split_share
 from weft.broker.wills import DueWill, Wills
-from weft.errors import Invalid, StorageError, Unavailable
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import Committed, Envelope, Operation, Route
+from weft.model.message import Committed, Envelope, Operation
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
-from weft.observability.log import get_logger
-from weft.ports import Reader
-from weft.security.filters import contains
-from weft.supervision import keep_running
-
-log = get_logger(__name__)
 
 
 class Broker:
     """Publish and subscribe for all tenants; a `Projection`. `load` it before anything else."""
 
-    name = "broker"
+    name = NAME
 
     def __init__(self, given: BrokerDependencies, settings: BrokerSettings | None = None) -> None:
         self._given = given
         self._settings = settings or BrokerSettings()
-        self._policy = given.policy
-        self._dirty: set[Session] = set()
-        self._wanted = asyncio.Event()
+        self._wills = Wills(given.publish_will)
+        self.retained = RetainedMessages(self._settings, given.policy)
+        self._checkpoints = Checkpoints(given, self._wills, self.retained)
+        self._dirty = self._checkpoints.dirty
         self._common = Common(
             self._settings,
             given.policy,
             given.clock,
             self._dirty,
-            self._wanted.set,
+            self._checkpoints.wanted.set,
             given.acknowledged,
             given.refused,
         )
         self._directory = Directory(self._settings)
-        self._trees: dict[TenantId, FilterTree[str, Entry]] = {}
-        self._plans: dict[Route, Plan] = {}
-        self._plans_version = -1
-        self._wills = Wills(given.publish_will)
-        self._applied = 0
-        self._position = 0
-        self._changes = Changes()
-        self._forgotten: list[str] = []
-        self._saving = asyncio.Lock()
-        self._asked = 0
-        self._done = 0
-        self.retained = RetainedMessages(self._settings, given.policy)
+        self._routing = Routing(self._settings, given.policy)
+        self._subscribing = Subscribing(
+            given, self._common, self._routing, self.retained, self.checkpoint
+        )
 
     # --- the projection -------------------------------------------------------------------
 
     @property
     def position(self) -> int:
         """Durable position: replay starts behind it."""
-        return self._position
+        return self._checkpoints.position
 
     @property
     def backlog(self) -> int:
         """Messages applied and not yet durable."""
-        return self._applied - self._position
+        return self._checkpoints.applied - self._checkpoints.position
 
     def apply(self, batch: Committed) -> None:
         """Hand a batch to its subscribers; what was applied before is left out."""
-        envelopes = batch.envelopes
-        if batch.first <= self._applied:
-            envelopes = envelopes[self._applied - batch.first + 1 :]
-        plans = self._plans
-        if self._plans_version != self._policy.version or len(plans) > self._settings.routes_cached:
-            plans.clear()
-            self._plans_version = self._policy.version
+        envelopes, applied = batch.envelopes, self._checkpoints.applied
+        if batch.first <= applied:
+            envelopes = envelopes[applied - batch.first + 1 :]
+        plans = self._routing.refresh()
         touched: list[Session] = []
         done = batch.last
         try:
             for envelope in envelopes:
-                plan = plans.get(envelope.route) or self._plan(envelope.route)
+                plan = plans.get(envelope.route) or self._routing.plan(envelope.route)
                 if plan is not NOBODY or envelope.retain:
                     self._deliver(envelope, plan, touched)
         except BaseException:  # a bug of ours: what stands before it is not delivered twice
             done = batch.last - len(envelopes) + envelopes.index(envelope)
             raise
         finally:
-            self._applied = max(self._applied, done)
+            self._checkpoints.applied = max(applied, done)
             for session in touched:
                 session.flush()
-
-    def _plan(self, route: Route) -> Plan:
-        plan = NOBODY
-        tree = self._trees.get(route.tenant)
-        if tree is not None and route.operation is not Operation.REJECTED:
-            plan = make_plan(tree.match(route.topic), route.topic)
-        self._plans[route] = plan
-        return plan
 
     def _deliver(self, envelope: Envelope, plan: Plan, touched: list[Session]) -> None:
         route = envelope.route
@@ -269,7 +237,7 @@ class Broker:
             delay_ns = min(will.delay_s, session.expiry_s) * NS_PER_S
             due = DueWill(session.principal, will, now + delay_ns)
             self._wills.schedule(session.key, due, now)
-            self._wanted.set()
+            self._checkpoints.wanted.set()
         if not session.durable:
             self._end(session)
 
@@ -282,25 +250,23 @@ class Broker:
         session.flowing = False
         session.link = None
         for text in list(session.subscriptions):
-            self._remove(session, text)
+            self._routing.remove(session, text)
         self._directory.remove(session)
         for item in session.shared_items():
             self._pass_on(session.principal.tenant, item)
         self._wills.hasten(session.key)
         if session.inbound_qos_two:
-            self._forgotten.append(session.key)
+            self._checkpoints.forgotten.append(session.key)
         if session.stored:
             self._dirty.add(session)
-            self._wanted.set()
+            self._checkpoints.wanted.set()
 
     def _pass_on(self, tenant: TenantId, item: Item) -> None:
         """Give what a member of a group leaves behind to another one, if there is any."""
-        name, filter_ = split_share(item.share)
-        tree = self._trees.get(tenant)
-        group = tree.find(filter_, f"$share/{name}") if tree is not None else None
+        group = self._routing.find_group(tenant, item.share)
         message = item.message
-        members = members_for(group, message.topic) if isinstance(group, SharedGroup) else ()
-        if isinstance(group, SharedGroup) and members:
+        members = members_for(group, message.topic) if group is not None else ()
+        if group is not None and members:
             target = choose(group, members)
             qos = min(item.qos, target.qos)
             ids = target.subscription_ids
@@ -334,115 +300,11 @@ class Broker:
 
         Retained messages wait in the queue until then, so that SUBACK goes first.
         """
-        results: list[Reason] = []
-        retained: list[tuple[SubscriptionRequest, str]] = []
-        granted: list[tuple[SubscriptionRequest, str]] = []
-        for request in requests:
-            result, is_new, group, filter_ = self._grant(session, request)
-            results.append(result)
-            if result <= Reason.GRANTED_QOS_2 and not group:
-                granted.append((request, filter_))
-            wanted = request.retain_handling == 0 or (request.retain_handling == 1 and is_new)
-            if result <= Reason.GRANTED_QOS_2 and wanted and not group:
-                retained.append((request, filter_))
-        if session.durable:
-            await self.checkpoint()
-        if session.link is not None:
-            for request, filter_ in retained:
-                self._offer_retained(session, request, filter_)
-            if session.is_device:
-                self._offer_owed(session, granted)
-        return results
-
-    def _grant(
-        self, session: Session, request: SubscriptionRequest
-    ) -> tuple[Reason, bool, str, str]:
-        try:
-            group, filter_ = split_share(request.filter)
-            require_filter(filter_)
-        except Invalid:
-            return Reason.TOPIC_FILTER_INVALID, False, "", ""
-        if group and request.no_local:  # [MQTT-3.8.3-4]
-            return Reason.TOPIC_FILTER_INVALID, False, "", ""
-        if not self._policy.decide(
-            session.principal, "topic.subscribe", f"topic:{filter_}"
-        ).allowed:
-            return Reason.NOT_AUTHORIZED, False, "", ""
-        is_new = request.filter not in session.subscriptions
-        if is_new and len(session.subscriptions) >= self._settings.subscriptions_per_session:
-            return Reason.QUOTA_EXCEEDED, False, "", ""
-        self._add(Subscription(session, request, group, filter_))
-        self._dirty.add(session)
-        if is_new and session.is_device:
-            self._given.subscribed(session.principal, filter_)
-        return Reason(request.qos), is_new, group, filter_
+        return await self._subscribing.subscribe(session, requests)
 
     async def unsubscribe(self, session: Session, filters: Sequence[str]) -> list[Reason]:
         """End subscriptions; what is queued of them is still delivered [MQTT-3.10.4-3]."""
-        results = [
-            Reason.GRANTED_QOS_0  # 0x00, success
-            if self._remove(session, text)
-            else Reason.NO_SUBSCRIPTION_EXISTED
-            for text in filters
-        ]
-        self._dirty.add(session)
-        if session.durable:
-            await self.checkpoint()
-        return results
-
-    def _add(self, subscription: Subscription) -> None:
-        session = subscription.session
-        tree = self._trees.setdefault(session.principal.tenant, FilterTree())
-        session.subscriptions[subscription.request.filter] = subscription
-        if subscription.group:
-            key = f"$share/{subscription.group}"
-            group = tree.find(subscription.filter, key)
-            if not isinstance(group, SharedGroup):
-                group = SharedGroup()
-            group.members[session.key] = subscription
-            tree.put(subscription.filter, key, group)
-        else:
-            tree.put(subscription.filter, session.key, subscription)
-        self._plans.clear()
-
-    def _remove(self, session: Session, text: str) -> bool:
-        subscription = session.subscriptions.pop(text, None)
-        if subscription is None:
-            return False
-        tree = self._trees[session.principal.tenant]
-        if subscription.group:
-            key = f"$share/{subscription.group}"
-            group = tree.find(subscription.filter, key)
-            if isinstance(group, SharedGroup):
-                group.members.pop(session.key, None)
-                if not group.members:
-                    tree.remove(subscription.filter, key)
-        else:
-            tree.remove(subscription.filter, session.key)
-        self._plans.clear()
-        return True
-
-    def _offer_retained(self, session: Session, request: SubscriptionRequest, filter_: str) -> None:
-        ids = (request.identifier,) if request.identifier else ()
-        for one in self.retained.match(session.principal.tenant, filter_, self._now()):
-            if session.may_receive(one.message.topic):
-                session.enqueue(one.message, min(one.qos, request.qos), ids, retain=True)
-
-    def _offer_owed(
-        self, session: Session, granted: Sequence[tuple[SubscriptionRequest, str]]
-    ) -> None:
-        """Offer a device the commands that were sent while it had no session to keep them."""
-        owed = self._given.owed(session.principal)
-        if not owed:
-            return
-        held = session.topics_held()
-        for envelope in owed:
-            topic = envelope.route.topic
-            found = [request for request, filter_ in granted if contains(filter_, topic)]
-            if found and topic not in held and session.may_receive(topic):
-                qos = min(envelope.qos, max(request.qos for request in found))
-                ids = tuple(request.identifier for request in found if request.identifier)
-                session.enqueue(Message.of(envelope), qos, ids, retain=False)
+        return await self._subscribing.unsubscribe(session, filters)
 
     def withdraw(self, principal_uid: str, topic: str) -> None:
         """Take back what waits for a principal on a topic; what is under way is under way."""
@@ -453,16 +315,7 @@ class Broker:
 
     async def load(self) -> None:
         """Take back what was kept; the journal then replays what is behind `position`."""
-
-        def read(reader: Reader) -> tuple[int, list[Restored], list[tuple[TenantId, Retained]]]:
-            record = reader.find(POSITIONS, PLATFORM, self.name)
-            position = record.value if record is not None else 0
-            return position, load_sessions(reader, self._common), load_retained(reader)
-
-        self._position, restored, retained = await self._given.records.read(read)
-        self._applied = self._position
-        self.retained.take_back(retained)
-        for one in restored:
+        for one in await self._checkpoints.load(self._common):
             self._take_back(one)
 
     def _take_back(self, restored: Restored) -> None:
@@ -470,7 +323,7 @@ class Broker:
         self._directory.add(session)
         for request in restored.requests:
             group, filter_ = split_share(request.filter)
-            self._add(Subscription(session, request, group, filter_))
+            self._routing.add(Subscription(session, request, group, filter_))
         will, session.will = session.will, None
         if will is not None:
             # A will of a session that was live was cut off by our own end, not by its device's:
@@ -480,44 +333,12 @@ class Broker:
             self._wills.schedule(session.key, DueWill(session.principal, will, due_at), due_at - 1)
 
     async def checkpoint(self) -> None:
-        """Make everything so far durable, with its position, in one transaction.
+        """Make everything so far durable, with its position, in one transaction."""
+        await self._checkpoints.checkpoint()
 
-        Who asks while one is being written shares the next.
-        """
-        self._asked += 1
-        ticket = self._asked
-        async with self._saving:
-            if self._done < ticket:
-                covers = self._asked
-                await self._save()
-                self._done = covers
-
-    async def _save(self) -> None:
-        position = self._applied
-        dirty = list(self._dirty)
-        self._dirty.clear()
-        changes = self._changes
-        for session in dirty:
-            due = self._wills.find(session.key)
-            keep_session(session, changes, due=due)
-            session.saving()
-        self.retained.keep_changes(changes)
-        if position != self._position:
-            changes.put(POSITIONS, PLATFORM, self.name, position)
-        if len(changes):
-            try:
-                await self._given.records.write(changes.write)
-            except BaseException:
-                for session in dirty:
-                    session.not_saved()
-                raise
-            self._changes = Changes()
-        self._position = position
-        for session in dirty:
-            session.saved()
-        while self._forgotten:
-            await self._given.forget_session(self._forgotten[0])
-            self._forgotten.pop(0)
+    async def run(self) -> None:
+        """Write at once what a subscriber waits for, until cancelled (beside the checkpoints)."""
+        await self._checkpoints.run()
 
     async def sweep(self, now_ns: int) -> None:
         """Once a second: end sessions that were away too long, publish wills, measure."""
@@ -529,22 +350,6 @@ class Broker:
             if session.flowing and session.queue:
                 session.drain()
         await self._wills.publish(now_ns)
-
-    async def run(self) -> None:
-        """Write at once what a subscriber waits for, until cancelled (beside the checkpoints)."""
-        await keep_running(
-            self._write_when_wanted, expected=(StorageError, Unavailable), failed=self._write_failed
-        )
-
-    async def _write_when_wanted(self) -> None:
-        await self._wanted.wait()
-        self._wanted.clear()
-        await self._wills.publish(self._now())
-        await self.checkpoint()
-
-    def _write_failed(self, error: Exception, wait_s: float) -> None:
-        self._wanted.set()
-        log.error("broker_checkpoint_failed", error=str(error), wait_s=round(wait_s, 1))
 
     # --- for operators --------------------------------------------------------------------
 
@@ -561,14 +366,11 @@ class Broker:
 
     def has_subscriber(self, tenant: TenantId, topic: str) -> bool:
         """Whether any session, connected or stored, would get what is published to a topic."""
-        tree = self._trees.get(tenant)
-        return tree is not None and make_plan(tree.match(topic), topic) is not NOBODY
+        return self._routing.plan_of(tenant, topic) is not NOBODY
 
     def is_queued(self, tenant: TenantId, topic: str) -> bool:
         """Whether a message on a topic waits for a device, or was sent and not acknowledged."""
-        tree = self._trees.get(tenant)
-        targets = () if tree is None else make_plan(tree.match(topic), topic).targets
-        sessions = [target.session for target in targets]
+        sessions = [target.session for target in self._routing.plan_of(tenant, topic).targets]
         return any(topic in one.topics_held() for one in sessions if one.is_device)
 
     def is_connected(self, principal_uid: str) -> bool:

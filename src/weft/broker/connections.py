@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from weft.broker.sessions import Acknowledged, Session, unheard
+from weft.broker.items import Acknowledged, unheard
+from weft.broker.sessions import Session
 from weft.broker.wills import PublishWill, Will
 from weft.model.message import Envelope
 from weft.model.principal import Principal

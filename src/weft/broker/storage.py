@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from weft.broker.delivery import Message
-from weft.broker.sessions import Common, Item, Session
+from weft.broker.items import Common, Item
+from weft.broker.sessions import Session
 from weft.broker.subscriptions import SubscriptionRequest
 from weft.broker.wills import DueWill, Will
 from weft.errors import Damaged
