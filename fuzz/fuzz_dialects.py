@@ -10,6 +10,7 @@ Needs the extra `sparkplug`.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -20,11 +21,14 @@ from weft.app.dialects import make_dialects
 from weft.errors import PeerError
 from weft.ingest.dialects import native
 from weft.ingest.dialects.dialect import Speaker, parse_private
+from weft.ingest.dialects.lorawan import LoRaWan
+from weft.ingest.dialects.lorawan_words import Queued
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId
 from weft.model.principal import Principal, PrincipalKind
 
 TENANT = TenantId("main")
+CHIRPSTACK_EVENTS = ("up", "join", "status", "ack", "txack", "location", "log")
 EUI = "0101010101010101"
 GATEWAY = Device(
     TENANT, DeviceId("gw-1"), DeviceUid("uid-gw"), None, Lifecycle.ACTIVE, 0, adds_children=True
@@ -39,6 +43,11 @@ ROOM = Device(
     gateway=DeviceUid("uid-gw"),
     alias="Room 1",
 )
+OURS = "weft:00112233445566778899aabbccddeeff"
+QUEUED = {
+    OURS: Queued(OURS, TENANT, DeviceId("room-1"), "r-1", confirmed=True),
+    "q-1": Queued("q-1", TENANT, DeviceId("room-1"), "r-2", confirmed=False, placed=False),
+}
 SPEAKER = Principal(TENANT, PrincipalKind.DEVICE, "gw-1", "uid-gw")
 
 
@@ -61,6 +70,9 @@ class Harness:
     def __init__(self) -> None:
         self.speaker = Speaker(SPEAKER, GATEWAY, Known())
         self.table = make_dialects()
+        lorawan = self.table.named("lorawan")
+        assert isinstance(lorawan, LoRaWan)
+        lorawan.find_queued_with(QUEUED.get, lambda _gateway, _child, _address: True)
         self.dialects = tuple(self.table)
 
     def __call__(self, data: bytes) -> int:
@@ -94,6 +106,26 @@ class Harness:
         return 0
 
 
+def things_stack_messages() -> list[dict[str, Any]]:
+    """One message of each kind that The Things Stack's webhooks send."""
+    ids = {"device_id": "dev1", "application_ids": {"application_id": "app1"}, "dev_eui": EUI}
+    downlink = {"f_port": 15, "frm_payload": "vu8=", "correlation_ids": ["as:downlink:1", OURS],
+                "confirmed_retry": {"attempt": 4, "max_attempts": 3}}  # fmt: skip
+    place = {"latitude": 37.9, "longitude": 23.7, "accuracy": 14}
+    members: dict[str, Any] = {
+        f"downlink_{event}": downlink for event in ("ack", "nack", "sent", "queued")
+    }
+    members |= {
+        "downlink_failed": {"downlink": downlink, "error": {"message_format": "too long"}},
+        "downlink_queue_invalidated": {"downlinks": [downlink]},
+        "uplink_message": {"decoded_payload": {"t": 1}, "rx_metadata": [{"rssi": -35}]},
+        "join_accept": {"session_key_id": "AX"},
+        "location_solved": {"service": "s", "location": place},
+        "service_data": {"service": "s", "data": {"a": 1}},
+    }
+    return [{"end_device_ids": ids, name: member} for name, member in members.items()]
+
+
 def load_corpus() -> list[bytes]:
     """Topics of each dialect with payloads that are right, or nearly so."""
     documents = [
@@ -111,7 +143,7 @@ def load_corpus() -> list[bytes]:
         {"state": {"reported": {"a": 1}, "desired": None}, "version": 3, "clientToken": "t"},
         {"deviceInfo": {"devEui": EUI}, "time": "2026-03-01T12:00:00Z", "fPort": 2, "data": "AQI=",
          "object": {"t": 21.5}, "rxInfo": [{"rssi": -57, "snr": 10}], "margin": 3},
-        {"end_device_ids": {"dev_eui": EUI}, "uplink_message": {"decoded_payload": {"t": 1}}},
+        *things_stack_messages(),
         {"queueItemId": "q-1", "acknowledged": True},
     ]  # fmt: skip
     payloads = [json.dumps(one).encode() for one in documents]
@@ -128,7 +160,7 @@ def load_corpus() -> list[bytes]:
     topics += [f"v2/{rest}" for rest in short]
     topics += [f"$aws/things/gw-1/shadow/{rest}" for rest in shadow]
     topics += [prefix for dialect in make_dialects() for prefix in dialect.prefixes]
-    topics += [f"$lorawan/chirpstack/{event}" for event in ("up", "join", "status", "ack")]
+    topics += [f"$lorawan/chirpstack/{event}" for event in CHIRPSTACK_EVENTS]
     topics += ["$lorawan/tts"]
     topics += ["devices/gw-1/dialects/thingsboard/down/me/rpc/request/1", "$share/g/v1/gateway/+"]
     edge = [f"{kind}/gw-1" for kind in ("NBIRTH", "NDATA", "NDEATH")]

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
 from weft.commands.settings import CommandSettings
-from weft.connectors.lorawan import DownlinkSettings
+from weft.connectors.lorawan_servers import DownlinkSettings
 from weft.connectors.outbox import OutboxSettings
 from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError

@@ -18,7 +18,7 @@ from weft.connectors.registry import Connectors, make_connectors
 from weft.connectors.work_orders import WorkOrders
 from weft.groups.filters import Around
 from weft.groups.groups import Groups
-from weft.ingest.dialects import lorawan
+from weft.ingest.dialects import lorawan_words
 from weft.ingest.dialects.lorawan import LoRaWan
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
@@ -76,9 +76,11 @@ async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config
     downlinks = Downlinks(given, config.lorawan)
     await downlinks.load()
     path.commands.on_change(downlinks.changed)
-    dialect = path.gate.dialects.named(lorawan.NAME)
+    given.devices.after_delete(downlinks.forget)
+    path.lorawan.tell_downlinks_with(downlinks.learn, downlinks.place)
+    dialect = path.gate.dialects.named(lorawan_words.NAME)
     assert isinstance(dialect, LoRaWan)
-    dialect.find_queued_with(downlinks.find)
+    dialect.find_queued_with(downlinks.find, downlinks.is_new_address)
     return downlinks
 
 

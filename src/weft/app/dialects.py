@@ -17,6 +17,8 @@ from weft.ingest.dialects import (
     aws_shadow_answers,
     gateway,
     gateway_answers,
+    lorawan_answers,
+    lorawan_words,
     sparkplug,
     sparkplug_answers,
 )
@@ -26,6 +28,7 @@ from weft.ingest.dialects.desk import Answerer, Replies
 from weft.ingest.dialects.gateway import Gateway
 from weft.ingest.dialects.gateway_answers import GatewayAnswers
 from weft.ingest.dialects.lorawan import LoRaWan
+from weft.ingest.dialects.lorawan_answers import LoRaWanAnswers
 from weft.ingest.dialects.sparkplug import Sparkplug
 from weft.ingest.dialects.sparkplug_answers import SparkplugAnswers
 from weft.ingest.dialects.table import Dialects
@@ -37,6 +40,7 @@ from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.dialects.thingsboard.table import ThingsBoard
 from weft.ingest.gate import Gate
 from weft.ingest.submit import Ingest
+from weft.model.ids import TenantId
 from weft.ports import Clock
 from weft.twins.twins import Twins
 
@@ -69,18 +73,21 @@ class Spoken(Struct, frozen=True):
     answerers: Mapping[str, Answerer]  # by the names of their dialects
     thingsboard: Requests
     sparkplug: SparkplugAnswers
+    lorawan: LoRaWanAnswers
 
 
 def make_answerers(around: Around) -> Spoken:
     """Make the answerer of each dialect that has one."""
     answers, host = _thingsboard(around), _sparkplug(around)
+    network = _lorawan(around)
     answerers: dict[str, Answerer] = {
         gateway.NAME: _gateway(around),
         aws_shadow.NAME: _aws_shadow(around),
         thingsboard.NAME: answers,
         sparkplug.NAME: host,
+        lorawan_words.NAME: network,
     }
-    return Spoken(answerers, Requests(answers), host)
+    return Spoken(answerers, Requests(answers), host, network)
 
 
 def _sparkplug(around: Around) -> SparkplugAnswers:
@@ -99,6 +106,12 @@ def _sparkplug(around: Around) -> SparkplugAnswers:
             around.config.sparkplug,
         )
     )
+
+
+def _lorawan(around: Around) -> LoRaWanAnswers:
+    identity, tables = around.identity, around.config.lorawan
+    silence_of = {(TenantId(one.tenant), name): one.silence_s for name, one in tables.items()}
+    return LoRaWanAnswers(lorawan_answers.Given(identity.devices, identity.silences, silence_of))
 
 
 def _gateway(around: Around) -> GatewayAnswers:

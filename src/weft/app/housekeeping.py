@@ -63,6 +63,7 @@ class Housekeeping:
             ("twin deltas", path.twins.send_deltas),
             ("ends of commands", self._sweep_commands),
             ("waiting commands", path.commands.publish_waiting),
+            ("silent devices", self._sweep_silences),
             ("presence", identity.presence.checkpoint),
             ("history checkpoint", path.history.checkpoint),
         ]
@@ -91,6 +92,9 @@ class Housekeeping:
     async def _end_credentials(self) -> None:
         self._weft.identity.connections.cut_expired()
         self._weft.identity.rotation.end_due()
+
+    async def _sweep_silences(self) -> None:
+        self._weft.identity.silences.sweep()
 
     async def _sweep_broker(self) -> None:
         await self._weft.path.broker.sweep(self._weft.clock.now())

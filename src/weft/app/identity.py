@@ -19,6 +19,7 @@ from weft.registry.devices import DeviceChange, Devices
 from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
 from weft.registry.relations import Relations
+from weft.registry.silence import Silences
 from weft.registry.tenants import Tenants
 from weft.security.audit import Audit
 from weft.security.authentication import Authenticator
@@ -72,6 +73,7 @@ class Identity:
     attachments: Attachments
     relations: Relations
     presence: Presence
+    silences: Silences
     claims: Claims
     claiming: Claiming
     imports: Imports
@@ -100,6 +102,7 @@ async def open_identity(
     authenticator = Authenticator(credentials, keys, sessions, throttle, clock, preshared)
     devices = Devices(records, audit, clock)
     assets = Assets(records, audit, clock)
+    presence = Presence(records, clock)
     authorities = Authorities(records, audit, clock, authority)
     claims = Claims(records, audit, clock, pepper, vault)
     codes = (pepper, Throttle(clock, settings.throttle))
@@ -129,7 +132,8 @@ async def open_identity(
         assets=assets,
         attachments=Attachments(records, audit, clock, devices, assets),
         relations=Relations(records, audit, clock, assets),
-        presence=Presence(records, clock),
+        presence=presence,
+        silences=Silences(presence, clock),
         claims=claims,
         imports=Imports(records, clock, audit, devices, credentials, vault),
         claiming=Claiming(records, audit, clock, codes, devices, credentials),
@@ -167,6 +171,7 @@ async def _load(identity: Identity) -> None:
     await identity.attachments.load()
     await identity.presence.load()
     identity.presence.watch(identity.connections)
+    identity.devices.on_change(identity.silences.changed)
     identity.devices.after_delete(identity.presence.forget)
     await identity.claims.load()
     identity.arrivals.join(identity.authenticator, identity.revocation)

@@ -16,6 +16,7 @@ from weft.commands.drafts import CommandDependencies
 from weft.config import Config
 from weft.history.history import History
 from weft.ingest.dialects.desk import Desk
+from weft.ingest.dialects.lorawan_answers import LoRaWanAnswers
 from weft.ingest.dialects.sparkplug_answers import SparkplugAnswers
 from weft.ingest.dialects.thingsboard.requests import Requests
 from weft.ingest.gate import Gate
@@ -60,6 +61,7 @@ class MessagePath:
     desk: Desk
     thingsboard: Requests
     sparkplug: SparkplugAnswers
+    lorawan: LoRaWanAnswers
     live: Live
     surroundings: Surroundings
     rules: Rules
@@ -142,6 +144,7 @@ async def open_message_path(
         desk=desk,
         thingsboard=spoken.thingsboard,
         sparkplug=spoken.sparkplug,
+        lorawan=spoken.lorawan,
         live=live,
         surroundings=surroundings,
         rules=rules,

@@ -1,49 +1,42 @@
 """Downlinks: commands to LoRaWAN devices, put into the queue of their network server.
 
-A command of a device whose gateway is a configured ChirpStack goes to its queue; from then on
-it is delivered, and ends when the device has acknowledged it, or for an unconfirmed one when
-it was sent. What is queued is noted on disk under the network server's own id, because that
-is all its events say. A command is queued again only where a crash came before that note.
+A command of a device whose gateway is a configured network server goes to its queue; from
+then on it is delivered, and ends when the device has acknowledged it, or for an unconfirmed
+one when it was sent. What is queued is noted on disk under the id that the server's events
+name. A command is queued again only where a crash, or an answer that was lost, came before
+that note and the server's queue does not show it.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-import msgspec
 from msgspec import Struct
 
 from weft.commands.commands import Commands
 from weft.commands.kinds import Key
-from weft.connectors.credentials import Credentials, require_reference
+from weft.connectors.credentials import Credentials
+from weft.connectors.lorawan_queue import DownlinkQueue
+from weft.connectors.lorawan_servers import (
+    TTS,
+    DownlinkSettings,
+    Line,
+    NetworkServer,
+    make_server,
+    require_settings,
+)
 from weft.errors import ConnectorError, StorageError
-from weft.ingest.dialects.lorawan import Queued
+from weft.ingest.dialects.lorawan_words import Address, Queued
 from weft.model.command import Command, CommandState
 from weft.model.device import Device
-from weft.model.ids import TenantId
+from weft.model.ids import DeviceId, TenantId
 from weft.observability.log import get_logger
-from weft.ports import Kind, Reader, Records
+from weft.ports import Records
 from weft.registry.devices import Devices
-from weft.security.outbound import OutboundClient, url_of
+from weft.security.outbound import OutboundClient
 
 log = get_logger(__name__)
 
 RETRY_S = 30.0
-QUEUED_MAX = 100_000  # noted at once; far more than there are open commands
-
-QUEUED: Kind[Queued] = Kind("downlink", Queued)
-
-
-class DownlinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[lorawan.DEVICE]`: the ChirpStack that the device of this name stands for."""
-
-    url: str  # of its REST API, as https://chirpstack.example:8090
-    key: str  # reference to its API key: file:, env: or sealed:
-    tenant: str = "main"
-    allow: tuple[str, ...] = ()  # CIDRs of a server on premise
-    confirmed: bool = True  # the device has to acknowledge, and the command ends with that
-    f_port: int = 10  # of commands that ChirpStack's codec encodes
-    timeout_s: float = 10.0
 
 
 class DownlinkGiven(Struct, frozen=True):
@@ -56,54 +49,77 @@ class DownlinkGiven(Struct, frozen=True):
     outbound: OutboundClient
 
 
-class _Answer(Struct, frozen=True):
-    id: str
-
-
 class Downlinks:
     """Follows the commands of LoRaWAN devices."""
 
     def __init__(self, given: DownlinkGiven, settings: Mapping[str, DownlinkSettings]) -> None:
         self._given = given
-        self._settings = settings
+        self._settings = {name: one for name, one in settings.items() if one.sends}
+        self._queue = DownlinkQueue(given.records)
         self._outbound: dict[str, OutboundClient] = {}
+        self._servers: dict[str, NetworkServer] = {}
         for name, one in settings.items():
-            require_reference(one.key, f"[lorawan.{name}] key")
+            require_settings(name, one)
+            if not one.sends:
+                continue
             self._outbound[name] = given.outbound.allowing(one.allow)
-        self._queued: dict[str, Queued] = {}
+            line = Line(one, self._outbound[name], given.credentials)
+            self._servers[name] = make_server(line, self._queue)
         self._refused: set[Key] = set()
+        self._paused_until: dict[str, float] = {}  # by name, on the loop's own clock
         self._ended: list[str] = []
         self._more = asyncio.Event()
         self._sending = asyncio.Lock()
 
     async def load(self) -> None:
         """Read what is queued; call once, before events come."""
+        await self._queue.load()
 
-        def read(r: Reader) -> list[Queued]:
-            return [
-                record.value
-                for tenant in r.tenants(QUEUED)
-                for record in r.list(QUEUED, tenant, limit=QUEUED_MAX)
-            ]
-
-        found = await self._given.records.read(read)
-        self._queued = {one.queue_id: one for one in found}
+    # --- what events ask and tell ---
 
     def find(self, queue_id: str) -> Queued | None:
         """Return what a network server's own id stands for, or None."""
-        return self._queued.get(queue_id)
+        return self._queue.find(queue_id)
+
+    def is_new_address(self, gateway: Device, child: Device, address: Address) -> bool:
+        """Whether what a server calls a device is news, and commands need it."""
+        return self._sends_by_name(gateway) and self._queue.address_of(child) != address
+
+    async def learn(self, gateway: Device, child: Device, address: Address) -> None:
+        """Keep what The Things Stack calls a device, and send what has waited for that."""
+        if self._sends_by_name(gateway):
+            await self._queue.learn(child, address)
+            self._refused = {
+                key for key in self._refused if key[:2] != (child.tenant, child.device_id)
+            }
+            self._more.set()
+
+    async def place(self, tenant: TenantId, device_id: DeviceId, queue_id: str) -> None:
+        """Take note that a command has arrived in the queue of its device."""
+        queued = self._queue.find(queue_id)
+        if queued is None or (queued.tenant, queued.device_id) != (tenant, device_id):
+            return
+        if await self._queue.mark_placed(queue_id) is not None:
+            self._given.commands.fetched(tenant, device_id, queued.request_id)
+
+    def _sends_by_name(self, gateway: Device) -> bool:
+        settings = self._settings.get(gateway.device_id)
+        return settings is not None and settings.server == TTS and settings.tenant == gateway.tenant
+
+    async def forget(self, device: Device) -> None:
+        """Drop what is known of a deleted device."""
+        await self._queue.forget_device(device)
 
     def changed(self, command: Command) -> None:
         """Take note of a command that may have to go down, or has ended."""
         if command.has_ended:
             self._refused.discard(Key.of(command))
-            mine = (command.tenant, command.device_id, command.request_id)
-            self._ended += [
-                one.queue_id
-                for one in self._queued.values()
-                if (one.tenant, one.device_id, one.request_id) == mine
-            ]
+            queued = self._queue.of_command(command)
+            if queued is not None:
+                self._ended.append(queued.queue_id)
         self._more.set()
+
+    # --- sending ---
 
     async def close(self) -> None:
         """Close the connections."""
@@ -112,9 +128,13 @@ class Downlinks:
 
     async def run(self) -> None:
         """Send what is due until cancelled; what failed is tried again."""
+        self._find_ended()
         while self._settings:
-            await self.send_due()
             self._more.clear()
+            now = asyncio.get_running_loop().time()
+            await self._send_to(
+                [one for one in self._settings if self._paused_until.get(one, now) <= now]
+            )
             try:
                 async with asyncio.timeout(RETRY_S):
                     await self._more.wait()
@@ -123,11 +143,15 @@ class Downlinks:
 
     async def send_due(self) -> None:
         """Send every command that waits for its network server, and forget those that ended."""
+        await self._send_to(self._settings)
+
+    async def _send_to(self, names: Iterable[str]) -> None:
         try:
             async with self._sending:  # none is sent twice
-                await self._forget_ended()
-                for name, settings in self._settings.items():
-                    await self._send_of(name, settings)
+                ended, self._ended = self._ended, []
+                await self._queue.forget(ended)
+                for name in names:
+                    await self._send_of(name, self._settings[name])
         except StorageError as error:
             log.error("downlink_not_noted", error=error.detail, remedy=error.remedy)
 
@@ -142,53 +166,29 @@ class Downlinks:
                 if command.state is not CommandState.SENT or Key.of(command) in self._refused:
                     continue
                 try:
-                    await self._send(name, settings, child, command)
+                    await self._send(name, child, command)
                 except ConnectorError as error:
                     log.warning("downlink_failed", gateway=name, error=error.detail)
                     if not error.permanent:
+                        self._pause(name, error.retry_after_s)
                         return  # the others would fare no better; all are tried again
                     self._refused.add(Key.of(command))
 
-    async def _send(
-        self, name: str, settings: DownlinkSettings, child: Device, command: Command
-    ) -> None:
-        key = await self._given.credentials.get(settings.key)
-        answer = await self._outbound[name].request(
-            "POST",
-            url_of(settings.url, "api", "devices", child.alias, "queue"),
-            headers={
-                "Content-Type": "application/json",
-                "Grpc-Metadata-Authorization": f"Bearer {key}",
-            },
-            body=msgspec.json.encode({"queueItem": _item(settings, child, command)}),
-            timeout_s=settings.timeout_s,
-        )
-        made = answer.require_success("Queue a downlink").decode(_Answer, "Queue a downlink")
-        queued = Queued(
-            made.id, command.tenant, command.device_id, command.request_id, settings.confirmed
-        )
-        await self._given.records.write(
-            lambda w: w.put(QUEUED, queued.tenant, queued.queue_id, queued)
-        )
-        self._queued[queued.queue_id] = queued
-        self._given.commands.fetched(command.tenant, command.device_id, command.request_id)
+    async def _send(self, name: str, child: Device, command: Command) -> None:
+        queued = self._queue.of_command(command)
+        arrived = queued is not None and queued.placed  # and a crash came before that was noted
+        if arrived or await self._servers[name].put(child, command):
+            self._given.commands.fetched(command.tenant, command.device_id, command.request_id)
 
-    async def _forget_ended(self) -> None:
-        ended, self._ended = self._ended, []
-        gone = [self._queued.pop(queue_id) for queue_id in ended if queue_id in self._queued]
-        if gone:
+    def _pause(self, name: str, retry_after_s: float | None) -> None:
+        """Leave a server alone for as long as it asks for, whatever else is to be sent."""
+        pause_s = RETRY_S if retry_after_s is None else retry_after_s
+        self._paused_until[name] = asyncio.get_running_loop().time() + pause_s
 
-            def write(w: Any) -> None:
-                for one in gone:
-                    w.delete(QUEUED, one.tenant, one.queue_id)
-
-            await self._given.records.write(write)
-
-
-def _item(settings: DownlinkSettings, child: Device, command: Command) -> dict[str, Any]:
-    """Return what is queued: bytes where the input has them, else what ChirpStack encodes."""
-    item: dict[str, Any] = {"devEui": child.alias, "confirmed": settings.confirmed}
-    given = command.input
-    if isinstance(given.get("data"), str):
-        return {**item, "fPort": given.get("f_port", settings.f_port), "data": given["data"]}
-    return {**item, "fPort": settings.f_port, "object": {"command": command.name, **given}}
+    def _find_ended(self) -> None:
+        """Find the notes of commands that ended as Weft stopped."""
+        commands = self._given.commands
+        for one in self._queue.all():
+            still = commands.open_for(one.tenant, one.device_id)
+            if one.request_id not in {command.request_id for command in still}:
+                self._ended.append(one.queue_id)

@@ -17,4 +17,9 @@ DUPLICATES = Counter("weft_ingest_duplicates", "Messages sent again that were st
 UNANSWERED = Counter(
     "weft_ingest_unanswered", "Questions in a dialect that came faster than they were answered."
 )
+DIALECT_UNUSED = Counter(
+    "weft_ingest_dialect_unused",
+    "Messages of a dialect that were understood and needed nothing.",
+    ["dialect", "event"],
+)
 HEAD = Gauge("weft_journal_head", "Position of the newest message.")

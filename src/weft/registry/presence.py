@@ -123,17 +123,24 @@ class Presence:
 
         What it said with its last breath is not taken: nobody would say that the device is gone.
         """
-        if self.is_connected(gateway.uid) and self._spell_through(gateway.uid, child.uid) is None:
-            now = self._clock.now()
+        if self.is_connected(gateway.uid):
+            self.child_heard(gateway, child, protocol, self._clock.now())
+
+    def child_heard(self, gateway: Device, child: Device, protocol: str, at: int) -> None:
+        """Take note that a device is there, though its gateway may keep no connection itself.
+
+        Again changes nothing. Whoever calls this sees to it that the spell ends.
+        """
+        if self._spell_through(gateway.uid, child.uid) is None:
             self._begin(
                 Spell(
                     child.tenant,
                     child.device_id,
                     child.uid,
-                    self._next_id(now),
+                    self._next_id(at),
                     protocol,
                     gateway.device_id,
-                    now,
+                    at,
                     through=gateway.uid,
                 )
             )

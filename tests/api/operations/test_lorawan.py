@@ -89,3 +89,39 @@ async def test_an_event_needs_a_name(world: World) -> None:
     for path in ("/lorawan/chirpstack", "/lorawan/chirpstack?event=../x"):
         answer = await world.call("POST", path, token=token, body=CHIRPSTACK_UP)
         assert answer.status == 422
+
+
+async def test_each_step_of_a_downlink_is_heard_though_its_ids_are_the_same(world: World) -> None:
+    """Queued, sent, acknowledged: one set of correlation ids. The same body again is repeated."""
+    token = await server(world)
+    await world.call("POST", "/lorawan/tts", token=token, body=TTS_UP)
+    told = []
+    for event in ("downlink_queued", "downlink_sent", "downlink_ack", "downlink_ack"):
+        body = {"end_device_ids": {"device_id": "dev1"}, "correlation_ids": ["as:downlink:1"]}
+        answer = await world.call("POST", "/lorawan/tts", token=token, body={**body, event: {}})
+        assert answer.status == 200, answer
+        told.append(answer.json["repeated"])
+    assert told == [False, False, False, True]
+
+
+async def test_ss_1_what_the_headers_of_a_webhook_offer_goes_nowhere(world: World) -> None:
+    """A URL and a key beside the message: no part of them is kept, or asked for anything."""
+    token = await server(world)
+    headers = {
+        "x-downlink-push": "https://198.51.100.7/steal",
+        "x-downlink-apikey": "NNSXS.SECRET",
+    }
+    answer = await world.call("POST", "/lorawan/tts", token=token, body=TTS_UP, headers=headers)
+    assert answer.status == 200
+    kept = [envelope async for batch in world.journal.read(0) for envelope in batch.envelopes]
+    assert kept
+    assert not any("SECRET" in repr(one) or "198.51" in repr(one) for one in kept)
+
+
+async def test_a_message_that_is_not_known_is_in_the_inbox(world: World) -> None:
+    token = await server(world)
+    body = {"end_device_ids": {"dev_eui": EUI}, "uplink_normalized": {}}
+    answer = await world.call("POST", "/lorawan/tts", token=token, body=body)
+    assert answer.status == 422
+    listed = await world.call("GET", "/rejections", token=world.admin())
+    assert "uplink_message" in listed.json["items"][0]["remedy"]

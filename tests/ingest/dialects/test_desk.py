@@ -14,6 +14,7 @@ from weft.ingest.dialects.desk import WAITING_PER_DEVICE, Desk, Question, Replie
 from weft.ingest.dialects.table import Dialects
 from weft.ingest.submit import Message
 from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Committed, Envelope, Operation, Route
 
 ACME, PUMP = PUMP_7.tenant, DeviceId("pump-7")
 
@@ -75,6 +76,37 @@ async def test_a_question_reaches_the_answerer_of_its_dialect() -> None:
         question = office.clerk.asked[0]
         assert (question.tenant, question.device_id) == (ACME, PUMP)
         assert (question.rest, question.position) == ("ask", 1)
+
+
+class Listener(Clerk):
+    """Takes down as well what was said that is no question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard_of: list[tuple[str, bytes]] = []
+
+    def heard(self, envelope: Envelope) -> None:
+        self.heard_of.append((envelope.route.dialect, envelope.payload))
+
+
+async def test_what_is_said_in_a_dialect_is_heard_by_who_listens_to_it() -> None:
+    """Its messages alone: neither its questions, nor what is said in native words."""
+    listener = Listener()
+    desk = Desk(MemoryJournal())
+    desk.answer_with({"toy": listener, "deaf": Clerk()})
+    topic, private = "devices/pump-7/telemetry", "devices/pump-7/dialects/toy/ask"
+    said = [
+        (topic, Operation.TELEMETRY, "toy"),
+        (topic, Operation.TELEMETRY, ""),
+        (topic, Operation.TELEMETRY, "deaf"),
+        (private, Operation.DIALECT, "toy"),
+    ]
+    kept = [
+        Envelope(Route(ACME, "device", PUMP, on, what, PUMP, name="toy", dialect=dialect), 0, b"1")
+        for on, what, dialect in said
+    ]
+    desk.apply(Committed(1, kept, [None] * len(kept)))
+    assert listener.heard_of == [("toy", b"1")]
 
 
 async def test_a_devices_questions_are_answered_in_their_order() -> None:

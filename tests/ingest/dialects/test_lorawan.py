@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from tests.ingest.support import PUMP_7, Devices, Types, device
 
 from weft.errors import Invalid, PayloadInvalid
+from weft.ingest import metrics
 from weft.ingest.dialects.dialect import Speaker, UnknownChildren
-from weft.ingest.dialects.lorawan import CHIRPSTACK, TTS, LoRaWan, Queued
+from weft.ingest.dialects.lorawan import CHIRPSTACK, TTS, LoRaWan
+from weft.ingest.dialects.lorawan_words import Queued
 from weft.model.device import DeviceType
 from weft.registry.thing_models import read_type
 
@@ -79,6 +81,14 @@ MAPPED = {
 }
 
 
+HEARD = ("devices/probe-1/dialects/lorawan/heard", {})
+
+
+def counted(event: str) -> float:
+    """How often an event was understood and needed nothing."""
+    return float(metrics.DIALECT_UNUSED.labels("lorawan", event)._value.get())
+
+
 def typed(document: dict[str, Any]) -> DeviceType:
     return read_type(PROBE.tenant, "probe", document, version=1, at=0)
 
@@ -135,20 +145,20 @@ def test_bytes_that_nobody_can_read_are_refused_with_what_to_do() -> None:
 
 
 def test_an_uplink_for_the_network_alone_says_nothing() -> None:
-    """Port 0 carries MAC commands; an empty frame acknowledges."""
-    assert read(without(CHIRPSTACK_UP, "object", "data")) == []
-    assert read(without(CHIRPSTACK_UP, "object") | {"fPort": 0}) == []
+    """Port 0 carries MAC commands; an empty frame acknowledges. The device was there, though."""
+    assert read(without(CHIRPSTACK_UP, "object", "data")) == [HEARD]
+    assert read(without(CHIRPSTACK_UP, "object") | {"fPort": 0}) == [HEARD]
 
 
 def test_a_join_is_an_event_where_there_is_a_place_for_it() -> None:
     said = without(CHIRPSTACK_UP, "object", "data")
     topic = "devices/probe-1/events/joined"
     assert read(said, "join") == [(topic, {"dev_addr": "00189440"})]
-    assert read(said, "join", {"telemetry": {"t": {"type": "number"}}}) == []
+    assert read(said, "join", {"telemetry": {"t": {"type": "number"}}}) == [HEARD]
     declared = {"telemetry": {"t": {"type": "number"}}, "events": {"joined": {}}}
     assert read(said, "join", declared) == [(topic, {})]
     joined = without(TTS_UP, "uplink_message") | {"join_accept": {"session_key_id": "AX"}}
-    assert read(joined, "tts") == [(topic, {})]
+    assert read(joined, "tts") == [(topic, {"dev_addr": "00BCB929"})]
 
 
 def test_a_status_is_battery_and_margin() -> None:
@@ -159,9 +169,21 @@ def test_a_status_is_battery_and_margin() -> None:
     assert found["values"] == {"margin": 10}
 
 
-@pytest.mark.parametrize("event", ["ack", "txack", "log", "location", "integration"])
-def test_other_events_say_nothing_of_a_device(event: str) -> None:
+@pytest.mark.parametrize("event", ["ack", "txack", "log", "integration"])
+def test_other_events_say_nothing_of_a_device_and_are_counted(event: str) -> None:
+    before = counted(event)
     assert read({"any": "thing"}, event) == []
+    assert counted(event) == before + 1
+
+
+def test_a_place_is_telemetry_where_there_is_a_place_for_it() -> None:
+    """What is zero was left out by the server."""
+    place = {"latitude": 46.18, "altitude": 12.5, "source": "GEO_RESOLVER_TDOA"}
+    said = without(CHIRPSTACK_UP, "object", "data") | {"location": place}
+    values = {"latitude": 46.18, "longitude": 0.0, "altitude": 12.5}
+    expected = {"ts": CHIRPSTACK_UP["time"], "values": values}
+    assert read(said, "location") == [("devices/probe-1/telemetry", expected)]
+    assert read(said, "location", {"telemetry": {"t": {"type": "number"}}}) == []
 
 
 def test_a_device_that_is_not_known_is_asked_for_with_its_profile() -> None:
@@ -212,7 +234,7 @@ def test_a_command_ends_when_it_was_acknowledged_or_unconfirmed_when_it_was_sent
 ) -> None:
     dialect = LoRaWan()
     queued = Queued("q-1", PROBE.tenant, PROBE.device_id, "r-1", confirmed)
-    dialect.find_queued_with({"q-1": queued}.get)
+    dialect.find_queued_with({"q-1": queued}.get, lambda *_: False)
     payload = json.dumps({"queueItemId": "q-1", **said}).encode()
     parts = dialect.read(speaker(), CHIRPSTACK + event, payload)
     if status is None:

@@ -39,6 +39,17 @@ class Heard(Struct, frozen=True):
 class _Ids(Struct, frozen=True):
     deduplication_id: str = msgspec.field(name="deduplicationId", default="")
     correlation_ids: list[str] = []
+    uplink_message: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def name(self) -> str:
+        """What the network calls a delivery; empty where its ids are shared with others.
+
+        What becomes of a downlink has the same correlation ids at each of its steps.
+        """
+        if self.deduplication_id or not bytes(self.uplink_message):
+            return self.deduplication_id
+        return "\x1f".join(sorted(self.correlation_ids))
 
 
 async def hear_chirpstack(services: Services, call: Call) -> Heard:
@@ -83,8 +94,7 @@ def _delivery_of(body: bytes, event: str) -> bytes:
         ids = msgspec.json.decode(body, type=_Ids)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         ids = _Ids()  # the gate refuses it, and says why
-    named = ids.deduplication_id or "\x1f".join(sorted(ids.correlation_ids))
-    what = f"{event}\x1f{named}".encode() if named else body
+    what = f"{event}\x1f{ids.name}".encode() if ids.name else body
     return hashlib.blake2b(what, digest_size=16).digest()
 
 

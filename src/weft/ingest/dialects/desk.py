@@ -18,7 +18,7 @@ from weft.ingest import metrics
 from weft.ingest.dialects.dialect import Private, parse_private, private_topic
 from weft.ingest.submit import Ingest
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import Committed, Operation
+from weft.model.message import Committed, Envelope, Operation
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
 from weft.ports import Journal
@@ -80,6 +80,15 @@ class Follower(Protocol):
         ...
 
 
+@runtime_checkable
+class Hearer(Protocol):
+    """An answerer that takes note of everything that is kept of what was said in its dialect."""
+
+    def heard(self, envelope: Envelope) -> None:
+        """A message was kept that is no question; called on the loop, and must not wait."""
+        ...
+
+
 class Desk:
     """Hands questions and changes to the answerers."""
 
@@ -88,6 +97,7 @@ class Desk:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._answerers: dict[str, Answerer] = {}
+        self._hearers: dict[str, Hearer] = {}
         self._waiting: dict[Key, deque[Job]] = {}
         self._idle: deque[Key] = deque()  # those with work that nobody has taken up
         self._more = asyncio.Event()
@@ -96,6 +106,10 @@ class Desk:
     def answer_with(self, answerers: Mapping[str, Answerer]) -> None:
         """Take in the answerers, by the name of their dialect."""
         self._answerers.update(answerers)
+        for name, one in answerers.items():
+            hearer: object = one
+            if isinstance(hearer, Hearer):
+                self._hearers[name] = hearer
 
     # --- projection ---
 
@@ -117,6 +131,8 @@ class Desk:
         for number, envelope in enumerate(batch.envelopes):
             route = envelope.route
             if route.operation is not Operation.DIALECT:
+                if route.dialect in self._hearers:
+                    self._hearers[route.dialect].heard(envelope)
                 continue
             answerer = self._answerers.get(route.name)
             if answerer is None or route.principal_kind == PrincipalKind.SYSTEM.value:
