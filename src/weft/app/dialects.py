@@ -24,7 +24,7 @@ from weft.ingest.dialects import (
 )
 from weft.ingest.dialects.aws_shadow import AwsShadow
 from weft.ingest.dialects.aws_shadow_answers import AwsShadowAnswers
-from weft.ingest.dialects.desk import Answerer, Replies
+from weft.ingest.dialects.desk import ACTS_MAX, Answerer, Desk, Replies
 from weft.ingest.dialects.gateway import Gateway
 from weft.ingest.dialects.gateway_answers import GatewayAnswers
 from weft.ingest.dialects.lorawan import LoRaWan
@@ -59,6 +59,7 @@ class Around(Struct, frozen=True):
     broker: Broker
     twins: Twins
     commands: Commands
+    desk: Desk
     clock: Clock
     config: Config
 
@@ -120,6 +121,9 @@ def _gateway(around: Around) -> GatewayAnswers:
 
 
 def _aws_shadow(around: Around) -> AwsShadowAnswers:
+    dialect = around.gate.dialects.named(aws_shadow.NAME)
+    assert isinstance(dialect, AwsShadow)
+    dialect.has_room_by(lambda: around.desk.undone < ACTS_MAX)
     return AwsShadowAnswers(
         aws_shadow_answers.Given(
             around.gate,
@@ -155,6 +159,7 @@ def _thingsboard(around: Around) -> ThingsBoardAnswers:
     dialect.find_calls_with(calls.find)
     return ThingsBoardAnswers(
         thingsboard_answers.Given(
+            around.gate,
             around.ingest,
             around.twins,
             devices,

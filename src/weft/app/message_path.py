@@ -110,10 +110,10 @@ async def open_message_path(
     surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
-    desk = late.desk = Desk(stores.journal)
+    desk = late.desk = Desk(stores.journal, records)
     broker = _make_broker(stores, identity, clock, config, (late, commands))
     live = Live(stores.journal, policy, identity.connections, config.api)
-    for projection in (twins, commands, inbox, engine, broker):
+    for projection in (twins, commands, inbox, engine, broker, desk):
         await projection.load()
     pipeline = Pipeline(
         stores.journal,
@@ -124,7 +124,7 @@ async def open_message_path(
     gate = late.gate = _make_gate(pipeline, identity, broker)
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
-    around = Around(identity, gate, ingest, broker, twins, commands, clock, config)
+    around = Around(identity, gate, ingest, broker, twins, commands, desk, clock, config)
     spoken = make_answerers(around)
     desk.answer_with(spoken.answerers)
     _connect_twins(twins, late, (identity, broker), desk)

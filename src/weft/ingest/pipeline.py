@@ -8,7 +8,7 @@ senders so that they send again: acknowledged means kept.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -45,6 +45,15 @@ class Sender(Protocol):
 
     def commit_failed(self, tokens: list[Any], error: StorageError) -> None:
         """Nothing of it is; tell the peer to send again."""
+        ...
+
+
+@runtime_checkable
+class Works(Protocol):
+    """A projection that does things behind the journal, and not only takes note."""
+
+    async def wait_done(self, until: int) -> None:
+        """Wait until all up to a position is done; raise `StorageError` if it cannot be."""
         ...
 
 
@@ -207,6 +216,9 @@ class Pipeline:
             self.acknowledge(done, 0)
             await done.wait()
         applied = self._applied  # the journal's own head may be ahead of the loop
+        for projection in self._projections:
+            if isinstance(projection, Works):
+                await projection.wait_done(applied)
         await self.checkpoint()
         if self.failing is not None:
             raise self.failing

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from weft.model.ids import DeviceId, TenantId
 
 REDRIVEN = "redrive"  # as `Envelope.session`: it was refused before, and keeps its old moment
+SETTLED = "settled"  # as `Envelope.session`: a report that its twin has taken in already
 
 
 class Operation(IntEnum):

@@ -68,6 +68,23 @@ class TwinState:
         stored.stamps = stamped(stored.stamps, unknown, stored.properties, stamp)
         stored.version += 1
 
+    def report_as_of(self, patch: Properties, stamp: Stamp, *, steps: int) -> None:
+        """Merge what was reported at a moment: a property that was reported since stays.
+
+        The version goes on by `steps`: none for what is one version with the other side.
+        """
+        stored = self.stored
+        stamps = stored.stamps
+        patch = {
+            name: value
+            for name, value in patch.items()
+            if name not in stamps or stamps[name].at <= stamp.at
+        }
+        stored.properties = merge_patch(stored.properties, patch)
+        stored.stamps = stamped(stamps, patch, stored.properties, stamp)
+        stored.version += steps
+        stored.last_seen_at = max(stored.last_seen_at, stamp.at)
+
     def merge(self) -> Reported:
         """Work the noted readings in and return the state."""
         telemetry = self.stored.telemetry

@@ -11,9 +11,9 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from weft.errors import QuotaExceeded, StaleVersion, StorageError
+from weft.errors import PeerError, QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import REDRIVEN, Committed, Envelope, Operation, Route
+from weft.model.message import REDRIVEN, SETTLED, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
 from weft.model.twin import Properties, Stamp, Stamps, Twin
 from weft.ports import Clock, Kind, Reader, Records, Writer
@@ -21,6 +21,8 @@ from weft.registry.positions import Positioned
 from weft.security.audit import Audit
 from weft.supervision import SystemClock, run_in_groups
 from weft.twins.changes import PropertyChange, Side, TwinChange, differences, stamped
+from weft.twins.requests import SETTLED as REQUESTS
+from weft.twins.requests import Settled, Settling, TwinRequest, reason_of, refusal_of
 from weft.twins.resending import Resending
 from weft.twins.state import Reported, TwinState, merge_patch
 
@@ -70,6 +72,7 @@ class Twins(Positioned):
         self._check_desired: CheckDesired | None = None
         self._is_online: IsOnline | None = None
         self._resending = Resending()
+        self._settling = Settling()
 
     async def load(self) -> None:
         """Read all twins; they are few hundred bytes each and asked for all the time."""
@@ -149,6 +152,8 @@ class Twins(Positioned):
         state = self._by_route.get(route) or self._state_for(route)
         if position <= state.stored.position:  # read again after a crash
             return
+        if envelope.session == SETTLED:  # others have to hear of it; here it was done in `settle`
+            return
         state.stored.position = position
         before = state.stored.properties
         stamp = Stamp(envelope.received_at, f"{route.principal_kind}:{route.principal_id}")
@@ -206,6 +211,7 @@ class Twins(Positioned):
         A thousand in one transaction kept an alarm waiting for 140 ms. Reading a message
         again changes nothing: values count by their moments, reports by their positions.
         """
+        await self._settling.wait(keys)
         changed = [(key, _copy(self._states[key].merge())) for key in keys if key in self._states]
 
         def write(w: Writer) -> None:
@@ -277,6 +283,86 @@ class Twins(Positioned):
         await self._send_delta(key)
         return self.get(actor.tenant, device_id)
 
+    async def settle(self, actor: Principal, request: TwinRequest) -> Settled:
+        """Do what a device asked for, on both sides in one transaction; return how it ended.
+
+        A request that was settled before is not done again: what is returned then is how it
+        ended, or how a later one of the device did. Raises `StorageError` when nothing could be
+        stored.
+        """
+        key = (actor.tenant, request.device_id)
+        if request.desired and self._check_desired is not None and request.refused is None:
+            try:
+                self._check_desired(*key, request.desired)
+            except PeerError as error:
+                request = msgspec.structs.replace(request, refused=reason_of(error))
+        async with self._settling.alone(key):
+            settled, desired = await self._settle(actor, request)
+            if settled.position != request.position or desired is None:
+                return settled
+            old, new = desired
+            stamp = _stamp_of(actor, request)
+            state = self._states.get(key)
+            before = state.stored.properties if state else {}
+            if request.reported:
+                if state is None:
+                    state = self._states[key] = TwinState(Reported())
+                state.report_as_of(request.reported, stamp, steps=0 if request.desired else 1)
+                self._dirty.add(key)
+            if request.desired:
+                self._desired[key] = new
+                self._resending.begin(key, request.received_at)
+        if request.reported and state is not None:
+            if key in self._desired:
+                self._deltas_due.add(key)
+            after = state.stored.properties
+            self._tell(key, Side.REPORTED, differences(request.reported, before, after), stamp)
+        if request.desired:
+            changes = differences(request.desired, old.properties, new.properties)
+            self._tell(key, Side.DESIRED, changes, stamp)
+            await self._send_delta(key)
+        return settled
+
+    async def _settle(
+        self, actor: Principal, request: TwinRequest
+    ) -> tuple[Settled, tuple[Desired, Desired] | None]:
+        """Write what a request changes; return how it ended, and what was desired if it is new."""
+        key = (actor.tenant, request.device_id)
+        stamp = _stamp_of(actor, request)
+        state = self._states.get(key)
+        reported = _copy(state.merge()) if state else Reported()
+        was_at = reported.version
+        if request.reported:
+            after = TwinState(reported)
+            after.report_as_of(request.reported, stamp, steps=0 if request.desired else 1)
+
+        def write(w: Writer) -> tuple[Settled, tuple[Desired, Desired] | None]:
+            known = w.find(REQUESTS, *key)
+            if known is not None and known.value.position >= request.position:
+                return known.value, None
+            record = w.find(DESIRED, *key)
+            old = new = record.value if record else _NOTHING
+            refused = refusal_of(request, was_at + old.version)
+            if refused is not None:
+                settled = Settled(request.position, was_at + old.version, refused=refused)
+                w.put(REQUESTS, *key, settled)
+                return settled, None
+            if request.desired:
+                properties = merge_patch(old.properties, request.desired)
+                stamps = stamped(old.stamps, request.desired, properties, stamp)
+                new = Desired(properties, old.version + 1, stamps)
+                w.put(DESIRED, *key, new)
+                detail = {"names": sorted(request.desired), "version": new.version}
+                target = f"device:{request.device_id}"
+                self._audit.entry(w, actor, "twin.desire", target, detail=detail)
+            if request.reported:
+                w.put(TWINS, *key, reported)
+            settled = Settled(request.position, reported.version + new.version, request.reported)
+            w.put(REQUESTS, *key, settled)
+            return settled, (old, new)
+
+        return await self._records.write(write)
+
     def require_room(self, tenant: TenantId, device_id: DeviceId, patch: Properties) -> None:
         """Raise `QuotaExceeded` for a report that makes a twin too large; the gate asks."""
         state = self._states.get((tenant, device_id))
@@ -333,11 +419,16 @@ class Twins(Positioned):
         def write(w: Writer) -> None:
             w.delete(TWINS, tenant, device_id)
             w.delete(DESIRED, tenant, device_id)
+            w.delete(REQUESTS, tenant, device_id)
 
         await self._records.write(write)
 
 
 _NOTHING = Desired()
+
+
+def _stamp_of(actor: Principal, request: TwinRequest) -> Stamp:
+    return Stamp(request.received_at, str(actor))
 
 
 def _copy(reported: Reported) -> Reported:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.ingest.support import PUMP_7, Devices, device
 
-from weft.errors import Invalid, PayloadInvalid, PeerError
+from weft.errors import Invalid, PayloadInvalid, PeerError, QuotaExceeded
 from weft.ingest.dialects.aws_shadow import AwsShadow, read_request
 from weft.ingest.dialects.dialect import Speaker
 
@@ -99,3 +99,16 @@ def test_whatever_comes_is_read_or_refused(rest: str, payload: bytes) -> None:
         except PeerError:
             continue
         assert said
+
+
+def test_no_more_is_taken_in_than_can_be_done() -> None:
+    """What is acknowledged is done; so an act too many is refused, and a report is none."""
+    shadow = AwsShadow()
+    shadow.has_room_by(lambda: False)
+    speaker = Speaker(PUMP_7, None, Devices())
+    topic = "$aws/things/pump-7/shadow/"
+    for verb, payload in (("update", b'{"state":{"desired":{"x":1}}}'), ("delete", b"")):
+        with pytest.raises(QuotaExceeded, match="wait to be done"):
+            shadow.read(speaker, topic + verb, payload)
+    assert len(shadow.read(speaker, topic + "update", b'{"state":{"reported":{"x":1}}}')) == 2
+    assert len(shadow.read(speaker, topic + "get", b"")) == 1

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
-from tests.interop.support import OPERATOR, RunningWeft, running_weft
+import pytest
+from tests.interop.support import OPERATOR, RunningWeft, running_weft, until
 
 from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Operation
+from weft.security.audit import AUDIT
 
 PREFIX = "$aws/things/pump-7/shadow/"
 VERBS = ("update", "get", "delete")
@@ -189,3 +193,106 @@ async def test_id_4_another_things_shadow_is_out_of_reach(tmp_path: Path) -> Non
             "$aws/things/pump-8/shadow/update", b'{"state":{"reported":{"x":1}}}', qos=1
         )
         assert pump.weft.weft.path.twins.get(MAIN, DeviceId("pump-8")).reported == {}
+
+
+# --- a crash behind the acknowledgement ---
+
+BOTH = {"desired": {"interval": 3}, "reported": {"interval": 3}}
+
+
+async def never(*_given: Any, **_named: Any) -> Any:
+    """Where Weft stands when the power fails."""
+    await asyncio.Event().wait()
+
+
+async def acknowledged_then_cut(
+    folder: Path, stop: str, *requests: tuple[str, dict[str, Any]]
+) -> Path:
+    """Have requests acknowledged and not done; return the disk as it was at that moment.
+
+    `stop` says where the first one stands: before the twin's transaction, or behind it.
+    """
+    async with thing(folder / "before") as pump:
+        weft = pump.weft.weft
+        if stop == "before":
+            weft.path.twins.settle = never  # type: ignore[method-assign]
+        else:
+            weft.path.ingest.put = never  # type: ignore[method-assign]
+        for verb, document in requests:
+            await pump.ask(verb, **document)  # returns with the PUBACK
+        if stop == "behind":
+            await until(lambda: weft.path.twins.get(MAIN, PUMP).version)
+        await weft.path.pipeline.checkpoint()
+        shutil.copytree(
+            folder / "before", folder / "after", ignore=shutil.ignore_patterns("server.json")
+        )
+    return folder / "after"
+
+
+@pytest.mark.parametrize("stop", ["before", "behind"])
+async def test_an_update_that_was_acknowledged_is_done_once_whatever_crashes(
+    tmp_path: Path, stop: str
+) -> None:
+    """Both sides, as one version, with one audit entry, and told to those who follow reports."""
+    folder = await acknowledged_then_cut(tmp_path, stop, ("update", {"state": BOTH}))
+    async with running_weft(folder) as weft:
+        path = weft.weft.path
+        await until(lambda: not path.desk.undone)
+        twin = path.twins.get(MAIN, PUMP)
+        assert (twin.desired, twin.reported) == (BOTH["desired"], BOTH["reported"])
+        assert twin.version == 1
+        entries = await weft.weft.stores.records.read(lambda r: r.list(AUDIT, MAIN, limit=100))
+        assert [one.value.action for one in entries].count("twin.desire") == 1
+        assert await reports(weft) == [b'{"interval":3}']
+        await path.pipeline.settle()
+    async with running_weft(folder) as weft:  # and not once more
+        path = weft.weft.path
+        assert (path.desk.undone, path.twins.get(MAIN, PUMP).version) == (0, 1)
+        assert await reports(weft) == [b'{"interval":3}']
+
+
+async def reports(weft: RunningWeft) -> list[bytes]:
+    """What the journal holds of reports, for rules and subscribers."""
+    return [
+        envelope.payload
+        async for batch in weft.weft.stores.journal.read(0)
+        for envelope in batch.envelopes
+        if envelope.route.operation is Operation.REPORTED
+    ]
+
+
+async def test_all_that_was_acknowledged_is_done_in_its_order(tmp_path: Path) -> None:
+    """More than may wait as questions, a deletion and a condition among them."""
+    many = [("update", {"state": {"desired": {"interval": n}}}) for n in range(1, 131)]
+    last = ("update", {"state": {"reported": {"interval": 7}}, "version": 131})
+    stale = ("update", {"state": {"reported": {"interval": 8}}, "version": 131})
+    requests = [*many, ("delete", {}), last, stale]
+    folder = await acknowledged_then_cut(tmp_path, "before", *requests)
+    async with running_weft(folder) as weft:
+        path = weft.weft.path
+        await until(lambda: not path.desk.undone)
+        twin = path.twins.get(MAIN, PUMP)
+        assert (twin.desired, twin.reported, twin.version) == ({}, {"interval": 7}, 132)
+
+
+async def test_an_act_stands_before_what_the_device_asks_next(tmp_path: Path) -> None:
+    """Both sides are one version, and `get` sees them."""
+    async with thing(tmp_path) as pump:
+        skipping = ("update/delta", "update/documents")
+        await pump.ask("update", state=BOTH)
+        await pump.ask("get")
+        rest, accepted = await pump.hear(skipping=skipping)
+        assert (rest, accepted["version"]) == ("update/accepted", 1)
+        rest, document = await pump.hear(skipping=skipping)
+        assert (rest, document["version"]) == ("get/accepted", 1)
+        assert document["state"] == BOTH
+
+
+async def test_an_update_against_the_type_changes_neither_side(tmp_path: Path) -> None:
+    """What is desired was right, what is reported is not: the whole is refused."""
+    async with thing(tmp_path) as pump:
+        state = {"desired": {"interval": 3}, "reported": {"interval": "often"}}
+        await pump.ask("update", state=state)
+        rest, document = await pump.hear()
+        assert (rest, document["code"]) == ("update/rejected", 400)
+        assert pump.weft.weft.path.twins.get(MAIN, PUMP).version == 0

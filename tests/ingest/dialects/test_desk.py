@@ -8,11 +8,14 @@ import pytest
 from tests.ingest.support import PUMP_7, Door, Toy, device
 
 from weft.backends.memory.journal import MemoryJournal
-from weft.errors import NotFound
+from weft.backends.memory.records import MemoryRecords
+from weft.errors import NotFound, StorageError
 from weft.ingest.dialects import desk as desk_module
 from weft.ingest.dialects.desk import WAITING_PER_DEVICE, Desk, Question, Replies
 from weft.ingest.dialects.table import Dialects
-from weft.ingest.submit import Message
+from weft.ingest.gate import Gate
+from weft.ingest.pipeline import Pipeline, PipelineSettings
+from weft.ingest.submit import Ingest, Message
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 
@@ -48,7 +51,7 @@ class Office:
 
     def __init__(self) -> None:
         self.clerk: Clerk = Clerk()
-        self.desk = Desk(MemoryJournal())
+        self.desk = Desk(MemoryJournal(), MemoryRecords())
         self.desk.answer_with({"toy": self.clerk})
         self.door = Door(projections=[self.desk], dialects=Dialects([Toy()]))
 
@@ -240,7 +243,129 @@ async def test_a_dialect_that_follows_nothing_is_told_nothing() -> None:
 
 
 async def test_the_desk_holds_up_nothing_and_keeps_nothing() -> None:
-    desk = Desk(MemoryJournal())
+    desk = Desk(MemoryJournal(), MemoryRecords())
     await desk.checkpoint()
     assert (desk.position, desk.backlog) == (0, 0)
     assert device().device_id == PUMP
+
+
+class Craftsman(Clerk):
+    """Does what begins with `do`; the disk fails as often as it is told."""
+
+    failures = 0
+
+    def is_act(self, _rest: str, payload: bytes) -> bool:
+        return payload.startswith(b"do")
+
+    async def answer(self, question: Question) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("The disk is full.")
+        if question.payload == b"do break":
+            raise RuntimeError("a bug of ours")
+        await super().answer(question)
+
+
+class Workshop(Office):
+    """A desk that does things, on a journal and records that outlive it."""
+
+    def __init__(self, records: MemoryRecords, before: "Workshop | None" = None) -> None:
+        self.clerk = self.craftsman = Craftsman()
+        dialects = Dialects([Toy()])
+        self.door = Door(dialects=dialects)
+        if before is not None:
+            self.door.journal = before.door.journal
+        self.desk = Desk(self.door.journal, records)
+        self.desk.answer_with({"toy": self.clerk})
+        projections = [self.door.recorder, self.desk]
+        settings = PipelineSettings(gather_ms=0.1, storage_pause_s=0.001)
+        decode = self.door.gate.decode_again
+        self.door.pipeline = pipeline = Pipeline(self.door.journal, projections, settings, decode)
+        door = self.door
+        check = door.check_retained
+        door.gate = Gate(pipeline, door.policy, door.devices, door.types, check, dialects)
+        door.ingest = Ingest(door.gate, pipeline, door.clock)
+
+
+async def test_an_act_that_was_acknowledged_is_done_after_a_crash() -> None:
+    """Weft dies between the commit and the deed: it is read again, and questions are not."""
+    records = MemoryRecords()
+    workshop = Workshop(records)
+    await workshop.desk.load()
+    async with workshop.open():
+        await workshop.ask(b"do first")
+        await workshop.until_asked(1)
+        workshop.craftsman.go_on.clear()
+        for payload in (b"do second", b"what time is it?", b"do third"):
+            await workshop.ask(payload)
+        await workshop.door.pipeline.checkpoint()
+        assert (workshop.desk.position, workshop.desk.undone) == (1, 2)
+    after = Workshop(records, workshop)
+    await after.desk.load()
+    await after.door.pipeline.recover()
+    async with after.open():
+        assert await after.until_asked(2) == [b"do second", b"do third"]
+        assert all(question.again for question in after.clerk.asked)
+        await after.door.pipeline.settle()
+        assert (after.desk.position, after.desk.undone) == (4, 0)
+        await after.ask(b"do fourth")
+        await after.until_asked(3)
+        assert not after.clerk.asked[-1].again
+
+
+async def test_who_asks_much_to_be_done_loses_nothing_of_it() -> None:
+    """More than questions may wait."""
+    workshop = Workshop(MemoryRecords())
+    async with workshop.open():
+        workshop.craftsman.go_on.clear()
+        payloads = [b"do %d" % number for number in range(WAITING_PER_DEVICE + 20)]
+        for payload in payloads:
+            await workshop.ask(payload)
+        workshop.craftsman.go_on.set()
+        assert await workshop.until_asked(len(payloads)) == payloads
+
+
+async def test_an_act_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried until it is done; who wants it settled is told meanwhile."""
+    monkeypatch.setattr(desk_module, "RETRY_S", 0.001)
+    workshop = Workshop(MemoryRecords())
+    async with workshop.open():
+        workshop.craftsman.failures = 3
+        await workshop.ask(b"do it")
+        with pytest.raises(StorageError, match="disk is full"):
+            await workshop.desk.wait_done(1)
+        assert await workshop.until_asked(1) == [b"do it"]
+        await workshop.door.pipeline.settle()
+        assert workshop.desk.position == 1
+
+
+async def test_an_act_that_meets_a_bug_is_parked() -> None:
+    workshop = Workshop(MemoryRecords())
+    async with workshop.open():
+        await workshop.ask(b"do break")
+        await workshop.ask(b"do next")
+        assert await workshop.until_asked(1) == [b"do next"]
+        await workshop.door.pipeline.settle()
+        assert workshop.desk.undone == 0
+
+
+async def test_a_folder_that_does_not_say_how_far_it_is_begins_now() -> None:
+    """What its journal holds from before was done, or was never promised."""
+    records = MemoryRecords()
+    before = Workshop(records)
+    async with before.open():
+        await before.ask(b"do it")
+        await before.until_asked(1)
+    after = Workshop(records, before)
+    await after.desk.load()
+    assert after.desk.position == 1
+    await after.door.pipeline.recover()
+    assert after.desk.undone == 0
+
+
+async def test_private_words_that_no_table_has_read_are_no_question() -> None:
+    """A device that publishes among its private topics itself is not answered."""
+    async with Office().open() as office:
+        await office.ask(b"x", "devices/me/dialects/toy/ask")
+        await office.ask(b"y")
+        assert await office.until_asked(1) == [b"y"]

@@ -7,16 +7,16 @@
 
 A shadow is the twin: its `reported` and `desired` are ours, `version` is the twin's. An
 update that only reports, and names no version, is an ordinary report; everything else is
-decided where the twin is (`aws_shadow_answers`). Named shadows and jobs are refused.
+an act, done where the twin is (`aws_shadow_answers`). Named shadows and jobs are refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from weft.errors import Invalid, PayloadInvalid
+from weft.errors import Invalid, PayloadInvalid, PeerError, QuotaExceeded
 from weft.ingest.dialects.dialect import Said, Speaker, asked, private_topic
 from weft.model.twin import Properties
 
@@ -70,6 +70,13 @@ class AwsShadow:
     name = NAME
     prefixes = (PREFIX,)
 
+    def __init__(self) -> None:
+        self._has_room: Callable[[], bool] = lambda: True
+
+    def has_room_by(self, has_room: Callable[[], bool]) -> None:
+        """Ask before another act is taken in: what is taken in is done."""
+        self._has_room = has_room
+
     def read(self, _speaker: Speaker, topic: str, payload: bytes) -> Sequence[Said]:
         """Put a shadow request into native words."""
         match topic.split("/"):
@@ -87,11 +94,14 @@ class AwsShadow:
 
     def _read(self, thing: str, verb: str, payload: bytes) -> Sequence[Said]:
         question = asked(NAME, verb, payload, thing)
-        if verb != "update":
-            return [question]
         request = read_request(payload)
-        reported = _only_reported(request)
+        reported = _only_reported(request) if verb == "update" else None
         if reported is None:
+            if verb != "get" and not self._has_room():
+                raise QuotaExceeded(
+                    "Too many updates wait to be done just now.",
+                    remedy="Send it again in a few seconds.",
+                )
             return [question]
         report = Said(f"devices/{thing}/properties/reported", msgspec.json.encode(reported))
         return [report, question]
@@ -121,11 +131,16 @@ def _only_reported(request: ShadowRequest) -> Properties | None:
     return state.reported if isinstance(state.reported, dict) else None
 
 
-def is_conditional(request: ShadowRequest) -> bool:
-    """Whether an update was not put into native words, and is to be done by the answerer."""
-    return _only_reported(request) is None
+def is_act(verb: str, payload: bytes) -> bool:
+    """Whether a request was not put into native words, and is to be done by the answerer."""
+    if verb != "update":
+        return verb == "delete"
+    try:
+        return _only_reported(read_request(payload)) is None
+    except PeerError:  # nothing that the table lets in
+        return False
 
 
-def without_nulls(properties: dict[str, Any]) -> Properties:
+def removing(properties: dict[str, Any]) -> Properties:
     """Return a patch that removes every property."""
     return dict.fromkeys(properties)

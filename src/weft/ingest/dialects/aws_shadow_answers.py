@@ -1,8 +1,10 @@
 """Answers to AWS IoT shadow requests, from the twin: accepted, rejected, delta, documents.
 
 A device's report is kept by the gate before its question comes here. An update under a
-condition (`version`), or of what is desired, happens here, when it is answered: a device
-that hears neither accepted nor rejected asks again, as with AWS.
+condition (`version`), or of what is desired, and a deletion are acts: acknowledged when the
+journal has them, and done behind it as one change of the twin. What a crash interrupts is
+done after it, once, though perhaps answered twice. A report that an act brought is told to
+rules and subscribers by a message of its own.
 """
 
 from collections import OrderedDict
@@ -15,19 +17,25 @@ from weft.errors import Conflict, NotFound, PeerError
 from weft.ingest.dialects.aws_shadow import (
     NAME,
     ShadowRequest,
-    is_conditional,
+    is_act,
     read_request,
-    without_nulls,
+    removing,
 )
 from weft.ingest.dialects.desk import Question, Replies
 from weft.ingest.gate import Gate
-from weft.ingest.submit import Ingest, Message
+from weft.ingest.gate_session import Admission
+from weft.ingest.submit import Ingest, refusal
 from weft.model.ids import DeviceId, TenantId
+from weft.model.message import SETTLED, Envelope
 from weft.model.moments import NS_PER_S
 from weft.model.twin import Properties, Twin
+from weft.observability.log import get_logger
 from weft.ports import Clock, Deciding
 from weft.security.policy import require
+from weft.twins.requests import Settled, TwinRequest, reason_of
 from weft.twins.twins import Twins
+
+log = get_logger(__name__)
 
 DOCUMENTS_MAX = 10_000  # devices whose last document is known, for `previous`
 
@@ -63,6 +71,10 @@ class _Told(Struct, frozen=True):
     document: dict[str, Any]
 
 
+class _DoneSince(Exception):
+    """An act was done before a crash, and so was a later one of its device."""
+
+
 class AwsShadowAnswers:
     """Does what shadow requests ask, and tells of what changed."""
 
@@ -70,14 +82,20 @@ class AwsShadowAnswers:
         self._given = given
         self._last: OrderedDict[Key, _Told] = OrderedDict()
 
+    def is_act(self, rest: str, payload: bytes) -> bool:
+        """Whether something is to be done, also after a crash."""
+        return is_act(rest, payload)
+
     async def answer(self, question: Question) -> None:
-        """Answer get, update or delete."""
+        """Answer get, update or delete; do what the last two ask for."""
         verb = question.rest
         token: str | UnsetType = UNSET
         try:
             request = read_request(question.payload)
             token = request.client_token
             answered = await self._do(verb, request, question)
+        except _DoneSince:
+            return
         except PeerError as error:
             answered = {
                 "code": _STATUS.get(error.code, BAD_REQUEST),
@@ -91,67 +109,95 @@ class AwsShadowAnswers:
                 await self._tell_documents((question.tenant, question.device_id), token)
 
     async def _do(self, verb: str, request: ShadowRequest, question: Question) -> dict[str, Any]:
-        given = self._given
-        twin = given.twins.get(question.tenant, question.device_id)
+        key = (question.tenant, question.device_id)
+        twin = self._given.twins.get(*key)
         if verb == "get":
             if not (twin.reported or twin.desired):
                 raise NotFound(f"No shadow exists with name: {question.device_id!r}.")
             return self._document(twin, with_delta=True)
-        if verb == "delete":
-            await self._report(question, without_nulls(twin.reported))
-            await self._desire(question, without_nulls(twin.desired))
-            self._last.pop((question.tenant, question.device_id), None)
-            return {"version": twin.version, "timestamp": self._now_s()}
-        state = request.state
-        if state is UNSET:
-            raise Conflict("The update has no state.", remedy='Send {"state": {...}}.')
-        if is_conditional(request):
-            await self._update(question, request, twin)
+        if is_act(verb, question.payload):
+            version = (await self._act(verb, request, question)).version
         else:
-            self._require_kept(question, state.reported)
-        after = given.twins.get(question.tenant, question.device_id)
+            assert request.state is not UNSET
+            self._read_report(question, request.state.reported)  # raises why the gate refused it
+            version = twin.version
+        if verb == "delete":
+            self._last.pop(key, None)
+            return {"version": version, "timestamp": self._now_s()}
+        after, state = self._given.twins.get(*key), request.state
+        assert state is not UNSET  # an act without one is refused
         return {
             "state": state,
             "metadata": _metadata(after, state.desired, state.reported),
-            "version": after.version,
+            "version": version,
             "timestamp": self._now_s(),
         }
 
-    async def _update(self, question: Question, request: ShadowRequest, twin: Twin) -> None:
-        state = request.state
-        assert state is not UNSET
-        if request.version is not UNSET and request.version != twin.version:
-            raise Conflict(f"Version conflict: the shadow is at version {twin.version}.")
-        if state.desired is not UNSET:
-            wanted = without_nulls(twin.desired) if state.desired is None else state.desired
-            await self._desire(question, wanted)
-        if state.reported is not UNSET:
-            told = without_nulls(twin.reported) if state.reported is None else state.reported
-            await self._report(question, told)
+    # --- acts ---
 
-    async def _report(self, question: Question, patch: Properties) -> None:
-        if patch:
-            topic = f"devices/{question.device_id}/properties/reported"
-            message = Message(topic, msgspec.json.encode(patch), qos=1)
-            await self._given.ingest.send(question.asker, message, address=NAME)
-
-    async def _desire(self, question: Question, patch: Properties) -> None:
-        if not patch:
-            return
+    async def _act(self, verb: str, request: ShadowRequest, question: Question) -> Settled:
+        """Do an act, or learn how it ended before a crash; raise why it was refused."""
         given = self._given
-        target = f"device:{question.device_id}"
-        require(given.policy, question.asker, "twin.desire_own", target)
-        version = given.twins.get(question.tenant, question.device_id).desired_version
-        await given.twins.desire(question.asker, question.device_id, patch, version=version)
+        settled = await given.twins.settle(question.asker, self._wanted(verb, request, question))
+        if settled.position != question.position:
+            raise _DoneSince("It was done, and others behind it.")
+        if settled.refused is not None:
+            raise refusal(settled.refused)
+        if settled.reported:
+            await self._tell_report(question, settled.reported)
+        return settled
 
-    def _require_kept(self, question: Question, reported: Any) -> None:
-        """Raise why the gate refused a report, if it did: it lies in the inbox then."""
-        gate = self._given.gate
-        session = gate.open(question.asker, NAME)
+    def _wanted(self, verb: str, request: ShadowRequest, question: Question) -> TwinRequest:
+        """Return what a request wants of the twin, or that it is refused."""
+        device_id, position = question.device_id, question.position
+        try:
+            reported, desired = self._patches(verb, request, question)
+        except PeerError as error:
+            refused = reason_of(error)
+            return TwinRequest(device_id, position, question.received_at, refused=refused)
+        version = None if request.version is UNSET or verb == "delete" else request.version
+        return TwinRequest(device_id, position, question.received_at, reported, desired, version)
+
+    def _patches(
+        self, verb: str, request: ShadowRequest, question: Question
+    ) -> tuple[Properties, Properties]:
+        """Return the patches of both sides, as far as their device and its owner may make them."""
+        given, state = self._given, request.state
+        twin = given.twins.get(question.tenant, question.device_id)
+        if verb == "delete":
+            reported, desired = removing(twin.reported), removing(twin.desired)
+        elif state is UNSET:
+            raise Conflict("The update has no state.", remedy='Send {"state": {...}}.')
+        else:
+            reported = _patch_of(state.reported, twin.reported)
+            desired = _patch_of(state.desired, twin.desired)
+        if desired:
+            target = f"device:{question.device_id}"
+            require(given.policy, question.asker, "twin.desire_own", target)
+        return (self._read_report(question, reported) if reported else {}), desired
+
+    def _admission(self, question: Question) -> Admission:
+        session = self._given.gate.open(question.asker, NAME)
         topic = f"devices/{question.device_id}/properties/reported"
-        _route, decode = gate.admission(session, topic)
-        if decode is not None:
-            decode(msgspec.json.encode(reported), question.received_at)
+        return self._given.gate.admission(session, topic, NAME)
+
+    def _read_report(self, question: Question, reported: Any) -> Properties:
+        """Return a report as the gate reads it; raise why it refuses it."""
+        decode = self._admission(question).decode
+        assert decode is not None  # a report is never taken as it comes
+        read: Properties = decode(msgspec.json.encode(reported), question.received_at)
+        return read
+
+    async def _tell_report(self, question: Question, patch: Properties) -> None:
+        """Tell rules and subscribers what the twin has taken in, unless its device is gone."""
+        try:
+            route = self._admission(question).route
+        except PeerError:
+            log.warning("report_not_told", device=question.device_id, remedy="Its right has ended.")
+            return
+        now = self._given.clock.now()
+        said = Envelope(route, now, _encode(patch), 1, session=SETTLED)
+        await self._given.ingest.put(said, patch)
 
     # --- what changed ---
 
@@ -217,6 +263,13 @@ class AwsShadowAnswers:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def _patch_of(said: Properties | UnsetType | None, present: Properties) -> Properties:
+    """Return the patch that one side of an update stands for; null removes all that is there."""
+    if said is UNSET:
+        return {}
+    return removing(present) if said is None else said
 
 
 def _metadata(twin: Twin, desired: Any, reported: Any) -> dict[str, Any]:

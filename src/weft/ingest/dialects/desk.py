@@ -2,8 +2,10 @@
 
 A question is in the journal like any message; the desk hands it to its dialect's answerer,
 one after the other for each device, and devices side by side. An answer is a message of
-Weft's own below the device's private topics. The desk keeps nothing: a question that a
-crash or a flood swallowed was never answered, and the device asks again.
+Weft's own below the device's private topics. What is only asked is not kept: a question
+that a crash or a flood swallowed was never answered, and the device asks again. What is to
+be done (an act) was acknowledged, so it is done: the desk's position stays before it until
+then, and after a crash it is read from the journal again.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from weft.errors import WeftError
+from weft.errors import StorageError, WeftError
 from weft.ingest import metrics
 from weft.ingest.dialects.dialect import Private, parse_private, private_topic
 from weft.ingest.submit import Ingest
@@ -21,13 +23,17 @@ from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
-from weft.ports import Journal
+from weft.ports import Journal, Kind, Records
 
 log = get_logger(__name__)
 
 WAITING_PER_DEVICE = 100  # jobs; a device that asks faster than it is answered asks again
 DEVICES_AT_ONCE = 64  # answers wait for a commit each, and share it
 DEVICES_MAX = 10_000  # with something waiting
+ACTS_MAX = 10_000  # not done yet; a dialect refuses what would be one more
+RETRY_S = 0.5  # after a disk that failed, before an act is tried again
+PLATFORM = TenantId("")
+POSITION: Kind[int] = Kind("projection", int)
 
 Key = tuple[TenantId, DeviceId]
 Job = Callable[[], Awaitable[None]]
@@ -44,6 +50,7 @@ class Question(Struct, frozen=True):
     payload: bytes
     position: int
     received_at: int  # ns
+    again: bool = False  # read from the journal again after a crash: perhaps it was done
 
     @property
     def tenant(self) -> TenantId:
@@ -64,6 +71,15 @@ class Answerer(Protocol):
 
     async def commands_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """A device has a command that it had not, or one of its commands has ended."""
+        ...
+
+
+@runtime_checkable
+class Doer(Protocol):
+    """An answerer that does things, in `answer`, which may be called again for what is done."""
+
+    def is_act(self, rest: str, payload: bytes) -> bool:
+        """Whether a message asks for something to be done, not only to be told."""
         ...
 
 
@@ -94,8 +110,15 @@ class Desk:
 
     name = "dialects"
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, records: Records) -> None:
         self._journal = journal
+        self._records = records
+        self._applied = 0
+        self._durable = 0
+        self._asked_before = 0  # up to here, questions are of another life
+        self._undone: dict[int, None] = {}  # positions of acts, in order
+        self._failing: StorageError | None = None
+        self._progress = asyncio.Event()  # another one at each progress
         self._answerers: dict[str, Answerer] = {}
         self._hearers: dict[str, Hearer] = {}
         self._waiting: dict[Key, deque[Job]] = {}
@@ -113,21 +136,49 @@ class Desk:
 
     # --- projection ---
 
+    async def load(self) -> None:
+        """Read how far acts are done; a folder that does not say begins at the journal's head."""
+        head = self._asked_before = self._journal.head
+        stored = await self._records.read(lambda r: r.find(POSITION, PLATFORM, self.name))
+        if stored is None:
+            await self._records.write(lambda w: w.put(POSITION, PLATFORM, self.name, head))
+        self._applied = self._durable = head if stored is None else stored.value
+
     @property
     def position(self) -> int:
-        """The journal's head: an old question is not answered again."""
-        return self._journal.head
+        """Durable position: every act up to it is done."""
+        return self._durable
 
     @property
     def backlog(self) -> int:
-        """Bounded by itself; never a reason to stop the door."""
+        """Never a reason to stop the door, for acts go through it: `ACTS_MAX` bounds them."""
         return 0
 
+    @property
+    def undone(self) -> int:
+        """Acts that wait to be done."""
+        return len(self._undone)
+
     async def checkpoint(self) -> None:
-        """Keep nothing."""
+        """Store how far acts are done."""
+        reached = next(iter(self._undone)) - 1 if self._undone else self._applied
+        if reached != self._durable:
+            await self._records.write(lambda w: w.put(POSITION, PLATFORM, self.name, reached))
+            self._durable = reached
+
+    async def wait_done(self, until: int) -> None:
+        """Wait until every act up to a position is done; raise `StorageError` if it cannot be."""
+        while self._undone and next(iter(self._undone)) <= until:
+            if self._failing is not None:
+                raise self._failing
+            await self._progress.wait()
 
     def apply(self, batch: Committed) -> None:
-        """Pick out what is asked in a dialect; what Weft said itself is no question."""
+        """Pick out what is asked in a dialect.
+
+        What Weft said itself is no question, nor what was published among the private topics in
+        native words: no table has read it.
+        """
         for number, envelope in enumerate(batch.envelopes):
             route = envelope.route
             if route.operation is not Operation.DIALECT:
@@ -135,10 +186,16 @@ class Desk:
                     self._hearers[route.dialect].heard(envelope)
                 continue
             answerer = self._answerers.get(route.name)
-            if answerer is None or route.principal_kind == PrincipalKind.SYSTEM.value:
+            if answerer is None or route.dialect != route.name:
+                continue
+            if route.principal_kind == PrincipalKind.SYSTEM.value:
                 continue
             rest = route.topic[len(private_topic(route.device_id, route.name, "")) :]
             position = batch.first + number
+            is_act = isinstance(answerer, Doer) and answerer.is_act(rest, envelope.payload)
+            again = position <= self._asked_before
+            if again and not is_act:
+                continue
             kind = PrincipalKind(route.principal_kind)
             question = Question(
                 Principal(route.tenant, kind, route.principal_id, route.principal_uid),
@@ -147,8 +204,15 @@ class Desk:
                 envelope.payload,
                 position,
                 envelope.received_at,
+                again,
             )
-            self._put((route.tenant, route.device_id), _answering(answerer, question))
+            key = (route.tenant, route.device_id)
+            if is_act:
+                self._undone[position] = None
+                self._put(key, self._acting(answerer, question), always=True)
+            else:
+                self._put(key, _answering(answerer, question))
+        self._applied = batch.last
 
     def desired_changed(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Have every dialect tell a device what is desired of it now."""
@@ -211,6 +275,36 @@ class Desk:
             self._more.set()
         else:
             waiting.append(job)
+
+    def _acting(self, answerer: Answerer, question: Question) -> Job:
+        """Return the job of an act: tried until the disk takes it."""
+
+        async def job() -> None:
+            while True:
+                try:
+                    await answerer.answer(question)
+                except StorageError as error:
+                    self._failing = error
+                    self._tell_progress()
+                    log.warning("act_waits", device=question.device_id, error=error.detail)
+                    await asyncio.sleep(RETRY_S)
+                except Exception:  # a bug of ours: parked, and said; the rest goes on
+                    self._done(question.position)
+                    raise
+                else:
+                    self._done(question.position)
+                    return
+
+        return job
+
+    def _done(self, position: int) -> None:
+        del self._undone[position]
+        self._failing = None
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        progress, self._progress = self._progress, asyncio.Event()
+        progress.set()
 
     async def run(self) -> None:
         """Answer until cancelled."""

@@ -25,13 +25,26 @@ from weft.ingest.dialects.thingsboard.answers import (
     session_limits,
 )
 from weft.ingest.dialects.thingsboard.payloads import Asked, GatewayAsked, read_as
-from weft.model.ids import DeviceId
+from weft.model.ids import DeviceId, TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.twin import Twin
 from weft.registry.devices import DevicePatch, NewDevice
 
 GATEWAY = DeviceId("gateway-1")
 TWIN = Twin(MAIN, GATEWAY, 5, {"a": 1, "b": 2}, {"c": 3, "d": 4}, 2)
+
+
+class Silent:
+    """An answerer that never comes to an answer."""
+
+    async def answer(self, _question: Question) -> None:
+        await asyncio.Event().wait()
+
+    async def desired_changed(self, _tenant: TenantId, _device_id: DeviceId) -> None:
+        """Nothing is told."""
+
+    async def commands_changed(self, _tenant: TenantId, _device_id: DeviceId) -> None:
+        """Nothing is told."""
 
 
 # --- what is picked ---
@@ -169,7 +182,31 @@ async def test_a_call_is_answered_by_its_number(
         await device.say(call, {"method": "door_opened", "params": "by hand"})
         topic, said = await device.hear()
         assert (topic, said["event"]) == (answer, "door_opened")
-        assert b'{"params":"by hand"}' in await device.weft.payloads()
+        event = (await device.weft.payloads())[said["position"] - 1]
+        assert event == b'{"params":"by hand"}'
+
+
+async def test_a_call_that_is_acknowledged_is_kept_as_an_event(tmp_path: Path) -> None:
+    """Whoever would answer it does not come to it: the event stands in the journal."""
+    async with peer(tmp_path) as device:
+        desk = device.weft.weft.path.desk
+        desk.answer_with({"thingsboard": Silent()})
+        await device.say("v1/devices/me/rpc/request/3", {"method": "leak", "params": {"litres": 2}})
+        assert b'{"litres":2}' in await device.weft.payloads()
+
+
+async def test_a_call_that_its_type_does_not_know_is_answered_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    """And its event lies in the inbox."""
+    async with peer(tmp_path, "v1/devices/me/rpc/response/+") as device:
+        await device.weft.add_type("pump")
+        devices = device.weft.weft.identity.devices
+        await devices.patch(OPERATOR, GATEWAY, DevicePatch(type_name="pump"))
+        await device.say("v1/devices/me/rpc/request/3", {"method": "burst", "params": {}})
+        assert "burst" in (await device.hear())[1]["error"]
+        (kept,) = await device.weft.weft.path.rejections.list(MAIN)
+        assert kept.value.topic == "devices/me/events/burst"
 
 
 async def test_who_asks_before_it_listens_is_answered_when_it_does(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ DIALECTS = Dialects([DIALECT])
 GATEWAY = replace(device(), adds_children=True)
 ROOM = replace(device("room-1", None), gateway=DeviceUid("uid-pump-7"), alias="Room 1")
 SPEAKER = Speaker(PUMP_7, GATEWAY, Devices(GATEWAY, ROOM))
+TIME = b'{"method":"getCurrentTime"}'
 PRIVATE = "devices/me/dialects/thingsboard/"
 CHILD = "devices/room-1/"
 
@@ -47,15 +48,38 @@ def said(topic: str, payload: bytes) -> list[tuple[str, bytes]]:
         ("v1/devices/me/attributes/request/1", b'{"clientKeys":"a"}', PRIVATE + "ask/me/1"),
         ("v2/a/req/12", b"{}", PRIVATE + "ask/v2/12"),
         ("v2/a/req/j/12", b"{}", PRIVATE + "ask/v2j/12"),
-        ("v1/devices/me/rpc/request/3", b'{"method":"m"}', PRIVATE + "call/me/3"),
-        ("v2/r/req/3", b'{"method":"m","params":[1]}', PRIVATE + "call/v2/3"),
-        ("v2/r/req/j/3", b'{"method":"m"}', PRIVATE + "call/v2j/3"),
+        ("v1/devices/me/rpc/request/3", TIME, PRIVATE + "call/me/3"),
+        ("v2/r/req/3", TIME, PRIVATE + "call/v2/3"),
+        ("v2/r/req/j/3", TIME, PRIVATE + "call/v2j/3"),
     ],
 )
 def test_a_topic_of_a_device_has_its_native_words(
     topic: str, payload: bytes, native_topic: str
 ) -> None:
     assert said(topic, payload) == [(native_topic, payload)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "params", "event", "form"),
+    [
+        ("v1/devices/me/rpc/request/3", {"litres": 2}, b'{"litres":2}', "call/me/3"),
+        ("v2/r/req/3", [1], b'{"params":[1]}', "call/v2/3"),
+        ("v2/r/req/j/3", None, b'{"params":null}', "call/v2j/3"),
+    ],
+)
+def test_a_call_that_weft_does_not_know_is_an_event_before_it_is_a_question(
+    topic: str, params: object, event: bytes, form: str
+) -> None:
+    """So it is kept when its sender hears that it is."""
+    payload = msgspec.json.encode({"method": "leak", "params": params})
+    assert said(topic, payload) == [("devices/me/events/leak", event), (PRIVATE + form, payload)]
+
+
+def test_a_call_whose_method_is_no_name_is_only_a_question() -> None:
+    """Its answer says why it is none."""
+    payload = b'{"method":"no/name"}'
+    topic = "v1/devices/me/rpc/request/3"
+    assert said(topic, payload) == [(PRIVATE + "call/me/3", payload)]
 
 
 @pytest.mark.parametrize("topic", ["v1/devices/me/rpc/response/9", "v2/r/res/9", "v2/r/res/j/9"])

@@ -2,7 +2,8 @@
 
 Client attributes are the reported properties, shared attributes the desired ones. A call by
 a device is answered here where Weft knows the method; every other method is an event of the
-device, for rules to act on. Whoever asked is told why, when it may not or cannot be.
+device, for rules to act on, kept by the gate before the call comes here. Whoever asked is
+told why, when it may not or cannot be.
 """
 
 from collections import OrderedDict
@@ -30,7 +31,9 @@ from weft.ingest.dialects.thingsboard.table import (
     GATEWAY_ATTRIBUTES_RESPONSE,
     NAME,
     RPC_RESPONSE,
+    event_of,
 )
+from weft.ingest.gate import Gate
 from weft.ingest.submit import Ingest, Message
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId, require_name
@@ -61,6 +64,7 @@ class SessionLimits(Struct, frozen=True):
 class Given(Struct, frozen=True):
     """What the answerer works with."""
 
+    gate: Gate
     ingest: Ingest
     twins: Twins
     devices: KnownDevices
@@ -202,17 +206,25 @@ class ThingsBoardAnswers:
             case "getSessionLimits":
                 return session_limits(given.limits)
         try:
-            return await self._keep_event(question, called)
+            name = require_name(called.method, "method")
+            event = event_of(called)
+            assert event is not None  # its method is a name, and none of those above
+            topic, payload = f"devices/{question.device_id}/{event[0]}", event[1]
+            if question.position:  # over MQTT: the event stands before the call
+                self._require_kept(question, topic, payload)
+                return {"event": name, "position": question.position - 1}
+            message = Message(topic, payload, qos=1)
+            position = await given.ingest.send(question.asker, message, address=NAME)
         except PeerError as error:
             return {"error": f"{error.detail} {error.remedy}".strip()}
-
-    async def _keep_event(self, question: Question, called: Called) -> Any:
-        name = require_name(called.method, "method")
-        data = called.params if isinstance(called.params, dict) else {"params": called.params}
-        topic = f"devices/{question.device_id}/events/{name}"
-        message = Message(topic, msgspec.json.encode(data), qos=1)
-        position = await self.given.ingest.send(question.asker, message, address=NAME)
         return {"event": name, "position": position}
+
+    def _require_kept(self, question: Question, topic: str, payload: bytes) -> None:
+        """Raise why the gate refused an event, if it did: it lies in the inbox then."""
+        gate = self.given.gate
+        decode = gate.admission(gate.open(question.asker, NAME), topic, NAME).decode
+        if decode is not None:
+            decode(payload, question.received_at)
 
     # --- calls to a device ---
 

@@ -16,6 +16,8 @@ native words, and deliveries back, without knowing what is asked.
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from weft.errors import Invalid
 from weft.ingest.dialects.dialect import Said, Speaker, asked, private_rest, private_topic
 from weft.ingest.dialects.thingsboard.payloads import (
@@ -34,7 +36,7 @@ from weft.ingest.dialects.thingsboard.payloads import (
     telemetry_of,
 )
 from weft.model.command import Command
-from weft.model.ids import DeviceId, TenantId
+from weft.model.ids import DeviceId, TenantId, require_name
 
 NAME: Final = "thingsboard"
 DOWN: Final = "down/"
@@ -66,6 +68,7 @@ GATEWAY_ATTRIBUTES: Final = "down/gateway/attributes"
 GATEWAY_ATTRIBUTES_RESPONSE: Final = "down/gateway/attributes/response"
 # Behind it stand the child's id and the call's number, so that an acknowledgement tells both.
 GATEWAY_RPC: Final = "down/gateway/rpc/"
+ANSWERED: Final = frozenset({"getCurrentTime", "getServerTime", "getSessionLimits"})
 _GATEWAY_RPC_TOPIC: Final = "v1/gateway/rpc"
 
 _KNOWN = (
@@ -186,11 +189,30 @@ def _of_device(topic: str, rest: Sequence[str], form: str, payload: bytes) -> Se
             read_as(payload or b"{}", Asked)
             return [asked(NAME, f"ask/{form}/{require_request_id(number)}", payload)]
         case ["rpc", "request", number]:
-            require_method(read_as(payload, Called))
-            return [asked(NAME, f"call/{form}/{require_request_id(number)}", payload)]
+            called = read_as(payload, Called)
+            require_method(called)
+            question = asked(NAME, f"call/{form}/{require_request_id(number)}", payload)
+            event = event_of(called)
+            said = [] if event is None else [Said(f"devices/me/{event[0]}", event[1])]
+            return [*said, question]
         case ["claim"]:
             raise _no_claiming()
     raise _unknown(topic)
+
+
+def event_of(called: Called) -> tuple[str, bytes] | None:
+    """Return the event that a call by a device is, as (topic behind its device, payload).
+
+    None for what Weft answers itself, and for a method that is no name.
+    """
+    if called.method in ANSWERED:
+        return None
+    try:
+        require_name(called.method, "method")
+    except Invalid:  # whoever answers says so
+        return None
+    data = called.params if isinstance(called.params, dict) else {"params": called.params}
+    return f"events/{called.method}", msgspec.json.encode(data)
 
 
 def _in_full(rest: Sequence[str]) -> Sequence[str]:
