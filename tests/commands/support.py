@@ -1,10 +1,12 @@
 """What the tests of commands stand on: a registry in memory, and a journal that remembers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from weft.backends.memory.records import MemoryRecords
 from weft.commands.commands import Commands
 from weft.commands.drafts import CommandDependencies
+from weft.commands.refusals import RefusedAnswer
 from weft.commands.settings import CommandSettings
 from weft.errors import StorageError
 from weft.model.command import Command
@@ -42,6 +44,7 @@ class Station:
         self.journal: list[tuple[Envelope, Any]] = []
         self.told: list[Command] = []
         self.full = False  # the journal's disk
+        self.refused: dict[int, RefusedAnswer] = {}  # what lies in the inbox, by position
         self.given = CommandDependencies(
             self.records, self.audit, self.clock, self.tenants, self.devices, self.types
         )
@@ -50,8 +53,13 @@ class Station:
     def _make(self) -> Commands:
         commands = Commands(self.given, self.settings)
         commands.publish_with(self.publish)
+        commands.refuse_with(self.refuse)
         commands.on_change(self.told.append)
         return commands
+
+    def refuse(self, _writer: object, answers: Sequence[RefusedAnswer]) -> None:
+        """Put answers into the inbox, as it does: each once, by its position."""
+        self.refused |= {one.position: one for one in answers}
 
     async def publish(self, envelope: Envelope, decoded: Any = None) -> int:
         if self.full:

@@ -41,6 +41,7 @@ class Expected:
         self.outcome: CommandState | None = None
         self.by = ""
         self.late = 0
+        self.answer: dict[str, Any] | None = None  # that ended it
         self.published = False
         self.handed_out_at: int | None = None
         self.hand_outs = 0
@@ -61,6 +62,7 @@ class Lives(RuleBasedStateMachine):
         self.station = Station()
         self.pump = self.run(self.station.pump())
         self.model: dict[str, Expected] = {}
+        self.refused: set[int] = set()
 
     def run(self, work: Awaitable[T]) -> T:
         async def wait() -> T:
@@ -122,13 +124,16 @@ class Lives(RuleBasedStateMachine):
     def answer(self, request_id: str, answer: tuple[dict[str, Any], CommandState]) -> None:
         expected = self.model[request_id]
         payload, outcome = answer
-        self.station.answer(expected.command, payload)
+        position = self.station.answer(expected.command, payload)
         if expected.outcome is None and self.is_over(expected):
             expected.end(CommandState.EXPIRED, "time")
         if expected.outcome is None:
             expected.end(outcome, "device")
+            expected.answer = payload
         else:
             expected.late += 1
+            if payload != expected.answer:
+                self.refused.add(position)
 
     @rule(request_id=commands)
     def cancel(self, request_id: str) -> None:
@@ -221,6 +226,7 @@ class Lives(RuleBasedStateMachine):
         for request_id, expected in self.model.items():
             found = self.run(self.station.commands.get(ACME, PUMP, request_id))
             assert found.late_count == expected.late
+        assert set(self.station.refused) == self.refused
 
     @invariant()
     def nothing_is_published_twice(self) -> None:

@@ -123,3 +123,17 @@ async def test_what_a_clock_decides_is_swept_by_housekeeping(tmp_path: Path) -> 
         await weft.housekeeping.every_second.take_turn()
         ended = await weft.path.commands.get(MAIN, PUMP, sent.request_id)
         assert ended.state is CommandState.EXPIRED
+
+
+async def test_an_answer_to_what_never_was_is_found_in_the_rejection_inbox(tmp_path: Path) -> None:
+    """A pump answers a request of its own making: people see what, why and what to do."""
+    async with served(tmp_path) as weft:
+        token = await add_pump(weft)
+        async with pump(weft, token) as client:
+            await client.publish("devices/me/commands/r-99/result", b'{"rpm": 9}', qos=1)
+        await weft.path.commands.checkpoint()
+        [record] = await weft.path.rejections.list(MAIN, where=("code", "unknown_command"))
+        found = record.value
+        assert (found.device_id, found.payload) == (PUMP, b'{"rpm": 9}')
+        assert found.topic == "devices/pump-7/commands/r-99/result"
+        assert "weft command list pump-7" in found.remedy

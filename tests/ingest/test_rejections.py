@@ -8,6 +8,7 @@ import pytest
 from tests.ingest.support import ACME, PUMP_7, Door, pump_type
 
 from weft.backends.memory.records import MemoryRecords
+from weft.commands.refusals import RefusedAnswer
 from weft.errors import Conflict, NotFound, PayloadInvalid, StorageError
 from weft.ingest.rejections import (
     FRESH_MAX,
@@ -21,7 +22,13 @@ from weft.ingest.rejections import (
 )
 from weft.ingest.submit import Message
 from weft.model.device import Field
-from weft.model.message import PublishProperties
+from weft.model.message import (
+    Envelope,
+    Operation,
+    PublishProperties,
+    RejectionReason,
+    Route,
+)
 from weft.model.principal import Principal, PrincipalKind
 from weft.registry.thing_models import read_type
 from weft.security.audit import Audit
@@ -44,6 +51,31 @@ class Inbox(Door):
         session = self.gate.open(PUMP_7, "test")
         self.gate.admit(session, Message(TOPIC, payload, qos=1), self.clock.now())
         await self.pipeline.drain()
+
+
+async def test_answers_that_decided_nothing_lie_beside_what_the_door_refused() -> None:
+    """Each once, at the place of its message, cut to the same size, within the tenant's bound."""
+    async with Inbox(RejectionSettings(per_tenant=2)).running() as door:
+        assert isinstance(door, Inbox)
+        topic = "devices/pump-7/commands/r-1/result"
+        route = Route(
+            ACME, "device", "pump-7", topic, Operation.COMMAND_RESULT, PUMP_7.id, name="r-1"
+        )
+        envelope = Envelope(route, 7, b"x" * (PAYLOAD_MAX_BYTES + 1), qos=1)
+        reason = RejectionReason("late_answer", "It had expired.", "Answer sooner.")
+        answers = [RefusedAnswer(position, envelope, reason, 3) for position in (4, 5, 6)]
+        for _ in range(2):
+            await door.records.write(lambda w: door.inbox.put_answers(w, answers))
+        found = [record.value for record in await door.rejections.list(ACME)]
+        assert [one.position for one in found] == [6, 5]
+        newest = found[0]
+        assert (newest.code, newest.detail, newest.remedy) == (
+            "late_answer",
+            "It had expired.",
+            "Answer sooner.",
+        )
+        assert (newest.device_id, newest.topic, newest.left_out_before) == ("pump-7", topic, 3)
+        assert len(newest.payload) == PAYLOAD_MAX_BYTES < newest.payload_bytes
 
 
 async def test_a_refused_message_is_in_the_inbox_with_reason_and_remedy() -> None:

@@ -106,6 +106,7 @@ async def open_message_path(
     commands, bulks = _make_commands(stores, identity, clock, config)
     history = History(stores.history, clock, config.history)
     inbox = RejectionInbox(records, config.rejections)
+    commands.refuse_with(inbox.put_answers)
     alarms = Alarms(records, audit, clock)
     surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)

@@ -2,7 +2,8 @@
 
 A command is on disk before it is published, published again if a crash came between, and
 `sent` once the journal has it. What a device answers is in the journal as well: the first
-answer in its order ends the command, later ones are notes. Who takes a command back has its
+answer in its order ends the command; later ones are notes, and lie in the rejection inbox, as
+do answers to what nobody sent. Who takes a command back has its
 word on disk before an answer that is under way is looked at. Time ends what nobody answered.
 """
 
@@ -20,6 +21,7 @@ from weft.commands.ending import Ending
 from weft.commands.handing import Handing
 from weft.commands.kinds import Key
 from weft.commands.lookup import Lookup
+from weft.commands.refusals import Refuse
 from weft.commands.sending import Publish, Sending
 from weft.commands.settings import CommandSettings
 from weft.commands.storage import Storage
@@ -43,7 +45,7 @@ class Commands(Positioned):
         self.drafts = Drafts(given, self._settings)
         self._storing = asyncio.Lock()
         self._book = Book()
-        self._strays = Strays(given.records)
+        self._strays = Strays(given.records, keep_days=self._settings.keep_days)
         self._storage = Storage(given.records, self._book)
         self._lookup = Lookup(given, self._settings, self._book)
         self._sending = Sending(given, self._settings, self._book, self._lookup)
@@ -68,6 +70,10 @@ class Commands(Positioned):
     def publish_with(self, publish: Publish) -> None:
         """Send messages to devices through `publish`, which returns when they are on disk."""
         self._sending.publish_with(publish)
+
+    def refuse_with(self, refuse: Refuse) -> None:
+        """Have answers that decide nothing put into the rejection inbox by `refuse`."""
+        self._strays.refuse_with(refuse)
 
     # --- sending ---
 

@@ -7,13 +7,13 @@ disk before an answer that is under way is looked at.
 import asyncio
 from typing import Any
 
-from weft.commands import steps
+from weft.commands import metrics, refusals, steps
 from weft.commands.book import Book
 from weft.commands.drafts import CommandDependencies
 from weft.commands.kinds import COMMANDS, Key
 from weft.commands.lookup import Lookup
 from weft.commands.results import read_outcome
-from weft.commands.strays import Strays
+from weft.commands.strays import Stray, Strays
 from weft.errors import Conflict
 from weft.model.command import Command, CommandState, LateResult
 from weft.model.message import Envelope
@@ -119,18 +119,27 @@ class Ending:
         result = LateResult(position, envelope.received_at, read_outcome(decoded))
         command = self._book.find(key)
         if command is None:
-            self._strays.add(key, result)
+            self._strays.add(Stray(key, position, envelope, result))
             return
         if not command.has_ended and result.at >= command.expires_at:
             command = steps.expired(command)
             self._book.change(command)
         if command.has_ended:
-            if (new := steps.noted(command, result)) is not command:
-                self._book.note(new)
+            self._note_late(command, result, envelope)
             return
         by_device = envelope.route.principal_kind == PrincipalKind.DEVICE
         by = "device" if by_device else envelope.route.principal_id
         self._book.change(steps.answered(command, result, by))
+
+    def _note_late(self, command: Command, result: LateResult, envelope: Envelope) -> None:
+        if result.position == command.result_position:  # what ended it, read again after a crash
+            return
+        if (new := steps.noted(command, result)) is not command:
+            metrics.LATE.inc()
+            self._book.note(new)
+        if not refusals.repeats(command, result.outcome):
+            reason = refusals.late(command)
+            self._strays.add(Stray(Key.of(command), result.position, envelope, reason=reason))
 
 
 def _require_cancelled(command: Command) -> Command:

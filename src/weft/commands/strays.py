@@ -1,49 +1,150 @@
-"""Strays: answers to commands that are no longer in memory, looked up when all is stored."""
+"""Strays: answers that decided nothing, on their way to the rejection inbox.
 
-from weft.commands import metrics, steps
+Whose command is no longer in memory is looked up when all is stored: it ended, and the
+answer is noted there, or it never was. Either way the answer is in the inbox in the same
+transaction. A flood keeps the newest of each device, and counts the rest.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from weft.commands import metrics, refusals, steps
 from weft.commands.kinds import COMMANDS, Key
+from weft.commands.refusals import Refuse, RefusedAnswer
+from weft.commands.storage import STORED_AT_ONCE
 from weft.model.command import LateResult
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Envelope, RejectionReason
+from weft.model.principal import PrincipalKind
 from weft.ports import Records, Writer
+
+# Held between two checkpoints, or for as long as the disk takes no more.
+PER_DEVICE_MAX: Final = 100  # a device in a loop says the same thing over and over
+HELD_MAX: Final = 10_000
+HELD_MAX_BYTES: Final = 32 * 1024 * 1024
+
+Source = tuple[TenantId, DeviceId]
+
+
+class Stray(Struct, frozen=True):
+    """One of them: its reason is known, or its `result` is to be looked up."""
+
+    key: Key
+    position: int
+    envelope: Envelope
+    result: LateResult | None = None
+    reason: RejectionReason | None = None
+    left_out_before: int = 0
 
 
 class Strays:
-    """Answers whose command ended before, or never was."""
+    """Answers that decided nothing, until they are stored."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, *, keep_days: int) -> None:
         self._records = records
-        self._held: dict[Key, list[LateResult]] = {}
+        self._keep_days = keep_days
+        self._refuse: Refuse | None = None
+        self._held: dict[Source, list[Stray]] = {}
+        self._left_out: dict[Source, int] = {}
+        self._count = 0
+        self._bytes = 0
 
-    def add(self, key: Key, result: LateResult) -> None:
-        """Take one in, until the next `store`."""
-        self._held.setdefault(key, []).append(result)
+    def refuse_with(self, refuse: Refuse) -> None:
+        """Have answers put into the rejection inbox by `refuse`."""
+        self._refuse = refuse
+
+    def add(self, stray: Stray) -> None:
+        """Take one in, until the next `store`; the oldest of its device makes room for it."""
+        source = stray.key[:2]
+        held = self._held.get(source, [])
+        full = self._count >= HELD_MAX or self._bytes >= HELD_MAX_BYTES
+        if full and not held:
+            metrics.LEFT_OUT.inc()
+            return
+        if full or len(held) >= PER_DEVICE_MAX:
+            oldest = held.pop(0)
+            self._count -= 1
+            self._bytes -= len(oldest.envelope.payload)
+            self._left_out[source] = self._left_out.get(source, 0) + 1
+            metrics.LEFT_OUT.inc()
+        held.append(stray)
+        self._held[source] = held
+        self._count += 1
+        self._bytes += len(stray.envelope.payload)
 
     async def store(self) -> None:
-        """Note answers to commands that ended before; of one that nobody sent, only count."""
-        if not self._held:
-            return
-        strays, self._held = self._held, {}
+        """Note and refuse what was taken in, some at a time."""
+        waiting = self._take()
+        try:
+            while waiting:
+                await self._store(waiting[:STORED_AT_ONCE])
+                del waiting[:STORED_AT_ONCE]
+        except BaseException:
+            newer = self._take()
+            for stray in (*waiting, *newer):
+                self.add(stray)
+            raise
 
+    def _take(self) -> list[Stray]:
+        """Return what is held, oldest first, and hold nothing more."""
+        found: list[Stray] = []
+        for source, strays in self._held.items():
+            left_out = self._left_out.get(source, 0)
+            first = strays[0]
+            found.append(
+                Stray(
+                    first.key,
+                    first.position,
+                    first.envelope,
+                    first.result,
+                    first.reason,
+                    first.left_out_before + left_out,
+                )
+            )
+            found += strays[1:]
+        self._held, self._left_out, self._count, self._bytes = {}, {}, 0, 0
+        found.sort(key=lambda one: one.position)
+        return found
+
+    async def _store(self, strays: Sequence[Stray]) -> None:
         def write(w: Writer) -> tuple[int, int]:
+            refused: list[RefusedAnswer] = []
             late = unknown = 0
-            for key, results in strays.items():
-                record = w.find(COMMANDS, key.tenant, key.record)
-                if record is None:
-                    unknown += len(results)
-                    continue
-                command = record.value
-                for result in results:
-                    new = steps.noted(command, result)
-                    late += new is not command
-                    command = new
-                if command is not record.value:
-                    w.put(COMMANDS, key.tenant, key.record, command)
+            for stray in strays:
+                reason = stray.reason
+                if stray.result is not None:
+                    reason, noted = self._look_up(w, stray.key, stray.result)
+                    late += noted
+                    unknown += reason is not None and reason.code == refusals.UNKNOWN
+                # What we say ourselves, for a session, is no message that anybody lost.
+                ours = stray.envelope.route.principal_kind == PrincipalKind.SYSTEM
+                if reason is not None and not ours:
+                    refused.append(
+                        RefusedAnswer(stray.position, stray.envelope, reason, stray.left_out_before)
+                    )
+            if self._refuse is not None and refused:
+                self._refuse(w, refused)
             return late, unknown
 
-        try:
-            late, unknown = await self._records.write(write)
-        except BaseException:
-            for key, results in strays.items():
-                self._held[key] = results + self._held.get(key, [])
-            raise
+        late, unknown = await self._records.write(write)
         metrics.LATE.inc(late)
         metrics.UNKNOWN.inc(unknown)
+
+    def _look_up(
+        self, w: Writer, key: Key, result: LateResult
+    ) -> tuple[RejectionReason | None, bool]:
+        """Note a late answer at its command; return why it is refused, and whether it is new."""
+        record = w.find(COMMANDS, key.tenant, key.record)
+        if record is None:
+            return refusals.unknown(key, keep_days=self._keep_days), False
+        command = record.value
+        if result.position == command.result_position:  # what ended it, read again after a crash
+            return None, False
+        new = steps.noted(command, result)
+        if new is not command:
+            w.put(COMMANDS, key.tenant, key.record, new)
+        if refusals.repeats(command, result.outcome):
+            return None, new is not command
+        return refusals.late(command), new is not command

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from weft.commands.refusals import RefusedAnswer
 from weft.errors import Conflict, PeerError
 from weft.ingest.gate import TEXT_MAX_CHARACTERS, Gate
 from weft.ingest.submit import Ingest, Message
 from weft.model.ids import TenantId
-from weft.model.message import Committed, Envelope, Operation
+from weft.model.message import Committed, Envelope, Operation, RejectionReason
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Kind, Reader, Record, Records, Writer
@@ -168,28 +169,22 @@ class RejectionInbox:
         self._applied = batch.last
 
     def _note(self, position: int, envelope: Envelope) -> None:
-        route, reason = envelope.route, envelope.rejection
+        reason = envelope.rejection
         if reason is None:
             return  # cannot be: the gate gives each refused message its reason
-        self._fresh.add(
-            Rejection(
-                position,
-                route.tenant,
-                route.principal_kind,
-                route.principal_id,
-                route.device_id,
-                route.topic,
-                envelope.received_at,
-                reason.code,
-                reason.detail,
-                reason.remedy,
-                envelope.payload[:PAYLOAD_MAX_BYTES],
-                len(envelope.payload),
-                envelope.qos,
-                principal_uid=route.principal_uid,
-                content_type=(envelope.properties and envelope.properties.content_type) or "",
-            )
-        )
+        self._fresh.add(_rejection_of(position, envelope, reason))
+
+    def put_answers(self, w: Writer, answers: Sequence[RefusedAnswer]) -> None:
+        """Put in answers to commands that the door let in and that decided nothing.
+
+        Doing so twice changes nothing: each has the place of its message in the journal.
+        """
+        for answer in answers:
+            made = _rejection_of(answer.position, answer.envelope, answer.reason)
+            made = replace(made, left_out_before=answer.left_out_before)
+            w.put(REJECTIONS, made.tenant, rejection_key(made.position), made)
+        for tenant in {answer.envelope.route.tenant for answer in answers}:
+            self._drop_oldest(w, tenant)
 
     async def checkpoint(self) -> None:
         """Write what is new, within the tenant's bound, with the position."""
@@ -277,6 +272,27 @@ def _note_left_out(w: Writer, words: _FirstWords) -> None:
     told = replace(words.last, left_out_after=words.last.left_out_after + words.left_out)
     w.put(REJECTIONS, told.tenant, rejection_key(told.position), told)
     words.last, words.left_out = told, 0
+
+
+def _rejection_of(position: int, envelope: Envelope, reason: RejectionReason) -> Rejection:
+    route = envelope.route
+    return Rejection(
+        position,
+        route.tenant,
+        route.principal_kind,
+        route.principal_id,
+        route.device_id,
+        route.topic,
+        envelope.received_at,
+        reason.code,
+        reason.detail,
+        reason.remedy,
+        envelope.payload[:PAYLOAD_MAX_BYTES],
+        len(envelope.payload),
+        envelope.qos,
+        principal_uid=route.principal_uid,
+        content_type=(envelope.properties and envelope.properties.content_type) or "",
+    )
 
 
 class Rejections:
