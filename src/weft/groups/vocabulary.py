@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from weft.rules.feeds.base import Function
 from weft.rules.language.scope import suggest
 from weft.rules.language.syntax import Path, Type
 
@@ -41,6 +42,11 @@ class Vocabulary(Struct, frozen=True):
     words: Mapping[str, Type] = {}  # names that stand alone
     nested: Mapping[tuple[str, str], str] = {}  # root.field whose keys are the owner's -> source
     what: str = "filter"  # whose names these are, for errors
+
+    @property
+    def remembers(self) -> Mapping[str, Function]:
+        """None: a filter looks at records as they are now."""
+        return {}
 
     def path_of(self, chain: tuple[str, ...]) -> Path | None:
         """Return the input that a chain of names is, or None when it is none by itself."""

@@ -61,5 +61,5 @@ def inputs_of(state: DeviceState, compiled: Compiled) -> dict[str, Any]:
     for path in sorted(compiled.paths):
         value = state.slots[state.program.slots[path]]
         if value is not UNSET and path[0] != "device":
-            values[path[1] if path[0] == "telemetry" else f"{path[0]}.{path[1]}"] = value
+            values[path[1] if path[0] in {"telemetry", "feed"} else f"{path[0]}.{path[1]}"] = value
     return values

@@ -31,6 +31,7 @@ class Bindings:
     def __init__(self, around: Surroundings, health: Health) -> None:
         self.states: dict[tuple[TenantId, DeviceId], DeviceState] = {}
         self.routes: dict[Route, DeviceState | None] = {}  # None: no rule watches it
+        self.now = 0  # the clock of receipt, when a state is looked up
         self._around = around
         self._health = health
         self._rules: dict[TenantId, dict[str, Rule]] = {}
@@ -83,7 +84,8 @@ class Bindings:
         type_name = (device.type_name or "") if device else ""
         kind = self._around.types.followed_by(device) if device else None
         program = self.program(tenant, device_id, type_name, kind.version if kind else 0)
-        state = DeviceState(tenant, device_id, Program(()) if program is None else program)
+        made = Program(()) if program is None else program
+        state = DeviceState(tenant, device_id, made, now=row.at)
         state.restore(row)
         self.states[tenant, device_id] = state
         return state
@@ -111,10 +113,12 @@ class Bindings:
         if program is None:
             return None
         if state is None:
-            state = self.states[tenant, device_id] = DeviceState(tenant, device_id, program)
+            state = self.states[tenant, device_id] = DeviceState(
+                tenant, device_id, program, now=self.now
+            )
             self._seed(state)
         elif state.program is not program:
-            state.bind(program)
+            state.bind(program, now=self.now)
             self._seed(state)
         self._describe(state, route.type_name)
         return state

@@ -38,6 +38,7 @@ class Moment(Struct, frozen=True):
     at: int
     received: int
     values: dict[str, Any]
+    by_time: bool = False  # no message: time alone; the place is that of the newest one
 
 
 class Outcome(StrEnum):
@@ -58,6 +59,7 @@ class Cell(Struct):
     since_received: int = 0
     alarm_id: str = ""
     evidence: list[Evidence] = field(default_factory=list)
+    moved_at: int = 0  # when time alone began the episode; 0: a sample did
 
     @property
     def waits(self) -> bool:
@@ -66,7 +68,9 @@ class Cell(Struct):
 
     @property
     def episode(self) -> str:
-        """The name of the episode: the sample that began it."""
+        """The name of the episode: the sample that began it, or the moment without one."""
+        if self.moved_at:
+            return f"{self.position}@{self.moved_at}"
         return f"{self.position}.{self.ordinal}" if self.ordinal else str(self.position)
 
     def step(self, bits: int, moment: Moment, rule: RuleDocument) -> Outcome | None:
@@ -91,6 +95,7 @@ class Cell(Struct):
 
     def _begin(self, moment: Moment, rule: RuleDocument) -> Outcome | None:
         self.position, self.ordinal = moment.position, moment.ordinal
+        self.moved_at = moment.at if moment.by_time else 0
         self._since(moment)
         self.evidence = [_evidence(moment)]
         self.phase = Phase.PENDING if rule.for_ns else Phase.RAISED

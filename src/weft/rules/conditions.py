@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from weft.errors import Invalid
 from weft.rules.language import Condition, Scope, compile_condition
-from weft.rules.language.syntax import Path
+from weft.rules.language.syntax import Feed, Path
 from weft.rules.model import Rule, RuleDocument
 from weft.rules.templates import require_template
 
@@ -21,6 +21,18 @@ class Compiled(Struct, frozen=True, eq=False):
     def paths(self) -> frozenset[Path]:
         """All inputs that the rule touches."""
         return self.when.paths | (self.clear.paths if self.clear else frozenset())
+
+    @property
+    def direct(self) -> frozenset[Path]:
+        """The slots that the conditions look at themselves, feeds' values among them."""
+        clear = self.clear
+        asked = self.when.required | self.when.asked
+        return asked | (clear.required | clear.asked if clear else frozenset())
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """What the rule remembers, each behind those that feed it."""
+        return self.when.feeds + (self.clear.feeds if self.clear else ())
 
 
 def compile_rule(rule: Rule, scope: Scope) -> Compiled:

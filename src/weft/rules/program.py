@@ -12,13 +12,15 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from weft.rules.conditions import Compiled
+from weft.rules.feeding import Feeding
 from weft.rules.language.evaluate import FAILURES, Evaluate, evaluator
 from weft.rules.language.generate import boolean, call, compile_function, is_unset, name
 from weft.rules.language.syntax import Path, Type
 from weft.rules.language.values import AbsentError, plain, truth
+from weft.rules.loading import assign, function_of, load
 
 TRUE = 1
 CLEAR = 2
@@ -71,10 +73,23 @@ class Program:
         self.rules = tuple(rules)
         self.paths: tuple[Path, ...] = tuple(sorted({p for one in rules for p in one.paths}))
         self.slots: Mapping[Path, int] = {path: slot for slot, path in enumerate(self.paths)}
-        self.errors = sum(ERROR << BITS * place for place in range(len(rules)))
         self._types: dict[Path, Type] = {
             path: one.scope.type_of(path) or Type.DYN for one in rules for path in one.paths
         }
+        # What only feeds look at is read, and kept, when they are fed.
+        self._direct = sorted({path for one in rules for path in one.direct})
+        nodes = {feed.text: feed for one in rules for feed in one.feeds}
+        self.feeding = Feeding(tuple(nodes.values()), self.slots, self.type_of)
+        # Position of the oldest version, of those here, that has a feed: it begins behind it.
+        self.saved: Mapping[str, int] = {
+            text: min(
+                one.rule.effective_after
+                for one in rules
+                if any(feed.text == text for feed in one.feeds)
+            )
+            for text in nodes
+        }
+        self.errors = sum(ERROR << BITS * place for place in range(len(rules)))
         self._references = [_Reference(one, self.slots) for one in rules]
         self._functions: dict[type | None, Evaluator] = {}
 
@@ -93,78 +108,28 @@ class Program:
         """Return the type that the rules were checked with."""
         return self._types.get(path, Type.DYN)
 
+    def keep(self, slots: list[Any], sent: Mapping[str, Any]) -> None:
+        """Keep what a reading sent, as the generated code does."""
+        for key, value in sent.items():
+            path = ("telemetry", key)
+            if path in self.slots:
+                dynamic = self.type_of(path) is Type.DYN
+                slots[self.slots[path]] = plain(value) if dynamic else value
+
     def _generate(self, values_class: type | None) -> Evaluator:
-        body: list[ast.stmt] = [_assign("mask", ast.Constant(0))]
-        for slot, path in enumerate(self.paths):
-            body += self._load(slot, path, values_class)
+        body: list[ast.stmt] = [assign("mask", ast.Constant(0))]
+        for path in self._direct:
+            body += load(self.slots[path], path, self.type_of(path), values_class)
         locals_ = {path: f"value_{slot}" for slot, path in enumerate(self.paths)}
         for place, compiled in enumerate(self.rules):
             body.append(_rule(place, compiled, locals_))
         body.append(ast.Return(value=name("mask")))
-        function = ast.FunctionDef(
-            name="evaluate",
-            args=ast.arguments(
-                posonlyargs=[],
-                args=[ast.arg(arg="values"), ast.arg(arg="slots")],
-                kwonlyargs=[],
-                kw_defaults=[],
-                defaults=[],
-            ),
-            body=body,
-            decorator_list=[],
-        )
+        function = function_of("evaluate", ["values", "slots"], body)
         references = {
             f"reference_{place}": _shifted(reference, place)
             for place, reference in enumerate(self._references)
         }
         return compile_function(function, references)
-
-    def _load(self, slot: int, path: Path, values_class: type | None) -> list[ast.stmt]:
-        """Make the code that reads an input: from the reading, else as last known."""
-        local = f"value_{slot}"
-        known = ast.Subscript(value=name("slots"), slice=ast.Constant(slot), ctx=ast.Load())
-        sent = _sent(path, values_class) if path[0] == "telemetry" else None
-        if sent is None:
-            return [_assign(local, known)]
-        keep: list[ast.stmt] = [
-            ast.Assign(
-                targets=[
-                    ast.Subscript(value=name("slots"), slice=ast.Constant(slot), ctx=ast.Store())
-                ],
-                value=name(local),
-            )
-        ]
-        if self.type_of(path) is Type.DYN:
-            keep.insert(0, _numbers_are_doubles(local))
-        return [
-            _assign(local, sent),
-            ast.If(test=is_unset(local), body=[_assign(local, known)], orelse=keep),
-        ]
-
-
-def _assign(local: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign(targets=[ast.Name(id=local, ctx=ast.Store())], value=value)
-
-
-def _sent(path: Path, values_class: type | None) -> ast.expr | None:
-    """Make the expression that reads a key of the reading, or None when it has no such key."""
-    if values_class is None:
-        return None
-    if not issubclass(values_class, Struct):
-        get = ast.Attribute(value=name("values"), attr="get", ctx=ast.Load())
-        return ast.Call(func=get, args=[ast.Constant(path[1]), name("UNSET")], keywords=[])
-    fields = dict(
-        zip(values_class.__struct_encode_fields__, values_class.__struct_fields__, strict=True)
-    )
-    if path[1] not in fields:
-        return None
-    return ast.Attribute(value=name("values"), attr=fields[path[1]], ctx=ast.Load())
-
-
-def _numbers_are_doubles(local: str) -> ast.stmt:
-    kind = ast.Attribute(value=name(local), attr="__class__", ctx=ast.Load())
-    test = ast.Compare(left=kind, ops=[ast.Is()], comparators=[name("int_class")])
-    return ast.If(test=test, body=[_assign(local, call("plain", name(local)))], orelse=[])
 
 
 def _rule(place: int, compiled: Compiled, locals_: Mapping[Path, str]) -> ast.stmt:
@@ -182,8 +147,8 @@ def _rule(place: int, compiled: Compiled, locals_: Mapping[Path, str]) -> ast.st
         cleared = boolean(compiled.clear.tree, locals_)
         # Both tests run before the mask changes, so that a failure leaves no half answer.
         tests = [
-            _assign("holds", when),
-            _assign("clears", cleared),
+            assign("holds", when),
+            assign("clears", cleared),
             ast.If(test=name("holds"), body=[_or_mask(ast.Constant(true))], orelse=[]),
             ast.If(test=name("clears"), body=[_or_mask(ast.Constant(clear))], orelse=[]),
         ]

@@ -17,12 +17,13 @@ The words, precisely:
 - A key that a message lacks has the value that the device sent last, as far as the rules
   have seen it. A key that was never sent is absent: the condition is unknown, which
   neither raises nor clears.
+- A late sample still reaches what looks back over a window, which has a place for it.
 - `twin.reported.x` is what the device reported last, `device.attributes.x` what operators
   say now.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -33,13 +34,26 @@ from weft.rules.asking import Now, clear_of, inputs_of, raise_of
 from weft.rules.bindings import Bindings
 from weft.rules.cells import Cell, Moment, Outcome, Phase
 from weft.rules.conditions import Compiled
+from weft.rules.feeding import Feeder
 from weft.rules.health import Health, RuleHealth
+from weft.rules.language.syntax import Path
 from weft.rules.model import Rule
 from weft.rules.program import BITS, ERROR, MASK, coerced
 from weft.rules.requests import Pause, Request
 from weft.rules.state import DeviceState, Row
 from weft.rules.surroundings import Surroundings
 from weft.rules.timers import Timers
+
+_Moment = tuple[int, int]  # (at, received)
+
+
+class _Source(NamedTuple):
+    """What made a rule be looked at: a reading, a report, or time alone."""
+
+    received: int
+    reading: Reading | None
+    readings: Sequence[Reading]
+    by_time: bool = False
 
 
 class Runtime:
@@ -108,6 +122,7 @@ class Runtime:
     def restore(self, tenant: TenantId, device_id: DeviceId, row: Row) -> None:
         """Take back the state of a device and set its timers."""
         state = self._bindings.restore(tenant, device_id, row)
+        self._timers.set_device(state, state.moment_due())
         rules = self._bindings.rules(tenant)
         for rule_id, cell in state.cells.items():
             if rule_id in rules:
@@ -119,7 +134,7 @@ class Runtime:
 
     # --- the hot path ---------------------------------------------------------------------
 
-    def apply(self, batch: Committed, *, after: int) -> None:
+    def apply(self, batch: Committed, *, after: int) -> None:  # noqa: C901  a call costs more
         """Take in the messages of a batch behind position `after`, in order."""
         position = batch.first - 1
         routes, timers = self._bindings.routes, self._timers
@@ -132,6 +147,7 @@ class Runtime:
             try:
                 state = routes[envelope.route]
             except KeyError:
+                self._bindings.now = envelope.received_at
                 state = self._bindings.find_state(envelope.route)
             if state is None or decoded is None:
                 continue
@@ -143,15 +159,17 @@ class Runtime:
                 at = reading.at
                 at = min(at, received)
                 if at < state.at and (received >= state.at or envelope.session == REDRIVEN):
+                    self._feed_late(state, position, reading)
                     continue
                 state.at = at
                 values = reading.values
-                if values.__class__ is state.values_class:
-                    mask = state.evaluate(values, state.slots)
-                else:
-                    mask = state.take_class(values.__class__)(values, state.slots)
+                if values.__class__ is not state.values_class:
+                    state.take_class(values.__class__)
+                if state.feed is not None:
+                    self._feed(state, state.feed, position, reading, (at, received))
+                mask = state.evaluate(values, state.slots)
                 if state.busy or mask != state.mask:
-                    self._step(state, mask, position, at, (envelope, reading, decoded))
+                    self._step(state, mask, position, at, _Source(received, reading, decoded))
             if not state.dirty:
                 state.dirty = True
                 self.dirty.append(state)
@@ -162,24 +180,70 @@ class Runtime:
         """Merge a patch into the reported inputs (RFC 7396: null removes) and evaluate."""
         if not isinstance(patch, Mapping) or envelope.session == REDRIVEN:
             return
-        changed = False
-        for slot, (source, key) in enumerate(state.program.paths):
-            if source == "reported" and key in patch:
-                kind = state.program.type_of((source, key))
-                state.slots[slot] = UNSET if patch[key] is None else coerced(patch[key], kind)
-                changed = True
-        if not changed:
+        named: list[Path] = []
+        for slot, path in enumerate(state.program.paths):
+            if path[0] == "reported" and path[1] in patch:
+                value = patch[path[1]]
+                kind = state.program.type_of(path)
+                state.slots[slot] = UNSET if value is None else coerced(value, kind)
+                named.append(path)
+        if not named:
             return
-        state.at = at = max(state.at, envelope.received_at)
+        received = envelope.received_at
+        state.at = at = max(state.at, received)
+        if state.feed is not None:
+            self._feed_named(state, position, named, (received, received))
         mask = state.program.function(None)(None, state.slots)
         if state.busy or mask != state.mask:
-            self._step(state, mask, position, at, (envelope, None, ()))
+            self._step(state, mask, position, at, _Source(received, None, ()))
         self._touch(state)
+
+    def _feed(
+        self, state: DeviceState, feed: Feeder, position: int, reading: Reading, moment: _Moment
+    ) -> None:
+        """Let what is remembered take a reading in."""
+        at, received = moment
+        if position > state.fresh_after:
+            due = feed(reading.values, state.slots, state.feeds, at, received)
+        else:  # older than a rule: only what an older rule remembers
+            values = dict(items_of(reading.values))
+            state.program.keep(state.slots, values)
+            named = [("telemetry", key) for key in values]
+            skip = state.unborn(position)
+            due = state.program.feeding.take(state.slots, state.feeds, named, moment, skip)
+        state.position = position
+        if due < state.due:
+            self._timers.set_device(state, due)
+
+    def _feed_named(
+        self, state: DeviceState, position: int, named: list[Path], moment: _Moment
+    ) -> None:
+        feeding, skip = state.program.feeding, state.unborn(position)
+        due = feeding.take(state.slots, state.feeds, named, moment, skip)
+        state.position = position
+        if due < state.due:
+            self._timers.set_device(state, due)
+
+    def _feed_late(self, state: DeviceState, position: int, reading: Reading) -> None:
+        """Let windows put a late sample in its place; it neither raises nor clears."""
+        if state.feed is None:
+            return
+        skip = state.unborn(position)
+        late = dict(items_of(reading.values))
+        moment = (min(reading.at, state.at), state.at)
+        due = state.program.feeding.take_late(state.slots, state.feeds, late, moment, skip)
+        state.position = position
+        if due < state.due:
+            self._timers.set_device(state, due)
 
     def advance(self, now: int) -> None:
         """Fire what is due: every message received before `now` has been applied."""
         while timer := self._timers.pop(now):
             state = self.states.get((timer.tenant, timer.device_id))
+            if not timer.rule_id:
+                if state is not None and state.due == timer.due:
+                    self._remember(state, timer.due)
+                continue
             rule = self._bindings.rules(timer.tenant).get(timer.rule_id)
             cell = timer.cell_in(state)
             if state is None or rule is None or cell is None:
@@ -189,6 +253,15 @@ class Runtime:
                 self._touch(state)
                 self._do(outcome, rule, state, cell, Now(timer.due))
 
+    def _remember(self, state: DeviceState, due: int) -> None:
+        """Let time move what is remembered of a device, and look at its rules again."""
+        state.program.feeding.advance(state.slots, state.feeds, due)
+        self._timers.set_device(state, state.moment_due())
+        mask = state.program.function(None)(None, state.slots)
+        if state.busy or mask != state.mask:
+            self._step(state, mask, state.position, due, _Source(due, None, (), by_time=True))
+        self._touch(state)
+
     # --- beside the hot path --------------------------------------------------------------
 
     def _step(
@@ -197,17 +270,17 @@ class Runtime:
         mask: int,
         position: int,
         at: int,
-        source: tuple[Envelope, Reading | None, Sequence[Reading]],
+        source: "_Source",
     ) -> None:
         """Move every cell whose answer changed, which waits, or whose rule fails."""
-        envelope, reading, readings = source
+        received, reading, readings, by_time = source
         ordinal = readings.index(reading) if reading is not None else 0
         changed = state.mask ^ mask if state.mask >= 0 else -1
         state.mask, state.busy = mask, False
         for place, compiled in enumerate(state.program.rules):
             rule = compiled.rule
             bits = mask >> BITS * place & MASK
-            if position <= rule.effective_after:
+            if at <= rule.updated_at if by_time else position <= rule.effective_after:
                 state.mask, state.busy = -1, True  # older than this version: look again later
                 continue
             cell = state.cells.get(rule.rule_id)
@@ -223,7 +296,7 @@ class Runtime:
                         continue
                     cell = state.cells[rule.rule_id] = Cell()
             values = inputs_of(state, compiled)
-            moment = Moment(position, ordinal, at, envelope.received_at, values)
+            moment = Moment(position, ordinal, at, received, values, by_time)
             self._move(state, rule, cell, (bits, moment, reading))
 
     def _move(
@@ -240,7 +313,8 @@ class Runtime:
                 self._timers.set(state, rule, cell)
         if outcome is not None:
             sent = dict(items_of(reading.values)) if reading is not None else {}
-            self._do(outcome, rule, state, cell, Now(moment.at, moment.position, sent))
+            place = None if moment.by_time else moment.position
+            self._do(outcome, rule, state, cell, Now(moment.at, place, sent))
         elif cell.phase is Phase.IDLE:
             state.cells.pop(rule.rule_id, None)
 

@@ -1,5 +1,6 @@
 """What the engine remembers of a device: the last known inputs and where each rule stands."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import UNSET, Struct, field
@@ -7,6 +8,8 @@ from msgspec import UNSET, Struct, field
 from weft.model.ids import DeviceId, TenantId
 from weft.ports import Kind
 from weft.rules.cells import Cell, Phase
+from weft.rules.feeding import Feeder
+from weft.rules.feeds.base import NEVER, Feed, Origin
 from weft.rules.language.syntax import Path
 from weft.rules.program import Evaluator, Program
 
@@ -26,6 +29,8 @@ class Row(Struct, frozen=True, omit_defaults=True):
     at: int
     values: list[tuple[str, str, Any]] = field(default_factory=list)  # source, key, value
     cells: list[KeptCell] = field(default_factory=list)
+    feeds: dict[str, Any] = field(default_factory=dict)  # what each remembers, by its text
+    position: int = 0  # of the newest message that fed one
 
 
 class Chunk(Struct, frozen=True):
@@ -42,11 +47,15 @@ class DeviceState:
     """The state of one device while the engine runs."""
 
     __slots__ = (
-        "at", "busy", "cells", "device_id", "dirty", "errors", "evaluate", "label", "mask",
-        "program", "slots", "tenant", "values_class",
+        "at", "busy", "cells", "device_id", "dirty", "due", "errors", "evaluate", "feed", "feeds",
+        "fresh", "fresh_after", "label", "mask", "position", "program", "slots", "tenant",
+        "values_class",
     )  # fmt: skip
 
-    def __init__(self, tenant: TenantId, device_id: DeviceId, program: Program) -> None:
+    def __init__(
+        self, tenant: TenantId, device_id: DeviceId, program: Program, *, now: int = 0
+    ) -> None:
+        """`now` is the clock of receipt: what is remembered begins then."""
         self.tenant = tenant
         self.device_id = device_id
         self.label = ""
@@ -60,14 +69,30 @@ class DeviceState:
         self.program = program
         self.slots: list[Any] = [UNSET] * len(program.paths)
         self.evaluate: Evaluator = program.function(None)
+        self.position = 0  # of the newest message that fed something
+        self.due = NEVER  # when its timer comes
+        self.feed: Feeder | None = None  # None: nothing is remembered
+        self.feeds: list[Feed] = []
+        # A feed that a rule brought sees nothing that came before that rule was saved.
+        self.fresh: dict[str, int] = {}
+        self.fresh_after = 0
+        self._make_feeds({}, now)
 
-    def bind(self, program: Program) -> None:
-        """Go on with other rules: known inputs stay, a pending episode of another rule ends."""
+    def bind(self, program: Program, *, now: int = 0) -> None:
+        """Go on with other rules: known inputs stay, a pending episode of another rule ends.
+
+        What is remembered stays where the same call stands in the new rules.
+        """
         known = self.values()
+        kept = {
+            node.text: feed
+            for node, feed in zip(self.program.feeding.nodes, self.feeds, strict=True)
+        }
         self.program = program
         self.slots = [known.get(path, UNSET) for path in program.paths]
         self.values_class, self.evaluate = None, program.function(None)
         self.mask, self.busy = -1, True
+        self._make_feeds(kept, now)
         versions: dict[str, int] = {one.rule.rule_id: one.rule.version for one in program.rules}
         for rule_id, cell in list(self.cells.items()):
             if cell.phase is Phase.PENDING and versions.get(rule_id) != cell.version:
@@ -77,7 +102,30 @@ class DeviceState:
         """Evaluate values of this class from now on."""
         self.values_class = values_class
         self.evaluate = self.program.function(values_class)
+        if self.feeds:
+            self.feed = self.program.feeding.function(values_class)
         return self.evaluate
+
+    def _make_feeds(self, kept: Mapping[str, Feed], now: int) -> None:
+        feeding = self.program.feeding
+        origin = Origin(tenant=self.tenant, device_id=self.device_id, began_at=now)
+        self.feeds = [
+            kept[node.text] if node.text in kept else feeding.make(place, origin)
+            for place, node in enumerate(feeding.nodes)
+        ]
+        self.fresh = {text: after for text, after in self.program.saved.items() if text not in kept}
+        self.fresh_after = max(self.fresh.values(), default=-1)
+        self.feed = feeding.function(dict) if self.feeds else None
+
+    def unborn(self, position: int) -> Collection[str]:
+        """Return the feeds that a message at this position is too old for."""
+        if position > self.fresh_after:
+            return ()
+        return {text for text, after in self.fresh.items() if position <= after}
+
+    def moment_due(self) -> int:
+        """Return when time alone moves something that is remembered."""
+        return min((feed.due for feed in self.feeds), default=NEVER)
 
     def values(self) -> dict[Path, Any]:
         """Return the known inputs."""
@@ -95,6 +143,12 @@ class DeviceState:
             if slot is not None:
                 self.slots[slot] = value
         self.cells = {kept.rule_id: kept.cell for kept in row.cells}
+        self.position = row.position
+        for node, feed in zip(self.program.feeding.nodes, self.feeds, strict=True):
+            if node.text in row.feeds:
+                self.slots[self.program.slots[node.path]] = feed.restore(row.feeds[node.text])
+                self.fresh.pop(node.text)
+        self.fresh_after = max(self.fresh.values(), default=-1)
 
     def row(self) -> Row:
         """Return what is kept on disk."""
@@ -110,6 +164,11 @@ class DeviceState:
                 for rule_id, cell in self.cells.items()
                 if cell.phase is not Phase.IDLE
             ],
+            feeds={
+                node.text: feed.state()
+                for node, feed in zip(self.program.feeding.nodes, self.feeds, strict=True)
+            },
+            position=self.position,
         )
 
 
@@ -123,4 +182,5 @@ def _copy(cell: Cell) -> Cell:
         since_received=cell.since_received,
         alarm_id=cell.alarm_id,
         evidence=list(cell.evidence),
+        moved_at=cell.moved_at,
     )

@@ -1,7 +1,8 @@
-"""The timers of waiting cells: when time alone moves a rule on a device. Bounded, no clock.
+"""The timers of waiting cells and of what is remembered: when time alone moves a device.
 
-A timer is of one episode. One whose cell has moved on is not looked for; it is passed over
-when it comes due, and forgotten before there are too many.
+Bounded, no clock. A timer is of one episode, or of all that is remembered of one device.
+One that something has overtaken is not looked for; it is passed over when it comes due, and
+forgotten before there are too many.
 """
 
 import heapq
@@ -11,10 +12,10 @@ from msgspec import Struct
 
 from weft.model.ids import DeviceId, TenantId
 from weft.rules.cells import Cell, Phase
+from weft.rules.feeds.base import NEVER
 from weft.rules.model import Rule
 from weft.rules.state import DeviceState
 
-NEVER = 2**63
 TIMERS_MAX = 500_000  # one a device and rule that waits, and some that no longer do
 
 
@@ -24,7 +25,7 @@ class Timer(Struct, frozen=True, order=True):
     due: int
     tenant: TenantId
     device_id: DeviceId
-    rule_id: str
+    rule_id: str  # empty: of what is remembered of the device
     position: int  # that began the episode
 
     def cell_in(self, state: DeviceState | None) -> Cell | None:
@@ -54,13 +55,19 @@ class Timers:
         }.get(cell.phase)
         if wait is None:
             return
+        due = cell.since_received + wait
+        self._push(Timer(due, state.tenant, state.device_id, rule.rule_id, cell.position))
+
+    def set_device(self, state: DeviceState, due: int) -> None:
+        """Set the one timer of what is remembered of a device; NEVER sets none."""
+        state.due = due
+        if due < NEVER:
+            self._push(Timer(due, state.tenant, state.device_id, "", 0))
+
+    def _push(self, timer: Timer) -> None:
         if len(self._heap) >= TIMERS_MAX:
             self._forget_stale()
-        due = cell.since_received + wait
-        heapq.heappush(
-            self._heap,
-            Timer(due, state.tenant, state.device_id, rule.rule_id, cell.position),
-        )
+        heapq.heappush(self._heap, timer)
         self.due = self._heap[0].due
 
     def pop(self, now: int) -> Timer | None:
@@ -73,7 +80,10 @@ class Timers:
         """Keep the timers of cells that still wait; a flapping condition leaves many others."""
 
         def lives(timer: Timer) -> bool:
-            cell = timer.cell_in(self._find_state((timer.tenant, timer.device_id)))
+            state = self._find_state((timer.tenant, timer.device_id))
+            if not timer.rule_id:
+                return state is not None and state.due == timer.due
+            cell = timer.cell_in(state)
             return cell is not None and cell.waits
 
         self._heap = [timer for timer in set(self._heap) if lives(timer)]

@@ -7,15 +7,14 @@ import pytest
 from weft.rules.language.check import check
 from weft.rules.language.generate import (
     NAMESPACE,
-    asked_of,
     compile_function,
     expression,
-    inputs_of,
     name,
 )  # fmt: skip
 from weft.rules.language.parse import parse
 from weft.rules.language.scope import ANY, Scope
 from weft.rules.language.syntax import Type
+from weft.rules.language.trees import asked_of, inputs_of
 
 SCOPE = Scope(telemetry={"d": Type.DOUBLE, "i": Type.INT, "s": Type.STRING, "b": Type.BOOL})
 

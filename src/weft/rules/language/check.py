@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from weft.errors import Invalid
 from weft.rules.language.scope import Names, suggest
+from weft.rules.language.stateful import check_feed, is_stateful
 from weft.rules.language.syntax import (
     NUMBERS,
     Apply,
@@ -82,7 +83,7 @@ class _Checker:
     def check(self, tree: Parsed) -> Checked:
         match tree:
             case Literal():
-                return Const(tree.value, tree.type)
+                return _constant(tree)
             case Name() | Select() | Index():
                 return self._member(tree)
             case Call():
@@ -177,6 +178,9 @@ class _Checker:
                 f"{tree.name}() is not part of this language.",
                 f"There are no {_LEFT_OUT[tree.name]}; use comparisons and {_names()}.",
             )
+        function = self._scope.remembers.get(tree.name)
+        if function is not None and is_stateful(tree, function):
+            return check_feed(tree, function, self.check)
         trees = tree.arguments if tree.target is None else (tree.target, *tree.arguments)
         if tree.name in {"min", "max"} and tree.target is None:
             return self._extreme(tree)
@@ -202,19 +206,24 @@ class _Checker:
                 )
         return Apply(tree.name, arguments, result or arguments[0].type)
 
-    @staticmethod
-    def _unknown_function(tree: Call) -> Invalid:
+    def _unknown_function(self, tree: Call) -> Invalid:
         if tree.target is None and tree.name in _METHODS:
             return refuse(
                 tree.column, f"{tree.name}() stands behind a text.", f"Write key.{tree.name}('x')."
             )
-        if tree.target is not None and tree.name in {*_FUNCTIONS, "min", "max", "has"}:
+        if tree.target is not None and tree.name in {
+            *_FUNCTIONS,
+            "min",
+            "max",
+            "has",
+            *self._scope.remembers,
+        }:
             return refuse(
                 tree.column,
                 f"{tree.name}() does not stand behind a value.",
                 f"Write {tree.name}(key).",
             )
-        known = [*_FUNCTIONS, *_METHODS, "min", "max", "has"]
+        known = [*_FUNCTIONS, *_METHODS, "min", "max", "has", *self._scope.remembers]
         return refuse(
             tree.column, f"there is no function {tree.name}().", suggest(tree.name, known)
         )
@@ -247,6 +256,16 @@ class _Checker:
             )
         self._input_type(path, part.column)
         return Has(path, tuple(reversed(keys)))
+
+
+def _constant(tree: Literal) -> Const:
+    if tree.type in {Type.DURATION, Type.SAMPLES}:
+        raise refuse(
+            tree.column,
+            f"{tree.type} is no value by itself.",
+            "It stands in a function that remembers, as in mean(temperature, 5m).",
+        )
+    return Const(tree.value, tree.type)
 
 
 def _chain(tree: Parsed) -> tuple[str, ...] | None:

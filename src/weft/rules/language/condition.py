@@ -4,10 +4,10 @@ from msgspec import Struct
 
 from weft.rules.language.check import check
 from weft.rules.language.cost import require_affordable
-from weft.rules.language.generate import asked_of, inputs_of
 from weft.rules.language.parse import parse
 from weft.rules.language.scope import Names
-from weft.rules.language.syntax import Checked, Path
+from weft.rules.language.syntax import Checked, Feed, Path
+from weft.rules.language.trees import all_feeds_of, asked_of, inputs_of, paths_of
 
 
 class Condition(Struct, frozen=True):
@@ -17,12 +17,9 @@ class Condition(Struct, frozen=True):
     tree: Checked
     required: frozenset[Path]  # inputs whose value it reads
     asked: frozenset[Path]  # inputs that it only asks has() for
+    paths: frozenset[Path]  # all that it touches, through its feeds as well
+    feeds: tuple[Feed, ...]  # what it remembers, each behind those that feed it
     cost: int
-
-    @property
-    def paths(self) -> frozenset[Path]:
-        """All inputs that it touches."""
-        return self.required | self.asked
 
 
 def compile_condition(text: str, scope: Names) -> Condition:
@@ -33,5 +30,7 @@ def compile_condition(text: str, scope: Names) -> Condition:
         tree=tree,
         required=frozenset(inputs_of(tree)),
         asked=frozenset(asked_of(tree)),
+        paths=frozenset(paths_of(tree)),
+        feeds=all_feeds_of(tree),
         cost=require_affordable(tree),
     )

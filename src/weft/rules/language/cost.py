@@ -10,6 +10,7 @@ from weft.rules.language.syntax import (
     Checked,
     Choose,
     Const,
+    Feed,
     Has,
     Input,
     Items,
@@ -40,6 +41,8 @@ def _bound(tree: Checked) -> tuple[int, int]:
     match tree:
         case Const():
             return 1, len(tree.value) if isinstance(tree.value, str) else 1
+        case Feed():
+            return 1 + sum(_bound(part)[0] for part in tree.samples), 1
         case Input():
             return 1, _INPUT_TEXT if tree.type in {Type.STRING, Type.DYN} else _INPUT_ITEMS
         case Has():

@@ -19,6 +19,7 @@ from weft.rules.language.syntax import (
     Checked,
     Choose,
     Const,
+    Feed,
     Has,
     Input,
     Items,
@@ -41,6 +42,8 @@ def evaluator(tree: Checked, slots: Mapping[Path, int]) -> Evaluate:
             value = tree.value
             return lambda _slots: value
         case Input():
+            return _load(slots[tree.path], tree.path)
+        case Feed():
             return _load(slots[tree.path], tree.path)
         case Has():
             return _has(slots[tree.path], tree.keys)

@@ -19,6 +19,7 @@ from weft.rules.language.syntax import (
     Checked,
     Choose,
     Const,
+    Feed,
     Has,
     Input,
     Items,
@@ -27,7 +28,7 @@ from weft.rules.language.syntax import (
     Type,
 )
 from weft.rules.language.values import NUMBERS as NUMBER_CLASSES
-from weft.rules.language.values import OPERATIONS, fit, plain, truth
+from weft.rules.language.values import OPERATIONS, fit, number, plain, truth
 
 # Everything that generated code can name. It has no builtins.
 _OPERATION_NAMES = {name: f"operation_{place}" for place, name in enumerate(OPERATIONS)}
@@ -39,6 +40,7 @@ NAMESPACE: Mapping[str, Any] = {
     "float_class": float,
     "int_class": int,
     "fit": fit,
+    "number": number,
     "plain": plain,
     "truth": truth,
     "length": len,
@@ -72,35 +74,6 @@ def is_unset(local: str, *, negated: bool = False) -> ast.expr:
     )
 
 
-def parts_of(tree: Checked) -> tuple[Checked, ...]:
-    """Return the expressions that an expression is made of."""
-    match tree:
-        case Apply():
-            return tree.arguments
-        case Logic():
-            return tree.operands
-        case Choose():
-            return (tree.condition, tree.then, tree.otherwise)
-        case Items():
-            return tree.items
-        case _:
-            return ()
-
-
-def inputs_of(tree: Checked) -> set[Path]:
-    """Return the inputs that must be there for the generated code to be exact."""
-    if isinstance(tree, Input):
-        return {tree.path}
-    return set().union(*(inputs_of(part) for part in parts_of(tree)))
-
-
-def asked_of(tree: Checked) -> set[Path]:
-    """Return the inputs that `has()` asks for."""
-    if isinstance(tree, Has):
-        return {tree.path}
-    return set().union(*(asked_of(part) for part in parts_of(tree)))
-
-
 def boolean(tree: Checked, names: Mapping[Path, str]) -> ast.expr:
     """Make an expression that gives True or False and nothing else."""
     made = expression(tree, names)
@@ -112,7 +85,7 @@ def expression(tree: Checked, names: Mapping[Path, str]) -> ast.expr:
     match tree:
         case Const():
             return ast.Constant(tree.value)
-        case Input():
+        case Input() | Feed():
             return name(names[tree.path])
         case Has():
             return _has(tree, names)

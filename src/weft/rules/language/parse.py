@@ -217,7 +217,13 @@ class _Parser:
         if token.sort is Sort.INT:
             if int(token.value) > INT_MAX:
                 raise refuse(token.column, "the number does not fit in 64 bits.", "Write 1e19.")
-            return Literal(self._take().value, Type.INT, token.column)
+            self._take()
+            counts = self._now.sort is Sort.NAME and self._now.text in {"samples", "sample"}
+            if counts:
+                self._take()
+            return Literal(token.value, Type.SAMPLES if counts else Type.INT, token.column)
+        if token.sort is Sort.DURATION:
+            return Literal(self._take().value, Type.DURATION, token.column)
         if token.sort is Sort.DOUBLE:
             return Literal(self._take().value, Type.DOUBLE, token.column)
         if token.sort is Sort.STRING:

@@ -12,6 +12,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from weft.model.device import DeviceType, Field
+from weft.rules.feeds.base import Function
+from weft.rules.feeds.table import FUNCTIONS
 from weft.rules.language.syntax import Path, Type
 
 ROOTS: Mapping[str, str] = {
@@ -32,6 +34,11 @@ _TYPES = {
 
 class Names(Protocol):
     """Which names an expression may use, and what each is."""
+
+    @property
+    def remembers(self) -> Mapping[str, Function]:
+        """The functions that remember; none where there is one moment only."""
+        ...
 
     def path_of(self, chain: tuple[str, ...]) -> Path | None:
         """Return the input that `a.b.c` is, or None when it is none by itself."""
@@ -59,6 +66,11 @@ class Scope(Struct, frozen=True):
     telemetry: Mapping[str, Type] | None = None
     reported: Mapping[str, Type] | None = None
     units: Mapping[str, str] = {}
+
+    @property
+    def remembers(self) -> Mapping[str, Function]:
+        """All functions that remember: a rule follows its device."""
+        return FUNCTIONS
 
     def path_of(self, chain: tuple[str, ...]) -> Path | None:
         """Return the input that `a.b.c` is, or None when it is none by itself."""

@@ -22,6 +22,8 @@ class Type(StrEnum):
     LIST = "list"
     MAP = "map"
     DYN = "dyn"
+    DURATION = "duration"  # as written in a call (5m): nanoseconds, never the value of an input
+    SAMPLES = "samples"  # as written in a call (10 samples)
 
 
 NUMBERS = frozenset({Type.INT, Type.DOUBLE})
@@ -89,7 +91,7 @@ Parsed = Literal | Name | Select | Index | Call | Operate | ListOf
 # --- as checked ---------------------------------------------------------------------------
 
 # Where a value comes from: ("telemetry", key), ("reported", key), ("attribute", key),
-# ("device", "id" or "type").
+# ("device", "id" or "type"); ("feed", canonical text) for what is remembered (see Feed).
 Path = tuple[str, str]
 
 
@@ -147,4 +149,22 @@ class Items(Struct, frozen=True):
     type: Type = Type.LIST
 
 
-Checked = Const | Input | Apply | Logic | Choose | Has | Items
+class Feed(Struct, frozen=True):
+    """A function that remembers: its value is kept in a slot of its own.
+
+    It is fed with the samples of `samples`, whenever a message names an input of one.
+    """
+
+    name: str
+    samples: tuple["Checked", ...]
+    settings: tuple[tuple[str, Any], ...]  # by the name of the parameter
+    text: str  # canonical: two feeds of one text are one
+    type: Type
+
+    @property
+    def path(self) -> Path:
+        """The slot of its value."""
+        return ("feed", self.text)
+
+
+Checked = Const | Input | Apply | Logic | Choose | Has | Items | Feed

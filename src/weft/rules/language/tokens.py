@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from weft.errors import Invalid
+from weft.rules.durations import read_duration
 
 MAX_CHARACTERS = 4_096  # RU-2
 INT_MAX = 2**63 - 1
@@ -25,6 +26,7 @@ RESERVED = frozenset(
 _WORDS = re.compile(
     r"""
       (?P<space>[ \t\r\n]+)
+    | (?P<duration>(?:\d++(?:\.\d++)?(?:ms|[smhd]))++(?![A-Za-z0-9_.]))
     | (?P<double>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
     | (?P<hex>0[xX][0-9a-fA-F]+)
     | (?P<int>\d+)
@@ -60,6 +62,7 @@ class Sort(StrEnum):
     """What kind of word a token is."""
 
     INT = "int"
+    DURATION = "duration"
     DOUBLE = "double"
     STRING = "string"
     NAME = "name"
@@ -115,6 +118,8 @@ def _unreadable(text: str, place: int) -> Invalid:
 def _token(sort: str, word: str, column: int, following: str) -> Token:
     if sort in {"int", "hex"}:
         return _integer(sort, word, column, following)
+    if sort == "duration":
+        return Token(Sort.DURATION, word, _nanoseconds(word, column), column)
     if sort == "double":
         _refuse_glued(word, column, following)
         return Token(Sort.DOUBLE, word, float(word), column)
@@ -151,12 +156,19 @@ def _integer(sort: str, word: str, column: int, following: str) -> Token:
     return Token(Sort.INT, word, value, column)
 
 
+def _nanoseconds(word: str, column: int) -> int:
+    try:
+        return read_duration(word)
+    except Invalid as error:
+        raise refuse(column, error.detail, error.remedy) from error
+
+
 def _refuse_glued(word: str, column: int, following: str) -> None:
     if following.isalnum() or following == "_":
         raise refuse(
             column + len(word),
             f"{following!r} stands right behind the number {word}.",
-            "Numbers carry no unit and no suffix; convert the value instead.",
+            "A number carries no unit; a duration is written 5m, 1h30m, 90s, 200ms or 7d.",
         )
 
 

@@ -1,0 +1,248 @@
+"""Feeding: how the samples of a message reach the functions that remember.
+
+A message feeds a feed when it names an input of it, or when a feed that it is fed by was
+fed. One generated function does that for all feeds of a program, each input read once;
+what comes seldom (a reported property, a late sample, time alone) goes the plain way.
+
+A sample whose expression is absent or fails is none. A late sample goes to feeds that
+look at inputs alone: what stands above them has seen their newer values already.
+"""
+
+import ast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from weft.rules.feeds.base import FED, NEVER, Feed, Function, Origin, Takes
+from weft.rules.feeds.table import FUNCTIONS
+from weft.rules.language.evaluate import FAILURES, Evaluate, evaluator
+from weft.rules.language.generate import call, compile_function, expression, is_unset, name
+from weft.rules.language.syntax import Checked, Path, Type
+from weft.rules.language.syntax import Feed as Node
+from weft.rules.language.trees import asked_of, feeds_of, inputs_of
+from weft.rules.language.values import number, plain, truth
+from weft.rules.loading import assign, function_of, item, keep, kept, load, sent_in
+
+# (values, slots, feeds, at, received) -> when the soonest of those fed is due
+Feeder = Callable[[Any, list[Any], Sequence[Feed], int, int], int]
+
+_COERCE = {Takes.NUMBER: ("number", number, Type.DOUBLE), Takes.TRUTH: ("truth", truth, Type.BOOL)}
+
+
+class _Mouth:
+    """One feed in a program: what it is fed with, and by which inputs."""
+
+    def __init__(self, node: Node, slots: Mapping[Path, int]) -> None:
+        self.node = node
+        self.slot = slots[node.path]
+        self.function: Function = FUNCTIONS[node.name]
+        self.inner = frozenset(one.path for sample in node.samples for one in feeds_of(sample))
+        self.required = frozenset().union(*(inputs_of(one) for one in node.samples))
+        asked = frozenset().union(*(asked_of(one) for one in node.samples))
+        self.inputs = frozenset((self.required | asked) - self.inner)
+        self._samples = [
+            _coerced(evaluator(sample, slots), takes)
+            for sample, takes in zip(node.samples, self.takes, strict=True)
+        ]
+
+    @property
+    def takes(self) -> list[Takes]:
+        """What each expression must give."""
+        places = [one.takes for one in self.function.parameters]
+        fed = [one for one in places if one in FED]
+        return fed[: len(self.node.samples)]
+
+    def sample(self, row: Sequence[Any]) -> Any:
+        """Return the sample that the values give, or UNSET when they give none."""
+        try:
+            given = [one(row) for one in self._samples]
+        except FAILURES:
+            return UNSET
+        return given[0] if len(given) == 1 else tuple(given)
+
+
+def _coerced(evaluate: Evaluate, takes: Takes) -> Evaluate:
+    if takes not in _COERCE:
+        return evaluate
+    convert = _COERCE[takes][1]
+    return lambda row: convert(evaluate(row))
+
+
+class Feeding:
+    """All feeds of a program."""
+
+    def __init__(
+        self, nodes: Sequence[Node], slots: Mapping[Path, int], types: Callable[[Path], Type]
+    ) -> None:
+        self.nodes = tuple(nodes)
+        self._slots = slots
+        self._types = types
+        self._mouths = [_Mouth(node, slots) for node in nodes]
+        self._functions: dict[type, Feeder] = {}
+
+    def make(self, place: int, origin: Origin) -> Feed:
+        """Make the memory of one feed of a device, empty."""
+        mouth = self._mouths[place]
+        return mouth.function.make(dict(mouth.node.settings), origin)
+
+    def function(self, values_class: type) -> Feeder:
+        """Return the function that feeds from a class of values."""
+        function = self._functions.get(values_class)
+        if function is None:
+            function = self._functions[values_class] = self._generate(values_class)
+        return function
+
+    def take(
+        self,
+        row: list[Any],
+        feeds: Sequence[Feed],
+        named: Collection[Path],
+        moment: tuple[int, int],
+        skip: Collection[str] = (),
+    ) -> int:
+        """Feed what the named inputs feed, at (at, received); return the soonest due."""
+        at, received = moment
+        soonest, fed = NEVER, set[Path]()
+        for mouth, feed in zip(self._mouths, feeds, strict=True):
+            if mouth.node.text in skip:
+                continue
+            if not (mouth.function.clocked or mouth.inputs & set(named) or mouth.inner & fed):
+                continue
+            given = mouth.sample(row) if mouth.node.samples else None
+            if given is not UNSET:
+                row[mouth.slot] = feed.take(at, received, given)
+                fed.add(mouth.node.path)
+                soonest = min(soonest, feed.due)
+        return soonest
+
+    def take_late(
+        self,
+        row: list[Any],
+        feeds: Sequence[Feed],
+        sent: Mapping[str, Any],
+        moment: tuple[int, int],
+        skip: Collection[str] = (),
+    ) -> int:
+        """Feed a sample older than the device's newest; `row` keeps its newer inputs."""
+        then = list(row)
+        for key, value in sent.items():
+            path = ("telemetry", key)
+            if path in self._slots:
+                dynamic = self._types(path) is Type.DYN
+                then[self._slots[path]] = plain(value) if dynamic else value
+        above = {mouth.node.text for mouth in self._mouths if mouth.inner}
+        clocked = {mouth.node.text for mouth in self._mouths if mouth.function.clocked}
+        named = {("telemetry", key) for key in sent}
+        soonest = self.take(then, feeds, named, moment, {*above, *clocked, *skip})
+        for mouth in self._mouths:
+            row[mouth.slot] = then[mouth.slot]
+        return soonest
+
+    def advance(self, row: list[Any], feeds: Sequence[Feed], now: int) -> None:
+        """Let time move the feeds that are due, and feed those above them."""
+        moved: set[Path] = set()
+        for mouth, feed in zip(self._mouths, feeds, strict=True):
+            before = row[mouth.slot]
+            if feed.due <= now:
+                row[mouth.slot] = feed.advance(now)
+            if mouth.inner & moved:
+                given = mouth.sample(row)
+                if given is not UNSET:
+                    row[mouth.slot] = feed.take(now, now, given)
+            if row[mouth.slot] is not before and row[mouth.slot] != before:
+                moved.add(mouth.node.path)
+
+    # --- code -----------------------------------------------------------------------------
+
+    def _generate(self, values_class: type) -> Feeder:
+        read = sorted({path for mouth in self._mouths for path in mouth.inputs})
+        body: list[ast.stmt] = [assign("soonest", ast.Constant(NEVER))]
+        sent = set[Path]()
+        for path in read:
+            slot, value = self._slots[path], sent_in(path, values_class)
+            if value is None:
+                body += load(slot, path, self._types(path), None)
+                continue
+            sent.add(path)
+            local, there = f"value_{slot}", f"sent_{slot}"
+            body += [
+                assign(local, value),
+                assign(there, is_unset(local, negated=True)),
+                ast.If(
+                    test=name(there),
+                    body=kept(slot, local, self._types(path)),
+                    orelse=[assign(local, item("slots", slot))],
+                ),
+            ]
+        body += [assign(f"value_{one.slot}", item("slots", one.slot)) for one in self._mouths]
+        fed = set[Path]()
+        for place, mouth in enumerate(self._mouths):
+            body += self._feed(place, mouth, sent, fed)
+        body.append(ast.Return(value=name("soonest")))
+        arguments = ["values", "slots", "feeds", "at", "received"]
+        references = {f"sample_{place}": one.sample for place, one in enumerate(self._mouths)}
+        return compile_function(function_of("feed", arguments, body), references)
+
+    def _feed(self, place: int, mouth: _Mouth, sent: set[Path], fed: set[Path]) -> list[ast.stmt]:
+        """Make the code of one feed; `fed` are those before it that this class can feed."""
+        tests: list[ast.expr] = [
+            name(f"sent_{self._slots[path]}") for path in sorted(mouth.inputs & sent)
+        ]
+        tests += [name(f"fed_{self._slots[path]}") for path in sorted(mouth.inner & fed)]
+        if not tests and not mouth.function.clocked:
+            return []
+        fed.add(mouth.node.path)
+        local = f"value_{mouth.slot}"
+        take = ast.Attribute(value=name("feed"), attr="take", ctx=ast.Load())
+        arguments = [name("at"), name("received"), name("given")]
+        due = ast.Attribute(value=name("feed"), attr="due", ctx=ast.Load())
+        sooner = ast.Compare(left=due, ops=[ast.Lt()], comparators=[name("soonest")])
+        taking: list[ast.stmt] = [
+            assign("feed", item("feeds", place)),
+            assign(local, ast.Call(func=take, args=arguments, keywords=[])),
+            keep(mouth.slot, local),
+            ast.If(test=sooner, body=[assign("soonest", due)], orelse=[]),
+            assign(f"fed_{mouth.slot}", ast.Constant(value=True)),
+        ]
+        body = [
+            *self._given(place, mouth),
+            ast.If(test=is_unset("given", negated=True), body=taking, orelse=[]),
+        ]
+        if mouth.function.clocked:
+            return body
+        test = tests[0] if len(tests) == 1 else ast.BoolOp(op=ast.Or(), values=tests)
+        flag = assign(f"fed_{mouth.slot}", ast.Constant(value=False))
+        return [flag, ast.If(test=test, body=body, orelse=[])]
+
+    def _given(self, place: int, mouth: _Mouth) -> list[ast.stmt]:
+        """Make the code that puts the sample into `given`."""
+        names = {path: f"value_{slot}" for path, slot in self._slots.items()}
+        samples = [
+            _converted(sample, takes, names)
+            for sample, takes in zip(mouth.node.samples, mouth.takes, strict=True)
+        ]
+        if not samples:
+            return [assign("given", ast.Constant(None))]
+        whole = samples[0] if len(samples) == 1 else ast.Tuple(elts=samples, ctx=ast.Load())
+        ask = assign("given", call(f"sample_{place}", name("slots")))
+        guarded = ast.Try(
+            body=[assign("given", whole)],
+            handlers=[ast.ExceptHandler(type=name("FAILURES"), name=None, body=[ask])],
+            orelse=[],
+            finalbody=[],
+        )
+        there = [is_unset(names[path], negated=True) for path in sorted(mouth.required)]
+        if not there:
+            return [guarded]
+        test = there[0] if len(there) == 1 else ast.BoolOp(op=ast.And(), values=there)
+        return [ast.If(test=test, body=[guarded], orelse=[ask])]
+
+
+def _converted(sample: Checked, takes: Takes, names: Mapping[Path, str]) -> ast.expr:
+    made = expression(sample, names)
+    if takes in _COERCE:
+        function, _convert, exact = _COERCE[takes]
+        if sample.type is not exact:
+            return call(function, made)
+    return made

@@ -1,0 +1,1 @@
+"""Functions that remember: windows over samples, each a small machine of one device."""

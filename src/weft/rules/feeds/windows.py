@@ -1,0 +1,235 @@
+"""Windows: a fold over the samples of the last minutes, or over the last so many samples.
+
+A window ends with the newest sample and reaches back for its length; a sample as old as
+that is outside. It moves on with the samples, and by the clock when none comes for its
+whole length: then it is empty. A sample of the same moment replaces the earlier one, as
+in history. A late one is put in its place; one older than the window is passed over.
+
+Up to EXACT_MAX samples are kept as they came. Beyond it they are joined in panes of one
+PANES-th of the window, and a pane leaves as a whole with its newest sample.
+"""
+
+from bisect import bisect_left, bisect_right
+from itertools import pairwise
+from typing import Any
+
+from msgspec import UNSET
+
+from weft.errors import Invalid
+from weft.rules.feeds.base import NEVER, Cost, Count, Feed, Origin, Settings, Span
+from weft.rules.feeds.folds import FOLDS, SAMPLE_MAX, Fold
+
+EXACT_MAX = 256
+PANES = 64
+SAMPLES_MAX = 500  # of a window that counts
+_SAMPLE_BYTES = 40  # of a kept sample on disk: moment, value, commas
+
+
+class Window:
+    """A queue of parts that tells the fold of all of them in constant time.
+
+    The front is joined from its end to each place, the back from its begin, so one join
+    answers, and nothing is ever subtracted. When the front has left, all becomes front.
+    `state` holds how the parts were joined: rounding is the same after a restart.
+    """
+
+    __slots__ = (
+        "_at_most", "_ats", "_back", "_fold", "_front", "_mid", "_pane_ns", "_parts", "_span",
+        "_start", "_told", "due", "ignored",
+    )  # fmt: skip
+
+    def __init__(self, fold: Fold, span_ns: int, at_most: int) -> None:
+        """`span_ns` 0: any age; `at_most` 0: any number, in panes beyond EXACT_MAX."""
+        self._fold = fold
+        self._span = span_ns
+        self._at_most = at_most
+        self._ats: list[int] = []  # of the newest sample in each part
+        self._parts: list[Any] = []
+        self._front: list[Any] = []  # [i]: all parts from i to _mid, joined
+        self._start = 0  # what stands before it has left
+        self._mid = 0
+        self._back: Any = None  # all parts from _mid on, joined
+        self._pane_ns = 0  # 0: every sample is a part of its own
+        self._told: Any = UNSET
+        self.due = NEVER
+        self.ignored = 0  # late samples that were older than the window
+
+    def take(self, at: int, received: int, value: Any) -> Any:
+        """Take one sample in; return the fold of the window."""
+        if not -SAMPLE_MAX < value < SAMPLE_MAX:
+            return self._told
+        ats = self._ats
+        if ats and at <= ats[-1]:
+            if not self._take_late(at, received, value):
+                return self._told
+        else:
+            self._append(at, self._fold.one(value))
+        if self._span:
+            due = received + self._span
+            if self.due == NEVER or due > self.due:
+                self.due = due
+            self._leave(self._ats[-1] - self._span)
+            if not self._at_most and len(self._ats) - self._start > EXACT_MAX:
+                self._coarsen()
+        elif len(self._ats) - self._start > self._at_most:
+            self._start += 1
+        return self._tell()
+
+    def advance(self, now: int) -> Any:
+        """Let samples leave by the clock."""
+        if self._span and now >= self.due:
+            self.due = NEVER
+            self._leave(now - self._span)
+        return self._tell()
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _append(self, at: int, part: Any) -> None:
+        ats, parts, join = self._ats, self._parts, self._fold.join
+        last = len(ats) - 1
+        pane = self._pane_ns
+        if pane and last >= self._mid and ats[last] // pane == at // pane:
+            ats[last], parts[last] = at, join(parts[last], part)
+        else:
+            ats.append(at)
+            parts.append(part)
+        self._back = part if self._back is None else join(self._back, part)
+
+    def _leave(self, limit: int) -> None:
+        ats, start = self._ats, self._start
+        count = len(ats)
+        while start < count and ats[start] <= limit:
+            start += 1
+        self._start = start
+
+    def _tell(self) -> Any:
+        start, mid = self._start, self._mid
+        if start > mid:
+            self._refront()
+            start, mid = self._start, self._mid
+        if start < mid:
+            whole = self._front[start]
+            if self._back is not None:
+                whole = self._fold.join(whole, self._back)
+        elif self._back is None:
+            self._ats, self._parts, self._front = [], [], []
+            self._start, self._mid, self._pane_ns = 0, 0, 0
+            self._told = self._fold.empty
+            return self._told
+        else:
+            whole = self._back
+        self._told = self._fold.tell(whole)
+        return self._told
+
+    def _refront(self) -> None:
+        """Make all that is left the front."""
+        start = self._start
+        if start:
+            del self._ats[:start], self._parts[:start]
+        self._start, self._mid, self._back = 0, len(self._parts), None
+        self._join_front()
+
+    def _join_front(self) -> None:
+        join, front = self._fold.join, []
+        whole: Any = None
+        for part in reversed(self._parts[: self._mid]):
+            whole = part if whole is None else join(part, whole)
+            front.append(whole)
+        front.reverse()
+        self._front = front
+
+    def _take_late(self, at: int, received: int, value: Any) -> bool:
+        """Put a sample where it belongs; return whether it lies in the window."""
+        ats, parts = self._ats, self._parts
+        if received < ats[-1]:
+            # Nothing is measured after its receipt: our clock was set back.
+            keep = bisect_right(ats, received)
+            del ats[keep:], parts[keep:]
+            self._start = min(self._start, keep)
+            self.due = NEVER
+        elif self._span and at <= ats[-1] - self._span:
+            self.ignored += 1
+            return False
+        place = bisect_left(ats, at, self._start)
+        part = self._fold.one(value)
+        pane = self._pane_ns
+        if pane and place < len(ats) and ats[place] // pane == at // pane:
+            parts[place] = self._fold.join(part, parts[place])
+        elif pane and place > self._start and ats[place - 1] // pane == at // pane:
+            ats[place - 1], parts[place - 1] = at, self._fold.join(parts[place - 1], part)
+        elif place < len(ats) and ats[place] == at:
+            parts[place] = part
+        elif place == self._start and self._at_most and len(ats) - place >= self._at_most:
+            self.ignored += 1
+            return False
+        else:
+            ats.insert(place, at)
+            parts.insert(place, part)
+        self._refront()
+        return True
+
+    def _coarsen(self) -> None:
+        """Join samples into panes: a busy window keeps as much as a quiet one."""
+        self._pane_ns = pane = max(self._span // PANES, 1)
+        ats: list[int] = []
+        parts: list[Any] = []
+        for at, part in zip(self._ats[self._start :], self._parts[self._start :], strict=True):
+            if ats and ats[-1] // pane == at // pane:
+                ats[-1], parts[-1] = at, self._fold.join(parts[-1], part)
+            else:
+                ats.append(at)
+                parts.append(part)
+        self._ats, self._parts, self._start = ats, parts, 0
+        self._refront()
+
+    # --- on disk --------------------------------------------------------------------------
+
+    def state(self) -> Any:
+        """Return the parts with the steps between their moments, and how they were joined."""
+        start = self._start
+        ats = self._ats[start:]
+        steps = [now - before for before, now in pairwise(ats)]
+        return [
+            [*ats[:1], *steps],
+            self._parts[start:],
+            self._mid - start,
+            self._back,
+            self._pane_ns,
+            None if self.due == NEVER else self.due,
+            None if self._told is UNSET else self._told,
+            self.ignored,
+        ]
+
+    def restore(self, state: Any) -> Any:
+        """Take back what `state` gave."""
+        steps, self._parts, self._mid, self._back, self._pane_ns, due, told, self.ignored = state
+        self._ats, at = [], 0
+        for step in steps:
+            at += step
+            self._ats.append(at)
+        self._parts = list(self._parts)
+        self._start = 0
+        self._join_front()
+        self.due = NEVER if due is None else due
+        self._told = UNSET if told is None else told
+        return self._told
+
+
+def make_window(fold: str, settings: Settings, _origin: Origin) -> Feed:
+    """Make a window over a time or a count of samples."""
+    match settings["window"]:
+        case Span(ns):
+            return Window(FOLDS[fold], ns, 0)
+        case Count(samples) if 1 <= samples <= SAMPLES_MAX:
+            return Window(FOLDS[fold], 0, samples)
+    raise Invalid(
+        f"a window holds between 1 and {SAMPLES_MAX} samples.",
+        remedy="Write a time instead, as in 5m: longer windows are kept in panes.",
+    )
+
+
+def window_cost(settings: Settings) -> Cost:
+    """Bound what a window keeps: EXACT_MAX samples, or those that it counts."""
+    window = settings["window"]
+    samples = window.samples if isinstance(window, Count) else EXACT_MAX + 1
+    return Cost(state_bytes=samples * _SAMPLE_BYTES, sample_ns=3_000)

@@ -1,0 +1,152 @@
+"""Rules that remember, whole: windows over messages, restarts, late samples, edits, trials."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.rules.support import ALICE, MAIN, START, Line, Plant, S, around, hot
+
+from weft.model.alarm import Alarm
+from weft.model.message import Committed
+from weft.rules.replay import Firing, try_rule
+
+MEAN = hot(when="mean(temperature, 1m) > 80", clear="mean(temperature, 1m) < 75")
+
+
+async def stream(line: Line) -> AsyncIterator[Committed]:
+    for batch in line.batches:
+        yield batch
+
+
+def told(one: Alarm | Firing) -> tuple[int, int, int | None, str]:
+    return one.episode, one.raised_at, one.cleared_at, one.message
+
+
+async def test_one_hot_sample_is_not_a_hot_minute() -> None:
+    """A spike passes; a minute of heat raises once, with the mean in the evidence."""
+    plant = Plant()
+    await plant.rules.create(ALICE, MEAN)
+    for second, degrees in enumerate([70.0, 70.0, 95.0, 70.0]):
+        await plant.hear(second, {"temperature": degrees})
+    assert not await plant.raised()
+    for second in range(10, 40, 2):
+        await plant.hear(second, {"temperature": 95.0})
+    (alarm,) = await plant.raised()
+    assert alarm.evidence[0].values["mean(temperature, 1m)"] > 80
+    assert alarm.cleared_at is None
+    await plant.hear(300, {"temperature": 60.0})
+    (alarm,) = await plant.raised()
+    assert alarm.cleared_at == START + 300 * S
+
+
+async def test_an_empty_window_is_seen_without_a_message() -> None:
+    """The device falls silent; a minute later there is no sample left, and the clock says so."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(when="count(temperature, 1m) < 1"))
+    await plant.hear(0, {"temperature": 70.0})
+    assert not await plant.raised()
+    await plant.engine.tick(START + 62 * S)
+    await plant.engine.flush()
+    (alarm,) = await plant.raised()
+    assert alarm.raised_at == START + 60 * S
+    assert alarm.episode == 1  # the newest message of the device
+    await plant.hear(100, {"temperature": 70.0})
+    await plant.engine.tick(START + 200 * S)
+    await plant.engine.flush()
+    first, second = sorted(await plant.raised(), key=lambda one: one.raised_at)
+    assert first.cleared_at == START + 100 * S
+    assert second.raised_at == START + 160 * S
+    assert first.alarm_id != second.alarm_id
+
+
+async def test_a_late_sample_changes_the_window_and_raises_nothing() -> None:
+    """The gateway held back a hot sample; the next one in time finds the mean raised."""
+    plant = Plant()
+    await plant.rules.create(ALICE, MEAN)
+    await plant.hear(10, {"temperature": 70.0})
+    await plant.hear(5, {"temperature": 200.0}, received=11)
+    assert not await plant.raised()
+    await plant.hear(12, {"temperature": 70.0})
+    (alarm,) = await plant.raised()
+    assert alarm.raised_at == START + 12 * S
+
+
+async def test_an_edit_keeps_what_is_remembered_by_the_same_call() -> None:
+    """The threshold was raised; the window was not started anew. Another window was."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(when="count(temperature, 1h) > 8"))
+    for second in range(5):
+        await plant.hear(second, {"temperature": 70.0})
+    await plant.rules.update(ALICE, "overheating", hot(when="count(temperature, 60m) > 5"))
+    await plant.hear(6, {"temperature": 70.0})
+    assert len(await plant.raised()) == 1
+    await plant.rules.update(ALICE, "overheating", hot(when="count(temperature, 2h) > 5"))
+    await plant.hear(7, {"temperature": 70.0})
+    (alarm,) = await plant.raised()
+    assert alarm.cleared_at == START + 7 * S
+
+
+async def test_a_rule_remembers_nothing_of_before_it_was_saved() -> None:
+    """Also when the journal is read again after a crash, with the rule there from the start."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(name="other", when="count(temperature, 1h) > 100"))
+    for second in range(5):
+        await plant.hear(second, {"temperature": 70.0})
+    await plant.rules.create(ALICE, hot(when="count(temperature, 2h) > 3"))
+    await plant.hear(6, {"temperature": 70.0})
+    assert not await plant.raised()
+    again = await plant.restart()
+    assert not await again.raised()
+    for second in range(7, 10):
+        await again.hear(second, {"temperature": 70.0})
+    assert len(await again.raised()) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from([60.0, 78.0, 90.0, 110.0]),
+            st.sampled_from([1, 1, 5, 40, 100]),
+            st.sampled_from([0, 0, 0, 3, 30]),
+        ),
+        max_size=25,
+    ),
+    when=st.sampled_from(
+        [
+            "mean(temperature, 1m) > 80",
+            "max(temperature, 3 samples) > 100 && count(temperature, 1m) >= 2",
+            "count(temperature, 30s) < 1",
+            "mean(max(temperature, 20s), 1m) > 85",
+        ]
+    ),
+    stops=st.sets(st.integers(0, 24), max_size=3),
+    waits=st.sampled_from(["0s", "10s"]),
+)
+async def test_live_restarted_and_tried_find_the_same(
+    steps: list[tuple[float, int, int]], when: str, stops: set[int], waits: str
+) -> None:
+    """Kills at any message, state from the last checkpoint: the same episodes, to the moment."""
+    document: dict[str, Any] = hot(when=when, **{"for": waits})
+    plant = Plant()
+    await plant.rules.create(ALICE, document)
+    received = 0
+    for number, (degrees, pause, age) in enumerate(steps):
+        received += pause
+        await plant.hear(received - age, {"temperature": degrees}, received=received)
+        if number % 7 == 3:
+            await plant.engine.checkpoint()
+        if number in stops:
+            plant = await plant.restart()
+    await plant.engine.tick(START + (received + 300) * S)
+    await plant.engine.flush()
+    trial = await try_rule(
+        document,
+        stream(plant.line),
+        tenant=MAIN,
+        around=around(),
+        until=START + (received + 299) * S,
+    )
+    alarms = sorted(await plant.raised(), key=lambda one: one.raised_at)
+    assert [told(one) for one in trial.firings] == [told(one) for one in alarms]
