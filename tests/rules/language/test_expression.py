@@ -40,3 +40,9 @@ def test_what_does_not_fit_is_refused_with_its_column(text: str, column: int) ->
     """As for conditions: before anything runs."""
     with pytest.raises(Invalid, match=f"Column {column}:"):
         compile_expression(text, ANY)
+
+
+def test_an_expression_remembers_nothing() -> None:
+    """A field is filled at one moment; a window belongs into the condition."""
+    with pytest.raises(Invalid, match=r"mean\(\) remembers samples"):
+        compile_expression("mean(temperature, 5m)", ANY)

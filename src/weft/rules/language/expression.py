@@ -9,13 +9,14 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
+from weft.errors import Invalid
 from weft.rules.language.check import check_value
 from weft.rules.language.cost import require_affordable
 from weft.rules.language.evaluate import evaluator
-from weft.rules.language.generate import asked_of, inputs_of
 from weft.rules.language.parse import parse
 from weft.rules.language.scope import Names
 from weft.rules.language.syntax import Path, Type
+from weft.rules.language.trees import asked_of, feeds_of, inputs_of
 
 
 class Expression(Struct, frozen=True, eq=False):
@@ -31,6 +32,11 @@ def compile_expression(text: str, scope: Names) -> Expression:
     """Read and check an expression; raise `Invalid` with the column, what and a remedy."""
     tree = check_value(parse(text), scope)
     require_affordable(tree)
+    for feed in feeds_of(tree):
+        raise Invalid(
+            f"{feed.name}() remembers samples, and this is made of one moment.",
+            remedy="Put it into the condition of the rule.",
+        )
     paths = tuple(sorted(set(inputs_of(tree)) | set(asked_of(tree))))
     evaluate = evaluator(tree, {path: place for place, path in enumerate(paths)})
 
