@@ -127,9 +127,10 @@ class MqttStation:
         self.recorder = Recorder()
         self.policy = OpenPolicy()
         self.connections = Connections(self.clock, ConnectionSettings())
+        self.records = MemoryRecords()
         self.broker = Broker(
             BrokerDependencies(
-                MemoryRecords(),
+                self.records,
                 self.policy,
                 self.clock,
                 self.publish_will,

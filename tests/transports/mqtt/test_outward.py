@@ -1,10 +1,14 @@
 """What a connection says: of what is on disk, and to who may hear it."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from tests.transports.mqtt.support import (
     APP,
     KEEPS,
     TELEMETRY,
+    MqttStation,
     Peer,
     station,
     until,
@@ -12,12 +16,14 @@ from tests.transports.mqtt.support import (
 
 from weft.wire.mqtt.packets import (
     Disconnect,
+    Filter,
     Pingresp,
     Properties,
     Puback,
     Pubcomp,
     Publish,
     Pubrec,
+    Suback,
     Will,
 )
 from weft.wire.mqtt.reasons import Reason
@@ -145,3 +151,75 @@ async def test_rv_1_a_revoked_principal_is_cut_and_gets_nothing_more() -> None:
         connack = await again.sign_in("app", client_id="dash", **KEEPS)
         assert not connack.session_present
         assert made.payloads() == [b'{"temperature":1}']
+
+
+class SlowDisk:
+    """The records' disk, which stands still until it is let go."""
+
+    def __init__(self, made: MqttStation, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.flowing = asyncio.Event()
+        self.asked = asyncio.Event()
+        self._write = made.records.write
+        monkeypatch.setattr(made.records, "write", self.write)
+
+    async def write(self, work: Any) -> Any:
+        self.asked.set()
+        await self.flowing.wait()
+        return await self._write(work)
+
+
+async def take_one_and_go(peer: Peer) -> bytes:
+    """As `mosquitto_sub -C 1`: acknowledge the first message, say good-bye, close."""
+    while not isinstance(packet := await peer.next(), Publish):
+        assert isinstance(packet, Suback)
+    peer.write(peer.machine.puback(packet.packet_id) + peer.machine.disconnect())
+    peer.writer.close()
+    await peer.writer.wait_closed()
+    return packet.payload
+
+
+async def test_an_acknowledgement_is_heard_though_a_suback_was_pending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The subscriber wants one message and goes at once; it does not get that one again."""
+    async with station() as made, made.peer("app", client_id="other") as other:
+        peer = await Peer.dial(made.listener.port)
+        await peer.sign_in("app", client_id="dash", **KEEPS)
+        disk = SlowDisk(made, monkeypatch)
+        peer.write(peer.machine.subscribe([Filter("news", 1)])[1])
+        await disk.asked.wait()
+        async with asyncio.TaskGroup() as tasks:
+            going = tasks.create_task(take_one_and_go(peer))
+            for number in range(5):  # each in a batch, and so in a write, of its own
+                other.publish("news", b"%d" % number)
+                await other.expect(Puback)
+            disk.flowing.set()
+        assert going.result() == b"0"
+        async with made.peer("app", client_id="dash", **KEEPS) as again:
+            assert [(await again.expect(Publish)).payload for _ in range(4)] == [
+                b"1",
+                b"2",
+                b"3",
+                b"4",
+            ]
+
+
+async def test_a_suback_comes_before_what_it_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waits for the disk, messages wait behind it, in order."""
+    async with (
+        station() as made,
+        made.peer("app", client_id="other") as other,
+        made.peer("app", client_id="dash", **KEEPS) as peer,
+    ):
+        disk = SlowDisk(made, monkeypatch)
+        peer.write(peer.machine.subscribe([Filter("news", 1)])[1])
+        await disk.asked.wait()
+        for number in range(3):
+            other.publish("news", b"%d" % number, qos=number % 2)
+        other.publish("last", b"")
+        await other.expect(Puback)
+        await other.expect(Puback)
+        made.connection.resume_writing()  # the socket kept up all the time
+        disk.flowing.set()
+        await peer.expect(Suback)
+        assert [(await peer.expect(Publish)).payload for _ in range(3)] == [b"0", b"1", b"2"]

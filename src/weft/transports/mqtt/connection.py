@@ -155,7 +155,7 @@ class MqttConnection(Entrance):
                     None if properties is NO_PROPERTIES else relayed(properties),
                 )
             except UnknownChildren as unknown:
-                return self._introduce(packet, session, unknown)
+                return self._hold_for(self._introduce(packet, session, unknown))
         self._note_owed(packet, rejection)
         return None
 
@@ -187,9 +187,9 @@ class MqttConnection(Entrance):
             case Pubrel():
                 self._owe_pubcomp(packet.packet_id)
             case Subscribe():
-                return self._subscribe(packet)
+                return self._hold_for(self._subscribe(packet))
             case Unsubscribe():
-                return self._unsubscribe(packet)
+                return self._hold_for(self._unsubscribe(packet))
             case Disconnect():
                 # [MQTT-3.14.4-3]; reason 4 asks for the will all the same
                 self._will_wanted = packet.reason != Reason.NORMAL_DISCONNECTION
@@ -215,7 +215,6 @@ class MqttConnection(Entrance):
         reasons = [Reason(int(result)) for result in results]
         text = explained(packet, reasons)
         self._transport.write(self._machine.suback(packet.packet_id, reasons, text))
-        self._given.broker.resume(self._session, self)
 
     async def _unsubscribe(self, packet: Unsubscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id

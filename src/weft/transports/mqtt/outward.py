@@ -16,7 +16,7 @@ from weft.errors import StorageError
 from weft.ingest.gate import GateSession
 from weft.model.message import QosTwo, RejectionReason
 from weft.observability.log import get_logger
-from weft.transports.mqtt.line import Host, Line
+from weft.transports.mqtt.line import Host, Line, Work
 from weft.transports.mqtt.owed import PUBCOMP_OWED, PUBREC_OWED, Refusal, acknowledgement
 from weft.transports.mqtt.settings import Given
 from weft.transports.mqtt.translate import publish_of, reason_of
@@ -41,6 +41,7 @@ class Outward(Line):
         self.sent = 0
         self._gate_session: GateSession | None = None
         self._only_pubacks = True  # nothing else was ever owed
+        self._held = False  # deliveries wait for the answer to a request
 
     @property
     def _session(self) -> Session:
@@ -50,7 +51,22 @@ class Outward(Line):
     def resume_writing(self) -> None:
         """The peer keeps up again: what was queued for it flows."""
         super().resume_writing()
-        if self.session is not None and not self._closed:
+        self._let_flow()
+
+    async def _hold_for(self, work: Work) -> None:
+        """Answer a request; what the broker has meanwhile waits in its queue, behind the answer.
+
+        Nothing is read until then. A peer that took a message, acknowledged it and left would
+        not be heard: our next write would end the connection with its PUBACK unread.
+        """
+        self._held, self.writable = True, False
+        await work
+        self._held = False
+        self._let_flow()
+
+    def _let_flow(self) -> None:
+        self.writable = not self._held and not self.stalled_at
+        if self.writable and self.session is not None and not self._is_over:
             self._given.broker.resume(self.session, self)
 
     # --- what is owed ---
