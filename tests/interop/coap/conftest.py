@@ -1,25 +1,19 @@
 """One Weft per test that serves CoAP, with a pump that has each kind of credential."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvloop
 from tests.interop.support import OPERATOR, PUMP_TYPE
+from tests.loops import pytest_asyncio_loop_factories
 from tests.transports.coap.support import House, running_house
 
 from weft.app.compose import MAIN
 from weft.model.device import Device
 from weft.model.ids import DeviceId
 
-
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that Weft runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @dataclass(frozen=True)

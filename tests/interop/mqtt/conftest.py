@@ -1,20 +1,14 @@
 """One Weft per test, filled as an owner would: a pump with a type, and a business system's key."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvloop
 from tests.interop.support import Account, RunningWeft, running_weft
+from tests.loops import pytest_asyncio_loop_factories
 
-
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that Weft runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,5 @@
-import asyncio
-from collections.abc import Callable, Mapping
+"""Sockets are tried on the loop that Weft runs on."""
 
-import pytest
-import uvloop
+from tests.loops import pytest_asyncio_loop_factories
 
-
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Sockets are tried on the loop that Weft runs on."""
-    return {"uvloop": uvloop.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]
