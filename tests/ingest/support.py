@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from weft.backends.memory.journal import MemoryJournal
 from weft.errors import Invalid, PayloadInvalid, QuotaExceeded, StorageError
@@ -16,7 +17,7 @@ from weft.ingest.pipeline import Pipeline, PipelineSettings
 from weft.ingest.submit import Ingest
 from weft.model.device import Device, DeviceType, Field, Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
-from weft.model.message import Committed, Decoded, Envelope
+from weft.model.message import Committed, Decoded, Envelope, PublishProperties
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Decision, Projection
 from weft.supervision import FakeClock
@@ -207,3 +208,27 @@ class Door:
             loop = tasks.create_task(self.pipeline.run())
             yield self
             loop.cancel()
+
+
+def admitted(door: Door) -> list[str]:
+    return [e.route.operation.name for e in door.pipeline._batch.envelopes]
+
+
+CHILD = replace(device("room-1", None), gateway=DeviceUid("uid-pump-7"), alias="Room 1")
+
+
+def toy_door(*, adds: bool = False) -> Door:
+    """pump-7 is a gateway that speaks the toy dialect, and room-1 is its device."""
+    door = Door(dialects=Dialects([Toy()]))
+    door.devices.known[PUMP_7.tenant, "pump-7"] = replace(device(), adds_children=adds)
+    door.devices.known[PUMP_7.tenant, "room-1"] = CHILD
+    door.policy.allowed.append(("pump-7", "topic:devices/room-1/"))
+    door.policy.allowed.append(("pump-7", "device:pump-7"))
+    return door
+
+
+TOPIC = "devices/me/telemetry"
+
+
+def stated(content_type: str) -> PublishProperties:
+    return PublishProperties(content_type=content_type)

@@ -3,24 +3,26 @@
 import cbor2
 import pytest
 from msgspec.structs import replace
-from tests.ingest.support import ERP, PUMP_7, Door, Toy, device, pump_type
+from tests.ingest.support import (
+    CHILD,
+    ERP,
+    PUMP_7,
+    TOPIC,
+    Door,
+    Toy,
+    admitted,
+    stated,
+    toy_door,
+)
 
-from weft.errors import Forbidden, QuotaExceeded
+from weft.errors import Forbidden
 from weft.ingest.dialects.dialect import UnknownChildren
-from weft.ingest.dialects.table import Dialects
 from weft.ingest.duplicates import DuplicateWindow
-from weft.ingest.gate import TEXT_MAX_CHARACTERS
 from weft.ingest.submit import Message
-from weft.model.device import Lifecycle
-from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
-from weft.model.message import Committed, Envelope, Operation, PublishProperties
+from weft.model.ids import DeviceId, TypeName
+from weft.model.message import Committed, Operation
 from weft.model.principal import Principal, PrincipalKind, client_key
-from weft.model.twin import Properties
 from weft.registry.thing_models import read_type
-
-
-def admitted(door: Door) -> list[str]:
-    return [e.route.operation.name for e in door.pipeline._batch.envelopes]
 
 
 async def test_a_devices_message_is_admitted_under_its_own_name() -> None:
@@ -40,45 +42,6 @@ async def test_id_4_no_topic_makes_a_device_another_one() -> None:
     assert reason is not None
     assert reason.code == "forbidden"
     assert admitted(door) == ["REJECTED"]
-
-
-async def test_the_policy_is_asked_once_per_topic_until_a_right_changes() -> None:
-    door = Door()
-    session = door.gate.open(PUMP_7, "test")
-    for _ in range(5):
-        door.gate.refresh(session)
-        door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
-    assert door.policy.asked == 1
-    door.policy.allowed = [("nobody", "")]
-    door.policy.version += 1
-    door.gate.refresh(session)
-    reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
-    assert reason is not None
-
-
-async def test_a_changed_type_is_seen_at_the_next_read() -> None:
-    door = Door()
-    session = door.gate.open(PUMP_7, "test")
-    door.gate.refresh(session)
-    assert door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5) is None
-    door.types.known.append(pump_type(2, speed=pump_type().telemetry["rpm"]))
-    door.gate.registry_changed()
-    door.gate.refresh(session)
-    reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
-    assert reason is not None
-    assert "pump@2" in reason.detail
-
-
-async def test_unknown_and_inactive_devices_are_told_apart_from_forbidden_ones() -> None:
-    door = Door()
-    session = door.gate.open(ERP, "test")
-    unknown = door.gate.admit(session, Message("devices/nobody/telemetry", b"{}"), 5)
-    pending = door.gate.admit(session, Message("devices/new-1/telemetry", b"{}"), 5)
-    assert unknown is not None
-    assert unknown.code == "not_found"
-    assert "weft device add nobody" in unknown.remedy
-    assert pending is not None
-    assert "pending" in pending.detail
 
 
 async def test_a_message_sent_again_is_not_stored_twice() -> None:
@@ -107,49 +70,6 @@ async def test_mq_2_a_session_belongs_to_tenant_principal_and_client_id() -> Non
     assert len(keys) == 3
 
 
-async def test_old_messages_are_read_by_the_type_they_were_admitted_with() -> None:
-    door = Door()
-    session = door.gate.open(PUMP_7, "test")
-    door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
-    envelope = door.pipeline._batch.envelopes[0]
-    door.types.known.append(pump_type(2, speed=pump_type().telemetry["rpm"]))
-    assert door.gate.decode_again(envelope)[0].values.rpm == 1
-
-
-async def test_a_report_too_many_is_refused_at_the_door_and_an_old_one_is_read() -> None:
-    def check(_tenant: TenantId, device_id: DeviceId, patch: Properties) -> None:
-        raise QuotaExceeded(f"{device_id} reports {sorted(patch)}.", remedy="Report less.")
-
-    door = Door()
-    door.gate.check_reported_with(check)
-    session = door.gate.open(PUMP_7, "test")
-    for topic in ("devices/me/telemetry", "devices/me/properties/reported"):
-        door.gate.admit(session, Message(topic, b"{}"), 5)
-    assert admitted(door) == ["TELEMETRY", "REJECTED"]
-    session.admissions.clear()
-    route = door.gate.admission(session, "devices/me/properties/reported").route
-    assert door.gate.decode_again(Envelope(route, 1, b'{"interval": 1}')) == {"interval": 1}
-
-
-async def test_an_old_message_that_nobody_can_read_any_more_does_not_stop_the_start() -> None:
-    """Admitted before bounds were drawn closer: it stays in the journal, the rest is read."""
-    door = Door()
-    session = door.gate.open(ERP, "test")
-    door.gate.admit(session, Message("devices/free-1/telemetry", b'{"a": 1}'), 5)
-    envelope = door.pipeline._batch.envelopes[0]
-    envelope.payload = b'{"a": [' + b"9" * 30 + b"]}"
-    assert door.gate.decode_again(envelope) is None
-
-
-async def test_a_device_made_inactive_is_refused_though_the_policy_would_allow() -> None:
-    door = Door()
-    door.devices.known[PUMP_7.tenant, "pump-7"] = device(state=Lifecycle.SUSPENDED)
-    session = door.gate.open(PUMP_7, "test")
-    reason = door.gate.admit(session, Message("devices/me/telemetry", b'{"rpm": 1}'), 5)
-    assert reason is not None
-    assert reason.code == "conflict"
-
-
 async def test_messages_of_one_read_are_kept_apart_by_their_moments() -> None:
     """Two readings without a time came in one packet of the network; history kept only one."""
     door = Door()
@@ -162,32 +82,7 @@ async def test_messages_of_one_read_are_kept_apart_by_their_moments() -> None:
     assert [decoded[0].at for decoded in door.pipeline._batch.decoded] == moments
 
 
-async def test_a_reason_does_not_grow_with_what_was_sent() -> None:
-    """A key of 200 KB nobody declared is neither compared with all others nor quoted whole."""
-    door = Door()
-    session = door.gate.open(PUMP_7, "test")
-    payload = b'{"' + b"x" * 200_000 + b'": 1}'
-    reason = door.gate.admit(session, Message("devices/me/telemetry", payload), 5)
-    assert reason is not None
-    assert len(reason.detail) < 400
-    reason = door.gate.admit(session, Message("devices/" + "x" * 60_000, b""), 5)
-    assert reason is not None
-    assert len(reason.detail) <= TEXT_MAX_CHARACTERS
-
-
 # --- dialects and gateways ---
-
-CHILD = replace(device("room-1", None), gateway=DeviceUid("uid-pump-7"), alias="Room 1")
-
-
-def toy_door(*, adds: bool = False) -> Door:
-    """pump-7 is a gateway that speaks the toy dialect, and room-1 is its device."""
-    door = Door(dialects=Dialects([Toy()]))
-    door.devices.known[PUMP_7.tenant, "pump-7"] = replace(device(), adds_children=adds)
-    door.devices.known[PUMP_7.tenant, "room-1"] = CHILD
-    door.policy.allowed.append(("pump-7", "topic:devices/room-1/"))
-    door.policy.allowed.append(("pump-7", "device:pump-7"))
-    return door
 
 
 async def test_a_dialects_message_is_admitted_in_native_words() -> None:
@@ -228,27 +123,6 @@ async def test_a_part_that_is_refused_lies_in_the_inbox_and_the_others_are_kept(
     assert alone.code == "forbidden"
 
 
-@pytest.mark.parametrize(
-    ("topic", "payload", "code"),
-    [
-        ("toy/telemetry", b"[", "payload_invalid"),
-        ("toy/nonsense", b"{}", "invalid"),
-        ("toy/telemetry", b'{"Room 9": {}}', "unknown_children"),
-    ],
-)
-async def test_what_the_dialect_cannot_read_is_refused_whole(
-    topic: str, payload: bytes, code: str
-) -> None:
-    """As it was sent, so that it can be redriven when the remedy has been followed."""
-    door = toy_door()
-    session = door.gate.open(PUMP_7, "test")
-    reason = door.gate.admit(session, Message(topic, payload), 5)
-    assert reason is not None
-    assert reason.code == code
-    (envelope,) = door.pipeline._batch.envelopes
-    assert (envelope.route.topic, envelope.payload) == (topic, payload)
-
-
 async def test_a_gateway_that_may_add_devices_is_asked_to_before_anything_is_kept() -> None:
     door = toy_door(adds=True)
     session = door.gate.open(PUMP_7, "test")
@@ -272,17 +146,6 @@ async def test_a_gateways_message_that_is_sent_again_is_kept_once() -> None:
     assert list(window.of(session.key)) == list(session.recent)
 
 
-async def test_a_refused_message_of_a_dialect_is_redriven_in_parts() -> None:
-    door = toy_door()
-    async with door.running():
-        session = door.gate.open(PUMP_7, "redrive")
-        message = Message("toy/telemetry", b'{"Room 1": {"t": 2}}')
-        await door.ingest.admit_again(session, message, 5)
-        assert [seen[1] for seen in door.recorder.seen] == ["TELEMETRY"]
-        with pytest.raises(UnknownChildren):
-            await door.ingest.admit_again(session, Message("toy/telemetry", b'{"R":{}}'), 5)
-
-
 async def test_a_will_in_a_dialect_must_be_allowed_as_well() -> None:
     door = toy_door()
     session = door.gate.open(PUMP_7, "test")
@@ -295,12 +158,6 @@ async def test_a_will_in_a_dialect_must_be_allowed_as_well() -> None:
 
 
 # --- formats ---
-
-TOPIC = "devices/me/telemetry"
-
-
-def stated(content_type: str) -> PublishProperties:
-    return PublishProperties(content_type=content_type)
 
 
 async def test_a_content_type_says_how_a_message_is_read_and_read_again() -> None:
@@ -345,17 +202,6 @@ async def test_a_plain_topic_is_of_any_content_type() -> None:
     message = Message("plant/orders", b"<order/>")
     assert door.gate.admit(session, message, 5, stated("application/xml")) is None
     assert admitted(door) == ["PLAIN"]
-
-
-async def test_cbor_that_was_right_once_is_read_freely_after_the_type_is_gone() -> None:
-    door = Door()
-    session = door.gate.open(PUMP_7, "test")
-    properties = stated("application/cbor")
-    door.gate.admit(session, Message(TOPIC, cbor2.dumps({"rpm": 1})), 5, properties)
-    envelope = door.pipeline._batch.envelopes[0]
-    door.types.known.clear()
-    door.gate._decoders.clear()
-    assert door.gate.decode_again(envelope)[0].values == {"rpm": 1}
 
 
 MAPPED = {
@@ -412,7 +258,7 @@ async def test_what_we_break_over_is_kept_and_ends_no_connection(
     if topic == "toy/ask":
         monkeypatch.setattr(Toy, "read", broken)
     else:
-        monkeypatch.setattr(door.gate, "_decode_for", lambda _route: broken)
+        monkeypatch.setattr(door.gate._decoders, "for_route", lambda _route: broken)
     reason = door.gate.admit(session, Message(topic, b'{"Room 1": {"t": 1}}'), 5)
     assert reason is not None
     assert (reason.code, "Weft broke" in reason.detail) == ("payload_invalid", True)

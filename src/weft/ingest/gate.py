@@ -9,16 +9,10 @@ too, with its reason, for the rejection inbox.
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
-from weft.errors import Conflict, Forbidden, NotFound, PayloadInvalid, PeerError
+from weft.errors import PeerError
 from weft.ingest import metrics
-from weft.ingest.decode import Decode, Decoders, route_format
-from weft.ingest.dialects import native
-from weft.ingest.dialects.dialect import (
-    PARTS_MAX,
-    Dialect,
-    Speaker,
-    UnknownChildren,
-)
+from weft.ingest.admissions import Admissions, CheckReported
+from weft.ingest.dialects.dialect import Dialect, UnknownChildren
 from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 from weft.ingest.duplicates import Recent
 from weft.ingest.gate_session import (
@@ -30,32 +24,16 @@ from weft.ingest.gate_session import (
     Part,
 )
 from weft.ingest.pipeline import Pipeline
-from weft.model.device import Device, DeviceType, Lifecycle
-from weft.model.ids import DeviceId, TenantId, TypeName
-from weft.model.message import (
-    Decoded,
-    Envelope,
-    Operation,
-    PublishProperties,
-    RejectionReason,
-    Route,
-)
+from weft.ingest.refusals import refused, stated, unread
+from weft.ingest.translation import Translation
+from weft.ingest.type_decoders import TypeDecoders
+from weft.model.ids import TenantId
+from weft.model.message import Decoded, Envelope, PublishProperties, RejectionReason
 from weft.model.principal import Principal, client_key
-from weft.model.twin import Properties
 from weft.observability.log import get_logger
 from weft.ports import Deciding
-from weft.security.enrolment import DevicePending
-from weft.wire.payload.formats import JSON, STATED_MAX_CHARACTERS
 
 log = get_logger(__name__)
-
-ADMISSIONS_MAX = 1_000  # topics remembered per session; a gateway's children fit
-DECODERS_MAX = 10_000
-TEXT_MAX_CHARACTERS = 2_000  # of a reason: it may quote what was sent
-EVERY_BYTES: Decode | None = None
-_FIRST_WORDS = frozenset({Operation.TELEMETRY, Operation.REPORTED, Operation.EVENT})
-
-CheckReported = Callable[[TenantId, DeviceId, Properties], None]
 
 
 class Gate:
@@ -74,12 +52,12 @@ class Gate:
         self._pipeline = pipeline
         self._policy = policy
         self._devices = devices
-        self._types = types
         self._check_retained = check_retained
         self.dialects = dialects
-        self._check_reported: CheckReported | None = None
         self._registry_version = 0
-        self._decoders: dict[tuple[str, str, int], Decoders] = {}
+        self._translation = Translation(dialects, devices, types)
+        self._decoders = TypeDecoders(types)
+        self._admissions = Admissions(policy, devices, types, self._decoders)
 
     def open(self, principal: Principal, address: str, client_id: str = "") -> GateSession:
         """Open a session; one with a client id knows what was sent before."""
@@ -89,7 +67,7 @@ class Gate:
 
     def check_reported_with(self, check: CheckReported) -> None:
         """Have `check(tenant, device, patch)` raise `QuotaExceeded` for a report too many."""
-        self._check_reported = check
+        self._admissions.check_reported_with(check)
 
     def registry_changed(self) -> None:
         """Forget what was looked up: a device or type is not what it was."""
@@ -142,7 +120,7 @@ class Gate:
             return self.reject(session, message, now, error, properties)
         except Exception:  # a bug of ours: it ends no connection, and the message is kept
             log.exception("message_broke", topic=topic)
-            return self.reject(session, message, now, _unread(), properties)
+            return self.reject(session, message, now, unread(), properties)
         if message.qos == 1:
             sent = (message.packet_id, hash(payload))
             if message.dup and sent in session.recent:
@@ -183,7 +161,7 @@ class Gate:
         gateway may add devices: the caller does, and admits the message again.
         """
         try:
-            parts = self._parts_of(session, message, dialect)
+            parts = self._translation.parts_of(session, message, dialect)
         except UnknownChildren as error:
             if self._may_introduce(session):
                 raise
@@ -192,7 +170,7 @@ class Gate:
             return self.reject(session, message, self._moment(session, now), error)
         except Exception:  # as in `admit`
             log.exception("message_broke", topic=message.topic)
-            return self.reject(session, message, self._moment(session, now), _unread())
+            return self.reject(session, message, self._moment(session, now), unread())
         origin = blake2b(message.payload, digest_size=8).digest()
         if message.qos == 1:
             sent = (message.packet_id, hash(origin))
@@ -223,38 +201,13 @@ class Gate:
             return self.reject(session, part, now, error, properties)
         except Exception:  # as in `admit`
             log.exception("message_broke", topic=part.topic)
-            return self.reject(session, part, now, _unread(), properties)
+            return self.reject(session, part, now, unread(), properties)
         envelope = Envelope(
             route, now, part.payload, part.qos, packet_id=part.packet_id,
             session=session.key, properties=properties, origin=origin,
         )  # fmt: skip
         self._pipeline.add(envelope, decoded)
         return None
-
-    def _parts_of(
-        self, session: GateSession, message: Incoming, dialect: Dialect, *, again: bool = False
-    ) -> Sequence[Part]:
-        """Return a message in native words."""
-        principal = session.principal
-        device = self._devices.find(principal.tenant, session.device_id)
-        speaker = Speaker(principal, device, self._devices, self._types, again)
-        said = dialect.read(speaker, message.topic, message.payload)
-        if len(said) > PARTS_MAX:
-            raise PayloadInvalid(
-                f"The message holds {len(said)} messages; at most {PARTS_MAX} are taken at once.",
-                remedy="Send them in several messages.",
-            )
-        return [
-            Part(
-                one.topic,
-                one.payload,
-                message.qos,
-                message.packet_id,
-                content_type=one.content_type,
-                refused=one.refused,
-            )
-            for one in said
-        ]
 
     def require_admission(self, session: GateSession, message: Incoming) -> None:
         """Raise the reason why a message would be refused now, as far as its topic tells."""
@@ -264,35 +217,8 @@ class Gate:
     def in_native_words(
         self, session: GateSession, message: Incoming, content_type: str = ""
     ) -> Sequence[Part]:
-        """Return the native messages that a message stands for: mostly itself.
-
-        For one that is redriven, or judged before it is sent: a dialect learns nothing from it.
-        """
-        dialect = self.dialects.of_topic(message.topic)
-        if dialect is not None:
-            parts = self._parts_of(session, message, dialect, again=True)
-            for part in parts:
-                if part.refused is not None:
-                    raise part.refused
-            return parts
-        return [
-            Part(
-                message.topic,
-                message.payload,
-                message.qos,
-                message.packet_id,
-                message.retain,
-                message.dup,
-                content_type,
-            )
-        ]
-
-    def _may_introduce(self, session: GateSession) -> bool:
-        principal = session.principal
-        device = self._devices.find(principal.tenant, session.device_id)
-        target = f"device:{principal.id}"
-        may = self._policy.decide(principal, "device.introduce", target).allowed
-        return may and device is not None and device.adds_children
+        """Return the native messages that a message stands for (`Translation`)."""
+        return self._translation.in_native_words(session, message, content_type)
 
     def admission(
         self,
@@ -302,42 +228,18 @@ class Gate:
         content_type: str | None = None,
     ) -> Admission:
         """Look up what a session may do on a native topic; raises the reason why not."""
-        mapped = native.map_topic(topic)
+        return self._admissions.look_up(session, topic, dialect, content_type)
+
+    def decode_again(self, envelope: Envelope) -> Decoded:
+        """Decode a message read from the journal, by the type version it was admitted with."""
+        return self._decoders.decode_again(envelope)
+
+    def _may_introduce(self, session: GateSession) -> bool:
         principal = session.principal
-        device_id = self._addressed(session, mapped)
-        canonical = native.canonical_topic(topic, mapped, device_id)
-        decision = self._policy.decide(principal, "topic.publish", f"topic:{canonical}")
-        if not decision.allowed:
-            self._require_no_quarantine(session, device_id, mapped.operation)
-            raise Forbidden(
-                f"{principal} may not publish to {canonical!r}: {decision.reason}",
-                remedy="Publish to the principal's own topics, or have an administrator grant it.",
-            )
-        device = self._require_active(principal.tenant, device_id) if device_id else None
-        type_ = self._type_of(device)
-        route = Route(
-            principal.tenant,
-            principal.kind.value,
-            principal.id,
-            canonical,
-            mapped.operation,
-            device_id,
-            type_.name if type_ else "",
-            type_.version if type_ else 0,
-            mapped.name,
-            principal.uid,
-            route_format(mapped.operation, content_type, None if dialect else type_),
-            dialect,
-        )
-        found = Admission(route, self._checked(route, self._decode_for(route)))
-        if len(session.admissions) + len(session.translated) >= ADMISSIONS_MAX:
-            session.admissions.clear()
-            session.translated.clear()
-        if dialect:
-            session.translated[topic, dialect, content_type or ""] = found
-        else:
-            session.admissions[topic if content_type is None else (topic, content_type)] = found
-        return found
+        device = self._devices.find(principal.tenant, session.device_id)
+        target = f"device:{principal.id}"
+        may = self._policy.decide(principal, "device.introduce", target).allowed
+        return may and device is not None and device.adds_children
 
     def reject(
         self,
@@ -347,156 +249,11 @@ class Gate:
         error: PeerError,
         properties: PublishProperties | None = None,
     ) -> RejectionReason:
-        """Keep a refused message for the rejection inbox, with its reason.
-
-        Of its properties the content type is kept: without it, nobody could read it later.
-        """
-        principal = session.principal
-        reason = RejectionReason(
-            error.code, error.detail[:TEXT_MAX_CHARACTERS], error.remedy[:TEXT_MAX_CHARACTERS]
-        )
-        route = Route(
-            principal.tenant,
-            principal.kind.value,
-            principal.id,
-            message.topic,
-            Operation.REJECTED,
-            session.device_id or _device_in(message.topic),
-            principal_uid=principal.uid,
-        )
+        """Keep a refused message for the rejection inbox, with its reason."""
+        reason = stated(error)
         metrics.REJECTED.labels(error.code).inc()
-        self._pipeline.add(
-            Envelope(
-                route,
-                now,
-                message.payload,
-                message.qos,
-                packet_id=message.packet_id,
-                session=session.key,
-                properties=_content_type_of(properties),
-                rejection=reason,
-            ),
-            None,
-        )
+        self._pipeline.add(refused(session, message, now, reason, properties), None)
         return reason
-
-    def decode_again(self, envelope: Envelope) -> Decoded:
-        """Decode a message read from the journal, by the type version it was admitted with."""
-        try:
-            decode = self._decode_for(envelope.route)
-            if decode is None:
-                return None
-            return decode(envelope.payload, envelope.received_at)
-        except PayloadInvalid:
-            return self._decode_freely(envelope)
-
-    def _decode_freely(self, envelope: Envelope) -> Decoded:
-        """Decode what was admitted by rules that have changed since: it was right then."""
-        free = self._decoders_of(envelope.route.tenant, "", 0)
-        route = envelope.route
-        try:
-            decode = free.for_operation(route.operation, route.name, route.format or JSON)
-            return decode(envelope.payload, envelope.received_at) if decode else None
-        except PayloadInvalid as error:  # one message must not keep all others from being read
-            log.warning("message_unreadable", topic=envelope.route.topic, error=error.detail)
-            return None
-
-    def _addressed(self, session: GateSession, mapped: native.Mapped) -> DeviceId:
-        if mapped.device != native.ME:
-            return DeviceId(mapped.device)
-        if not session.device_id:
-            raise Forbidden(
-                f"{session.principal} is no device, so 'me' names nothing.",
-                remedy="Write the device's id.",
-            )
-        return session.device_id
-
-    def _require_no_quarantine(
-        self, session: GateSession, device_id: DeviceId, operation: Operation
-    ) -> None:
-        """Raise `DevicePending` for what a device that waits says of itself, and only for that."""
-        device = self._devices.find(session.principal.tenant, device_id) if device_id else None
-        own = device is not None and device.uid == session.principal.uid
-        if own and device is not None and device.waits and operation in _FIRST_WORDS:
-            raise DevicePending(
-                device_id,
-                detail=f"Device {device_id!r} waits for approval; its message is kept.",
-                remedy=f"Let it in: weft quarantine approve {device_id}",
-            )
-
-    def _require_active(self, tenant: TenantId, device_id: DeviceId) -> Device:
-        device = self._devices.find(tenant, device_id)
-        if device is None:
-            raise NotFound(
-                f"There is no device {device_id!r}.",
-                remedy=f"Add it: weft device add {device_id} --type TYPE",
-            )
-        if device.lifecycle is not Lifecycle.ACTIVE:
-            raise Conflict(
-                f"Device {device_id!r} is {device.lifecycle}.",
-                remedy="Make it active before it sends.",
-            )
-        return device
-
-    def _type_of(self, device: Device | None) -> DeviceType | None:
-        if device is None or device.type_name is None:
-            return None
-        type_ = self._types.followed_by(device)
-        if type_ is None:
-            raise NotFound(
-                f"Device {device.device_id!r} follows type {device.type_name!r}, which is gone.",
-                remedy="Save the type again, or give the device another one.",
-            )
-        return type_
-
-    def _decode_for(self, route: Route) -> Decode | None:
-        if route.operation in (Operation.PLAIN, Operation.REJECTED, Operation.DIALECT):
-            return EVERY_BYTES
-        decoders = self._decoders_of(route.tenant, route.type_name, route.type_version)
-        return decoders.for_operation(route.operation, route.name, route.format or JSON)
-
-    def _checked(self, route: Route, decode: Decode | None) -> Decode | None:
-        """Add what is asked of a report at the door, and not of an old one that is read again."""
-        check = self._check_reported
-        if decode is None or check is None or route.operation is not Operation.REPORTED:
-            return decode
-
-        def checked(payload: bytes, received_at: int) -> Decoded:
-            patch = decode(payload, received_at)
-            check(route.tenant, route.device_id, patch)
-            return patch
-
-        return checked
-
-    def _decoders_of(self, tenant: TenantId, type_name: str, version: int) -> Decoders:
-        key = (tenant, type_name, version)
-        decoders = self._decoders.get(key)
-        if decoders is None:
-            type_ = self._types.find(tenant, TypeName(type_name), version) if type_name else None
-            if len(self._decoders) >= DECODERS_MAX:
-                self._decoders.clear()
-            decoders = self._decoders[key] = Decoders(type_)
-        return decoders
-
-
-def _unread() -> PayloadInvalid:
-    """Return what the sender of a message is told that we broke over."""
-    return PayloadInvalid(
-        "Weft broke over this message: a fault of its own, which its log describes.",
-        remedy="Report it with the payload; redrive the message when Weft is mended.",
-    )
-
-
-def _content_type_of(properties: PublishProperties | None) -> PublishProperties | None:
-    if properties is None or properties.content_type is None:
-        return None
-    return PublishProperties(content_type=properties.content_type[:STATED_MAX_CHARACTERS])
-
-
-def _device_in(topic: str) -> DeviceId:
-    """Return the device that a refused topic seems to name, so that it is found in the inbox."""
-    parts = topic.split("/", 2)
-    return DeviceId(parts[1] if len(parts) > 2 and parts[0] == "devices" else "")
 
 
 __all__ = [

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from weft.commands.refusals import RefusedAnswer
 from weft.errors import Conflict, PeerError
-from weft.ingest.gate import TEXT_MAX_CHARACTERS, Gate
+from weft.ingest.gate import Gate
+from weft.ingest.refusals import TEXT_MAX_CHARACTERS
 from weft.ingest.submit import Ingest, Message
 from weft.model.ids import TenantId
 from weft.model.message import Committed, Envelope, Operation, RejectionReason
