@@ -91,3 +91,21 @@ def test_what_a_mapping_reads_is_not_promised_to_be_sent() -> None:
     telemetry = made["components"]["messages"]["telemetry"]["payload"]
     assert telemetry.keys() == {"description", "x-read-as"}
     assert "properties" in made["components"]["messages"]["reported"]["payload"]
+
+
+def test_what_a_command_gives_back_is_named_at_it_and_at_the_result() -> None:
+    """The result's output is any of them, as long as every command declares one."""
+    rpm = {"rpm": {"type": "number", "unit": "/min"}}
+    some = {"commands": {"spin": {"output": rpm}, "stop": {}}}
+    for commands, known in ((some["commands"], False), ({"spin": {"output": rpm}}, True)):
+        kind = read_type(TenantId("main"), "pump", {"commands": commands}, version=1, at=0)
+        document = asyncapi_document(kind, ALL)
+        require_asyncapi(document)
+        components = document["components"]
+        reference = {"$ref": "#/components/schemas/output.spin"}
+        assert components["schemas"]["output.spin"]["properties"] == {
+            "rpm": {"type": "number", "x-unit": "/min"}
+        }
+        assert components["messages"]["command.spin"]["x-output"] == reference
+        output = components["messages"]["commandResult"]["payload"]["properties"]["output"]
+        assert output == ({"anyOf": [reference]} if known else {})

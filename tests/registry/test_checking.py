@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from weft.errors import Invalid
-from weft.model.device import Field
-from weft.registry.checking import require_values
+from weft.model.device import Field, Output
+from weft.registry.checking import require_output, require_values
 
 FIELDS = {
     "rpm": Field("integer", minimum=0, maximum=3000, required=True),
@@ -66,3 +66,12 @@ def test_where_nothing_is_declared_nothing_is_taken() -> None:
     with pytest.raises(Invalid) as refused:
         require_values({"a": 1}, {}, "input", of="command 'stop'")
     assert "nothing is declared" in refused.value.remedy
+
+
+def test_an_output_that_is_left_out_is_an_empty_object() -> None:
+    """Where nothing in it is required, nothing is missing."""
+    require_output(None, Output({"rpm": Field("number")}), of="command 'spin'")
+    with pytest.raises(Invalid, match=r"output\.rpm is missing"):
+        require_output(None, Output({"rpm": Field("number", required=True)}), of="command 'spin'")
+    with pytest.raises(Invalid, match="output is null; declared is number"):
+        require_output(None, Output(value=Field("number")), of="command 'spin'")

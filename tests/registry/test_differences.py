@@ -172,3 +172,38 @@ def test_another_mapping_breaks_nothing_and_is_told() -> None:
     """Mending it has to reach the devices whose messages are refused today."""
     found = between(PUMP, PUMP | {"mapping": {"telemetry": {"temperature": "t"}}})
     assert [(one.place, one.breaking) for one in found] == [("mapping", False)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "place", "breaking"),
+    [
+        (None, {"type": "number"}, "", False),
+        ({"type": "number"}, None, "", False),
+        ({"type": "number"}, {"type": "string"}, ".type", True),
+        ({"type": "number", "maximum": 9}, {"type": "number", "maximum": 5}, ".maximum", True),
+        ({"type": "number", "maximum": 5}, {"type": "number", "maximum": 9}, ".maximum", False),
+        (
+            {"type": "number"},
+            {"type": "object", "properties": {"rpm": {"type": "number"}}},
+            "",
+            True,
+        ),
+        (
+            {"type": "object", "properties": {"rpm": {"type": "number"}}},
+            {"type": "object", "properties": {"rpm": {"type": "number", "unit": "/min"}}},
+            ".rpm.unit",
+            True,
+        ),
+    ],
+)
+def test_an_output_breaks_when_a_right_answer_would_be_flagged_or_misread(
+    before: dict[str, Any] | None, after: dict[str, Any] | None, place: str, breaking: bool
+) -> None:
+    """A declaration that comes or goes does not: answers count whatever they are."""
+
+    def document(output: dict[str, Any] | None) -> dict[str, Any]:
+        action = {} if output is None else {"output": output}
+        return {"@type": "tm:ThingModel", "actions": {"spin": action}}
+
+    (found,) = between(document(before), document(after))
+    assert (found.place, found.breaking) == (f"commands.spin.output{place}", breaking)

@@ -1,7 +1,7 @@
 """Schemas: declared fields as JSON Schema."""
 
-from weft.model.device import Field
-from weft.registry.schemas import object_of, plain_number, schema_of
+from weft.model.device import Field, Output
+from weft.registry.schemas import object_of, output_of, plain_number, schema_of
 
 
 def test_a_schema_says_what_its_field_says_and_nothing_else() -> None:
@@ -32,3 +32,13 @@ def test_an_object_requires_what_its_fields_require_unless_it_is_partial() -> No
 def test_whole_numbers_have_no_point() -> None:
     """3600 stays what its owner wrote."""
     assert [repr(plain_number(value)) for value in (3600.0, 0.5, -1.0)] == ["3600", "0.5", "-1"]
+
+
+def test_an_output_is_an_object_of_its_fields_or_one_value() -> None:
+    rpm = Field("number", unit="/min", required=True)
+    assert output_of(Output({"rpm": rpm}), unit_word="x-unit") == {
+        "type": "object",
+        "properties": {"rpm": {"type": "number", "x-unit": "/min"}},
+        "required": ["rpm"],
+    }
+    assert output_of(Output(value=rpm)) == {"type": "number", "unit": "/min"}

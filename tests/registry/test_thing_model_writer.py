@@ -10,10 +10,10 @@ from tests.registry.support import MAIN
 
 from weft.model.device import DeviceType
 from weft.registry.documents import read_document
-from weft.registry.thing_model_writer import thing_model_of
+from weft.registry.thing_model_writer import affordances_of, thing_model_of
 from weft.registry.thing_models import read_type
 
-SECTIONS = ("title", "telemetry", "properties", "commands", "events", "mapping")
+SECTIONS = ("title", "telemetry", "properties", "commands", "events", "mapping", "outputs")
 
 
 def read(document: dict[str, Any]) -> DeviceType:
@@ -51,6 +51,23 @@ def test_a_thing_model_is_given_back_as_its_owner_wrote_it() -> None:
     assert model.items() >= written.items()
     assert "@context" in model
     assert_same(read(model), read(written))
+
+
+def test_what_commands_give_back_is_the_output_of_actions() -> None:
+    """An object of fields in either form, or one plain value."""
+    fields = {"rpm": {"type": "number", "required": True}}
+    pump = read({"commands": {"spin": {"within_s": {"type": "number"}, "output": fields}}})
+    action = thing_model_of(pump)["actions"]["spin"]
+    assert action["output"] == {
+        "type": "object",
+        "properties": {"rpm": {"type": "number"}},
+        "required": ["rpm"],
+    }
+    assert "output" not in action["input"]["properties"]
+    assert_same(read(thing_model_of(pump)), pump)
+    for plain in ({"type": "integer", "minimum": 0}, {"type": "object"}):
+        model = {"@type": "tm:ThingModel", "actions": {"spin": {"output": plain}}}
+        assert affordances_of(read(model))["actions"]["spin"]["output"] == plain
 
 
 @pytest.mark.parametrize("flag", [True, False])

@@ -1,10 +1,11 @@
 """Two forms of one document give one device type; every error names its place."""
 
+import re
 from typing import Any
 
 import pytest
 from msgspec.structs import asdict
-from tests.registry.support import PUMP
+from tests.registry.support import MAIN, PUMP
 
 from weft.errors import Invalid
 from weft.model.device import DeviceType, Field
@@ -172,3 +173,33 @@ def test_each_document_is_of_one_form() -> None:
         document = read_document(text, "type")
         assert [form.fits(document) for form in FORMS].index(True) == wanted
         assert sum(form.fits(document) for form in FORMS) == 1
+
+
+def test_a_field_that_is_called_output_is_a_field() -> None:
+    """What stands below a command is its input, but for a group of fields named `output`."""
+    for entry, inputs, outputs in (
+        ({"output": {"type": "boolean"}}, {"output"}, set()),
+        ({"output": {"type": {"type": "string"}}}, set(), {"type"}),
+        ({"valve": {"type": "integer"}, "output": {"rpm": {"type": "number"}}}, {"valve"}, {"rpm"}),
+    ):
+        read = read_type(MAIN, "pump", {"commands": {"set": entry}}, version=1, at=0)
+        assert read.commands["set"].keys() == inputs
+        found = read.outputs.get("set")
+        assert (found.fields.keys() if found else set()) == outputs
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"commands": {"set": {"output": {"rpm": {"type": "fast"}}}}}, "commands.set.output.rpm"),
+        ({"commands": {"set": {"output": {"rpm": 5}}}}, "commands.set.output.rpm"),
+        ({"actions": {"set": {"output": {"type": "fast"}}}}, "actions.set.output.type"),
+        ({"actions": {"set": {"output": {"oneOf": []}}}}, "actions.set.output.oneOf"),
+        ({"actions": {"set": {"output": [1]}}}, "actions.set.output"),
+    ],
+)
+def test_an_output_that_cannot_be_read_is_refused_with_its_place(
+    document: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(Invalid, match=re.escape(place)):
+        read_type(MAIN, "pump", document, version=1, at=0)

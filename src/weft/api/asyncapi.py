@@ -6,14 +6,16 @@ system does. Payloads are the type's own fields, with units as `x-unit`.
 """
 
 import re
+from collections.abc import Iterable
+from collections.abc import Mapping as Mapped
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from weft.api.operation import JSON
 from weft.api.snippets import Endpoints
-from weft.model.device import DeviceType, Field
+from weft.model.device import DeviceType, Field, Output
 from weft.model.mapping import Mapping
-from weft.registry.schemas import Schema, object_of
+from weft.registry.schemas import Schema, object_of, output_of
 
 ASYNCAPI_VERSION: Final = "3.0.0"
 Fields = dict[str, Field]
@@ -38,7 +40,7 @@ def asyncapi_document(device_type: DeviceType, endpoints: Endpoints) -> dict[str
     for name, fields in device_type.commands.items():
         made.command(name, fields)
     if device_type.commands:
-        made.result()
+        made.result(device_type.commands, device_type.outputs)
     document: dict[str, Any] = {
         "asyncapi": ASYNCAPI_VERSION,
         "id": f"urn:weft:type:{device_type.name}",
@@ -164,8 +166,15 @@ class _Document:
             f"Command {name}",
         )
 
-    def result(self) -> None:
-        """What became of a command."""
+    def result(self, commands: Iterable[str], outputs: Mapped[str, Output]) -> None:
+        """What became of a command; each command with an output names it as `x-output`."""
+        declared: list[Schema] = []
+        for name, output in outputs.items():
+            schema = f"output.{_key(name)}"
+            self.schemas[schema] = output_of(output, unit_word=UNIT_WORD)
+            declared.append({"$ref": f"#/components/schemas/{schema}"})
+            self.messages[_key(f"command.{name}")]["x-output"] = declared[-1]
+        knows_all = outputs.keys() >= set(commands)
         self._up(
             "commandResult",
             "devices/{device_id}/commands/{request_id}/result",
@@ -174,7 +183,7 @@ class _Document:
                 "description": "Without a status, the whole object is the output of a success.",
                 "properties": {
                     "status": {"enum": ["succeeded", "failed", "rejected"]},
-                    "output": {},
+                    "output": {"anyOf": declared} if knows_all else {},
                     "error": {"type": "string"},
                 },
             },

@@ -12,6 +12,7 @@ from weft.commands.book import Book
 from weft.commands.drafts import CommandDependencies
 from weft.commands.kinds import COMMANDS, Key
 from weft.commands.lookup import Lookup
+from weft.commands.outputs import Outputs
 from weft.commands.results import read_outcome
 from weft.commands.strays import Stray, Strays
 from weft.errors import Conflict
@@ -39,6 +40,7 @@ class Ending:
         self._book = book
         self._lookup = lookup
         self._strays = strays
+        self._outputs = Outputs(given)
         self._claims: dict[Key, _Claim] = {}
 
     @property
@@ -129,10 +131,15 @@ class Ending:
             return
         by_device = envelope.route.principal_kind == PrincipalKind.DEVICE
         by = "device" if by_device else envelope.route.principal_id
-        self._book.change(steps.answered(command, result, by))
+        problem = self._outputs.find_mismatch(command, result.outcome)
+        text = problem.detail if problem is not None else ""
+        new = steps.answered(command, result, by, output_problem=text)
+        self._book.change(new)
+        if problem is not None:
+            self._strays.add(Stray(key, position, envelope, reason=refusals.mismatch(new)))
 
     def _note_late(self, command: Command, result: LateResult, envelope: Envelope) -> None:
-        if result.position == command.result_position:  # what ended it, read again after a crash
+        if result.position == command.result_position:  # what ended it, read again
             return
         if (new := steps.noted(command, result)) is not command:
             metrics.LATE.inc()

@@ -13,6 +13,7 @@ from weft.ports import Writer
 
 LATE: Final = "late_answer"
 UNKNOWN: Final = "unknown_command"
+MISMATCH: Final = "output_mismatch"
 
 
 class RefusedAnswer(Struct, frozen=True):
@@ -60,6 +61,17 @@ def _how(command: Command) -> str:
         return "had expired"
     verb = "was" if command.state is CommandState.REJECTED else "had"
     return f"{verb} {command.state} (by {command.ended_by})"
+
+
+def mismatch(command: Command) -> RejectionReason:
+    """Return what is wrong with the output of a command that succeeded."""
+    return RejectionReason(
+        MISMATCH,
+        f"The command {command.name!r} with the request id {command.request_id!r} succeeded, and "
+        f"its output is not as declared: {command.output_problem}",
+        "The outcome counts: the device has acted. Mend what the device sends, or the output "
+        "that its type declares.",
+    )
 
 
 def unknown(key: Key, *, keep_days: int) -> RejectionReason:

@@ -35,13 +35,14 @@ def handed_out(command: Command, at: int) -> Command:
     )
 
 
-def answered(command: Command, result: LateResult, by: str) -> Command:
+def answered(command: Command, result: LateResult, by: str, *, output_problem: str = "") -> Command:
     """It was answered in time."""
     return replace(
         command,
         state=result.outcome.state,
         output=result.outcome.output,
         error=result.outcome.error,
+        output_problem=output_problem,
         ended_at=result.at,
         ended_by=by,
         result_position=result.position,

@@ -141,7 +141,7 @@ class Strays:
             return refusals.unknown(key, keep_days=self._keep_days), False
         command = record.value
         if result.position == command.result_position:  # what ended it, read again after a crash
-            return None, False
+            return (refusals.mismatch(command) if command.output_problem else None), False
         new = steps.noted(command, result)
         if new is not command:
             w.put(COMMANDS, key.tenant, key.record, new)

@@ -91,6 +91,7 @@ class Command(Struct, frozen=True):
     ended_by: str = ""  # "device", "time", or the principal who took it back
     output: Any = None
     error: str = ""
+    output_problem: str = ""  # what of the output is not as the type declares; it counts anyway
     result_position: int = 0  # in the journal, of the answer that ended it
     late: LateResult | None = None  # the newest of them
     late_count: int = 0

@@ -85,6 +85,13 @@ class Field(Struct, frozen=True, omit_defaults=True):
     read_only: bool = False
 
 
+class Output(Struct, frozen=True, omit_defaults=True):
+    """What a command gives back when it succeeds: an object of fields, or one plain value."""
+
+    fields: dict[str, Field] = {}
+    value: Field | None = None  # where it is no object, or one that may hold anything
+
+
 class DeviceType(Struct, frozen=True):
     """The model that devices follow, at one version."""
 
@@ -100,3 +107,4 @@ class DeviceType(Struct, frozen=True):
     created_at: int
     breaking: bool = False  # towards the version before: devices come here by migration only
     mapping: Mapping | None = None  # for payloads that do not speak our keys
+    outputs: dict[str, Output] = field(default_factory=dict)  # of commands that declare one

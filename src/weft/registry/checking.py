@@ -1,7 +1,8 @@
 """Checking: values that people and programs send, against what a device type declares.
 
 The gate checks what devices say while it decodes (`ingest/decode.py`); here is checked what
-is said to them: a command's input, desired properties. Every error names the exact place.
+is said to them (a command's input, desired properties), and what they give back of a command,
+which counts whatever it is. Every error names the exact place.
 """
 
 import difflib
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from weft.errors import Invalid
-from weft.model.device import Field
+from weft.model.device import Field, Output
 from weft.registry.fields import fits
 
 TEXT_MAX_CHARACTERS = 4096  # of a string whose type names no length, as in what devices send
@@ -77,6 +78,20 @@ def require_value(value: Any, declared: Field, where: str) -> None:
                 f"{where} has {len(value)} characters; at most {longest} fit.",
                 remedy="Send a shorter text.",
             )
+
+
+def require_output(output: Any, declared: Output, *, of: str) -> None:
+    """Raise `Invalid` unless what a command gave back is as declared; `of` names who declares."""
+    if declared.value is not None:
+        require_value(output, declared.value, "output")
+        return
+    given = {} if output is None else output
+    if not isinstance(given, dict):
+        raise Invalid(
+            f"output is {_kind(output)}; declared is an object.",
+            remedy=f"Send an object with: {', '.join(declared.fields)}.",
+        )
+    require_values(given, declared.fields, "output", of=of)
 
 
 def _nearest(name: str, fields: Mapping[str, Field]) -> str:

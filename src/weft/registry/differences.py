@@ -1,7 +1,8 @@
 """Differences: what a changed device type means for those who use the old one.
 
-A difference breaks when a message or command that was right before would be refused after,
-or would mean something else (a unit). All others may be followed without asking anybody.
+A difference breaks when a message or command that was right before would be refused after (an
+answer: flagged), or would mean something else (a unit). All others may be followed without
+asking anybody.
 Each names its place as the type has it, in whichever form the document is written:
 `telemetry.temperature.maximum`, `commands.start.rpm.required`.
 """
@@ -12,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from weft.errors import Conflict
-from weft.model.device import DeviceType, Field
+from weft.model.device import DeviceType, Field, Output
 
 # Of a string that declares no maxLength: what decoding takes at most.
 STRING_MAX_CHARACTERS: Final = 4096
@@ -41,6 +42,7 @@ def differences(old: DeviceType, new: DeviceType) -> list[Difference]:
         *_between_fields(old.telemetry, new.telemetry, "telemetry"),
         *_between_fields(old.properties, new.properties, "properties"),
         *_between_groups(old.commands, new.commands, "commands", "command"),
+        *_between_outputs(old, new),
         *_between_groups(old.events, new.events, "events", "event"),
     ]
     if old.mapping != new.mapping:
@@ -80,6 +82,31 @@ def _between_groups(
         yield Difference(f"{section}.{name}", f"A new {word}.", breaking=False)
     for name in old.keys() & new.keys():
         yield from _between_fields(old[name], new[name], f"{section}.{name}")
+
+
+def _between_outputs(old: DeviceType, new: DeviceType) -> Iterator[Difference]:
+    """Compare what commands give back.
+
+    An answer always counts: a declaration that comes or goes breaks nobody.
+    """
+    for name in old.commands.keys() & new.commands.keys():
+        before, after = old.outputs.get(name), new.outputs.get(name)
+        place = f"commands.{name}.output"
+        if before is None or after is None:
+            if before is not after:
+                text = "It is declared now." if before is None else "It is declared no longer."
+                yield Difference(place, text, breaking=False)
+        elif before.value is not None and after.value is not None:
+            yield from _between(before.value, after.value, place)
+        elif before.value is None and after.value is None:
+            yield from _between_fields(before.fields, after.fields, place)
+        else:
+            text = f"It was {_output_kind(before)} and is {_output_kind(after)}."
+            yield Difference(place, text, breaking=True)
+
+
+def _output_kind(output: Output) -> str:
+    return "an object of fields" if output.value is None else f"one {output.value.type}"
 
 
 def _between_fields(old: Fields, new: Fields, place: str) -> Iterator[Difference]:

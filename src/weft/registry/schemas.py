@@ -7,7 +7,7 @@ two documents of one type disagree. What a field leaves open, its schema leaves 
 from collections.abc import Mapping
 from typing import Any
 
-from weft.model.device import Field
+from weft.model.device import Field, Output
 
 Schema = dict[str, Any]
 
@@ -41,6 +41,13 @@ def object_of(fields: Mapping[str, Field], *, unit_word: str = "unit", partial: 
     if required:
         schema["required"] = required
     return schema
+
+
+def output_of(output: Output, *, unit_word: str = "unit") -> Schema:
+    """Return the schema of what a command gives back."""
+    if output.value is not None:
+        return schema_of(output.value, unit_word=unit_word)
+    return object_of(output.fields, unit_word=unit_word, partial=False)
 
 
 def plain_number(value: float) -> float | int:

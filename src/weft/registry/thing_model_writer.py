@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from weft.model.device import DeviceType, Field
-from weft.registry.schemas import Schema, object_of, schema_of
+from weft.registry.schemas import Schema, object_of, output_of, schema_of
 
 TD_CONTEXT: Final = "https://www.w3.org/2022/wot/td/v1.1"
 WEFT_CONTEXT: Final = {"weft": "urn:weft:wot#"}
@@ -55,6 +55,8 @@ def affordances_of(device_type: DeviceType) -> dict[str, Any]:
     actions: dict[str, Any] = {}
     for name, fields in device_type.commands.items():
         taken = {"input": object_of(fields, partial=False)} if fields else {}
+        if name in device_type.outputs:
+            taken["output"] = output_of(device_type.outputs[name])
         actions[name] = _notes(document, name, "commands", "actions") | taken
     events: dict[str, Any] = {}
     for name, fields in device_type.events.items():

@@ -5,8 +5,9 @@ one (DTDL, say) is one module with a function from document to `Declared`, and o
 A W3C WoT Thing Model has properties, actions and events;
 of its properties those with `weft:role: telemetry`, or read-only and observable ones, are
 telemetry. The short form says telemetry, properties, commands and events, each with its
-fields. How payloads that speak other keys are read stands in `mapping` (`weft:mapping` in a
-Thing Model). Every error names the place in the document and what to write there.
+fields; a command may declare an `output` beside those of its input. How payloads that speak
+other keys are read stands in `mapping` (`weft:mapping` in a Thing Model).
+Every error names the place in the document and what to write there.
 """
 
 import re
@@ -17,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from weft.errors import Invalid
-from weft.model.device import DeviceType, Field
+from weft.model.device import DeviceType, Field, Output
 from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, require_name
 from weft.model.mapping import Mapping as PayloadMapping
 from weft.registry.fields import fits, read_field, require_known, require_mapping
@@ -62,6 +63,7 @@ class Declared(Struct, frozen=True):
     commands: dict[str, Fields]  # name -> input fields
     events: dict[str, Fields]  # name -> data fields
     mapping: PayloadMapping | None = None
+    outputs: dict[str, Output] = {}  # of commands that declare one
 
 
 class Form(Struct, frozen=True):
@@ -92,6 +94,7 @@ def read_type(
         document=document,
         created_at=at,
         mapping=declared.mapping,
+        outputs=declared.outputs,
     )
 
 
@@ -117,7 +120,9 @@ def _read_short_form(document: dict[str, Any]) -> Declared:
         telemetry[key] = replace(field, read_only=False)
     events = _read_short(document, "events")
     mapping = read_mapping(document.get("mapping"), "mapping", telemetry, properties, events)
-    return Declared(telemetry, properties, _read_short(document, "commands"), events, mapping)
+    outputs = _read_short_outputs(document)
+    commands = _read_short(document, "commands")
+    return Declared(telemetry, properties, commands, events, mapping, outputs)
 
 
 def _read_thing_model(document: dict[str, Any]) -> Declared:
@@ -129,7 +134,8 @@ def _read_thing_model(document: dict[str, Any]) -> Declared:
     word = "weft:mapping"
     mapping = read_mapping(document.get(word), word, telemetry, properties, events)
     commands = _read_affordances(document, "actions")
-    return Declared(telemetry, properties, commands, events, mapping)
+    outputs = _read_outputs(document)
+    return Declared(telemetry, properties, commands, events, mapping, outputs)
 
 
 def _require_no_short_words(document: dict[str, Any]) -> None:
@@ -197,10 +203,46 @@ def _read_short(document: dict[str, Any], section: str) -> dict[str, Fields]:
         path = f"{section}.{require_name(name, f'name below {section}')}"
         words = require_mapping(entry, path)
         notes = {word for word in ("title", "description") if isinstance(words.get(word), str)}
+        if section == "commands" and is_short_output(words.get("output")):
+            notes.add("output")
         read[name] = _read_fields(
             {key: schema for key, schema in words.items() if key not in notes}, path
         )
     return read
+
+
+def is_short_output(entry: Any) -> bool:
+    """Whether `output` below a command is a group of fields; a field of that name has a type."""
+    return isinstance(entry, dict) and bool(entry) and not isinstance(entry.get("type"), str)
+
+
+def _read_short_outputs(document: dict[str, Any]) -> dict[str, Output]:
+    """Read what commands give back, where it stands beside the fields of their input."""
+    entries = require_mapping(document.get("commands"), "commands")
+    return {
+        name: Output(_read_fields(entry["output"], f"commands.{name}.output"))
+        for name, entry in entries.items()
+        if isinstance(entry, dict) and is_short_output(entry.get("output"))
+    }
+
+
+def _read_outputs(document: dict[str, Any]) -> dict[str, Output]:
+    """Read what W3C actions give back."""
+    entries = require_mapping(document.get("actions"), "actions")
+    read: dict[str, Output] = {}
+    for name, entry in entries.items():
+        schema = require_mapping(entry, f"actions.{name}").get("output")
+        if schema:
+            read[name] = _read_output(schema, f"actions.{name}.output")
+    return read
+
+
+def _read_output(schema: Any, path: str) -> Output:
+    """Read an action's output: the fields of an object, or one value of any other kind."""
+    words = require_mapping(schema, path)
+    if words.get("type") == "object" and words.get("properties"):
+        return Output(_read_schema(words, path))
+    return Output(value=read_field(words, path))
 
 
 def _read_affordances(document: dict[str, Any], section: str) -> dict[str, Fields]:

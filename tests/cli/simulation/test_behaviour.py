@@ -1,8 +1,11 @@
 """How a simulated device behaves: it reports, obeys, answers, and tells."""
 
+from msgspec.structs import replace
+
 from weft.cli.simulation.behaviour import Behaviour
 from weft.cli.simulation.generator import Model
-from weft.model.device import Field
+from weft.model.device import Field, Output
+from weft.registry.checking import require_output
 
 PUMP = Model(
     telemetry={},
@@ -55,3 +58,15 @@ def test_a_type_without_properties_and_commands_has_nothing_to_listen_for() -> N
     assert not probe.listens
     assert probe.event(1.0) is None
     assert Behaviour(PUMP, 1).listens
+
+
+def test_it_gives_back_what_its_type_declares() -> None:
+    """What the command set, as far as that is allowed; the rest is made up as declared."""
+    fields = {"setpoint": Field("number", maximum=1000), "running": Field("boolean")}
+    outputs = {"start": Output(fields), "stop": Output(value=Field("integer"))}
+    pump = Behaviour(replace(PUMP, outputs=outputs), 1)
+    for setpoint in (900, 2000):
+        output = pump.answer("start", {"setpoint": setpoint})["output"]
+        require_output(output, outputs["start"], of="start")
+        assert (output["setpoint"] == setpoint) == (setpoint == 900)
+    require_output(pump.answer("stop", {})["output"], outputs["stop"], of="stop")

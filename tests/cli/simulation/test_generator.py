@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from weft.cli.simulation.generator import UNIT_RANGES, Model, range_of, sample, sample_all
+from weft.cli.simulation.generator import (
+    UNIT_RANGES,
+    Model,
+    range_of,
+    sample,
+    sample_all,
+    sample_output,
+)
 from weft.ingest.decode import Decoders
-from weft.model.device import DeviceType, Field
+from weft.model.device import DeviceType, Field, Output
 from weft.model.ids import TenantId, TypeName
 from weft.model.message import Operation
+from weft.registry.checking import require_output
 
 _BOUND = some.none() | some.integers(-500, 500).map(float)
 
@@ -78,3 +86,9 @@ def test_a_model_is_read_from_what_the_api_shows_of_a_type() -> None:
     """What else the answer holds is of no matter to a device."""
     shown = {"name": "pump", "version": 2, "telemetry": {"rpm": {"type": "number"}}}
     assert msgspec.convert(shown, Model) == Model({"rpm": Field("number")})
+
+
+def test_an_output_is_made_up_as_declared() -> None:
+    chance = random.Random(1)
+    for output in (Output({"rpm": Field("number")}), Output(value=Field("integer"))):
+        require_output(sample_output(output, chance), output, of="spin")

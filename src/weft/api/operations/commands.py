@@ -41,6 +41,7 @@ class CommandView(Struct, frozen=True):
     state: CommandState
     input: dict[str, Any]
     output: Any
+    output_problem: str  # what of it is not as the type declares; the outcome counts anyway
     error: str
     sender: str
     created_at: Moment
@@ -101,6 +102,7 @@ def view_of(command: model.Command) -> CommandView:
         state=command.state,
         input=command.input,
         output=command.output,
+        output_problem=command.output_problem,
         error=command.error,
         sender=command.sender,
         created_at=moment(command.created_at) or "",

@@ -10,7 +10,7 @@ from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from weft.ingest.migration import Migration, Move, Report
-from weft.model.device import DeviceType, Field
+from weft.model.device import DeviceType, Field, Output
 from weft.registry.differences import BreakingChange, Difference, breaks, differences
 
 
@@ -26,6 +26,7 @@ class TypeView(Struct, frozen=True):
     events: dict[str, dict[str, Field]]
     document: dict[str, Any]  # as its owner wrote it
     created_at: Moment
+    outputs: dict[str, Output] = {}  # of commands that declare what they give back
     breaking: bool = False  # devices of the version before come here by migration only
 
 
@@ -72,6 +73,7 @@ def view_of(device_type: DeviceType) -> TypeView:
         telemetry=device_type.telemetry,
         properties=device_type.properties,
         commands=device_type.commands,
+        outputs=device_type.outputs,
         events=device_type.events,
         document=device_type.document,
         created_at=moment(device_type.created_at) or "",

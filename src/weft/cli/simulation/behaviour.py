@@ -8,8 +8,9 @@ by chance. The same seed gives the same values.
 import random
 from typing import Any, Final
 
-from weft.cli.simulation.generator import Model, sample_all
+from weft.cli.simulation.generator import Model, sample_all, sample_output
 from weft.errors import Invalid
+from weft.model.device import Field
 from weft.registry.checking import require_value
 
 EVENT_EVERY_S: Final = 60.0
@@ -40,11 +41,7 @@ class Behaviour:
         declared = self._model.properties.get(name)
         if declared is None or declared.read_only:
             return False
-        try:
-            require_value(value, declared, name)
-        except Invalid:
-            return False
-        return True
+        return _is_allowed(value, declared, name)
 
     def answer(self, name: str, given: Any) -> dict[str, Any]:
         """Carry out a command and return its result."""
@@ -56,7 +53,18 @@ class Behaviour:
         missing = [key for key, field in declared.items() if field.required and key not in given]
         if missing:
             return {"status": "rejected", "error": f"{', '.join(missing)} is missing."}
-        return {"status": "succeeded", "output": self.follow(given)}
+        return {"status": "succeeded", "output": self._output(name, self.follow(given))}
+
+    def _output(self, name: str, taken: dict[str, Any]) -> Any:
+        """Return what a command gives back: as its type declares, else what it has set."""
+        output = self._model.outputs.get(name)
+        if output is None:
+            return taken
+        made = sample_output(output, self._chance)
+        for key in taken.keys() & output.fields.keys():
+            if _is_allowed(taken[key], output.fields[key], key):
+                made[key] = taken[key]
+        return made
 
     def event(self, seconds: float) -> tuple[str, dict[str, Any]] | None:
         """Return an event that happened while time passed, by chance, or None."""
@@ -64,3 +72,11 @@ class Behaviour:
             return None
         name = self._chance.choice(sorted(self._model.events))
         return name, sample_all(self._model.events[name], self._chance)
+
+
+def _is_allowed(value: Any, declared: Field, name: str) -> bool:
+    try:
+        require_value(value, declared, name)
+    except Invalid:
+        return False
+    return True

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from weft.model.device import Field
+from weft.model.device import Field, Output
 
 DEFAULT_RANGE: Final = (0.0, 100.0)
 DECIMALS: Final = 3
@@ -52,6 +52,7 @@ class Model(Struct, frozen=True):
     properties: dict[str, Field] = {}
     commands: dict[str, dict[str, Field]] = {}
     events: dict[str, dict[str, Field]] = {}
+    outputs: dict[str, Output] = {}  # of commands
 
 
 def range_of(declared: Field) -> tuple[float, float]:
@@ -95,3 +96,10 @@ def sample(declared: Field, chance: random.Random) -> Any:
 def sample_all(fields: Mapping[str, Field], chance: random.Random) -> dict[str, Any]:
     """Return a value for each field."""
     return {key: sample(declared, chance) for key, declared in fields.items()}
+
+
+def sample_output(output: Output, chance: random.Random) -> Any:
+    """Return what a command that declares an output may give back."""
+    if output.value is not None:
+        return sample(output.value, chance)
+    return sample_all(output.fields, chance)
