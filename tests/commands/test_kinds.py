@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 from tests.model.test_command import COMMAND
 
-from weft.commands.kinds import COMMANDS, DAY_NS, Key, day_of
+from weft.commands.kinds import COMMANDS, DAY_NS, NUMBER_MASK, Key, day_of, number_of
 from weft.model.command import CommandState
 
 
@@ -25,3 +25,10 @@ def test_only_what_has_ended_is_found_by_the_day_of_its_end() -> None:
 
 def test_days_sort_as_they_follow_each_other() -> None:
     assert sorted(day_of(day * DAY_NS) for day in (20_000, 9_999)) == ["009999", "020000"]
+
+
+def test_a_number_stays_within_31_bits() -> None:
+    """It is the same after a restart, and fits what clients of dialects read."""
+    command = replace(COMMAND, position=2**31 + 2**40 + 5)
+    assert number_of(command) == 5
+    assert number_of(replace(COMMAND, position=2**31 - 1)) == NUMBER_MASK

@@ -126,3 +126,27 @@ async def test_what_weft_says_for_a_session_is_not_refused_as_a_message_of_the_d
     station.commit(envelope, answer)
     await station.commands.checkpoint()
     assert station.refused == {}
+
+
+async def test_a_dialects_number_of_a_command_that_has_ended_is_no_stranger() -> None:
+    """ThingsBoard's devices answer by a number: how and when that command ended is said."""
+    station = Station()
+    await station.pump()
+    sent = await station.commands.send(ALICE, PUMP, "restart", ttl_s=10)
+    other = await station.commands.send(ALICE, PUMP, "restart")
+    station.clock.turn(11)
+    station.commands.sweep(station.clock.now())
+    await station.commands.checkpoint()
+    late, invented, still_open = (
+        station.answer(replace(sent, request_id=str(number)), {"done": True})
+        for number in (sent.position, 99, other.position)
+    )
+    await station.commands.checkpoint()
+    codes = {position: one.reason.code for position, one in station.refused.items()}
+    assert codes == {
+        late: "late_answer",
+        invented: "unknown_command",
+        still_open: "unknown_command",
+    }
+    assert (await station.commands.get(*key(sent))).late_count == 1
+    assert (await station.commands.get(*key(other))).late_count == 0

@@ -28,6 +28,14 @@ class Key(NamedTuple):
         return f"{self.device_id}/{self.request_id}"
 
 
+NUMBER_MASK: Final = 2**31 - 1  # a signed integer of 32 bits, as clients of dialects read it
+
+
+def number_of(command: Command) -> int:
+    """Return the number of a command that the journal has, for dialects that count theirs."""
+    return command.position & NUMBER_MASK
+
+
 def day_of(at_ns: int) -> str:
     """Return the day of a moment, as the index of ended commands has it."""
     return f"{at_ns // DAY_NS:06d}"

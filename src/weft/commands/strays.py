@@ -11,19 +11,21 @@ from typing import Final
 from msgspec import Struct
 
 from weft.commands import metrics, refusals, steps
-from weft.commands.kinds import COMMANDS, Key
+from weft.commands.kinds import COMMANDS, Key, number_of
 from weft.commands.refusals import Refuse, RefusedAnswer
 from weft.commands.storage import STORED_AT_ONCE
-from weft.model.command import LateResult
+from weft.model.command import Command, LateResult
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Envelope, RejectionReason
 from weft.model.principal import PrincipalKind
-from weft.ports import Records, Writer
+from weft.ports import Record, Records, Writer
 
 # Held between two checkpoints, or for as long as the disk takes no more.
 PER_DEVICE_MAX: Final = 100  # a device in a loop says the same thing over and over
 HELD_MAX: Final = 10_000
 HELD_MAX_BYTES: Final = 32 * 1024 * 1024
+
+BY_NUMBER_MAX: Final = 500  # a device's newest commands that a number is looked for among
 
 Source = tuple[TenantId, DeviceId]
 
@@ -136,15 +138,30 @@ class Strays:
         self, w: Writer, key: Key, result: LateResult
     ) -> tuple[RejectionReason | None, bool]:
         """Note a late answer at its command; return why it is refused, and whether it is new."""
-        record = w.find(COMMANDS, key.tenant, key.record)
-        if record is None:
+        record = w.find(COMMANDS, key.tenant, key.record) or _find_by_number(w, key)
+        if record is None or not record.value.has_ended:
             return refusals.unknown(key, keep_days=self._keep_days), False
         command = record.value
         if result.position == command.result_position:  # what ended it, read again after a crash
             return (refusals.mismatch(command) if command.output_problem else None), False
         new = steps.noted(command, result)
         if new is not command:
-            w.put(COMMANDS, key.tenant, key.record, new)
+            w.put(COMMANDS, key.tenant, record.key, new)
         if refusals.repeats(command, result.outcome):
             return None, new is not command
         return refusals.late(command), new is not command
+
+
+def _find_by_number(w: Writer, key: Key) -> Record[Command] | None:
+    """Return the newest command with a number; dialects answer by it when theirs has ended."""
+    if not key.request_id.isdecimal():
+        return None
+    newest = w.list(
+        COMMANDS,
+        key.tenant,
+        where=("device", key.device_id),
+        limit=BY_NUMBER_MAX,
+        descending=True,
+    )
+    number = int(key.request_id)
+    return next((one for one in newest if number and number_of(one.value) == number), None)

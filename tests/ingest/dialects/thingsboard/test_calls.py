@@ -11,11 +11,12 @@ import aiomqtt
 import pytest
 from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, until
 
+from weft.commands.kinds import number_of
 from weft.errors import NotFound
 from weft.ingest.dialects.thingsboard.answers import ThingsBoardAnswers
-from weft.ingest.dialects.thingsboard.calls import NUMBER_MASK, Calls, number_of
+from weft.ingest.dialects.thingsboard.calls import Calls
 from weft.model.command import Command, CommandState
-from weft.model.ids import DeviceId, DeviceUid
+from weft.model.ids import DeviceId
 from weft.registry.devices import NewDevice
 
 PUMP, GATEWAY, ROOM = DeviceId("pump-7"), DeviceId("gateway-1"), DeviceId("room-1")
@@ -76,14 +77,6 @@ async def test_a_call_is_numbered_as_its_command_lies_in_the_journal(tmp_path: P
             await wait_for(weft, sent, CommandState.SUCCEEDED)
             ended = await state_of(weft, sent)
             assert (ended.output, ended.ended_by) == ("done", "device")
-
-
-def test_a_number_stays_within_31_bits() -> None:
-    command = Command(
-        MAIN, PUMP, DeviceUid("u"), "r", "open", {}, "", 0, 0, position=2**31 + 2**40 + 5
-    )
-    assert number_of(command) == 5
-    assert number_of(command) <= NUMBER_MASK
 
 
 async def test_a_call_that_arrived_is_not_made_again(tmp_path: Path) -> None:

@@ -133,6 +133,21 @@ async def test_a_call_that_was_not_answered_comes_again_with_its_number(
         assert (await commands.get(MAIN, PUMP, sent.request_id)).hand_outs == 2
 
 
+async def test_a_late_answer_is_refused_to_its_device_and_kept(tmp_path: Path) -> None:
+    """The device is told that its call has ended; people find what it said in the inbox."""
+    async with pump(tmp_path) as device:
+        path = device.weft.weft.path
+        sent = await path.commands.send(OPERATOR, PUMP, "open")
+        assert (await device.get("rpc", {"timeout": "0"}))["id"] == sent.position
+        await path.commands.cancel(OPERATOR, PUMP, sent.request_id)
+        with pytest.raises(NotFound):
+            await device.post(f"rpc/{sent.position}", {"done": True})
+        await path.commands.checkpoint()
+        [record] = await path.rejections.list(MAIN, where=("code", "late_answer"))
+        assert sent.request_id in record.value.detail
+        assert (await path.commands.get(MAIN, PUMP, sent.request_id)).late_count == 1
+
+
 async def test_changes_between_two_polls_are_not_lost(tmp_path: Path) -> None:
     """The first poll begins to look; over there what came in between was never told."""
     async with pump(tmp_path) as device:

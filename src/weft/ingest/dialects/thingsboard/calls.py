@@ -7,12 +7,13 @@ A command that a device acknowledged is not sent to it again, however often it c
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from weft.commands.commands import Commands
+from weft.commands.kinds import number_of
 from weft.errors import NotFound
 from weft.ingest.dialects.desk import Replies
 from weft.ingest.dialects.dialect import private_topic
@@ -25,8 +26,6 @@ from weft.model.message import Envelope, Operation, PublishProperties, Route
 from weft.model.moments import NS_PER_S
 from weft.model.principal import PrincipalKind
 from weft.ports import Clock
-
-NUMBER_MASK: Final = 2**31 - 1  # a signed integer of 32 bits, as clients read it
 
 
 class KnownDevices(Protocol):
@@ -177,8 +176,3 @@ class Calls:
         for one in called:
             self._told.pop((tenant, one), None)
             await self.tell(tenant, one)
-
-
-def number_of(command: Command) -> int:
-    """Return the number of a command that the journal has."""
-    return command.position & NUMBER_MASK

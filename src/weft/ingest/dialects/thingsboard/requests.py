@@ -17,10 +17,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from weft.commands.kinds import number_of
 from weft.errors import Invalid, NotFound, QuotaExceeded
 from weft.ingest.dialects.desk import Question
 from weft.ingest.dialects.thingsboard.answers import ThingsBoardAnswers, both, changes
-from weft.ingest.dialects.thingsboard.calls import number_of
 from weft.ingest.dialects.thingsboard.payloads import (
     Asked,
     Called,
@@ -117,8 +117,11 @@ class Requests:
             case ["rpc"]:
                 return await self._call(asking, body)
             case ["rpc", number]:
-                self._given.calls.get(*asking.key, int(require_request_id(number)))
+                call = (*asking.key, int(require_request_id(number)))
+                is_open = self._given.calls.find(*call) is not None
                 await self._submit(asking, f"rpc/response/{number}", body)
+                if not is_open:  # it lies in the rejection inbox; its device is told as well
+                    self._given.calls.get(*call)
             case ["claim"]:
                 await self._submit(asking, "claim", body)
             case _:
