@@ -209,7 +209,7 @@ async def test_a_name_that_is_taken_there_moves_nothing(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_move_is_told_to_who_releases_it(tmp_path: Path) -> None:
-    """Revoked, or a gateway with devices behind it; and never into the tenant where it is."""
+    """Revoked, or behind a gateway; and never into the tenant where it is."""
     market = Market(tmp_path)
     code, _ = await market.offer()
     with pytest.raises(Conflict):
@@ -220,8 +220,10 @@ async def test_what_cannot_move_is_told_to_who_releases_it(tmp_path: Path) -> No
     with pytest.raises(Conflict, match="revoked"):
         await market.claiming.make_code(ALICE, "pump-7")
     await market.devices.create(ALICE, NewDevice(device_id="gate", adds_children=True))
-    with pytest.raises(Conflict, match="gateway"):
-        await market.claiming.make_code(ALICE, "gate")
+    await market.devices.create(ALICE, NewDevice(device_id="room-1", gateway="gate"))
+    with pytest.raises(Conflict, match="behind the gateway 'gate'") as refused:
+        await market.claiming.make_code(ALICE, "room-1")
+    assert "Release 'gate'" in refused.value.remedy
 
 
 async def test_a_certificate_stays_behind(tmp_path: Path) -> None:

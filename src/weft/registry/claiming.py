@@ -6,7 +6,8 @@ code takes the device. The tenant is part of every key, so nothing is re-labelle
 transaction the device ends where it was, with all that is kept of it, and a new one with a
 uid of its own begins in the owner's tenant. Its secrets go along, so that it comes back by
 itself and is the owner's; certificates and pre-shared keys name the old tenant and end.
-History, twin and attributes stay with nobody.
+History, twin and attributes stay with nobody. A gateway brings the devices behind it
+(`moving.py`).
 
 The key under which a code is kept is an HMAC of serial and code together, so an unknown
 serial and a wrong code are the same look-up that finds nothing: neither words nor time tell
@@ -17,23 +18,22 @@ is what releases a device: without one nobody can take it.
 import hashlib
 import hmac
 import os
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from weft.errors import Conflict, NotFound
-from weft.model.device import Device, Lifecycle
+from weft.model.device import Device
 from weft.model.ids import NAME_MAX_CHARACTERS, DeviceId, DeviceUid, TenantId
 from weft.model.moments import NS_PER_S
-from weft.model.principal import Principal, PrincipalKind
-from weft.ports import Clock, Kind, Reader, Records, Writer
-from weft.registry.device_checks import require_room
-from weft.registry.devices import Devices, NewDevice
-from weft.registry.kinds import DEVICES, TYPES
+from weft.model.principal import Principal
+from weft.ports import Clock, Kind, Records, Writer
+from weft.registry.devices import Devices
+from weft.registry.kinds import DEVICES
+from weft.registry.moving import OUT, Moved, Moving, Naming
 from weft.registry.tenants import PLATFORM
 from weft.security.audit import Audit
-from weft.security.credential_records import DeviceCredential
 from weft.security.credentials import Credentials
 from weft.security.throttle import Throttle
 
@@ -42,7 +42,6 @@ LIFE_MAX_S: Final = 2 * 366 * 86_400
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 _AS_READ: Final = str.maketrans("ILO", "110", " -")
 _CHARACTERS: Final = 16  # 80 bits: throttled as it is, nobody guesses one
-_OUT: Final = frozenset({Lifecycle.REVOKED, Lifecycle.DECOMMISSIONED})
 _SWEEP_PAGE: Final = 500
 
 
@@ -81,13 +80,18 @@ class OwnerClaim(Struct, frozen=True, forbid_unknown_fields=True):
     device_id: Annotated[
         str | None, Meta(description="What to call it here; its serial if left out.")
     ] = None
+    prefix: Annotated[
+        str,
+        Meta(max_length=64, description="Before the names of the devices behind a gateway."),
+    ] = ""
 
 
 class Claimed(Struct, frozen=True):
-    """A device in its owner's tenant, and how many of its secrets still let it in."""
+    """A device in its owner's tenant, how many secrets still let it and those behind it in."""
 
     device: Device
     secrets: int
+    children: int = 0  # that came with it
 
 
 CLAIM_CODES: Final[Kind[ClaimCode]] = Kind(
@@ -97,14 +101,6 @@ CLAIM_CODES: Final[Kind[ClaimCode]] = Kind(
 
 class _Wrong(Exception):
     """No such serial, not its code, or too late."""
-
-
-class _Move(NamedTuple):
-    """What a transaction did."""
-
-    old: Device
-    new: Device
-    secrets: list[DeviceCredential]
 
 
 class Claiming:
@@ -125,14 +121,15 @@ class Claiming:
         self._clock = clock
         self._pepper, self._throttle = secret
         self._devices = devices
-        self._credentials = credentials
+        self._moving = Moving(devices, credentials)
 
     async def make_code(
         self, actor: Principal, device_id: str, *, life_s: int = LIFE_S
     ) -> IssuedCode:
         """Release a device of the actor's tenant to whoever gets the code; one before it ends.
 
-        Raises `NotFound`, or `Conflict` for a device that is revoked or decommissioned.
+        Raises `NotFound`, or `Conflict` for a device that is revoked, decommissioned, or behind
+        a gateway: that is released, with all that is behind it.
         """
         device = self._devices.get(actor.tenant, device_id)
         text = "".join(_ALPHABET[byte % 32] for byte in os.urandom(_CHARACTERS))
@@ -144,8 +141,9 @@ class Claiming:
             held = writer.find(DEVICES, device.tenant, device.device_id)
             if held is None or held.value.uid != device.uid:
                 raise NotFound(f"There is no device {device_id!r}.")
-            if reason := _why_not(held.value):
-                raise Conflict(f"{device_id!r} cannot be claimed: {reason}.")
+            if held.value.lifecycle in OUT:
+                raise Conflict(f"{device_id!r} cannot be claimed: it is {held.value.lifecycle}.")
+            self._moving.require_movable(held.value)
             _forget_codes(writer, device)
             writer.insert(CLAIM_CODES, PLATFORM, key, made)
             self._audit.entry(writer, actor, "device.release", f"device:{device_id}")
@@ -168,7 +166,8 @@ class Claiming:
         """Move the device of a serial and code into the actor's tenant.
 
         Raises `RateLimited` when too much was tried; `NotFound` for a serial that is unknown, a
-        code that is wrong or too old, in the same words; `Conflict` for one that was claimed;
+        code that is wrong or too old, in the same words; `Conflict` for one that was claimed,
+        or that is behind a gateway by now;
         `AlreadyExists` and `QuotaExceeded` as when a device is made.
         """
         account = f"claim:{shown.serial}"
@@ -184,13 +183,9 @@ class Claiming:
                 remedy="Compare both with what came with the device; codes end, and are good once.",
             ) from None
         self._throttle.succeeded(account, address)
-        # In one turn of the loop: nobody finds the device in both tenants, or in none.
-        self._devices.told(done.old, None)
-        for secret in done.secrets:
-            self._credentials.learn(secret)
-        self._devices.told(None, done.new)
-        await self._devices.forget(done.old)
-        return Claimed(done.new, len(done.secrets))
+        self._moving.told(done)
+        await self._moving.forget(done)
+        return Claimed(done.device, len(done.secrets), len(done.pairs) - 1)
 
     async def sweep(self) -> int:
         """Forget codes whose time is over; return how many."""
@@ -211,7 +206,7 @@ class Claiming:
             if not more:
                 return forgotten
 
-    def _work(self, writer: Writer, actor: Principal, shown: OwnerClaim) -> _Move:
+    def _work(self, writer: Writer, actor: Principal, shown: OwnerClaim) -> Moved:
         now = self._clock.now()
         stored = writer.find(CLAIM_CODES, PLATFORM, self._key(shown.serial, shown.code))
         if stored is None or stored.value.expires_at <= now:
@@ -223,32 +218,17 @@ class Claiming:
                 remedy="Ask whoever gave you the code for a new one.",
             )
         held = writer.find(DEVICES, code.tenant, code.device_id)
-        if held is None or held.value.uid != code.device_uid or _why_not(held.value):
+        if held is None or held.value.uid != code.device_uid or held.value.lifecycle in OUT:
             raise _Wrong
-        old = held.value
-        require_room(writer, actor.tenant)
-        new = self._devices.insert_in(writer, actor, self._prepare(writer, actor, shown, old))
-        secrets = self._credentials.rebind_in(writer, old, new)
-        giver = Principal(old.tenant, PrincipalKind.SYSTEM, "weft", "system")
-        self._devices.delete_in(writer, giver, old, reason="claimed by its owner")
+        self._moving.require_movable(held.value)
+        naming = Naming(shown.device_id, shown.prefix)
+        moved = self._moving.move_in(writer, actor, held.value, naming)
         used = replace(code, used_at=now)
         writer.put(CLAIM_CODES, PLATFORM, stored.key, used, version=stored.version)
-        self._audit.entry(
-            writer, actor, "device.claim", f"device:{new.device_id}", detail={"uid": new.uid}
-        )
-        return _Move(old, new, secrets)
-
-    def _prepare(self, reader: Reader, actor: Principal, shown: OwnerClaim, old: Device) -> Device:
-        """Return the owner's device: of the same type where the owner has one of that name."""
-        known = old.type_name and reader.find(TYPES, actor.tenant, old.type_name)
-        return self._devices.prepare(
-            actor.tenant,
-            NewDevice(
-                device_id=shown.device_id or old.device_id,
-                type_name=old.type_name if known else None,
-                label=old.label,
-            ),
-        )
+        detail = {"uid": moved.device.uid, "children": len(moved.pairs) - 1}
+        target = f"device:{moved.device.device_id}"
+        self._audit.entry(writer, actor, "device.claim", target, detail=detail)
+        return moved
 
     def _key(self, serial: str, code: str) -> str:
         read = code.upper().translate(_AS_READ)
@@ -258,15 +238,6 @@ class Claiming:
 
 def _groups(text: str) -> list[str]:
     return [text[start : start + 4] for start in range(0, len(text), 4)]
-
-
-def _why_not(device: Device) -> str:
-    """Say why a device cannot change its tenant; empty when it can."""
-    if device.lifecycle in _OUT:
-        return f"it is {device.lifecycle}"
-    if device.gateway or device.adds_children:
-        return "it is a gateway, or behind one"
-    return ""
 
 
 def _forget_codes(writer: Writer, device: Device) -> int:

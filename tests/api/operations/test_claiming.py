@@ -46,3 +46,19 @@ async def test_only_administrators_release_and_claim(world: World) -> None:
     shown = {"serial": "pump-7", "code": "0000"}
     assert (await world.call("POST", "/claim", token=viewer, body=shown)).status == 403
     assert (await world.call("POST", path, token=world.admin(OTHER))).status == 404
+
+
+async def test_a_gateway_brings_what_is_behind_it(world: World) -> None:
+    """One of those is refused by itself, with its gateway's name."""
+    for body in ({"device_id": "gate"}, {"device_id": "room-1", "gateway": "gate"}):
+        made = await world.call("POST", "/devices", token=world.admin(), body=body)
+        assert made.status == 201
+    alone = await world.call("POST", "/devices/room-1/claim-code", token=world.admin())
+    assert alone.status == 409
+    assert "'gate'" in alone.json["detail"]
+    code = await world.call("POST", "/devices/gate/claim-code", token=world.admin())
+    shown = {"serial": "gate", "code": code.json["code"], "prefix": "north-"}
+    done = await world.call("POST", "/claim", token=world.admin(OTHER), body=shown)
+    assert (done.status, done.json["children"]) == (201, 1)
+    room = await world.call("GET", "/devices/north-room-1", token=world.admin(OTHER))
+    assert (room.json["gateway"], room.json["alias"]) == ("gate", "room-1")

@@ -26,10 +26,11 @@ class ClaimCodeView(Struct, frozen=True):
 
 
 class ClaimedView(Struct, frozen=True):
-    """A device that is its owner's now, and how many of its secrets still let it in."""
+    """A device that is its owner's now, how many came with it, and how many secrets are good."""
 
     device: DeviceView
     secrets: int
+    children: int = 0  # that came with it
 
 
 async def release_device(services: Services, call: Call) -> ClaimCodeView:
@@ -50,7 +51,7 @@ async def keep_device(services: Services, call: Call) -> None:
 async def claim_device(services: Services, call: Call) -> ClaimedView:
     """Move a device into the caller's tenant."""
     done = await services.claiming.claim(call.principal, call.body, call.address)
-    return ClaimedView(view_of(done.device, services), done.secrets)
+    return ClaimedView(view_of(done.device, services), done.secrets, done.children)
 
 
 _CODE = "/devices/{device_id}/claim-code"
@@ -96,7 +97,8 @@ OPERATIONS: tuple[Operation, ...] = (
         claim_device,
         action="device.claim",
         description="It ends in the tenant that released it, and begins in the caller's with a "
-        "uid of its own. Its secrets go along; certificates, history and attributes do not.",
+        "uid of its own. Its secrets go along; certificates, history and attributes do not. A "
+        "gateway brings the devices behind it; one of those is not claimed by itself.",
         tag="devices",
         body=OwnerClaim,
         result=ClaimedView,
