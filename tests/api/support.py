@@ -265,7 +265,9 @@ class World:
         self.links = Links(self.connections, per_principal=2, linger_s=0.05)
         self.commands.on_change(self.links.command_changed)
         self.twins.on_change(self.links.changed)
-        around = Around(self.devices, self.assets, self.attachments, self.presence, self.twins)
+        around = Around(
+            self.devices, self.assets, self.attachments, self.presence, self.twins, self.types
+        )
         self.groups = Groups(self.records, self.audit, self.clock, around)
         tell_assets(self.live, self.assets, self.attachments)
         self.inbox = RejectionInbox(self.records, RejectionSettings())

@@ -40,6 +40,7 @@ class Plant:
             self.registry.attachments,
             self.presence,
             self.twins,
+            self.registry.types,
         )
         self.groups = Groups(
             self.registry.records, self.registry.audit, self.registry.clock, self.around
@@ -94,5 +95,5 @@ class Plant:
 
     async def matching(self, text: str) -> list[str]:
         """Return the ids of the devices that a filter finds."""
-        found = await self.groups.search_devices(MAIN, self.groups.device_filter(text))
+        found = await self.groups.search_devices(MAIN, self.groups.device_filter(MAIN, text))
         return [device.device_id for device in found.items]

@@ -87,7 +87,7 @@ async def test_tn_1_a_filter_sees_its_own_tenant_only() -> None:
     await plant.registry.devices.create(MALLORY, NewDevice("theirs"))
     await plant.registry.assets.create(MALLORY, NewAsset("site", "their-site"))
     assert "theirs" not in await plant.matching("true")
-    found = await plant.groups.search_devices(OTHER, plant.groups.device_filter("true"))
+    found = await plant.groups.search_devices(OTHER, plant.groups.device_filter(OTHER, "true"))
     assert [device.device_id for device in found.items] == ["theirs"]
     assets = await plant.groups.search_assets(OTHER, plant.groups.asset_filter("true"))
     assert [asset.asset_id for asset in assets.items] == ["their-site"]
@@ -102,13 +102,13 @@ def test_asking_by_a_value_takes_the_right_to_read_it() -> None:
         ("has(reported.x) && connected", {"twin.read", "connection.read"}),
         ("'a' in asset.tags || asset.attributes.x == 1", {"asset.read"}),
     ):
-        assert plant.groups.device_filter(text).rights == rights
+        assert plant.groups.device_filter(MAIN, text).rights == rights
 
 
 def test_a_wrong_filter_says_where() -> None:
     """With the column, as in rules."""
     with pytest.raises(Invalid, match="The filter: Column 7"):
-        Plant().groups.device_filter("device.lifecycl == 'active'")
+        Plant().groups.device_filter(MAIN, "device.lifecycl == 'active'")
 
 
 SPACE = st.fixed_dictionaries(
@@ -146,7 +146,7 @@ async def test_pages_of_a_filter_are_what_a_naive_look_finds(
         for number, device in enumerate(devices)
         if _above(device, least) or tag in device["tags"]
     ]
-    wanted = plant.groups.device_filter(text)
+    wanted = plant.groups.device_filter(MAIN, text)
     seen: list[str] = []
     after: str | None = ""
     while after is not None:
@@ -201,8 +201,9 @@ async def test_ten_thousand_devices_are_searched_in_well_under_a_second() -> Non
         )
         plant.registry.devices.told(None, device)
     wanted = plant.groups.device_filter(
+        MAIN,
         f"'b' in device.tags && attributes.power >= 9990 && device.lifecycle == "
-        f"'{Lifecycle.ACTIVE}' && !has(telemetry.temperature)"
+        f"'{Lifecycle.ACTIVE}' && !has(telemetry.temperature)",
     )
     turns = 0
 

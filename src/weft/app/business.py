@@ -87,5 +87,10 @@ async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config
 def around_of(identity: Identity, path: MessagePath) -> Around:
     """Return what groups and mappings look up of devices and assets."""
     return Around(
-        identity.devices, identity.assets, identity.attachments, identity.presence, path.twins
+        identity.devices,
+        identity.assets,
+        identity.attachments,
+        identity.presence,
+        path.twins,
+        identity.types,
     )

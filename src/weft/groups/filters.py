@@ -13,16 +13,20 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import UNSET, Struct
 
 from weft.errors import Invalid
-from weft.groups.vocabulary import ASSETS, DEVICES, Vocabulary
+from weft.groups.declared import declared_for
+from weft.groups.vocabulary import ASSETS, DEVICES
 from weft.model.asset import Asset
 from weft.model.device import Device
+from weft.model.ids import TenantId
 from weft.model.twin import Twin
 from weft.registry.assets import Assets
 from weft.registry.attachments import Attachments
+from weft.registry.device_types import DeviceTypes
 from weft.registry.devices import Devices
 from weft.registry.presence import Presence
 from weft.rules.language.condition import Condition, compile_condition
 from weft.rules.language.evaluate import FAILURES, evaluator
+from weft.rules.language.scope import Names
 from weft.rules.language.syntax import Path
 from weft.rules.language.values import plain
 from weft.twins.twins import Twins
@@ -67,6 +71,7 @@ class Around(Struct, frozen=True, eq=False):
     attachments: Attachments
     presence: Presence
     twins: Twins
+    types: DeviceTypes
 
 
 class _Subject:
@@ -99,9 +104,14 @@ class _Subject:
 _Read = Callable[[_Subject], Any]
 
 
-def device_filter(text: str, around: Around) -> Filter[Device]:
-    """Compile a filter over devices; raise `Invalid` with the column and what to write."""
+def device_filter(text: str, around: Around, tenant: TenantId | None = None) -> Filter[Device]:
+    """Compile a filter over devices; raise `Invalid` with the column and what to write.
+
+    With a tenant, what it asks for is held against the tenant's types as well.
+    """
     condition = _compiled(text, DEVICES)
+    if tenant is not None:
+        _hold_against_types(text, around, tenant)
     paths = sorted(condition.paths)
     reads = [_device_read(path, around) for path in paths]
     evaluate = evaluator(condition.tree, {path: place for place, path in enumerate(paths)})
@@ -163,11 +173,25 @@ async def search(
     return Found(found, after)
 
 
-def _compiled(text: str, vocabulary: Vocabulary) -> Condition:
+def _compiled(text: str, names: Names) -> Condition:
     try:
-        return compile_condition(text, vocabulary)
+        return compile_condition(text, names)
     except Invalid as error:
-        raise Invalid(f"The filter: {error.detail}", remedy=error.remedy) from error
+        raise _in_filter(error) from error
+
+
+def _hold_against_types(text: str, around: Around, tenant: TenantId) -> None:
+    """Only hold it: what is evaluated stays open, for a value may be absent or of long ago."""
+    try:
+        declared = declared_for(text, tenant, around.types, around.devices)
+    except Invalid as error:
+        raise _in_filter(error) from error
+    if declared is not None:
+        _compiled(text, declared)
+
+
+def _in_filter(error: Invalid) -> Invalid:
+    return Invalid(f"The filter: {error.detail}", remedy=error.remedy)
 
 
 def _is_true(evaluate: Callable[[Sequence[Any]], Any], row: list[Any]) -> bool:

@@ -37,9 +37,13 @@ class Groups:
 
     # --- filters ---
 
-    def device_filter(self, text: str) -> Filter[Device]:
-        """Compile a filter over devices, or raise `Invalid`."""
-        return device_filter(text, self._around)
+    def device_filter(self, tenant: TenantId, text: str) -> Filter[Device]:
+        """Compile a filter over a tenant's devices, held against its types, or raise `Invalid`."""
+        return device_filter(text, self._around, tenant)
+
+    def _saved(self, group: Group) -> Filter[Device]:
+        """Compile what was sound when it was saved: a type may have changed since."""
+        return device_filter(group.expression, self._around)
 
     def asset_filter(self, text: str) -> Filter[Asset]:
         """Compile a filter over assets, or raise `Invalid`."""
@@ -86,12 +90,12 @@ class Groups:
 
     def rights_of(self, group: Group) -> frozenset[str]:
         """Return the actions that who asks for its devices must be allowed."""
-        return self.device_filter(group.expression).rights if group.expression else frozenset()
+        return self._saved(group).rights if group.expression else frozenset()
 
     async def devices(self, group: Group, *, after: str = "", limit: int = 100) -> Found[Device]:
         """Return the devices of a group as it is now, in the order of their ids."""
         if group.expression:
-            wanted = self.device_filter(group.expression)
+            wanted = self._saved(group)
             return await self.search_devices(group.tenant, wanted, after=after, limit=limit)
         behind = [one for one in self.members_of(group) if one.device_id > after]
         if len(behind) <= limit:
@@ -159,7 +163,7 @@ class Groups:
             _require_version(old, version)
             new = replace(old, **changes, version=old.version + 1)
             require_label(new.label)
-            self._require_sound(new)
+            self._require_sound(new, old.expression)
             writer.put(GROUPS, tenant, name, new, version=old.version)
             detail = {"changed": sorted(changes)}
             self._audit.entry(writer, actor, "group.update", f"group:{name}", detail=detail)
@@ -187,14 +191,15 @@ class Groups:
             )
         return tuple(self._around.devices.get(tenant, name).uid for name in dict.fromkeys(names))
 
-    def _require_sound(self, group: Group) -> None:
+    def _require_sound(self, group: Group, held: str = "") -> None:
+        """Refuse a group of both or neither; an expression that is held already was sound."""
         if bool(group.expression) == bool(group.members):
             raise Invalid(
                 "A group has either an expression or members.",
                 remedy="Give one of the two, as 'critical' in device.tags",
             )
-        if group.expression:
-            self.device_filter(group.expression)
+        if group.expression and group.expression != held:
+            self.device_filter(group.tenant, group.expression)
 
 
 def _require_version(group: Group, version: int | None) -> None:

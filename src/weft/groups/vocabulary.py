@@ -4,6 +4,7 @@ The language is the rules' own; only the names differ, as a filter looks at one 
 what belongs to it, not at a message. A name that does not exist is refused with its column
 and with the name that was likely meant. Keys below `attributes`, `reported` and `telemetry`
 are the owner's: any may stand there, and where a device has none the filter does not match.
+What the tenant's types declare of them is held against a filter in `declared.py`.
 """
 
 from collections.abc import Mapping

@@ -97,6 +97,13 @@ class DeviceTypes:
         place = bisect_right(ahead, began)
         return current if place == len(ahead) else self._versions[(*key, ahead[place] - 1)]
 
+    def followed(self, current: DeviceType) -> builtins.list[DeviceType]:
+        """Return the versions that devices of a type may follow: the newest behind each break."""
+        key = (current.tenant, current.name)
+        last = [number - 1 for number in self._breaks.get(key, ()) if number > 1]
+        kept = [self._versions.get((*key, number)) for number in last]
+        return [*(one for one in kept if one is not None), current]
+
     def list(
         self, tenant: TenantId, *, after: str = "", limit: int = 100
     ) -> builtins.list[DeviceType]:

@@ -7,6 +7,7 @@ it is deleted, once more after a crash if need be, so that nothing of it stays b
 """
 
 import builtins
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -48,6 +49,7 @@ class Devices:
         self._by_uid: dict[str, Device] = {}
         self._names = OrderedNames()
         self._children: dict[str, dict[str, Device]] = {}  # by gateway's uid, then alias
+        self._without_type: Counter[TenantId] = Counter()
         self._listeners: Listeners[DeviceChange] = Listeners()
         self._in_delete: builtins.list[Callable[[Writer, Device], None]] = []
         self._after_delete: builtins.list[Callable[[Device], Awaitable[None]]] = []
@@ -74,6 +76,8 @@ class Devices:
         self._cache[device.tenant, device.device_id] = device
         self._by_uid[device.uid] = device
         self._names.add(device.tenant, device.device_id)
+        if device.type_name is None:
+            self._without_type[device.tenant] += 1
         if device.gateway:
             self._children.setdefault(device.gateway, {})[device.alias] = device
 
@@ -89,6 +93,10 @@ class Devices:
     def find_uid(self, uid: str) -> Device | None:
         """Return the device with this uid, or None."""
         return self._by_uid.get(uid)
+
+    def any_without_type(self, tenant: TenantId) -> bool:
+        """Whether the tenant has a device that follows no type, and so may say anything."""
+        return self._without_type[tenant] > 0
 
     def find_child(self, gateway: Device, alias: str) -> Device | None:
         """Return the device that a gateway calls `alias`, or None."""
@@ -320,6 +328,8 @@ class Devices:
             self._cache.pop((old.tenant, old.device_id), None)
             self._by_uid.pop(old.uid, None)
             self._names.drop(old.tenant, old.device_id)
+            if old.type_name is None:
+                self._without_type[old.tenant] -= 1
             self._unplace(old)
         if new is not None:
             self._learn(new)

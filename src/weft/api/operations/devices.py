@@ -97,7 +97,7 @@ async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
 
 async def _filtered(services: Services, call: Call, text: str) -> Page[DeviceView]:
     query: DeviceList = call.query
-    wanted = services.groups.device_filter(text)
+    wanted = services.groups.device_filter(call.principal.tenant, text)
     for right in sorted(wanted.rights):
         require(services.policy, call.principal, right, "*")
 
