@@ -8,8 +8,7 @@ from urllib.parse import quote
 import click
 
 from weft.cli.client import Client, Refused, find_client
-from weft.cli.output import show_json, show_lines
-from weft.cli.views import CERTIFICATE_FILES, credential_lines
+from weft.cli.issued_credentials import issuing, show_issued
 
 # Which endpoint takes certificates, and the setting that turns it on.
 TLS_SETTINGS = (
@@ -30,12 +29,7 @@ _SAID = ("label", "type_name", "gateway", "alias", "adds_children", "tags")
 @click.option("--tags", multiple=True, help="A word that it is found by; again for more.")
 @click.option("--certificate", is_flag=True, help="Give it a certificate, not a secret.")
 @click.option("--psk", is_flag=True, help="Give it a pre-shared key, for CoAP over DTLS.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the certificate's files; the device's name if left out.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
+@issuing
 @click.pass_context
 def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: Any) -> None:
     """Make a device with a credential, and show what to paste to connect it.
@@ -54,16 +48,14 @@ def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: An
     device = _make(client, wanted)
     path = f"/devices/{quote(device['device_id'], safe='')}/credentials"
     issued = _post(client, path, {"kind": kind, "label": "first"})
-    if options["as_json"] or ctx.obj["json"]:
-        show_json({"device": device, **issued})
+    made = {"device": device, **issued}
+    said = f"Device {device['device_id']} is there."
+    if not show_issued(ctx, options, made, said=said, folder=out or Path(name)):
         return
-    click.echo(f"Device {device['device_id']} is there.\n")
     if kind == "psk":
         _warn_without(client, COAPS_SETTING, "DTLS", "a pre-shared key")
     if kind == "certificate":
-        write_files(issued, out or Path(name))
         _warn_without(client, TLS_SETTINGS, "TLS", "a certificate")
-    show_lines(credential_lines(issued, in_files=True))
 
 
 def _make(client: Client, wanted: dict[str, Any]) -> Any:
@@ -81,16 +73,6 @@ def _make(client: Client, wanted: dict[str, Any]) -> Any:
 
 def _post(client: Client, path: str, body: dict[str, Any]) -> Any:
     return client.send("POST", path, body=json.dumps(body).encode()).value
-
-
-def write_files(issued: dict[str, Any], folder: Path) -> None:
-    """Write a new certificate with its key, and say where."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, key in CERTIFICATE_FILES:
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_text(issued[key])
-    click.echo(f"Its certificate and key are in {folder}/ and nowhere else. There:\n")
 
 
 def _warn_without(

@@ -9,9 +9,7 @@ from urllib.parse import quote
 import click
 
 from weft.cli.client import find_client
-from weft.cli.device_add import write_files
-from weft.cli.output import show_json, show_lines
-from weft.cli.views import credential_lines
+from weft.cli.issued_credentials import issuing, show_issued
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -36,12 +34,7 @@ class Duration(click.ParamType[int]):
     "--grace", type=Duration(), default="24h", show_default=True, help="How long the old is good."
 )
 @click.option("--credential", "credential_id", help="Replace only this one.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the certificate's files; the device's name if left out.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
+@issuing
 @click.pass_context
 def device_rotate(ctx: click.Context, /, name: str, out: Path | None, **options: Any) -> None:
     """Give a device a new credential; what it had is good for the grace period.
@@ -59,10 +52,5 @@ def device_rotate(ctx: click.Context, /, name: str, out: Path | None, **options:
     }
     path = f"/devices/{quote(name, safe='')}/credentials/rotation"
     issued = client.send("POST", path, body=json.dumps(body).encode()).value
-    if options["as_json"] or ctx.obj["json"]:
-        show_json(issued)
-        return
-    click.echo(f"Device {name} has a new credential. What it had ends after the grace period.\n")
-    if issued["token"] is None:
-        write_files(issued, out or Path(name))
-    show_lines(credential_lines(issued, in_files=True))
+    said = f"Device {name} has a new credential. What it had ends after the grace period."
+    show_issued(ctx, options, issued, said=said, folder=out or Path(name))
