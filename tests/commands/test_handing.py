@@ -50,6 +50,18 @@ async def test_what_a_devices_session_refuses_is_rejected_without_waiting_for_ti
     assert (await station.commands.get(*key(sent))).state is CommandState.REJECTED
 
 
+async def test_what_its_carrier_will_not_take_is_rejected_with_the_reason() -> None:
+    """A network server refuses a port that does not exist: again would change nothing."""
+    station = Station()
+    await station.pump()
+    sent = await station.commands.send(ALICE, PUMP, "restart")
+    for request_id in (sent.request_id, "nobody's"):
+        station.commands.undeliverable(ACME, PUMP, request_id, "There is no port 224.")
+    await station.commands.publish_waiting()
+    ended = await station.commands.get(*key(sent))
+    assert (ended.state, ended.error) == ("rejected", "There is no port 224.")
+
+
 async def test_a_device_is_owed_what_was_sent_and_it_has_not_got() -> None:
     """And a gateway what is owed to its devices; a namesake of another time nothing."""
     station = Station()

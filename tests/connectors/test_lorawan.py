@@ -133,20 +133,16 @@ async def _first(chirpstack: ChirpStack) -> bool:
 async def test_a_server_that_is_down_is_asked_again_and_one_that_refuses_is_not(
     tmp_path: Path,
 ) -> None:
-    """503: the command waits, and is tried again; 400: it waits for its time to be over."""
+    """503: the command waits, and is tried again; 400: it is rejected, with the reason."""
     chirpstack = ChirpStack(503, 400)
     async with far_side(chirpstack.answer) as side, served(tmp_path, setting(side)) as weft:
         await furnish(weft)
         command = await ask(weft)
-
-        async def has_asked_twice() -> bool:
-            await weft.business.downlinks.send_due()
-            return not chirpstack.statuses
-
-        await eventually(has_asked_twice)
-        await weft.business.downlinks.send_due()
-        assert (await state(weft, command)).state == "sent"
-        assert chirpstack.queue == []
+        await reaches(weft, command, "rejected")
+        ended = await state(weft, command)
+        assert ended.ended_by == "weft"
+        assert "answered 400" in ended.error
+        assert chirpstack.queue == chirpstack.statuses == []
 
 
 async def test_a_key_in_the_settings_keeps_weft_from_starting(tmp_path: Path) -> None:

@@ -177,6 +177,12 @@ class Commands(Positioned):
         if command is not None:
             self._sending.refuse(Key.of(command))
 
+    def undeliverable(
+        self, tenant: TenantId, device_id: DeviceId, request_id: str, error: str
+    ) -> None:
+        """Whatever carries commands to a device will not carry this one: it is rejected."""
+        self._sending.refuse(Key(tenant, device_id, request_id), error)
+
     def owed_to(self, principal: Principal) -> builtins.list[Envelope]:
         """Return the messages of what a device, or those it speaks for, has not got yet."""
         return self._handing.owed_to(principal)

@@ -1,6 +1,6 @@
 """Drafts: what is asked of a device, checked before anything of it is kept."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -136,15 +136,15 @@ def message_of(command: Command, now: int) -> Envelope:
     return Envelope(route, now, payload, qos=1, properties=properties)
 
 
-def refusal_of(command: Command, now: int) -> tuple[Envelope, dict[str, Any]]:
-    """Return the result that stands for a device whose session did not take its command.
+SESSION_REFUSED: Final = "The device's session refused the message, or it does not fit its packets."
+
+
+def refusal_of(command: Command, now: int, error: str) -> tuple[Envelope, dict[str, Any]]:
+    """Return the result that stands for a device which its command could not be brought to.
 
     It is a message like a device's own, so that the journal decides which of the two is first.
     """
-    answer = {
-        "status": "rejected",
-        "error": "The device's session refused the message, or it does not fit its packets.",
-    }
+    answer = {"status": "rejected", "error": error}
     route = Route(
         command.tenant,
         PrincipalKind.SYSTEM.value,

@@ -8,7 +8,13 @@ from collections.abc import Awaitable, Callable
 
 from weft.commands import metrics
 from weft.commands.book import Book
-from weft.commands.drafts import CommandDependencies, message_of, refusal_of, require_same
+from weft.commands.drafts import (
+    SESSION_REFUSED,
+    CommandDependencies,
+    message_of,
+    refusal_of,
+    require_same,
+)
 from weft.commands.kinds import COMMANDS, Key
 from weft.commands.lookup import Lookup
 from weft.commands.settings import CommandSettings
@@ -38,7 +44,7 @@ class Sending:
         self._lookup = lookup
         self._publish: Publish | None = None
         self._publishing: set[Key] = set()
-        self._refused: list[Key] = []
+        self._refused: list[tuple[Key, str]] = []
         self._reserved: dict[TenantId, int] = {}
 
     def publish_with(self, publish: Publish) -> None:
@@ -134,14 +140,14 @@ class Sending:
 
         await run_in_groups(publish, due, at_once=PUBLISHED_AT_ONCE)
 
-    def refuse(self, key: Key) -> None:
-        """Have it said, by the next `publish_waiting`, that a session refused a command."""
-        self._refused.append(key)
+    def refuse(self, key: Key, error: str = SESSION_REFUSED) -> None:
+        """Have it said, by the next `publish_waiting`, why a command cannot reach its device."""
+        self._refused.append((key, error))
 
     async def _publish_refusals(self, now: int) -> None:
-        """Have the journal say that a session refused its command; loss of that is no harm."""
+        """Have the journal say which commands were refused; loss of that is no harm."""
         refused, self._refused = self._refused, []
-        for key in refused:
+        for key, error in refused:
             command = self._book.find(key)
             if self._publish is not None and command is not None and not command.has_ended:
-                await self._publish(*refusal_of(command, now))
+                await self._publish(*refusal_of(command, now, error))

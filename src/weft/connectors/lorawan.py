@@ -172,13 +172,21 @@ class Downlinks:
                     if not error.permanent:
                         self._pause(name, error.retry_after_s)
                         return  # the others would fare no better; all are tried again
-                    self._refused.add(Key.of(command))
+                    self._refuse(command, error)
 
     async def _send(self, name: str, child: Device, command: Command) -> None:
         queued = self._queue.of_command(command)
         arrived = queued is not None and queued.placed  # and a crash came before that was noted
         if arrived or await self._servers[name].put(child, command):
             self._given.commands.fetched(command.tenant, command.device_id, command.request_id)
+
+    def _refuse(self, command: Command, error: ConnectorError) -> None:
+        """Have a command end that its server will never take; until then it is not sent."""
+        self._refused.add(Key.of(command))
+        reason = f"The network server does not take it. {error.detail}"
+        self._given.commands.undeliverable(
+            command.tenant, command.device_id, command.request_id, reason
+        )
 
     def _pause(self, name: str, retry_after_s: float | None) -> None:
         """Leave a server alone for as long as it asks for, whatever else is to be sent."""
