@@ -95,7 +95,7 @@ class Listener(Clerk):
 async def test_what_is_said_in_a_dialect_is_heard_by_who_listens_to_it() -> None:
     """Its messages alone: neither its questions, nor what is said in native words."""
     listener = Listener()
-    desk = Desk(MemoryJournal())
+    desk = Desk(MemoryJournal(), MemoryRecords())
     desk.answer_with({"toy": listener, "deaf": Clerk()})
     topic, private = "devices/pump-7/telemetry", "devices/pump-7/dialects/toy/ask"
     said = [

@@ -117,6 +117,8 @@ async def test_words_are_handed_on(tmp_path: Path) -> None:
         assert here.learnt == [("net", PROBE, Address("app1", "dev1"))]
         await here.ask("placed", b'{"queue_id": "weft:1"}')
         assert here.placed == [(PROBE, "weft:1")]
+        acts = [here.answers.is_act(one, b"") for one in ("address", "placed", "heard")]
+        assert acts == [True, True, False]
         for what, payload in (("address", b"[]"), ("placed", b"{")):
             with pytest.raises(PayloadInvalid):
                 await here.ask(what, payload)

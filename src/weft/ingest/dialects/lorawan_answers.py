@@ -13,7 +13,14 @@ from msgspec import Struct
 
 from weft.errors import Invalid
 from weft.ingest.dialects.desk import Question
-from weft.ingest.dialects.lorawan_words import NAME, SILENCE_S, Address, read_as
+from weft.ingest.dialects.lorawan_words import (
+    ADDRESS,
+    NAME,
+    PLACED,
+    SILENCE_S,
+    Address,
+    read_as,
+)
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Envelope, Operation
@@ -62,6 +69,10 @@ class LoRaWanAnswers:
     def _note(self, gateway: Device, child: Device, at: int) -> None:
         silence_s = self._given.silence_of.get((gateway.tenant, gateway.device_id), SILENCE_S)
         self._given.silences.heard(gateway, child, NAME, at=at, silence_s=silence_s)
+
+    def is_act(self, rest: str, payload: bytes) -> bool:  # noqa: ARG002  a `Doer`
+        """Whether a word has to be taken note of, also after a crash; presence is of now."""
+        return rest in {ADDRESS, PLACED}
 
     async def answer(self, question: Question) -> None:
         """Take note of what a network server says of one of its devices."""
