@@ -74,6 +74,10 @@ class FakeDevices:
     def find(self, tenant: TenantId, device_id: str) -> Device | None:
         return self.devices.get((tenant, device_id))
 
+    def behind(self, tenant: TenantId, after: str, limit: int) -> list[Device]:
+        ids = sorted(name for owner, name in self.devices if owner == tenant and name > after)
+        return [self.devices[tenant, name] for name in ids[:limit]]
+
 
 class FakeTypes:
     """Device types, as the registry finds them."""

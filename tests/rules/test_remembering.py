@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.rules.support import ALICE, MAIN, START, Line, Plant, S, around, hot
+from tests.rules.support import ALICE, MAIN, START, Line, Plant, S, around, device, hot
 
 from weft.model.alarm import Alarm
 from weft.model.message import Committed
@@ -150,3 +150,64 @@ async def test_live_restarted_and_tried_find_the_same(
     )
     alarms = sorted(await plant.raised(), key=lambda one: one.raised_at)
     assert [told(one) for one in trial.firings] == [told(one) for one in alarms]
+
+
+async def test_a_device_that_falls_silent_is_told_by_the_clock() -> None:
+    """Temperature has not come for ten minutes, though the pressure has."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(when="silent(temperature, 10m)"))
+    await plant.hear(0, {"temperature": 70.0})
+    await plant.hear(500, {"pressure": 1.0})
+    await plant.engine.tick(START + 601 * S)
+    await plant.engine.flush()
+    (alarm,) = await plant.raised()
+    assert (alarm.raised_at, alarm.episode) == (START + 600 * S, 2)
+    again = await plant.restart()
+    assert len(await again.raised()) == 1
+    await again.hear(700, {"temperature": 70.0})
+    (alarm,) = await again.raised()
+    assert alarm.cleared_at == START + 700 * S
+
+
+async def test_a_device_that_never_spoke_is_told_as_well() -> None:
+    """Ten minutes after the rule was saved, or after the device was made; twice is once."""
+    plant = Plant()
+    rule = await plant.rules.create(ALICE, hot(when="silent(temperature, 10m)"))
+    await plant.engine.tick(rule.updated_at + 600 * S)
+    assert not await plant.raised()
+    await plant.engine.tick(rule.updated_at + 700 * S)
+    await plant.engine.flush()
+    (alarm,) = await plant.raised()
+    assert (alarm.raised_at, alarm.episode) == (rule.updated_at + 600 * S, 0)
+    again = await plant.restart()
+    await again.engine.tick(rule.updated_at + 900 * S)
+    await again.engine.flush()
+    assert len(await again.raised()) == 1
+    made = device("pump-8")
+    again.around.devices.devices[MAIN, "pump-8"] = made  # type: ignore[attr-defined]  # a fake's
+    again.engine.device_changed(None, made, at=rule.updated_at + 1_000 * S)
+    await again.engine.tick(rule.updated_at + 1_700 * S)
+    await again.engine.flush()
+    assert sorted(str(one.device_id) for one in await again.raised()) == ["pump-7", "pump-8"]
+
+
+async def test_a_rule_that_was_deleted_says_nothing_of_the_silent() -> None:
+    """Its timer stood; the rule does not."""
+    plant = Plant()
+    rule = await plant.rules.create(ALICE, hot(when="silent(temperature, 10m)"))
+    await plant.rules.delete(ALICE, "overheating")
+    await plant.engine.tick(rule.updated_at + 7_000 * S)
+    await plant.engine.flush()
+    assert not await plant.raised()
+
+
+async def test_a_second_rule_learns_what_the_first_knows() -> None:
+    """Silent for an hour already; the new rule need not wait for another."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(name="first", when="silent(temperature, 10m)"))
+    rule = await plant.rules.create(ALICE, hot(name="other", when="pressure > 5"))
+    await plant.engine.tick(rule.updated_at + 4_000 * S)
+    await plant.rules.create(ALICE, hot(when="silent(temperature, 10m) || false"))
+    await plant.engine.tick(rule.updated_at + 4_001 * S)
+    await plant.engine.flush()
+    assert {str(one.rule_id) for one in await plant.raised()} == {"first", "overheating"}

@@ -4,15 +4,17 @@ A route leads to the state of its device, and the state to a program that evalua
 of the device together. Devices of one type under the same rules share one program.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import UNSET
 
 from weft.errors import Invalid
+from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Operation, Route
 from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.feeds.table import FUNCTIONS
 from weft.rules.health import Health
 from weft.rules.language import scope_of
 from weft.rules.language.values import plain
@@ -22,6 +24,8 @@ from weft.rules.state import DeviceState, Row
 from weft.rules.surroundings import Surroundings
 
 ROUTES_MAX = 200_000
+_PAGE = 1_000
+_UNPROMPTED = tuple(one.name for one in FUNCTIONS.values() if one.unprompted)
 PROGRAMS_MAX = 10_000
 
 
@@ -39,6 +43,7 @@ class Bindings:
             tuple[TenantId, DeviceId], tuple[tuple[str, int], DeviceState | None]
         ] = {}
         self._programs: dict[tuple[Any, ...], Program] = {}
+        self._generation = 0  # of what was looked up; a state of another looks up again
 
     def rules(self, tenant: TenantId) -> Mapping[str, Rule]:
         """Return the rules that are evaluated for a tenant."""
@@ -72,6 +77,7 @@ class Bindings:
         """Forget what was looked up: a rule, device or type has changed."""
         self.routes.clear()
         self._bound_as.clear()
+        self._generation += 1
 
     def forget_programs(self) -> None:
         """Compile afresh: a device type was saved or deleted."""
@@ -107,8 +113,48 @@ class Bindings:
         return state
 
     def _bound(self, route: Route) -> DeviceState | None:
-        tenant, device_id = route.tenant, route.device_id
-        program = self.program(tenant, device_id, route.type_name, route.type_version)
+        version = route.type_version
+        return self._bind(route.tenant, DeviceId(route.device_id), route.type_name, version)
+
+    def bind_device(self, device: Device, *, now: int) -> DeviceState | None:
+        """Return the state of a device that has not said anything just now."""
+        kind = self._around.types.followed_by(device)
+        self.now = max(now, device.created_at)
+        version = kind.version if kind else 0
+        return self._bind(device.tenant, device.device_id, device.type_name or "", version)
+
+    def bind_again(self, state: DeviceState) -> bool:
+        """Give a state the rules of today; return whether there are any for it."""
+        if state.generation == self._generation:
+            return True
+        device = self._around.devices.find(state.tenant, state.device_id)
+        return device is not None and self.bind_device(device, now=self.now) is state
+
+    def unprompted(self, rule: Rule) -> Iterator[Device]:
+        """Return the devices that a rule judges though they say nothing; for most rules none."""
+        if not self.speaks_unprompted(rule):
+            return
+        after = ""
+        while page := self._around.devices.behind(rule.tenant, after, _PAGE):
+            yield from (one for one in page if self.judges(rule, one))
+            after = page[-1].device_id
+
+    @staticmethod
+    def speaks_unprompted(rule: Rule) -> bool:
+        """Return whether a rule may say something of a device that says nothing."""
+        texts = (rule.document.when, rule.document.clear or "")
+        return any(name in text for name in _UNPROMPTED for text in texts)
+
+    def judges(self, rule: Rule, device: Device) -> bool:
+        """Return whether a rule judges a device that says nothing: one that might speak."""
+        selector = rule.document.selector
+        matches = selector.matches(device.device_id, device.type_name or "", device)
+        return matches and device.lifecycle is Lifecycle.ACTIVE
+
+    def _bind(
+        self, tenant: TenantId, device_id: DeviceId, type_name: str, type_version: int
+    ) -> DeviceState | None:
+        program = self.program(tenant, device_id, type_name, type_version)
         state = self.states.get((tenant, device_id))
         if program is None:
             return None
@@ -120,7 +166,8 @@ class Bindings:
         elif state.program is not program:
             state.bind(program, now=self.now)
             self._seed(state)
-        self._describe(state, route.type_name)
+        state.generation = self._generation
+        self._describe(state, type_name)
         return state
 
     def _seed(self, state: DeviceState) -> None:

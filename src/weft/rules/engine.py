@@ -170,6 +170,8 @@ class Engine:
             self._chunks.drop(old.tenant, old.device_id)
             self._runtime.forget_device(old.tenant, old.device_id, at=at)
         self._runtime.invalidate()
+        if new is not None:
+            self._runtime.device_changed(new, at=at)
         self._wake_up()
 
     def types_changed(self) -> None:

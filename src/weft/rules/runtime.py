@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
+from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import REDRIVEN, Committed, Envelope, Operation
 from weft.model.telemetry import Reading, items_of
@@ -35,6 +36,7 @@ from weft.rules.bindings import Bindings
 from weft.rules.cells import Cell, Moment, Outcome, Phase
 from weft.rules.conditions import Compiled
 from weft.rules.feeding import Feeder
+from weft.rules.feeds.base import NEVER
 from weft.rules.health import Health, RuleHealth
 from weft.rules.language.syntax import Path
 from weft.rules.model import Rule
@@ -66,6 +68,7 @@ class Runtime:
         self.dirty: list[DeviceState] = []
         self.looking_at = 0  # position of the message that is being taken in
         self._ask = ask
+        self._asleep: list[Rule] = []
         self._errors_in_a_row = errors_in_a_row
         self._bindings = Bindings(around, self.health)
         self.states = self._bindings.states
@@ -80,9 +83,34 @@ class Runtime:
         an edit makes no second alarm; on devices that it no longer watches it is cleared now.
         """
         self._bindings.set_rule(rule)
+        if rule.updated_at:
+            self._wake(rule, rule.updated_at)
+        else:
+            self._asleep.append(rule)  # a trial: its clock begins with the first message
         for state in self._bindings.holders(rule):
             if not self._bindings.watches(rule, state):
                 self._end(rule, state, at, "the rule no longer watches the device")
+
+    def device_changed(self, device: Device, *, at: int) -> None:
+        """Judge a device that was made or changed, by the rules that judge silent ones too."""
+        self.invalidate()
+        for rule in list(self._bindings.rules(device.tenant).values()):
+            if self._bindings.speaks_unprompted(rule) and self._bindings.judges(rule, device):
+                self._wake_device(device, at)
+
+    def _wake(self, rule: Rule, at: int) -> None:
+        """Begin to judge the devices that a rule judges though they say nothing."""
+        for device in self._bindings.unprompted(rule):
+            self._wake_device(device, at)
+
+    def _wake_device(self, device: Device, at: int) -> None:
+        state = self._bindings.bind_device(device, now=at)
+        if state is not None:
+            # What an older rule remembers already may answer a new one: look soon.
+            known = any(feed is not UNSET for feed in state.remembered())
+            due = min(state.moment_due(), at + 1) if known else state.moment_due()
+            if due < state.due:
+                self._timers.set_device(state, due)
 
     def pause_rule(self, rule: Rule) -> None:
         """Stop evaluating a rule; what it has raised stays raised."""
@@ -134,8 +162,10 @@ class Runtime:
 
     # --- the hot path ---------------------------------------------------------------------
 
-    def apply(self, batch: Committed, *, after: int) -> None:  # noqa: C901  a call costs more
+    def apply(self, batch: Committed, *, after: int) -> None:  # noqa: C901, PLR0912  a call costs more
         """Take in the messages of a batch behind position `after`, in order."""
+        while self._asleep:
+            self._wake(self._asleep.pop(), batch.envelopes[0].received_at)
         position = batch.first - 1
         routes, timers = self._bindings.routes, self._timers
         for envelope, decoded in zip(batch.envelopes, batch.decoded, strict=True):
@@ -147,8 +177,7 @@ class Runtime:
             try:
                 state = routes[envelope.route]
             except KeyError:
-                self._bindings.now = envelope.received_at
-                state = self._bindings.find_state(envelope.route)
+                state = self._find_state(envelope)
             if state is None or decoded is None:
                 continue
             if envelope.route.operation is Operation.REPORTED:
@@ -159,7 +188,7 @@ class Runtime:
                 at = reading.at
                 at = min(at, received)
                 if at < state.at and (received >= state.at or envelope.session == REDRIVEN):
-                    self._feed_late(state, position, reading)
+                    self._feed_late(state, position, reading, received)
                     continue
                 state.at = at
                 values = reading.values
@@ -198,6 +227,13 @@ class Runtime:
             self._step(state, mask, position, at, _Source(received, None, ()))
         self._touch(state)
 
+    def _find_state(self, envelope: Envelope) -> DeviceState | None:
+        self._bindings.now = envelope.received_at
+        state = self._bindings.find_state(envelope.route)
+        if state is not None and state.moment_due() < state.due:
+            self._timers.set_device(state, state.moment_due())
+        return state
+
     def _feed(
         self, state: DeviceState, feed: Feeder, position: int, reading: Reading, moment: _Moment
     ) -> None:
@@ -224,13 +260,15 @@ class Runtime:
         if due < state.due:
             self._timers.set_device(state, due)
 
-    def _feed_late(self, state: DeviceState, position: int, reading: Reading) -> None:
+    def _feed_late(
+        self, state: DeviceState, position: int, reading: Reading, received: int
+    ) -> None:
         """Let windows put a late sample in its place; it neither raises nor clears."""
         if state.feed is None:
             return
         skip = state.unborn(position)
         late = dict(items_of(reading.values))
-        moment = (min(reading.at, state.at), state.at)
+        moment = (min(reading.at, state.at), max(received, state.at))
         due = state.program.feeding.take_late(state.slots, state.feeds, late, moment, skip)
         state.position = position
         if due < state.due:
@@ -255,6 +293,10 @@ class Runtime:
 
     def _remember(self, state: DeviceState, due: int) -> None:
         """Let time move what is remembered of a device, and look at its rules again."""
+        self._bindings.now = due
+        if not self._bindings.bind_again(state):
+            state.due = NEVER
+            return
         state.program.feeding.advance(state.slots, state.feeds, due)
         self._timers.set_device(state, state.moment_due())
         mask = state.program.function(None)(None, state.slots)

@@ -48,8 +48,8 @@ class DeviceState:
 
     __slots__ = (
         "at", "busy", "cells", "device_id", "dirty", "due", "errors", "evaluate", "feed", "feeds",
-        "fresh", "fresh_after", "label", "mask", "position", "program", "slots", "tenant",
-        "values_class",
+        "fresh", "fresh_after", "generation", "label", "mask", "position", "program", "slots",
+        "tenant", "values_class",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class DeviceState:
         self.slots: list[Any] = [UNSET] * len(program.paths)
         self.evaluate: Evaluator = program.function(None)
         self.position = 0  # of the newest message that fed something
+        self.generation = -1  # of the lookup that bound it
         self.due = NEVER  # when its timer comes
         self.feed: Feeder | None = None  # None: nothing is remembered
         self.feeds: list[Feed] = []
@@ -122,6 +123,11 @@ class DeviceState:
         if position > self.fresh_after:
             return ()
         return {text for text, after in self.fresh.items() if position <= after}
+
+    def remembered(self) -> list[Any]:
+        """Return the values of what is remembered, UNSET where unknown."""
+        slots = self.program.slots
+        return [self.slots[slots[node.path]] for node in self.program.feeding.nodes]
 
     def moment_due(self) -> int:
         """Return when time alone moves something that is remembered."""

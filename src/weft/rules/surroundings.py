@@ -20,6 +20,10 @@ class DeviceFinder(Protocol):
         """Return a device, or None."""
         ...
 
+    def behind(self, tenant: TenantId, after: str, limit: int) -> list[Device]:
+        """Return devices in the order of their ids, those behind `after`, from memory."""
+        ...
+
 
 class TypeFinder(Protocol):
     """What is asked of the registry's device types."""

@@ -38,7 +38,7 @@ def samples_of(name: str) -> st.SearchStrategy[object]:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_a_restart_in_the_middle_changes_nothing(name: str, data: st.DataObject) -> None:
     """Fed twice, one of them through the disk after each step: value and due never differ."""
@@ -66,11 +66,11 @@ def test_a_restart_in_the_middle_changes_nothing(name: str, data: st.DataObject)
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_kept_stays_within_what_was_told_on_save(name: str) -> None:
-    """Ten thousand samples, and the state is no larger than the cost says."""
+    """Thousands of samples, and the state is no larger than the cost says."""
     function, setting = FUNCTIONS[name], dict(node_of(name).settings)
     feed = function.make(setting, ORIGIN)
     count = len(node_of(name).samples)
-    for number in range(10_000):
+    for number in range(3_000):
         at = ORIGIN.began_at + number * 61_803_398_874 // 1_000
         value = number * 1.6180339887 % 100
         fed = [one.takes for one in function.parameters if one.takes in FED][:count]

@@ -23,9 +23,9 @@ def test_parts_join_to_the_whole(name: str, values: list[float], cut: int) -> No
     fold = FOLDS[name]
 
     def whole(part: list[float]) -> object:
-        made = fold.one(part[0])
+        made = fold.one(1, part[0])
         for value in part[1:]:
-            made = fold.join(made, fold.one(value))
+            made = fold.join(made, fold.one(1, value))
         return made
 
     cut = min(cut, len(values) - 1)
@@ -36,13 +36,13 @@ def test_parts_join_to_the_whole(name: str, values: list[float], cut: int) -> No
 def test_one_value_has_no_deviation() -> None:
     """Unknown, which neither raises nor clears; not zero, which would."""
     fold = FOLDS["stddev"]
-    assert fold.tell(fold.one(3.0)) is UNSET
+    assert fold.tell(fold.one(1, 3.0)) is UNSET
 
 
 def test_deviation_survives_a_large_mean() -> None:
     """The sum of squares would have lost all digits."""
     fold = FOLDS["stddev"]
-    part = fold.one(1e9)
+    part = fold.one(1, 1e9)
     for value in (1e9 + 1, 1e9 + 2):
-        part = fold.join(part, fold.one(value))
+        part = fold.join(part, fold.one(1, value))
     assert fold.tell(part) == pytest.approx(1.0)

@@ -112,3 +112,5 @@ class Function(Struct, frozen=True, eq=False):
     doc: str  # a sentence for the manual
     example: str
     clocked: bool = False  # has no expression: every message of the device tells it the time
+    unprompted: bool = False  # says something though the device has never said anything
+    unit: str = ""  # "same": the unit of the expression; "apart": of a difference; "/s": a second

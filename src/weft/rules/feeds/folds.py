@@ -17,7 +17,7 @@ SAMPLE_MAX = 1e150
 class Fold(Struct, frozen=True, eq=False):
     """Parts of samples, how they join, and what is told in the end."""
 
-    one: Callable[[float], Any]
+    one: Callable[[int, float], Any]  # of a moment and a value
     join: Callable[[Any, Any], Any]  # older part first
     tell: Callable[[Any], Any]
     empty: Any = UNSET  # what a window says that has become empty
@@ -26,7 +26,7 @@ class Fold(Struct, frozen=True, eq=False):
 Moments3 = tuple[int, float, float]  # how many, their mean, sum of squares about it
 
 
-def _one_number(value: float) -> float:
+def _one_number(_at: int, value: float) -> float:
     return value
 
 
@@ -57,14 +57,16 @@ def _tell_deviation(part: Moments3) -> Any:
 
 
 FOLDS: dict[str, Fold] = {
-    "count": Fold(one=lambda _value: 1, join=lambda a, b: a + b, tell=_tell, empty=0),
+    "count": Fold(one=lambda _at, _value: 1, join=lambda a, b: a + b, tell=_tell, empty=0),
     "sum": Fold(one=_one_number, join=_add, tell=_tell, empty=0.0),
     "mean": Fold(
-        one=lambda value: (1, value),
+        one=lambda _at, value: (1, value),
         join=_add_pairs,
         tell=lambda part: part[1] / part[0],
     ),
     "min": Fold(one=_one_number, join=min, tell=_tell),
     "max": Fold(one=_one_number, join=max, tell=_tell),
-    "stddev": Fold(one=lambda value: (1, value, 0.0), join=_join_moments, tell=_tell_deviation),
+    "stddev": Fold(
+        one=lambda _at, value: (1, value, 0.0), join=_join_moments, tell=_tell_deviation
+    ),
 }

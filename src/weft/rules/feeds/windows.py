@@ -18,11 +18,15 @@ from msgspec import UNSET
 from weft.errors import Invalid
 from weft.rules.feeds.base import NEVER, Cost, Count, Feed, Origin, Settings, Span
 from weft.rules.feeds.folds import FOLDS, SAMPLE_MAX, Fold
+from weft.rules.feeds.trends import TRENDS
 
 EXACT_MAX = 256
 PANES = 64
 SAMPLES_MAX = 500  # of a window that counts
-_SAMPLE_BYTES = 40  # of a kept sample on disk: moment, value, commas
+# Of a kept sample on disk: the step to its moment, and its part of a fold.
+_SAMPLE_BYTES = {"delta": 100, "rate": 100, "slope": 80, "increase": 64, "stddev": 48}
+_PLAIN_BYTES = 40
+_FOLDS = {**FOLDS, **TRENDS}
 
 
 class Window:
@@ -63,7 +67,7 @@ class Window:
             if not self._take_late(at, received, value):
                 return self._told
         else:
-            self._append(at, self._fold.one(value))
+            self._append(at, self._fold.one(at, value))
         if self._span:
             due = received + self._span
             if self.due == NEVER or due > self.due:
@@ -151,7 +155,7 @@ class Window:
             self.ignored += 1
             return False
         place = bisect_left(ats, at, self._start)
-        part = self._fold.one(value)
+        part = self._fold.one(at, value)
         pane = self._pane_ns
         if pane and place < len(ats) and ats[place] // pane == at // pane:
             parts[place] = self._fold.join(part, parts[place])
@@ -219,17 +223,17 @@ def make_window(fold: str, settings: Settings, _origin: Origin) -> Feed:
     """Make a window over a time or a count of samples."""
     match settings["window"]:
         case Span(ns):
-            return Window(FOLDS[fold], ns, 0)
+            return Window(_FOLDS[fold], ns, 0)
         case Count(samples) if 1 <= samples <= SAMPLES_MAX:
-            return Window(FOLDS[fold], 0, samples)
+            return Window(_FOLDS[fold], 0, samples)
     raise Invalid(
         f"a window holds between 1 and {SAMPLES_MAX} samples.",
         remedy="Write a time instead, as in 5m: longer windows are kept in panes.",
     )
 
 
-def window_cost(settings: Settings) -> Cost:
+def window_cost(fold: str, settings: Settings) -> Cost:
     """Bound what a window keeps: EXACT_MAX samples, or those that it counts."""
     window = settings["window"]
     samples = window.samples if isinstance(window, Count) else EXACT_MAX + 1
-    return Cost(state_bytes=samples * _SAMPLE_BYTES, sample_ns=3_000)
+    return Cost(state_bytes=(samples + 4) * _SAMPLE_BYTES.get(fold, _PLAIN_BYTES), sample_ns=3_000)

@@ -71,6 +71,12 @@ def check_feed(tree: Call, function: Function, check: Callable[[Parsed], Checked
     for parameter, part in zip(function.parameters, tree.arguments, strict=False):
         if parameter.takes in FED:
             sample = _sample(tree, parameter, part, check(part))
+            if function.gives == "same" and sample.type in {Type.LIST, Type.MAP}:
+                raise refuse(
+                    part.column,
+                    f"{tree.name}() takes one value, not {sample.type}.",
+                    "Write which part of it is meant, as in gps.speed.",
+                )
             samples.append(sample)
             texts.append(render(sample))
         else:
