@@ -28,7 +28,9 @@ from weft.supervision import FakeClock
 
 _OUTBOUND = OutboundClient(LOOPBACK)  # reads the authorities once for all
 SECRET = "s3cret-key-of-the-far-side-0123456789"
-STANDS_FOR: dict[str, list[str]] = {}  # kind -> the systems that are written as its settings
+STANDS_FOR = {
+    "rest": ["servicenow", "erpnext"]
+}  # kind -> the systems that are written as its settings
 Fault = Callable[[Asked, Callable[[], Reply]], Reply]
 
 
@@ -152,6 +154,8 @@ async def scene(kind: str, folder: Path, **changes: Any) -> AsyncIterator[Scene]
     far = far_of(kind, secret)
     async with far_side(far) as side:
         plant = Plant(_make(far, side.url, secret))
+        [configured] = list(plant.connectors)
+        configured.fields = far.settings(side.url, "").get("fields", {})
         yield Scene(plant, far, side, secret, entry(**changes))
         await plant.erp.close()
 

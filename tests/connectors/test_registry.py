@@ -1,5 +1,8 @@
 """Configured connectors: made once from settings, seen by the tenants that they list."""
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +10,8 @@ from tests.connectors.support import LOOPBACK, MAIN, OTHER, FakeConnector, Plant
 
 from weft.connectors.credentials import Credentials
 from weft.connectors.registry import KINDS, Connectors, Health, make_connectors
+from weft.connectors.standins.desk import Desk
+from weft.connectors.standins.table import STAND_INS
 from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
 from weft.security.outbound import OutboundClient, OutboundSettings
 from weft.supervision import FakeClock
@@ -128,3 +133,33 @@ def test_health_counts_failures_in_a_row() -> None:
 def test_every_kind_says_its_settings_in_its_docstring() -> None:
     """The reference of settings is made of these."""
     assert all(f'kind = "{kind}"' in (type_.__doc__ or "") for kind, (type_, _) in KINDS.items())
+
+
+def documented() -> list[tuple[str, dict[str, Any]]]:
+    """Every connector that a how-to page configures, with the page."""
+    found = []
+    for page in sorted((Path(__file__).parents[2] / "docs/howto").glob("*.md")):
+        for block in re.findall(r"```toml[^\n]*\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            tables = tomllib.loads(block).get("connectors", {})
+            found += [
+                (page.name, {name: table}) for name, table in tables.items() if "kind" in table
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("page", "tables"), documented())
+def test_a_connector_of_a_page_can_be_started_with(page: str, tables: dict[str, Any]) -> None:
+    """What somebody copies out of a how-to page is accepted as it stands."""
+    [name] = tables
+    assert made(tables).get(MAIN, name).kind == tables[name]["kind"]
+
+
+@pytest.mark.parametrize("name", ["servicenow", "erpnext"])
+def test_a_described_system_is_the_one_that_is_tried(name: str) -> None:
+    """The page's settings and those that the contract suite runs ask for the same."""
+    shown = next(tables[name] for _, tables in documented() if name in tables)
+    run = STAND_INS[name](Desk(lambda: 0), lambda: "").settings("https://x", "file:/k")
+    for part in ("find", "create"):
+        assert shown[part] == run[part]
+    assert shown["status"]["path"] == run["status"]["path"]
+    assert shown["closed"] == run["closed"]

@@ -1,9 +1,9 @@
 """Seams: what the API asks of stations that stand beside it, and so may not be imported."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from weft.model.alarm import OutboxEntry, OutboxState, WorkOrder, WorkOrderState
+from weft.model.alarm import Alarm, OutboxEntry, OutboxState, WorkOrder, WorkOrderState
 from weft.model.ids import ActionId, AlarmId, DeviceId, TenantId, WorkOrderId
 from weft.model.message import Committed
 from weft.model.principal import Principal
@@ -73,6 +73,40 @@ class KnownConnectors(Protocol):
 
     async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
         """Ask the far side something harmless; return its answer in words."""
+        ...
+
+    async def get_mapping(self, tenant: TenantId, name: str) -> tuple[str, dict[str, str], Any]:
+        """Return a connector's name, its default expressions and what a tenant saved."""
+        ...
+
+    async def save_mapping(
+        self, actor: Principal, name: str, fields: Mapping[str, str], *, version: int | None = None
+    ) -> None:
+        """Save a tenant's mapping, or raise `Invalid` with the field and the column."""
+        ...
+
+    async def delete_mapping(self, actor: Principal, name: str) -> None:
+        """Go back to the defaults, or raise `NotFound`."""
+        ...
+
+    async def trial_rights(
+        self,
+        tenant: TenantId,
+        name: str,
+        fields: Mapping[str, str] | None,
+        alarm_id: AlarmId | None,
+    ) -> frozenset[str]:
+        """Return the actions that who tries this must be allowed."""
+        ...
+
+    async def try_mapping(
+        self,
+        tenant: TenantId,
+        name: str,
+        fields: Mapping[str, str] | None,
+        alarm: Alarm | AlarmId,
+    ) -> Any:
+        """Return what would be sent for an alarm, or for a sample of one; nothing is."""
         ...
 
 

@@ -6,8 +6,9 @@ mapping that was saved fits its connector; if the connector became another kind 
 actions wait and say so, and none is sent with fields that nobody meant.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -19,8 +20,10 @@ from weft.groups.filters import Around
 from weft.model.alarm import OutboxEntry
 from weft.model.ids import TenantId
 from weft.model.principal import Principal
-from weft.ports import Clock, Kind, Record, Records, Writer
+from weft.ports import Clock, Kind, Reader, Record, Records, Writer
 from weft.security.audit import Audit
+
+T = TypeVar("T")
 
 
 class SavedMapping(Struct, frozen=True):
@@ -122,6 +125,10 @@ class Mappings:
         """Return what a mapping makes of one action."""
         around = self._given.around if self._given else None
         return mapping.fill(facts_of(entry.action, situation, around))
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """Read the records that mappings are kept in."""
+        return await self._require().records.read(work)
 
     def _require(self) -> MappingsGiven:
         if self._given is None:

@@ -14,13 +14,19 @@ from msgspec import Struct, structs
 from weft.connectors.base import Connector, ConnectorSettings, Requests, Situation, Tools
 from weft.connectors.certified import CertifiedClient
 from weft.connectors.credentials import Credentials
-from weft.connectors.mappings import Mappings, compiled
+from weft.connectors.mappings import Mappings, SavedMapping, compiled
 from weft.connectors.odoo import OdooConnector, OdooSettings
+from weft.connectors.plugins import find_plugin, installed_kinds
+from weft.connectors.rest import RestConnector, RestSettings
+from weft.connectors.salesforce import SalesforceConnector, SalesforceSettings
+from weft.connectors.sap import SapConnector, SapSettings
+from weft.connectors.trying import Tried, asked_by, find_entry, mapping_of, rights_of, tried
 from weft.connectors.tryton import TrytonConnector, TrytonSettings
 from weft.connectors.webhook import WebhookConnector, WebhookSettings
 from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
-from weft.model.alarm import OutboxEntry
-from weft.model.ids import TenantId, require_name
+from weft.model.alarm import Alarm, OutboxEntry
+from weft.model.ids import AlarmId, TenantId, require_name
+from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
@@ -39,6 +45,9 @@ class Making(Protocol):
 # A new business system is one module and one line here.
 KINDS: Mapping[str, tuple[type[ConnectorSettings], Making]] = {
     "odoo": (OdooSettings, OdooConnector),
+    "rest": (RestSettings, RestConnector),
+    "salesforce": (SalesforceSettings, SalesforceConnector),
+    "sap": (SapSettings, SapConnector),
     "tryton": (TrytonSettings, TrytonConnector),
     "webhook": (WebhookSettings, WebhookConnector),
 }
@@ -149,6 +158,61 @@ class Connectors:
         found.health.succeeded(clock.now())
         return said
 
+    # --- mappings --------------------------------------------------------------------------
+
+    async def get_mapping(
+        self, tenant: TenantId, name: str
+    ) -> tuple[str, dict[str, str], SavedMapping | None]:
+        """Return a connector's name, its default expressions and what a tenant saved."""
+        found = self.require(tenant, name)
+        texts = {key: field.default for key, field in found.connector.fields.items()}
+        defaults = {key: text for key, text in (texts | dict(found.fields)).items() if text}
+        saved = await self.mappings.find(tenant, name)
+        return name, defaults, saved.value if saved else None
+
+    async def save_mapping(
+        self, actor: Principal, name: str, fields: Mapping[str, str], *, version: int | None = None
+    ) -> None:
+        """Save a tenant's mapping, or raise `Invalid` with the field and the column."""
+        found = self.require(actor.tenant, name)
+        layers = [found.fields, fields]
+        await self.mappings.save(actor, found.connector, layers, version=version)
+
+    async def delete_mapping(self, actor: Principal, name: str) -> None:
+        """Go back to the defaults, or raise `NotFound`."""
+        self.require(actor.tenant, name)
+        await self.mappings.delete(actor, name)
+
+    async def trial_rights(
+        self,
+        tenant: TenantId,
+        name: str,
+        fields: Mapping[str, str] | None,
+        alarm_id: AlarmId | None,
+    ) -> frozenset[str]:
+        """Return the actions that who tries this must be allowed."""
+        found = self.require(tenant, name)
+        return rights_of(await mapping_of(self.mappings, tenant, found, fields), alarm_id)
+
+    async def try_mapping(
+        self,
+        tenant: TenantId,
+        name: str,
+        fields: Mapping[str, str] | None,
+        alarm: Alarm | AlarmId,
+    ) -> Tried:
+        """Return what would be sent for an alarm, or for a sample of one; nothing is."""
+        found = self.require(tenant, name)
+        connector = found.connector
+        mapping = await mapping_of(self.mappings, tenant, found, fields)
+        if isinstance(alarm, Alarm):
+            entry, around = asked_by(alarm, connector)
+        else:
+            entry, around = await self.mappings.read(
+                lambda reader: find_entry(reader, tenant, alarm, connector)
+            )
+        return tried(self.mappings, connector, mapping, entry, around)
+
     async def close(self) -> None:
         """Let all of them go."""
         for found in self._configured.values():
@@ -194,11 +258,13 @@ def _make(
         raise ConfigurationError(f"{setting}: {error.detail}", remedy=error.remedy) from error
     given = dict(table)
     kind = given.pop("kind", None)
-    if kind not in KINDS:
+    brought = KINDS.get(kind) or find_plugin(str(kind))
+    if brought is None:
+        kinds = ", ".join([*KINDS, *installed_kinds()])
         raise ConfigurationError(
-            f"{setting}: there is no kind {kind!r}.", remedy=f"Kinds are: {', '.join(KINDS)}."
+            f"{setting}: there is no kind {kind!r}.", remedy=f"Kinds are: {kinds}."
         )
-    type_, make = KINDS[kind]
+    type_, make = brought
     try:
         settings = msgspec.convert(given, type_)
     except msgspec.ValidationError as error:
