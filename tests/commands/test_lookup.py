@@ -8,6 +8,7 @@ from tests.commands.support import ACME, ALICE, PUMP, Station, key
 from weft.commands.settings import CommandSettings
 from weft.errors import QuotaExceeded
 from weft.model.command import CommandState
+from weft.registry import listing
 
 SENT, DELIVERED = CommandState.SENT, CommandState.DELIVERED
 
@@ -55,3 +56,26 @@ async def test_commands_are_listed_newest_first_and_by_state() -> None:
         sent[0].request_id,
         sent[2].request_id,
     ]
+
+
+async def test_a_page_by_state_does_not_read_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that has seen enough is short, says where to go on, and nothing is missed."""
+    monkeypatch.setattr(listing, "EXAMINED_MAX", 2)
+    station = Station()
+    await station.pump()
+    sent = []
+    for _ in range(5):
+        sent.append(await station.commands.send(ALICE, PUMP, "restart"))
+        station.clock.turn(1)
+    last = min(sent, key=lambda one: one.request_id)
+    station.answer(last, {})
+    await station.commands.checkpoint()
+    pages, after = [], ""
+    while True:
+        part = await station.commands.list(ACME, PUMP, state=CommandState.SUCCEEDED, after=after)
+        pages.append([one.request_id for one in part])
+        if part.after is None:
+            break
+        after = part.after
+    assert [one for page in pages for one in page] == [last.request_id]
+    assert pages[0] == []

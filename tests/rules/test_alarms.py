@@ -6,6 +6,7 @@ from tests.rules.support import ALICE, MAIN, Plant, device, hot
 from weft.errors import Conflict, NotFound, StaleVersion
 from weft.model.alarm import AlarmState, Severity
 from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
+from weft.registry import listing
 from weft.rules.alarms import Wanted
 
 
@@ -82,8 +83,25 @@ async def test_lists_filter_and_page() -> None:
     assert [one.alarm_id for one in only] == [first.alarm_id]
     assert not await alarms.list(MAIN, Wanted(rule_id=RuleId("other")))
     page = await alarms.list(MAIN, limit=2)
-    rest = await alarms.list(MAIN, after=page[-1].alarm_id)
+    rest = await alarms.list(MAIN, after=page.after or "")
     assert len({one.alarm_id for one in [*page, *rest]}) == 5
+
+
+async def test_a_page_behind_two_filters_does_not_read_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One is looked up and the other sieves: a page that has seen enough says where to go on."""
+    plant = await plant_with_alarms(5)
+    monkeypatch.setattr(listing, "EXAMINED_MAX", 2)
+    wanted = Wanted(state=AlarmState.ACTIVE, severity=Severity.INFO)
+    seen, after = [], ""
+    while True:
+        part = await plant.alarms.list(MAIN, wanted, after=after)
+        seen.append(len(part))
+        if part.after is None:
+            break
+        after = part.after
+    assert seen == [0, 0, 0]
 
 
 async def test_another_tenants_alarm_is_not_found() -> None:

@@ -31,6 +31,7 @@ from weft.model.ids import DeviceId, TenantId, require_name
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
 from weft.ports import Reader
+from weft.registry.listing import Part
 from weft.registry.positions import Positioned
 
 
@@ -129,7 +130,7 @@ class Commands(Positioned):
         state: CommandState | None = None,
         after: str = "",
         limit: int = 100,
-    ) -> builtins.list[Command]:
+    ) -> Part[Command]:
         """Return a device's commands, the newest of our own request ids first, behind `after`."""
         return await self._lookup.list(tenant, device_id, state=state, after=after, limit=limit)
 

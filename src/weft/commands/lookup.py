@@ -1,6 +1,5 @@
 """Lookup: what there is of commands, from memory while they are open, else from the disk."""
 
-import builtins
 from collections.abc import Sequence
 
 from weft.commands.book import Book
@@ -10,9 +9,7 @@ from weft.commands.settings import CommandSettings
 from weft.errors import NotFound, QuotaExceeded
 from weft.model.command import Command, CommandState
 from weft.model.ids import DeviceId, TenantId
-from weft.ports import Reader
-
-PAGE = 500
+from weft.registry.listing import Part, Wanted, examine
 
 
 class Lookup:
@@ -54,30 +51,20 @@ class Lookup:
         state: CommandState | None,
         after: str,
         limit: int,
-    ) -> builtins.list[Command]:
+    ) -> Part[Command]:
         """Return a device's commands, the newest of our own request ids first, behind `after`."""
         held = dict(self._book.held_of(tenant, device_id))
 
-        def work(reader: Reader) -> builtins.list[Command]:
-            found: builtins.list[Command] = []
-            place = after
-            while len(found) < limit:
-                page = reader.list(
-                    COMMANDS,
-                    tenant,
-                    where=("device", device_id),
-                    after=place,
-                    limit=PAGE,
-                    descending=True,
-                )
-                now = [held.get(record.value.request_id, record.value) for record in page]
-                found += [one for one in now if state in {None, one.state}]
-                if len(page) < PAGE:
-                    break
-                place = page[-1].key
-            return found[:limit]
+        def now(command: Command) -> Command:
+            return held.get(command.request_id, command)
 
-        return await self._given.records.read(work)
+        sieve = None if state is None else (lambda one: now(one).state is state)
+        where = ("device", device_id)
+        wanted = Wanted(COMMANDS, tenant, where, sieve, descending=True)
+        part = await self._given.records.read(
+            lambda reader: examine(reader, wanted, after=after, limit=limit)
+        )
+        return Part([now(one) for one in part.items], part.after)
 
     async def wait(self, key: Key, *, wait_s: float) -> Command:
         """Return a command as soon as it has ended, or as it is after `wait_s`."""

@@ -5,7 +5,7 @@ little would read everything for one page, so a page examines so many records an
 it may then be short or empty, and still says where the next one begins.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -24,6 +24,14 @@ class Part(Struct, Generic[V], frozen=True):
 
     items: list[V]
     after: str | None = None
+
+    def __len__(self) -> int:
+        """How many there are in this part."""
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[V]:
+        """Go through those of this part."""
+        return iter(self.items)
 
 
 class Wanted(Struct, Generic[V], frozen=True):

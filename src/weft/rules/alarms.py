@@ -5,7 +5,6 @@ still holds. An alarm that was cleared by hand stays cleared until its condition
 false and true again: that is a new episode with an alarm of its own.
 """
 
-import builtins
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -15,13 +14,14 @@ from weft.errors import Conflict, StaleVersion
 from weft.model.alarm import Alarm, AlarmState, Severity
 from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
 from weft.model.principal import Principal
-from weft.ports import Clock, Reader, Record, Records, Writer
+from weft.ports import Clock, Record, Records, Writer
+from weft.registry import listing
 from weft.registry.changes import Listeners
+from weft.registry.listing import Part
 from weft.rules.kinds import ALARMS
 from weft.security.audit import Audit
 
 COMMENT_MAX_CHARACTERS = 1_000
-_PAGE = 500
 
 
 class Wanted(Struct, frozen=True):
@@ -67,26 +67,16 @@ class Alarms:
 
     async def list(
         self, tenant: TenantId, wanted: Wanted | None = None, *, after: str = "", limit: int = 100
-    ) -> builtins.list[Alarm]:
+    ) -> Part[Alarm]:
         """Return alarms that match every filter given, newest first, behind `after` (an id)."""
         given = wanted.filters() if wanted is not None else {}
         # The first filter that is given is looked up, the most selective first; the rest sieve.
         where = next(iter(given.items()), None)
-
-        def work(reader: Reader) -> builtins.list[Alarm]:
-            found: builtins.list[Alarm] = []
-            place = after
-            while len(found) < limit:
-                page = reader.list(
-                    ALARMS, tenant, where=where, after=place, limit=_PAGE, descending=True
-                )
-                found += [record.value for record in page if _matches(record.value, given)]
-                if len(page) < _PAGE:
-                    break
-                place = page[-1].key
-            return found[:limit]
-
-        return await self._records.read(work)
+        sieve = None if len(given) <= 1 else (lambda alarm: _matches(alarm, given))
+        asked = listing.Wanted(ALARMS, tenant, where, sieve, descending=True)
+        return await self._records.read(
+            lambda reader: listing.examine(reader, asked, after=after, limit=limit)
+        )
 
     async def acknowledge(
         self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""

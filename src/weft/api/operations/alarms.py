@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.operations.rules import EvidenceView, evidence_of
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
 from weft.errors import Conflict, NotFound
 from weft.model.alarm import Alarm, AlarmState, Severity
 from weft.model.ids import AlarmId, DeviceId, RuleId
@@ -86,9 +86,9 @@ async def list_alarms(services: Services, call: Call) -> Page[AlarmView]:
             rule_id=None if query.rule is None else RuleId(query.rule),
         ),
         after=after_of(call, "alarms"),
-        limit=query.limit + 1,
+        limit=query.limit,
     )
-    return page_of(call, "alarms", found, view_of, lambda alarm: alarm.alarm_id)
+    return found_page(call, "alarms", found, view_of)
 
 
 async def get_alarm(services: Services, call: Call) -> Reply:

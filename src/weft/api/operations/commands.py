@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
 from weft.commands.kinds import Key
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge, Unavailable
 from weft.model import command as model
@@ -158,9 +158,9 @@ async def list_commands(services: Services, call: Call) -> Page[CommandView]:
         device_id,
         state=call.query.state,
         after=after_of(call, listing),
-        limit=call.query.limit + 1,
+        limit=call.query.limit,
     )
-    return page_of(call, listing, found, view_of, lambda one: Key.of(one).record)
+    return found_page(call, listing, found, view_of)
 
 
 async def _fetch_commands(services: Services, call: Call, device_id: DeviceId) -> Page[CommandView]:
