@@ -37,6 +37,47 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(attempts.of_device(MAIN, "pump-7")) == 16
 
 
+@pytest.mark.parametrize("flooding", [OTHER, ""])
+def test_tn_2_a_flood_of_one_tenant_forgets_nothing_of_another(
+    monkeypatch: pytest.MonkeyPatch, flooding: str
+) -> None:
+    """Nor does one of those who prove nothing: whoever floods pays with what itself has left."""
+    monkeypatch.setattr("weft.security.attempts.SUBJECTS_MAX", 12)
+    attempts = Attempts()
+    for number in range(4):
+        attempts.add(attempt(number, claimed=f"pump-{number}"))
+    for number in range(100):
+        flood = attempt(number, claimed=f"d{number}", tenant=flooding)
+        attempts.add(structs.replace(flood, peer=f"198.51.100.{number}:4000"))
+    assert [len(attempts.of_device(MAIN, f"pump-{number}")) for number in range(4)] == [1] * 4
+    assert len(attempts.of_address(MAIN, "192.0.2.7")) == 4
+    assert len(attempts.of_device(flooding, "d99")) == 1
+    assert len(attempts._by_name) == 12
+
+
+def test_who_comes_late_takes_from_who_holds_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant alone may use all of it, and gives it back as others come, to their share."""
+    monkeypatch.setattr("weft.security.attempts.SUBJECTS_MAX", 12)
+    attempts = Attempts()
+    for number in range(20):
+        attempts.add(attempt(number, claimed=f"d{number}"))
+    for number in range(20):
+        attempts.add(attempt(number, claimed=f"e{number}", tenant=OTHER))
+    assert sum(bool(attempts.of_device(MAIN, f"d{number}")) for number in range(20)) == 6
+    assert sum(bool(attempts.of_device(OTHER, f"e{number}")) for number in range(20)) == 6
+    assert len(attempts._by_name) == 12
+
+
+def test_more_tenants_than_room_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest is kept, whoever had to go for it."""
+    monkeypatch.setattr("weft.security.attempts.SUBJECTS_MAX", 3)
+    attempts = Attempts()
+    for number in range(10):
+        attempts.add(attempt(number, tenant=f"t{number}"))
+    assert len(attempts._by_name) == 3
+    assert len(attempts.of_device("t9", "pump-7")) == 1
+
+
 def test_failed_attempts_are_found_by_where_they_came_from() -> None:
     """Who mistypes a token has no name yet, but an address; who got in is no finding."""
     attempts = Attempts()
