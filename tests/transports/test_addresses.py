@@ -1,9 +1,10 @@
-"""Addresses to listen on."""
+"""Addresses: to listen on, and of peers."""
 
 import pytest
 
 from weft.errors import ConfigurationError
-from weft.transports.addresses import require_loopback, split_address
+from weft.security.attempts import address_of
+from weft.transports.addresses import require_loopback, split_address, write_address
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,22 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is no address") as caught:
         split_address(text)
     assert "127.0.0.1:1883" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (("192.0.2.1", 5), "192.0.2.1:5"),
+        (("2001:db8::1", 5, 0, 0), "[2001:db8::1]:5"),
+        (None, "unknown"),
+    ],
+)
+def test_a_peers_address_is_written_so_that_it_can_be_taken_apart(
+    name: tuple[str, int] | None, text: str
+) -> None:
+    """As `address_of` does, or a port would count as a part of an IPv6 address."""
+    assert write_address(name) == text
+    assert address_of(text) == (name[0] if name else "unknown")
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:5683", "192.0.2.1:5683", "[::]:5683"])

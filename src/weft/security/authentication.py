@@ -241,11 +241,19 @@ class Authenticator:
         self._passed(proof, peer)
         return proof
 
-    def failed_psk(self, offer: KeyOffer, peer: str) -> None:
-        """Take note of a handshake that did not succeed with the offered key."""
+    def failed_psk(self, offer: KeyOffer, peer: str, broken: str = "") -> None:
+        """Take note of a handshake that did not succeed with the offered key.
+
+        `broken` is why it came to no end: then nothing is known of the peer's key, and no try of
+        it is counted.
+        """
         PROOFS.labels("psk", "refused").inc()
-        self._throttle.failed_machine(offer.identity, address_of(peer))
         known = offer.credential
+        reason, remedy = offer.reason or broken, ""
+        if not broken:
+            self._throttle.failed_machine(offer.identity, address_of(peer))
+        if not reason:
+            reason, remedy = reasons.WRONG_KEY.text, reasons.WRONG_KEY.remedy
         self.attempts.add(
             Attempt(
                 at=self._clock.now(),
@@ -253,8 +261,8 @@ class Authenticator:
                 peer=peer,
                 claimed=known.device_id if known else offer.identity,
                 accepted=False,
-                reason=offer.reason or reasons.WRONG_KEY.text,
-                remedy="" if offer.reason else reasons.WRONG_KEY.remedy,
+                reason=reason,
+                remedy=remedy,
             )
         )
 

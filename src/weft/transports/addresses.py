@@ -1,6 +1,8 @@
-"""Addresses to listen on: read from settings, and in the clear on loopback alone."""
+"""Addresses: read from settings, written in logs, and in the clear on loopback alone."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from weft.errors import ConfigurationError
 
@@ -20,6 +22,13 @@ def split_address(text: str) -> tuple[str, int]:
             f"{text!r} is no address to listen on.", remedy="Write it as 127.0.0.1:1883."
         )
     return host, int(port)
+
+
+def write_address(name: Sequence[Any] | None) -> str:
+    """Write a peer's socket name (host, port, and more with IPv6) as `split_address` reads it."""
+    if not name:
+        return "unknown"
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 def require_loopback(listen: str, station: str, secure: str) -> None:

@@ -1,5 +1,6 @@
 """A DTLS listener without a socket, and clients that speak to it over lists of datagrams."""
 
+import contextlib
 import time
 from collections import deque
 from pathlib import Path
@@ -21,7 +22,7 @@ from weft.transports.dtls.contexts import Contexts
 from weft.transports.dtls.cookies import Address
 from weft.transports.dtls.door import DtlsDoor
 from weft.transports.dtls.preshared import DTLS_1_2, client_context
-from weft.transports.dtls.records import datagrams_of
+from weft.transports.dtls.records import datagrams_of, split_records
 from weft.transports.dtls.settings import DtlsSettings
 
 HERE: Address = ("192.0.2.7", 40_001)
@@ -148,6 +149,28 @@ class Client:
     def shake(self) -> bool:
         """Shake hands; raises `SSL.Error` for an alert."""
         return any(self.step() for _ in range(10))
+
+    def flight(self) -> list[bytes]:
+        """Shake hands up to the client's half, return its records and send none of them."""
+        self.step()  # without a cookie
+        (with_cookie,) = self._next()
+        self.house.door.receive(with_cookie, self.address)
+        return [record for datagram in self._next() for record in split_records(datagram)]
+
+    def _next(self) -> list[bytes]:
+        while self.arrived:
+            self.connection.bio_write(self.arrived.popleft())
+        with contextlib.suppress(SSL.WantReadError):
+            self.connection.do_handshake()
+        return self.output()
+
+    def repeated(self) -> list[bytes]:
+        """What the client sends when its timer has run out, without waiting for it."""
+        while not (found := self.output()):
+            wait_s = self.connection.DTLSv1_get_timeout()
+            assert wait_s is not None
+            self.connection.DTLSv1_handle_timeout()
+        return found
 
     def ask(self, message: bytes) -> bytes:
         """Send a message and return what comes back, empty if nothing does."""

@@ -10,6 +10,7 @@ from OpenSSL import SSL
 
 from weft.security.authentication import KeyOffer, Proof
 from weft.security.connections import Connection
+from weft.transports.addresses import write_address
 from weft.transports.dtls.contexts import Chosen
 from weft.transports.dtls.cookies import Address
 from weft.transports.dtls.records import (
@@ -22,6 +23,7 @@ from weft.transports.dtls.records import (
 from weft.transports.tls_reasons import explain_certificate, explain_name
 
 CHANGE_CIPHER_SPEC = 20
+EPOCHS = 2  # in the clear, and with the keys that are being agreed on
 OUTPUT_MAX = 64 * 1024  # of one flight; ours with a chain has 2 KiB
 
 Send = Callable[[bytes, Address], None]
@@ -37,6 +39,7 @@ class Association:
         "_finished",
         "_keys",
         "_mtu",
+        "_newest",
         "_send",
         "address",
         "handshake_bytes",
@@ -56,7 +59,7 @@ class Association:
         self, chosen: Chosen, hello: ClientHello, address: Address, send: Send, mtu_bytes: int
     ) -> None:
         self.address = address
-        self.peer = text_of(address)
+        self.peer = write_address(address)
         self.random = hello.random
         self.heard_at = 0.0
         self.handshake_bytes = 0
@@ -71,15 +74,18 @@ class Association:
         self._mtu = mtu_bytes
         self._keys = chosen.keys
         self._changes = self._finished = False
+        self._newest: dict[int, int] = {}  # record of each epoch so far
         self._connection = SSL.Connection(chosen.context, None)
         self._connection.set_accept_state()
         self._connection.set_ciphertext_mtu(mtu_bytes)
 
     @property
     def has_wrong_key(self) -> bool:
-        """Whether all of the client's half has come, and its end does not open with our key.
+        """Whether all of the client's half has come, in order, and its end does not open.
 
-        OpenSSL drops a record that does not open without a word, as DTLS asks of it.
+        OpenSSL drops a record that does not open without a word, as DTLS asks of it; and one
+        that overtook what belongs before it (RFC 6347 4.1). So only what comes in its order
+        counts: a flight that the network has mixed up comes again.
         """
         return self.offer is not None and self._changes and self._finished
 
@@ -91,32 +97,43 @@ class Association:
 
     def shake(self, datagram: bytes, offer: Offer) -> bool:
         """Go on with the handshake; return whether it is done. Raises `SSL.Error`."""
-        if datagram:
-            self.handshake_bytes += len(datagram)
-            self._note(datagram)
-            self._connection.bio_write(datagram)
+        self.handshake_bytes += len(datagram)
         if self._keys is not None:
             self._keys.find = lambda identity: self._key(identity, offer)
         try:
-            self._connection.do_handshake()
-        except SSL.WantReadError:
-            return False
+            if not datagram:
+                return self._step()
+            return any(self._step_with(record) for record in split_records(datagram))
         finally:
             if self._keys is not None:
                 self._keys.find = None
             self._flush()
+
+    def _step_with(self, record: bytes) -> bool:
+        """Take one record and note what it was, for what came before it was taken by now.
+
+        Neither what was overtaken counts nor a copy: OpenSSL drops both.
+        """
+        epoch, sequence = epoch_of(record), int.from_bytes(record[5:11], "big")
+        if sequence > self._newest.get(epoch, -1) and epoch < EPOCHS:
+            self._newest[epoch] = sequence
+            if self.offer is not None and record[0] == CHANGE_CIPHER_SPEC:
+                self._changes = True
+            elif record[0] == HANDSHAKE and epoch:
+                self._finished = self._changes
+        self._connection.bio_write(record)
+        return self._step()
+
+    def _step(self) -> bool:
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            return False
         return True
 
     def _key(self, identity: str, offer: Offer) -> bytes:
         self.offer = offer(identity)
         return self.offer.key
-
-    def _note(self, datagram: bytes) -> None:
-        for record in split_records(datagram):
-            if record[0] == CHANGE_CIPHER_SPEC:
-                self._changes = True
-            elif record[0] == HANDSHAKE and epoch_of(record):
-                self._finished = True
 
     def send_again(self) -> None:
         """Send the last flight again if it is time; raises `SSL.Error` after too many times."""
@@ -180,8 +197,3 @@ class Association:
             return
         for datagram in datagrams_of(output, self._mtu):
             self._send(datagram, self.address)
-
-
-def text_of(address: Address) -> str:
-    """Return an address as it is written in logs."""
-    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
