@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from tests.security.support import ADMIN, MAIN, OTHER
 
 from weft.model.principal import Principal, PrincipalKind
-from weft.security.limits import Limiter, LimitKind, LimitSettings, Rate
+from weft.security.limits import Limiter, LimitKind, LimitSettings, NetworkLimiter, Rate
 from weft.supervision import FakeClock
 
 BOB = Principal(MAIN, PrincipalKind.USER, "bob", "uid-bob")
@@ -102,6 +102,21 @@ def test_memory_is_bounded(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) ->
         one = Principal(MAIN, PrincipalKind.DEVICE, "d", f"uid-{number}")
         assert limiter.take(MAIN, one, LimitKind.CONNECTS) == 0
     assert len(limiter._principals) == 10
+
+
+def test_rl_2_strangers_are_counted_by_their_network(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A /64 is one stranger, whatever addresses it makes up; and memory is bounded."""
+    monkeypatch.setattr("weft.security.limits.BUCKETS_MAX", 10)
+    limiter = NetworkLimiter(Rate(per_s=1, burst=2), clock.now)
+    assert [limiter.take(f"2001:db8::{number}") for number in range(3)] == [0, 0, 1]
+    assert limiter.take("2001:db8:0:1::1") == 0
+    clock.turn(1)
+    assert limiter.take("2001:db8::9") == 0
+    for number in range(100):
+        limiter.take(f"192.0.2.{number}")
+    assert len(limiter._networks) == 10
 
 
 def test_rl_1_a_tenant_is_held_to_its_own_quota_of_messages(clock: FakeClock) -> None:

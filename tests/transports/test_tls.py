@@ -289,6 +289,18 @@ async def test_rl_2_one_address_has_only_so_many_handshakes(tmp_path: Path) -> N
             one[1].close()
 
 
+async def test_rl_2_an_ipv6_network_has_the_handshakes_of_one_address(tmp_path: Path) -> None:
+    """Whoever has one address of a /64 has all of them."""
+    async with place(tmp_path, settings=TlsSettings(handshakes_per_address=2)) as here:
+        hosts = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"]
+        shaking = [here.door.protocol() for _ in hosts]
+        came = [here.door.came(one, host) for one, host in zip(shaking, hosts, strict=True)]
+        assert came == [True, True, False, True]
+        for one in shaking:
+            here.door.done(one)
+        assert len(here.door) == 0
+
+
 async def test_a_door_that_closes_ends_handshakes(tmp_path: Path) -> None:
     """A peer in the middle of its handshake does not hold up the stop."""
     async with place(tmp_path) as here:

@@ -217,8 +217,8 @@ class BareClient:
 class FakeSocket(asyncio.Transport):
     """A socket in memory: what was written, whether reading is paused, how it was closed."""
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.7", 4000)})
+    def __init__(self, peer: tuple[Any, ...] = ("192.0.2.7", 4000)) -> None:
+        super().__init__({"peername": peer})
         self.written = bytearray()
         self.reading = True
         self.closed = self.aborted = False
@@ -239,6 +239,9 @@ class FakeSocket(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """There is none."""
 
     def pause_reading(self) -> None:
         self.reading = False

@@ -7,12 +7,15 @@ scope as `client_certificate`. Uvicorn is pinned because of these subclasses.
 
 import asyncio
 import socket
+from collections import Counter
+from ipaddress import ip_address
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from weft.api.problems import MEDIA_TYPE, Malformed, encode_problem, problem_of
+from weft.security.throttle import network_of
 
 
 class WeftHttpProtocol(HttpToolsProtocol):
@@ -21,6 +24,8 @@ class WeftHttpProtocol(HttpToolsProtocol):
     def __init__(self, config: Any, **options: Any) -> None:
         super().__init__(config=config, **options)
         self._settings = config.weft
+        self._networks: Counter[str] = config.networks
+        self._network = ""  # whose connection it counts as; empty once it does not
         self._in_headers = True
         self._header_bytes = 0
         self._slow: asyncio.TimerHandle | None = None
@@ -29,7 +34,13 @@ class WeftHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take a connection unless there are too many, and remember who TLS says it is."""
         super().connection_made(transport)
-        if len(self.connections) > self._settings.max_connections:
+        self._network = _network_of(transport)
+        if self._network:
+            self._networks[self._network] += 1
+        if (
+            len(self.connections) > self._settings.max_connections
+            or self._networks[self._network] > self._settings.max_connections_per_address
+        ):
             transport.abort()
             return
         tls = transport.get_extra_info("ssl_object")
@@ -40,7 +51,20 @@ class WeftHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timer with the connection."""
         self._unwatch_headers()
+        self._uncount()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to a WebSocket: what speaks inside has a count of its own."""
+        self._uncount()
+        super().handle_websocket_upgrade()
+
+    def _uncount(self) -> None:
+        network, self._network = self._network, ""
+        if network:
+            self._networks[network] -= 1
+            if not self._networks[network]:
+                del self._networks[network]
 
     def data_received(self, data: bytes) -> None:
         """Count header bytes before the parser takes them in."""
@@ -88,6 +112,14 @@ class WeftHttpProtocol(HttpToolsProtocol):
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
+
+
+def _network_of(transport: Any) -> str:
+    """Return whose connection it is; empty on the loopback interface, behind a proxy of our own."""
+    name = transport.get_extra_info("peername")
+    if not name or ip_address(name[0].partition("%")[0]).is_loopback:
+        return ""
+    return network_of(name[0])
 
 
 class WeftWebSocketProtocol(WebSocketsSansIOProtocol):

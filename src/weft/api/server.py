@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ class _Config(uvicorn.Config):
     """Uvicorn's configuration with ours beside it, for the protocol to read."""
 
     weft: ApiSettings
+    networks: Counter[str]  # open connections of each
 
 
 class _Server(uvicorn.Server):
@@ -103,6 +105,7 @@ class HttpServer:
             ssl_context_factory=self._tls_context if self._tls is not None else None,
         )
         config.weft = self._settings
+        config.networks = Counter()
         config.load()
         server = _Server(config)
         server.lifespan = config.lifespan_class(config)

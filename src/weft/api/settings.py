@@ -19,6 +19,7 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8080"  # plain HTTP, loopback only; empty turns it off
     tls_listen: str = ""  # HTTPS on any address, as 0.0.0.0:8443
     max_connections: int = 4096  # beyond these a new connection is closed at once
+    max_connections_per_address: int = 1024  # an IPv6 /64 counts as one; loopback is a proxy's
     max_header_bytes: int = 32 * 1024  # a token and a certificate fit; llhttp itself has no limit
     header_timeout_s: float = 10.0  # a client that drips its headers holds a connection no longer
     body_timeout_s: float = 30.0

@@ -6,6 +6,7 @@ recently seen principal is forgotten, with a full bucket to come back to.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
 from weft.ports import Clock
+from weft.security.throttle import network_of
 
 BUCKETS_MAX = 131_072  # about 30 MB when full
 
@@ -98,6 +100,24 @@ class Limiter:
         if wait <= 0:
             shared.left -= amount
             own.left -= amount
+        return wait
+
+
+class NetworkLimiter:
+    """Buckets of those who have no name yet: an IPv4 address each, or an IPv6 /64."""
+
+    def __init__(self, rate: Rate, now: Callable[[], int]) -> None:
+        """`now` is in nanoseconds, of any clock."""
+        self._rate = rate
+        self._now = now
+        self._networks: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+
+    def take(self, address: str) -> float:
+        """Take a token of the address's network; return 0 to go on, else the seconds to wait."""
+        bucket = _bucket(self._networks, (network_of(address), ""), self._rate, self._now())
+        wait = _wait_s(bucket, self._rate, 1)
+        if wait <= 0:
+            bucket.left -= 1
         return wait
 
 

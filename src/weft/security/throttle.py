@@ -9,6 +9,7 @@ nothing is locked for good.
 
 import ipaddress
 from collections import OrderedDict
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -117,10 +118,11 @@ class Throttle:
         self._pairs.spend(_pair(key_id, address), self._clock.now())
 
 
+@lru_cache(SUBJECTS_MAX)
 def network_of(address: str) -> str:
     """Return what one peer can easily hold: an IPv4 address, or an IPv6 /64."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address.partition("%")[0])  # a zone is our own interface
     except ValueError:
         return address
     if isinstance(parsed, ipaddress.IPv6Address):

@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from weft.errors import ProtocolError
 from weft.observability.log import get_logger
+from weft.security.throttle import network_of
+from weft.transports.addresses import write_address
 from weft.transports.tls_reasons import explain
 
 log = get_logger(__name__)
@@ -35,7 +37,7 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     handshake_s: float = 10.0  # a modem on a slow link needs five
     handshake_max_bytes: int = 64 * 1024  # a chain of certificates fits, a flood does not
-    handshakes_per_address: int = 100  # under way at once
+    handshakes_per_address: int = 100  # under way at once; an IPv6 /64 counts as one address
     handshakes: int = 5_000  # under way at once, all addresses: a fleet comes back together
     close_s: float = 2.0  # how long the reason of a failure may take to leave
 
@@ -72,6 +74,7 @@ class TlsDoor:
     def came(self, protocol: "TlsProtocol", address: str) -> bool:
         """Take note of a handshake; False when there are too many."""
         settings = self.settings
+        address = network_of(address)
         if (
             len(self._under_way) >= settings.handshakes
             or self._per_address[address] >= settings.handshakes_per_address
@@ -126,7 +129,7 @@ class TlsProtocol(asyncio.Protocol):
         self.socket = cast("asyncio.Transport", transport)
         name = self.socket.get_extra_info("peername")
         address = name[0] if name else "unknown"
-        self.peer = f"{name[0]}:{name[1]}" if name else "unknown"
+        self.peer = write_address(name)
         if not self._door.came(self, address):
             log.debug("tls_refused", peer=self.peer, reason="too many handshakes")
             self.socket.abort()

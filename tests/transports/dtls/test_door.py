@@ -24,6 +24,7 @@ from weft.errors import QuotaExceeded
 from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
 from weft.security import reasons
+from weft.security.limits import Rate
 from weft.transports.dtls.records import plain_alert
 from weft.transports.dtls.settings import DtlsSettings
 
@@ -307,19 +308,10 @@ async def test_a_lost_flight_is_sent_again(house: House) -> None:
     while not house.inner.of("opened"):
         client.step()
     client.arrived.clear()  # lost
-    for datagram in _repeated(client):
+    for datagram in client.repeated():
         house.door.receive(datagram, HERE)
     assert client.shake()
     assert client.ask(b"hello") == b"echo hello"
-
-
-def _repeated(client: Client) -> list[bytes]:
-    """What the client sends when its timer has run out, without waiting for it."""
-    while not (found := client.output()):
-        wait_s = client.connection.DTLSv1_get_timeout()
-        assert wait_s is not None
-        client.connection.DTLSv1_handle_timeout()
-    return found
 
 
 async def test_co_1_a_good_bye_ends_the_session(house: House) -> None:
@@ -345,6 +337,17 @@ async def test_co_2_a_slow_handshake_is_given_up(house: House) -> None:
     assert "too long" in attempt.reason
 
 
+async def test_a_peer_that_goes_away_is_not_told_to_have_a_wrong_key(house: House) -> None:
+    """Its name has come and its Finished never does: nothing is known of its key."""
+    issued = await house.key()
+    client = house.client(key_context(issued.credential.credential_id, issued.key))
+    house.door.receive(client.flight()[0], HERE)
+    house.now += 31
+    house.door.check()
+    (attempt,) = house.world.door.attempts.of_device(MAIN, "meter-1")
+    assert "too long" in attempt.reason
+
+
 async def test_co_2_handshakes_under_way_are_capped(tmp_path: Path) -> None:
     """Of one address, whatever its ports."""
     house = House(tmp_path, DtlsSettings(handshakes_per_address=3))
@@ -356,6 +359,63 @@ async def test_co_2_handshakes_under_way_are_capped(tmp_path: Path) -> None:
         client.step()
     assert house.door.shaking == 3
     assert house.client(context, ("198.51.100.9", 1)).shake()
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        (DtlsSettings(handshakes_per_address=3), 3),
+        (DtlsSettings(handshake_rate=Rate(per_s=1, burst=4)), 4),
+    ],
+)
+async def test_co_2_an_ipv6_network_counts_as_one_address(
+    tmp_path: Path, settings: DtlsSettings, most: int
+) -> None:
+    """Whoever has one address of a /64 has all of them."""
+    house = House(tmp_path, settings)
+    issued = await house.key()
+    context = key_context(issued.credential.credential_id, issued.key)
+    for number in range(6):
+        client = house.client(context, (f"2001:db8::{number + 1}", 1))
+        client.step()
+        client.step()
+    assert house.door.shaking == most
+    assert house.client(context, ("2001:db8:0:1::1", 1)).shake()
+
+
+async def test_co_2_handshakes_begin_at_a_bounded_rate(tmp_path: Path) -> None:
+    """A proven address that begins anew all the time: each costs us a key exchange.
+
+    The owner reads why, and the network may go on once it has waited.
+    """
+    house = House(tmp_path, DtlsSettings(handshake_rate=Rate(per_s=1, burst=3)))
+    issued = await house.key()
+    context = key_context(issued.credential.credential_id, issued.key)
+    assert [house.client(context).shake() for _ in range(4)] == [True, True, True, False]
+    assert len(house.inner.of("opened")) == 3
+    assert house.door.shaking == 0
+    (attempt,) = house.world.door.attempts.of_address(NOBODY, HERE[0])
+    assert "too often" in attempt.reason
+    assert house.client(context, ("198.51.100.9", 1)).shake()  # another network's own
+    house.now += 1
+    assert house.client(context).shake()
+
+
+async def test_co_2_whoever_is_slowed_loses_no_handshake_under_way(tmp_path: Path) -> None:
+    """A ClientHello too many ends nothing of what its address has begun before."""
+    house = House(tmp_path, DtlsSettings(handshake_rate=Rate(per_s=1, burst=1)))
+    issued = await house.key()
+    context = key_context(issued.credential.credential_id, issued.key)
+    client = house.client(context)
+    client.step()
+    client.step()
+    other = house.client(context)
+    other.step()
+    other.step()
+    assert house.door.shaking == 1
+    house.clients[HERE] = client
+    client.arrived.extend(other.arrived)
+    assert client.shake()
 
 
 async def test_sessions_are_capped_and_the_longest_silent_gives_way(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from weft.ingest.gate import GateSession
 from weft.security.authentication import REFUSED, Proof
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
+from weft.transports.addresses import write_address
 from weft.transports.coap.settings import Given
 from weft.transports.mqtt.dues import Dues
 from weft.wire.coap.peers import Address
@@ -32,8 +33,7 @@ class Behind(Protocol):
 def peer_of(address: Address) -> str:
     """Return whose address it is, as host:port; a peer behind DTLS knows its own."""
     if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return write_address(address)
     return cast("Behind", address).peer
 
 

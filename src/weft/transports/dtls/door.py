@@ -14,10 +14,14 @@ from typing import Protocol
 from OpenSSL import SSL
 
 from weft.errors import PeerError, QuotaExceeded, Unauthenticated
+from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
 from weft.security.attempts import Attempt
 from weft.security.authentication import NOBODY, Authenticator, KeyOffer
-from weft.transports.dtls.association import Association, Send, text_of
+from weft.security.limits import NetworkLimiter
+from weft.security.throttle import network_of
+from weft.transports.addresses import write_address
+from weft.transports.dtls.association import Association, Send
 from weft.transports.dtls.contexts import Contexts
 from weft.transports.dtls.cookies import Address, Cookies
 from weft.transports.dtls.records import (
@@ -35,6 +39,9 @@ from weft.transports.dtls.settings import DtlsSettings
 
 log = get_logger(__name__)
 
+TOO_OFTEN = "Handshakes begin too often from this network: keep the session, or wait a minute."
+TOO_MANY = "Too many handshakes are under way, of this network or of all."
+WRONG_KEY = "The pre-shared key is wrong."
 NO_SUITE = "No cipher suite in common: offer PSK with AES-128-GCM or CCM, or ECDHE-ECDSA."
 
 
@@ -75,7 +82,8 @@ class DtlsDoor:
         self._send: Send = lambda _datagram, _address: None
         self._live: OrderedDict[Address, Association] = OrderedDict()  # longest silent first
         self._shaking: dict[Address, tuple[Association, float]] = {}
-        self._per_address: Counter[str] = Counter()
+        self._per_network: Counter[str] = Counter()
+        self._rates = NetworkLimiter(settings.handshake_rate, lambda: int(self._now() * NS_PER_S))
 
     def send_with(self, send: Send) -> None:
         """Have datagrams sent by `send`."""
@@ -147,27 +155,34 @@ class DtlsDoor:
             self._send(self._cookies.ask(hello, address), address)
             return
         under_way = self._shaking.get(address)
+        if under_way is not None and under_way[0].random == hello.random:  # it lacks our answer
+            self._shake(under_way[0], datagram)
+            return
+        if self._rates.take(address[0]) > 0:
+            self._refuse(address, TOO_OFTEN)
+            return
         if under_way is not None:
-            if under_way[0].random == hello.random:  # it has not got our answer
-                self._shake(under_way[0], datagram)
-                return
             self._forget(under_way[0])
         chosen = self._contexts.choose(hello.suites)
         if chosen is None:
             self._send(plain_alert(HANDSHAKE_FAILURE), address)
-            self._note(text_of(address), NO_SUITE)
+            self._note(write_address(address), NO_SUITE)
             return
         settings = self._settings
         if (
             len(self._shaking) >= settings.handshakes
-            or self._per_address[address[0]] >= settings.handshakes_per_address
+            or self._per_network[network_of(address[0])] >= settings.handshakes_per_address
         ):
-            log.debug("dtls_refused", peer=text_of(address), reason="too many handshakes")
+            self._refuse(address, TOO_MANY)
             return
         association = Association(chosen, hello, address, self._send, settings.mtu_bytes)
         self._shaking[address] = (association, self._now() + settings.handshake_s)
-        self._per_address[address[0]] += 1
+        self._per_network[network_of(address[0])] += 1
         self._advance(association, lambda: association.begin(datagram, self._offer(association)))
+
+    def _refuse(self, address: Address, reason: str) -> None:
+        log.debug("dtls_refused", peer=write_address(address), reason=reason)
+        self._note(write_address(address), reason)
 
     def _offer(self, association: Association) -> Callable[[str], KeyOffer]:
         def offer(identity: str) -> KeyOffer:
@@ -188,7 +203,7 @@ class DtlsDoor:
             self._complete(association)
         elif association.has_wrong_key:
             self._send(plain_alert(DECRYPT_ERROR), association.address)
-            self._fail(association, "The pre-shared key is wrong.")
+            self._fail(association, WRONG_KEY)
         elif association.handshake_bytes > self._settings.handshake_max_bytes:
             self._fail(association, "The handshake is too large: send a shorter chain.")
 
@@ -231,7 +246,8 @@ class DtlsDoor:
         self._forget(association)
         log.debug("dtls_failed", peer=association.peer, reason=reason)
         if association.offer is not None:
-            self._authenticator.failed_psk(association.offer, association.peer)
+            found = "" if association.has_wrong_key else reason
+            self._authenticator.failed_psk(association.offer, association.peer, found)
         else:
             self._note(association.peer, reason)
 
@@ -241,10 +257,10 @@ class DtlsDoor:
         if under_way is None or under_way[0] is not association:
             return
         del self._shaking[association.address]
-        host = association.address[0]
-        self._per_address[host] -= 1
-        if not self._per_address[host]:
-            del self._per_address[host]
+        network = network_of(association.address[0])
+        self._per_network[network] -= 1
+        if not self._per_network[network]:
+            del self._per_network[network]
 
     def _note(self, peer: str, reason: str) -> None:
         """Let the owner learn why a device does not get as far as its first message."""
@@ -289,7 +305,7 @@ class DtlsDoor:
     def close(self) -> None:
         """End all; peers that live are told."""
         self._shaking.clear()
-        self._per_address.clear()
+        self._per_network.clear()
         for association in list(self._live.values()):
             association.say_goodbye()
             self.end(association)

@@ -1,7 +1,7 @@
 """Guests: the connections of one door, watched while they are there and told when it closes.
 
-Whoever has not said who it is counts against its address; whoever is silent, stalled or
-will not leave is ended. The same for every door that MQTT comes in by.
+Whoever has not said who it is counts against its address, or its IPv6 /64; whoever is
+silent, stalled or will not leave is ended. The same for every door that MQTT comes in by.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from weft.observability.log import get_logger
+from weft.security.attempts import address_of
+from weft.security.throttle import network_of
 from weft.transports.mqtt.line import Line, Work
 from weft.transports.mqtt.settings import Given
 
@@ -54,7 +56,7 @@ class Guests:
     def came(self, connection: Line) -> bool:
         """Let a stranger in, unless too many from its address have not said who they are."""
         self._live.add(connection)
-        address = connection.address.rpartition(":")[0]
+        address = network_of(address_of(connection.address))
         self._strangers[address] += 1
         self._unknown[connection] = address
         surplus = self._strangers[address] - self._given.settings.strangers_per_address

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, cast
 
 from weft.observability.log import get_logger
+from weft.transports.addresses import write_address
 from weft.transports.mqtt.settings import Given
 from weft.wire.mqtt.reasons import Reason
 from weft.wire.mqtt.server import ServerConnection
@@ -65,8 +66,7 @@ class Line(asyncio.Protocol):
         """Take the socket."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._given.settings.write_buffer_bytes)
-        peer = self._transport.get_extra_info("peername")
-        self.address = f"{peer[0]}:{peer[1]}" if peer else "unknown"
+        self.address = write_address(self._transport.get_extra_info("peername"))
         if not self._host.came(self):
             self._transport.abort()
 

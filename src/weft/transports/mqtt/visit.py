@@ -15,6 +15,7 @@ from weft.model.principal import Principal, PrincipalKind
 from weft.security.attempts import address_of
 from weft.security.authentication import NOBODY
 from weft.security.limits import LimitKind
+from weft.security.throttle import network_of
 from weft.transports.mqtt.settings import Given, Provisions
 from weft.wire.mqtt.packets import (
     Connect,
@@ -60,7 +61,8 @@ class Visit:
         self._machine = machine
         self._write = write
         self._end = end
-        self._visitor = Principal(NOBODY, PrincipalKind.DEVICE, USER, f"at:{address_of(address)}")
+        network = network_of(address_of(address))
+        self._visitor = Principal(NOBODY, PrincipalKind.DEVICE, USER, f"at:{network}")
         self._listens = False
         self._requests = 0
         self._timer: asyncio.TimerHandle | None = None
