@@ -7,9 +7,11 @@ from tests.app.support import HOT, add_pump, eventually, send, served, temperatu
 
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.errors import Invalid
-from weft.model.device import Device
+from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId
-from weft.registry.devices import DevicePatch
+from weft.model.principal import Principal, PrincipalKind
+from weft.registry.children import Children
+from weft.registry.devices import DevicePatch, NewDevice
 
 PUMP = DeviceId("pump-7")
 
@@ -38,6 +40,36 @@ async def test_a_new_version_of_a_type_holds_for_the_next_message(tmp_path: Path
             await send(weft, pump, b'{"temperature": 400}')
         await types.save(MACHINE, "pump", {"telemetry": {"temperature": {"type": "number"}}})
         await send(weft, pump, b'{"temperature": 400}')
+
+
+async def test_children_that_a_gateway_introduces_make_no_session_look_up_again(
+    tmp_path: Path,
+) -> None:
+    """What it has looked up stands, whoever else comes; a right that ends is felt."""
+    async with served(tmp_path) as weft:
+        identity, gate = weft.identity, weft.path.gate
+        pump = await add_pump(weft)
+        owner = await identity.devices.create(
+            MACHINE, NewDevice(device_id="hall-1", adds_children=True)
+        )
+        gateway = Principal(MAIN, PrincipalKind.DEVICE, owner.device_id, owner.uid)
+        children = Children(identity.devices, identity.types, identity.policy)
+        session = gate.open(Principal(MAIN, PrincipalKind.DEVICE, PUMP, pump.uid), "192.0.2.7:1")
+        topic = "devices/me/telemetry"
+        gate.refresh(session)
+        gate.admission(session, topic)
+        stamp = session.stamp
+        for number in range(50):
+            await children.introduce(gateway, f"sensor-{number}")
+            gate.refresh(session)
+        assert topic in session.admissions
+        assert session.stamp == stamp
+        spoken = gate.open(gateway, "192.0.2.8:1")
+        gate.refresh(spoken)
+        assert gate.admission(spoken, "devices/sensor-49/telemetry").route.device_id == "sensor-49"
+        await identity.devices.move(MACHINE, PUMP, Lifecycle.SUSPENDED)
+        gate.refresh(session)
+        assert not session.admissions
 
 
 async def test_what_was_refused_is_kept_with_its_reason(tmp_path: Path) -> None:

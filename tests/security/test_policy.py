@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -222,6 +224,140 @@ def test_many_devices_are_learned_at_once() -> None:
     assert policy.version == 2
     one = Principal(MAIN, PrincipalKind.DEVICE, "d", "uid-999")
     assert policy.decide(one, "topic.publish", "topic:devices/d/telemetry").allowed
+
+
+def test_a_thousand_new_devices_make_nobody_look_up_again(policy: Policy) -> None:
+    """A gateway introduces children: nothing was decided on them, so nothing is stale."""
+    policy.decide(PUMP, "topic.publish", "topic:devices/pump-7/telemetry")
+    version, judged = policy.version, counted(policy)
+    for number in range(1_000):
+        policy.set_gateway(MAIN, f"room-{number}", PUMP.uid)
+        policy.set_device(MAIN, f"uid-{number}", active=True)
+        policy.decide(PUMP, "topic.publish", "topic:devices/pump-7/telemetry")
+    assert policy.version == version
+    assert not judged
+    assert policy.decide(PUMP, "topic.publish", "topic:devices/room-9/telemetry").allowed
+    child = Principal(MAIN, PrincipalKind.DEVICE, "room-9", "uid-9")
+    assert policy.decide(child, "topic.publish", "topic:devices/room-9/telemetry").allowed
+
+
+def test_who_was_refused_before_is_let_in_at_once(policy: Policy) -> None:
+    """A right that somebody was told not to have is looked up again, here and elsewhere."""
+    child = Principal(MAIN, PrincipalKind.DEVICE, "room-1", "uid-1")
+    asked = [
+        (child, "topic.publish", "topic:devices/room-1/telemetry"),
+        (PUMP, "topic.publish", "topic:devices/room-1/telemetry"),
+        (PUMP, "twin.read", "device:room-1"),
+    ]
+    assert not any(policy.decide(*one).allowed for one in asked)
+    version = policy.version
+    policy.set_gateway(MAIN, "room-1", PUMP.uid)
+    assert policy.version > version
+    assert [policy.decide(*one).allowed for one in asked] == [False, True, True]
+    version = policy.version
+    policy.set_device(MAIN, "uid-1", active=True)
+    assert policy.version > version
+    assert all(policy.decide(*one).allowed for one in asked)
+
+
+def test_rv_2_no_right_that_ends_is_left_standing(policy: Policy) -> None:
+    """Each way that one ends raises the version, whether or not it was looked up before."""
+    policy.set_waiting(MAIN, "uid-2")
+    waiting = Principal(MAIN, PrincipalKind.DEVICE, "new-2", "uid-2")
+    assert policy.decide(waiting, "telemetry.write", "device:new-2").allowed
+    policy.set_gateway(MAIN, "room-1", PUMP.uid)
+    ways: list[Callable[[], None]] = [
+        lambda: policy.set_device(MAIN, "uid-2", active=False),
+        lambda: policy.set_gateway(MAIN, "room-1", "uid-of-another"),
+        lambda: policy.set_gateway(MAIN, "room-1", ""),
+        lambda: policy.set_device(MAIN, PUMP.uid, active=False),
+        lambda: policy.forget(PUMP.uid),
+        lambda: policy.set_key(MAIN, ERP.uid, frozenset(), ()),
+        lambda: policy.set_user(MAIN, ADMIN.uid, frozenset()),
+    ]
+    for way in ways:
+        version = policy.version
+        way()
+        assert policy.version > version
+    assert not policy.decide(waiting, "telemetry.write", "device:new-2").allowed
+
+
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["active", "inactive", "waiting", "speaks", "mute", "forget"]),
+              st.integers(0, 2), st.integers(0, 2)),
+    max_size=30,
+)  # fmt: skip
+
+
+@given(ACTS)
+def test_rv_2_what_is_remembered_at_a_version_is_what_is_decided(
+    acts: list[tuple[str, int, int]],
+) -> None:
+    """Against a policy without memory: whoever keeps a decision while the version stands is right.
+
+    Sessions, plans and the policy's own cache do just that.
+    """
+    policy = Policy()
+    devices = [Principal(MAIN, PrincipalKind.DEVICE, f"d{n}", f"uid-{n}") for n in range(3)]
+    asked = [
+        (one, action, target)
+        for one in devices
+        for number in range(3)
+        for action, target in (
+            ("topic.publish", f"topic:devices/d{number}/telemetry"),
+            ("telemetry.write", f"device:d{number}"),
+        )
+    ]
+    kept: dict[tuple[Principal, str, str], bool] = {}
+    version = policy.version
+    for act, first, second in acts:
+        uid, name = devices[first].uid, devices[second].id
+        match act:
+            case "active" | "inactive":
+                policy.set_device(MAIN, uid, active=act == "active")
+            case "waiting":
+                policy.set_waiting(MAIN, uid)
+            case "speaks":
+                policy.set_gateway(MAIN, name, uid)
+            case "mute":
+                policy.set_gateway(MAIN, name, "")
+            case _:
+                policy.forget(uid)
+        if policy.version != version:
+            kept.clear()
+            version = policy.version
+        for one in asked[first::2]:
+            afresh = policy.explain(*one).allowed
+            assert policy.decide(*one).allowed is afresh
+            assert kept.setdefault(one, afresh) is afresh
+
+
+def test_what_was_asked_is_remembered_in_bounded_memory(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is full, every change counts as one that somebody has asked about."""
+    monkeypatch.setattr("weft.security.policy.ASKED_MAX", 3)
+    for number in range(10):
+        one = Principal(MAIN, PrincipalKind.DEVICE, f"d{number}", f"uid-{number}")
+        assert not policy.decide(one, "telemetry.write", f"device:d{number}").allowed
+    version = policy.version
+    policy.set_device(MAIN, "uid-9", active=True)
+    assert policy.version > version
+    policy.set_device(MAIN, "uid-never-asked", active=True)
+    assert policy.version == version + 1
+
+
+def counted(policy: Policy) -> list[str]:
+    """The targets that the policy has judged from now on, past its cache."""
+    judged: list[str] = []
+    judge = policy._judge
+
+    def noting(principal: Principal, action: str, target: str) -> tuple[bool, str]:
+        judged.append(target)
+        return judge(principal, action, target)
+
+    policy._judge = noting  # type: ignore[method-assign]
+    return judged
 
 
 def test_the_cache_is_bounded(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:

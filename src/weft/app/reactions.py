@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from weft.app.identity import Identity
 from weft.broker.broker import Broker
+from weft.ingest.gate import Gate
 from weft.model.command import Command
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.ports import Clock
+from weft.registry.devices import DeviceChange
 from weft.registry.tenants import Tenant
 from weft.rules.rules import RuleChange
 from weft.twins.changes import Side, TwinChange
@@ -62,6 +64,12 @@ def _withdrawing(path: "MessagePath", identity: Identity) -> Callable[[Command],
     return changed
 
 
+def _looked_up(gate: Gate, change: DeviceChange) -> None:
+    """Forget what was looked up of a device; of one that is new, nothing was."""
+    if change.old is not None:
+        gate.registry_changed()
+
+
 def connect(path: "MessagePath", identity: Identity, clock: Clock) -> None:
     """Let a change in one station be seen by those that remember what it said."""
 
@@ -91,7 +99,7 @@ def connect(path: "MessagePath", identity: Identity, clock: Clock) -> None:
     identity.tenants.on_change(quotas_changed)
     path.commands.publish_with(path.ingest.put)
     path.commands.on_change(lambda one: path.desk.commands_changed(one.tenant, one.device_id))
-    identity.devices.on_change(lambda _change: path.gate.registry_changed())
+    identity.devices.on_change(lambda change: _looked_up(path.gate, change))
     identity.types.on_change(lambda _change: path.gate.registry_changed())
     identity.devices.on_change(
         lambda change: path.engine.device_changed(change.old, change.new, at=clock.now())

@@ -3,10 +3,13 @@
 Deny by default: a principal that the policy was not told of, or that was suspended,
 revoked or disabled, may do nothing. The decision sees the principal, the action, the
 target and what is in memory here; it reads no clock, disk or network. `version` grows
-with every change of any right, so whatever was looked up before is known to be stale.
+with every change of any right, so whatever was looked up before is known to be stale. A
+right that is new, and that nobody was refused before, makes nothing stale: devices come by
+the thousand, and nobody looks up again for them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
 
 from weft.errors import Forbidden
 from weft.model.ids import TenantId
@@ -23,7 +26,10 @@ from weft.security.filters import Direction, Grant, TopicRights
 
 __all__ = ["ACTIONS", "Policy", "require"]
 
+Item = TypeVar("Item", bound=Hashable)
+
 CACHE_MAX = 65_536  # decisions; about 20 MB when full
+ASKED_MAX = 262_144  # principals that were decided on, and names; about 50 MB when full
 
 # What a device may do below `devices/{its own id}/` (AZ-7).
 _DEVICE_TOPICS = TopicRights(
@@ -62,6 +68,23 @@ class _Rights:
         self.topics = topics
 
 
+class _Noted(Generic[Item]):
+    """What was asked for, in bounded memory: once that is full, all of it may have been."""
+
+    def __init__(self) -> None:
+        self._items: set[Item] = set()
+
+    def __contains__(self, item: Item) -> bool:
+        return item in self._items or len(self._items) >= ASKED_MAX
+
+    def add(self, item: Item) -> None:
+        if len(self._items) < ASKED_MAX:
+            self._items.add(item)
+
+    def clear(self) -> None:
+        self._items.clear()
+
+
 # What a device in the quarantine may ask for; the gate keeps what it says, and admits none.
 _HEARD = frozenset({"telemetry.write"})
 _OWN_ACTIONS = frozenset(name for name, action in ACTIONS.items() if action.own_device)
@@ -77,6 +100,10 @@ class Policy:
         self._waiting: dict[str, TenantId] = {}  # uid of each device in the quarantine
         self._rights: dict[str, _Rights] = {}  # uid of each enabled user and key
         self._cache: dict[tuple[Principal, str, str], Decision] = {}
+        # What was decided on since the last change: about whom, and which gateway was no
+        # gateway of which device. Whoever remembers a decision asked here for it.
+        self._asked: _Noted[str] = _Noted()
+        self._strange: _Noted[tuple[str, str]] = _Noted()
         self._watchers: list[Callable[[int], None]] = []
 
     @property
@@ -92,12 +119,15 @@ class Policy:
 
     def set_device(self, tenant: TenantId, uid: str, *, active: bool) -> None:
         """Take note of a device's lifecycle: only an active device may do anything."""
-        self._waiting.pop(uid, None)
+        waited = self._waiting.pop(uid, None) is not None
         if active:
-            if self._devices.get(uid) == tenant:
+            before = self._devices.get(uid)
+            if before == tenant:
                 return
             self._devices[uid] = tenant
-        elif self._devices.pop(uid, None) is None:
+            if before is None and uid not in self._asked:
+                return
+        elif self._devices.pop(uid, None) is None and not waited:
             return
         self._changed()
 
@@ -108,13 +138,15 @@ class Policy:
 
     def set_gateway(self, tenant: TenantId, device_id: str, gateway_uid: str) -> None:
         """Take note of which gateway speaks for a device; an empty uid ends that."""
-        if self._gateways.get((tenant, device_id), "") == gateway_uid:
+        before = self._gateways.get((tenant, device_id), "")
+        if before == gateway_uid:
             return
         if gateway_uid:
             self._gateways[tenant, device_id] = gateway_uid
         else:
             del self._gateways[tenant, device_id]
-        self._changed()
+        if before or (gateway_uid, device_id) in self._strange:
+            self._changed()
 
     def set_gateways(self, children: Iterable[tuple[TenantId, str, str]]) -> None:
         """Take note of many at once, as (tenant, device id, gateway's uid): at start."""
@@ -124,7 +156,8 @@ class Policy:
     def set_waiting(self, tenant: TenantId, uid: str) -> None:
         """Take note of a device in the quarantine: it is let in to be heard, with no right."""
         self._waiting[uid] = tenant
-        self._changed()
+        if uid in self._asked:
+            self._changed()
 
     def set_user(self, tenant: TenantId, uid: str, roles: frozenset[Role]) -> None:
         """Take note of an enabled user's roles."""
@@ -159,6 +192,8 @@ class Policy:
     def _changed(self) -> None:
         self._version += 1
         self._cache.clear()
+        self._asked.clear()
+        self._strange.clear()
         for watcher in self._watchers:
             watcher(self._version)
 
@@ -178,6 +213,7 @@ class Policy:
         decision = self._cache.get(key)
         if decision is None:
             allowed, reason = self._judge(principal, action, target)
+            self._asked.add(principal.uid)
             decision = Decision(allowed, reason, self._version)
             if len(self._cache) >= CACHE_MAX:
                 self._cache.clear()
@@ -217,7 +253,7 @@ class Policy:
             named = target.removeprefix("device:")
             if target == f"device:{principal.id}":
                 return True, "it is the device's own"
-            if self._gateways.get((principal.tenant, named)) == principal.uid:
+            if self._speaks_for(principal, named):
                 return True, "it is a device that this gateway speaks for"
         return False, "a device may only act on itself, and a gateway on its devices"
 
@@ -227,8 +263,13 @@ class Policy:
         levels = topic.split("/", 4 if share else 2)[2 if share else 0 :]
         if len(levels) < 3 or levels[0] != "devices":
             return ""
-        speaks = self._gateways.get((principal.tenant, levels[1])) == principal.uid
-        return levels[1] if speaks else ""
+        return levels[1] if self._speaks_for(principal, levels[1]) else ""
+
+    def _speaks_for(self, gateway: Principal, device_id: str) -> bool:
+        if self._gateways.get((gateway.tenant, device_id)) == gateway.uid:
+            return True
+        self._strange.add((gateway.uid, device_id))
+        return False
 
     def _judge_holder(self, principal: Principal, action: str, target: str) -> tuple[bool, str]:
         rights = self._rights.get(principal.uid)
