@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from tests.registry.batch import PEER, PEPPER, Batch
 from tests.registry.support import ALICE, MAIN, MALLORY, OTHER
 
-from weft.errors import AlreadyExists, Conflict, NotFound, RateLimited, Unauthenticated
-from weft.model.device import Lifecycle
+from weft.errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    RateLimited,
+    StorageError,
+    Unauthenticated,
+)
+from weft.model.device import Device, Lifecycle
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.registry.claiming import CLAIM_CODES, Claiming, OwnerClaim
@@ -85,6 +92,32 @@ async def test_what_moved_is_there_after_a_restart(tmp_path: Path) -> None:
     assert rest.devices.find(OTHER, "pump-7") is not None
     await market.credentials.load()
     assert market.door.by_bearer(token, PEER).tenant == OTHER
+
+
+async def test_pr_3_a_claim_stands_though_the_old_device_is_not_forgotten_at_once(
+    tmp_path: Path,
+) -> None:
+    """The disk of history is full: the owner has the device and is told so; the rest follows."""
+    market = Market(tmp_path)
+    code, token = await market.offer()
+    old = market.devices.get(MAIN, "pump-7")
+    full = True
+    forgotten: list[str] = []
+
+    async def forget(device: Device) -> None:
+        if full:
+            raise StorageError("history's disk is full")
+        forgotten.append(device.uid)
+
+    market.devices.after_delete(forget)
+    done = await market.claiming.claim(MALLORY, OwnerClaim("pump-7", code), "a")
+    assert market.devices.get(OTHER, "pump-7") == done.device
+    assert market.door.by_bearer(token, PEER).uid == done.device.uid
+    with pytest.raises(AlreadyExists, match="still being forgotten"):
+        await market.devices.create(ALICE, NewDevice(device_id="pump-7"))
+    full = False
+    assert await market.devices.forget_rest() == 0
+    assert forgotten == [old.uid]
 
 
 async def test_pr_3_of_fifty_owners_at_once_exactly_one_wins(tmp_path: Path) -> None:

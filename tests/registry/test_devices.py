@@ -243,8 +243,7 @@ async def test_all_are_told_to_forget_once_more_after_a_crash() -> None:
         raise StorageError("history's disk is full")
 
     registry.devices.after_delete(failing)
-    with pytest.raises(StorageError):
-        await registry.devices.delete(ALICE, "pump-7")
+    await registry.devices.delete(ALICE, "pump-7")  # it is deleted, whatever is left of it
     assert registry.devices.find(MAIN, "pump-7") is None
     with pytest.raises(AlreadyExists, match="still being forgotten"):
         await registry.devices.create(ALICE, PUMP_7)  # or its data would go with the old one's
@@ -260,6 +259,29 @@ async def test_all_are_told_to_forget_once_more_after_a_crash() -> None:
     await again.devices.finish_deletes()
     assert forgotten == ["pump-7"]
     await again.devices.create(ALICE, PUMP_7)
+
+
+async def test_what_could_not_be_forgotten_is_tried_again() -> None:
+    """Without a restart; each that keeps something is asked again, and nobody twice at once."""
+    registry = Registry()
+    await registry.devices.create(ALICE, PUMP_7)
+    full = True
+    told: list[str] = []
+
+    async def forget(device: Device) -> None:
+        told.append(device.device_id)
+        assert await registry.devices.forget_rest() == 1  # this one, which is under way
+        if full:
+            raise StorageError("history's disk is full")
+
+    registry.devices.after_delete(forget)
+    await registry.devices.delete(ALICE, "pump-7")
+    assert await registry.devices.forget_rest() == 1
+    full = False
+    assert await registry.devices.forget_rest() == 0
+    assert await registry.devices.forget_rest() == 0
+    assert told == ["pump-7"] * 3
+    await registry.devices.create(ALICE, PUMP_7)
 
 
 async def test_what_is_kept_in_records_goes_in_the_same_transaction() -> None:

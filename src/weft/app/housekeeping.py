@@ -71,6 +71,7 @@ class Housekeeping:
     def _each_minute(self) -> list[tuple[str, Work]]:
         return [
             ("signed-in sessions", self._weft.identity.sessions.sweep),
+            ("deleted devices", self._weft.identity.devices.forget_rest),
             ("journal retention", self.trim_journal),
         ]
 

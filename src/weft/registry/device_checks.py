@@ -99,5 +99,5 @@ def require_forgotten(reader: Reader, tenant: TenantId, name: str) -> None:
         if device is not None and device.device_id == name:
             raise AlreadyExists(
                 f"The device {name!r} that was deleted is still being forgotten.",
-                remedy="Try again in a few seconds; if it lasts, restart Weft and see its log.",
+                remedy="Try again in a minute; if it lasts, see the log of Weft for the reason.",
             )

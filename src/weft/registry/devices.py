@@ -3,7 +3,7 @@
 A device is named by its owner and told apart by a uid that is never used again: a
 namesake of a deleted device is another device (ID-1). Its lifecycle makes only the moves
 that are listed, each on record (PR-6). Whoever keeps something of a device is told when
-it is deleted, once more after a crash if need be, so that nothing of it stays behind.
+it is deleted, and again after a fault or a crash, so that nothing of it stays behind.
 """
 
 import builtins
@@ -18,6 +18,7 @@ from weft.errors import AlreadyExists, Invalid
 from weft.model.device import Device, Lifecycle, require_move
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName, new_id
 from weft.model.principal import Principal
+from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records, Writer
 from weft.registry.attributes import require_attributes
 from weft.registry.changes import Listeners
@@ -37,6 +38,8 @@ from weft.registry.ordered import OrderedNames
 from weft.registry.tags import require_tags
 from weft.security.audit import Audit
 
+log = get_logger(__name__)
+
 
 class Devices:
     """The devices of all tenants, kept in memory as well: the gate asks without waiting."""
@@ -53,6 +56,8 @@ class Devices:
         self._listeners: Listeners[DeviceChange] = Listeners()
         self._in_delete: builtins.list[Callable[[Writer, Device], None]] = []
         self._after_delete: builtins.list[Callable[[Device], Awaitable[None]]] = []
+        # Deleted, and kept somewhere still; whether it is being forgotten just now.
+        self._unforgotten: dict[str, tuple[Device, bool]] = {}
 
     def on_change(self, callback: Callable[[DeviceChange], None]) -> None:
         """Call `callback` on the loop after each change of a device is on disk."""
@@ -63,7 +68,7 @@ class Devices:
         self._in_delete.append(forget)
 
     def after_delete(self, forget: Callable[[Device], Awaitable[None]]) -> None:
-        """Await `forget` after each delete, and at start if it did not finish before."""
+        """Await `forget` after each delete, and again until it has not failed."""
         self._after_delete.append(forget)
 
     async def load(self) -> None:
@@ -384,16 +389,38 @@ class Devices:
             )
         return replace(device, gateway=owner.uid, alias=name)
 
-    async def forget(self, device: Device) -> None:
-        """Have all that is kept of a deleted device forgotten; `told` comes first."""
-        for forget in self._after_delete:
-            await forget(device)
+    async def forget(self, device: Device) -> bool:
+        """Have all that is kept of a deleted device forgotten; `told` comes first.
 
-        def work(writer: Writer) -> None:
-            held = writer.get(TOMBSTONES, device.tenant, device.uid).value
-            writer.put(TOMBSTONES, device.tenant, device.uid, replace(held, device=None))
+        The delete is done, so what fails here is no failure of it: False is returned, and
+        `forget_rest` tries again. Until then the name is given to nobody.
+        """
+        self._unforgotten[device.uid] = (device, True)
+        try:
+            for forget in self._after_delete:
+                await forget(device)
+            await self._records.write(lambda writer: _bury(writer, device))
+        except Exception:  # whoever deleted has the answer; it is tried again
+            log.exception("device_not_forgotten", device=device.device_id)
+            return False
+        else:
+            del self._unforgotten[device.uid]
+            return True
+        finally:
+            if device.uid in self._unforgotten:
+                self._unforgotten[device.uid] = (device, False)
 
-        await self._records.write(work)
+    async def forget_rest(self) -> int:
+        """Try again to forget what could not be forgotten; return how much is left."""
+        for device, is_under_way in list(self._unforgotten.values()):
+            if not is_under_way:
+                await self.forget(device)
+        return len(self._unforgotten)
+
+
+def _bury(writer: Writer, device: Device) -> None:
+    held = writer.get(TOMBSTONES, device.tenant, device.uid).value
+    writer.put(TOMBSTONES, device.tenant, device.uid, replace(held, device=None))
 
 
 def _wanted(tenant: TenantId, type_name: str | None, lifecycle: Lifecycle | None) -> Wanted[Device]:
