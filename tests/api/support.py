@@ -243,7 +243,12 @@ class World:
         self.enrolments = Enrolments(self.records, self.audit, self.clock, PEPPER, self.credentials)
         self.authorities = Authorities(self.records, self.audit, self.clock, self.authority)
         self.arrivals = Arrivals(
-            self.records, self.audit, self.authorities, self.devices, self.credentials
+            self.records,
+            self.audit,
+            self.authorities,
+            self.devices,
+            self.credentials,
+            self.clock,
         )
         self.arrivals.join(self.authenticator, self.revocation)
         self.rotation = Rotation(

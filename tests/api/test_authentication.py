@@ -28,9 +28,9 @@ async def test_a_token_counts_before_a_certificate(world: World) -> None:
     """A wrong token is not made good by whatever else came along."""
     wrong = Presented("nonsense", b"a certificate", "127.0.0.1")
     with pytest.raises(Unauthenticated):
-        identify(world.authenticator, world.operator, wrong)
+        await identify(world.authenticator, world.operator, wrong)
     with pytest.raises(Unauthenticated):
-        identify(world.authenticator, world.operator, Presented(None, None, "127.0.0.1"))
+        await identify(world.authenticator, world.operator, Presented(None, None, "127.0.0.1"))
 
 
 async def test_the_operator_is_weft_itself(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.cli.support import Shell
 from tests.security.customer_ca import CustomerCa
 
@@ -25,8 +26,14 @@ async def test_an_authority_is_registered_and_proven_and_a_device_bound(
     proven = await weft.run("authority", "prove", listed["authority_id"], str(proof))
     assert proven.exit_code == 0, proven.output
     await weft.run("device", "add", "gate-1")
-    gate.write_text(pem_of(acme.sign("gate-1")))
-    bound = await weft.run("credential", "bind", "gate-1", str(gate))
+    key = ec.generate_private_key(ec.SECP256R1())
+    gate.write_text(pem_of(acme.sign("gate-1", key)))
+    unproven = await weft.run("credential", "bind", "gate-1", str(gate))
+    assert unproven.exit_code != 0
+    assert "signing request" in unproven.output
+    request = tmp_path / "gate.csr"
+    request.write_text(acme.request("gate-1", key))
+    bound = await weft.run("credential", "bind", "gate-1", str(gate), "--request", str(request))
     assert bound.exit_code == 0, bound.output
     kinds = [one["kind"] for one in (await weft.json("credential", "list", "gate-1"))["items"]]
     assert sorted(kinds) == ["certificate", "secret"]

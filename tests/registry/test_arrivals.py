@@ -12,8 +12,11 @@ from weft.model.device import Lifecycle
 from weft.model.principal import Principal, PrincipalKind
 from weft.registry import arrivals as module
 from weft.registry.devices import NewDevice
+from weft.security import authentication
 from weft.security.authorities import AuthorityPatch, CustomerAuthority, NewAuthority
+from weft.security.certificates import pem_of
 from weft.security.connections import Connection
+from weft.security.limits import Rate, SubjectLimiter
 
 ADMIN = Principal(MAIN, PrincipalKind.USER, "ada", "uid-ada")
 RIVAL = Principal(OTHER, PrincipalKind.USER, "rita", "uid-rita")
@@ -257,16 +260,120 @@ async def test_a_flood_of_new_devices_ends_at_a_number(
 async def test_a_certificate_is_bound_before_its_device_comes(
     world: World, acme: CustomerCa
 ) -> None:
-    """The list of serials came ahead of the pallet."""
-    leaf = der_of(acme.sign("whatever"))
+    """The list of serials came ahead of the pallet, each with a signing request of the key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf, request = der_of(acme.sign("whatever", key)), acme.request("gate-1", key)
     await world.devices.create(ADMIN, NewDevice("gate-1"))
     with pytest.raises(Invalid, match="No active authority"):
-        await world.arrivals.bind(ADMIN, "gate-1", leaf)
+        await world.arrivals.bind(ADMIN, "gate-1", leaf, request)
     await registered(world, acme)
-    await world.arrivals.bind(ADMIN, "gate-1", leaf)
+    await world.arrivals.bind(ADMIN, "gate-1", leaf, request)
     assert world.authenticator.prove_certificate(leaf, PEER).principal.id == "gate-1"
     await world.devices.create(ADMIN, NewDevice("gate-2"))
     with pytest.raises(AlreadyExists):
-        await world.arrivals.bind(ADMIN, "gate-2", leaf)
+        await world.arrivals.bind(ADMIN, "gate-2", leaf, acme.request("gate-2", key))
     with pytest.raises(NotFound):
-        await world.arrivals.bind(RIVAL, "gate-1", leaf)
+        await world.arrivals.bind(RIVAL, "gate-1", leaf, request)
+
+
+async def test_id_2_a_key_that_nobody_has_shown_to_hold_is_not_bound(
+    world: World, acme: CustomerCa
+) -> None:
+    """A certificate is public: whoever has a copy of it cannot bind its key to a device."""
+    key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    leaf = der_of(acme.sign("pump-9", key))
+    await world.devices.create(ADMIN, NewDevice("gate-1"))
+    await registered(world, acme)
+    for request, why in (
+        ("", "Nobody has shown"),
+        (acme.request("gate-1", other), "another key"),
+        (acme.request("gate-2", key), "not for 'gate-1'"),
+        (pem_of(acme.sign("gate-1", key)), "cannot be read"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            await world.arrivals.bind(ADMIN, "gate-1", leaf, request)
+    device = world.devices.get(MAIN, "gate-1")
+    assert await world.credentials.list_credentials(device) == []
+
+
+async def test_id_2_a_key_that_a_connection_has_proven_is_bound(
+    world: World, acme: CustomerCa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS let it speak, so it holds the key; what came too long ago is not remembered."""
+    monkeypatch.setattr(module, "PROVEN_MAX", 2)
+    await registered(world, acme)
+    await world.devices.create(ADMIN, NewDevice("gate-1"))
+    leaves = [der_of(acme.sign("gate-1")) for _ in range(3)]
+    for leaf in leaves:
+        refused(world, leaf)
+    with pytest.raises(Invalid, match="Nobody has shown"):
+        await world.arrivals.bind(ADMIN, "gate-1", leaves[0])
+    await world.arrivals.bind(ADMIN, "gate-1", leaves[2])
+    assert world.authenticator.prove_certificate(leaves[2], PEER).principal.id == "gate-1"
+
+
+async def test_pr_4_a_first_contact_is_heard_once_it_is_written_down(
+    world: World, acme: CustomerCa
+) -> None:
+    """Not refused once before: its first connection waits for the moment that it takes."""
+    await registered(world, acme)
+    leaf = der_of(acme.sign("gate-1"))
+    first = asyncio.ensure_future(world.authenticator.prove_newcomer(leaf, PEER))
+    again = asyncio.ensure_future(world.authenticator.prove_newcomer(leaf, PEER))
+    await asyncio.sleep(0)
+    assert world.arrivals._queue.qsize() == 1  # both wait for one
+    await written(world)
+    for proof in (await first, await again):
+        assert proof.principal.id == "gate-1"
+    assert world.devices.get(MAIN, "gate-1").lifecycle is Lifecycle.PENDING
+    publish = ("topic.publish", "topic:devices/gate-1/telemetry")
+    assert not world.policy.decide((await first).principal, *publish).allowed
+    assert (await world.authenticator.prove_newcomer(leaf, PEER)).principal.id == "gate-1"
+
+
+async def test_pr_4_whoever_is_not_written_down_in_time_is_refused_and_comes_again(
+    world: World, acme: CustomerCa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is stuck: no connection is held for longer than it may be."""
+    monkeypatch.setattr(authentication, "ARRIVAL_S", 0.0)
+    await registered(world, acme)
+    leaf = der_of(acme.sign("gate-1"))
+    with pytest.raises(Unauthenticated):
+        await world.authenticator.prove_newcomer(leaf, PEER)
+    assert "comes again" in reasons(world, "gate-1")[0]
+    await written(world)
+    assert (await world.authenticator.prove_newcomer(leaf, PEER)).principal.id == "gate-1"
+
+
+async def test_pr_4_first_contacts_of_an_authority_come_at_a_bounded_rate(
+    world: World, acme: CustomerCa
+) -> None:
+    """A stolen key makes neither the queue of others full nor the disk busy."""
+    world.arrivals._rates = SubjectLimiter(Rate(per_s=1, burst=3), world.clock.now)
+    await registered(world, acme, auto_approve=True)
+    leaves = [der_of(acme.sign(f"gate-{number}")) for number in range(5)]
+    for leaf in leaves:
+        refused(world, leaf)
+    await written(world)
+    assert len(await world.devices.list(MAIN)) == 3
+    assert "too many devices" in reasons(world, "gate-4")[0]
+    assert world.authenticator.arrival_of(leaves[4], PEER) is None  # nothing to wait for
+    world.clock.turn(1)
+    assert world.authenticator.arrival_of(leaves[4], PEER) is not None
+    await written(world)
+    assert len(await world.devices.list(MAIN)) == 4
+
+
+async def test_who_is_no_new_device_waits_for_nothing(world: World, acme: CustomerCa) -> None:
+    """A stranger's certificate, a name that is another's, a key that was revoked."""
+    stranger = der_of(CustomerCa(at_s=world.clock.now() / 1e9).sign("gate-9"))
+    assert world.authenticator.arrival_of(stranger, PEER) is None
+    await registered(world, acme)
+    await world.devices.create(ADMIN, NewDevice("gate-1"))
+    assert world.authenticator.arrival_of(der_of(acme.sign("gate-1")), PEER) is None
+    assert world.authenticator.arrival_of(der_of(acme.sign("a/b")), PEER) is None
+    leaf = der_of(acme.sign("gate-2"))
+    refused(world, leaf)
+    await written(world)
+    await world.devices.move(ADMIN, "gate-2", Lifecycle.REVOKED)
+    assert world.authenticator.arrival_of(leaf, PEER) is None

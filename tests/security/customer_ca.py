@@ -60,6 +60,11 @@ class CustomerCa:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
+    def request(self, common_name: str, key: ec.EllipticCurvePrivateKey) -> str:
+        """A signing request, as a device makes it."""
+        builder = x509.CertificateSigningRequestBuilder().subject_name(name_of(common_name))
+        return pem_of(builder.sign(key, hashes.SHA256()))
+
     def proof(self, nonce: str) -> str:
         """Sign the certificate that proves the key."""
         return pem_of(self.sign(nonce))

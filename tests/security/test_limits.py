@@ -116,7 +116,7 @@ def test_rl_2_strangers_are_counted_by_their_network(
     assert limiter.take("2001:db8::9") == 0
     for number in range(100):
         limiter.take(f"192.0.2.{number}")
-    assert len(limiter._networks) == 10
+    assert len(limiter._buckets) == 10
 
 
 def test_rl_1_a_tenant_is_held_to_its_own_quota_of_messages(clock: FakeClock) -> None:

@@ -132,7 +132,7 @@ class Application:
         operation = found[0].get(method) if found is not None else None
         request.operation = operation
         if operation is None or operation.action != PUBLIC:
-            proof = self._identify(request)
+            proof = await self._identify(request)
         else:
             proof = nobody_at(request.presented.address)
             self._require_rate(proof.principal)
@@ -148,8 +148,9 @@ class Application:
         call = self._call(request, operation, proof, found[1], scope["query_string"])
         return await self._act(request, operation, call)
 
-    def _identify(self, request: Request) -> Proof:
-        proof = identify(self._services.authenticator, self._services.operator, request.presented)
+    async def _identify(self, request: Request) -> Proof:
+        services = self._services
+        proof = await identify(services.authenticator, services.operator, request.presented)
         self._require_rate(proof.principal)
         return proof
 

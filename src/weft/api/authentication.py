@@ -22,7 +22,7 @@ class Presented(NamedTuple):
     address: str
 
 
-def identify(authenticator: Authenticator, operator: Operator, presented: Presented) -> Proof:
+async def identify(authenticator: Authenticator, operator: Operator, presented: Presented) -> Proof:
     """Return who it is; a token that was sent counts, whatever else came with it."""
     token = presented.token
     if token is not None:
@@ -30,7 +30,7 @@ def identify(authenticator: Authenticator, operator: Operator, presented: Presen
             return _operator(operator, token)
         return authenticator.prove_bearer(token, presented.address)
     if presented.certificate is not None:
-        return authenticator.prove_certificate(presented.certificate, presented.address)
+        return await authenticator.prove_newcomer(presented.certificate, presented.address)
     raise Unauthenticated("No credential came with the request.")
 
 

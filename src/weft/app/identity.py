@@ -116,7 +116,7 @@ async def open_identity(
         credentials=credentials,
         enrolments=Enrolments(records, audit, clock, pepper, credentials),
         authorities=authorities,
-        arrivals=Arrivals(records, audit, authorities, devices, credentials),
+        arrivals=Arrivals(records, audit, authorities, devices, credentials, clock),
         rotation=Rotation(records, audit, clock, credentials, connections),
         preshared=preshared,
         keys=keys,

@@ -54,11 +54,19 @@ def authority_prove(ctx: click.Context, authority_id: str, file: Path) -> None:
 @click.command("bind")
 @click.argument("device_id")
 @click.argument("file", type=PEM_FILE)
+@click.option(
+    "--request",
+    type=PEM_FILE,
+    help="A signing request of its key for the device's id; not needed once the device has come.",
+)
 @click.pass_context
-def credential_bind(ctx: click.Context, device_id: str, file: Path) -> None:
+def credential_bind(ctx: click.Context, device_id: str, file: Path, request: Path | None) -> None:
     """Let a device use the certificate in FILE, which a customer's authority has signed."""
     path = f"/devices/{quote(device_id, safe='')}/credentials/certificate"
-    made = _send(ctx, path, {"certificate_pem": file.read_text()})
+    body = {"certificate_pem": file.read_text()}
+    if request is not None:
+        body["request_pem"] = request.read_text()
+    made = _send(ctx, path, body)
     if ctx.obj["json"]:
         show_json(made)
     else:

@@ -2,9 +2,11 @@
 
 The credential alone says who it is and in which tenant (ID-4). Whatever goes wrong, the
 peer reads the same words; the reason is for the owner, in the log of attempts. Machine
-proofs cost one HMAC or one look-up; nothing here touches a disk or an argon2.
+proofs cost one HMAC or one look-up; nothing here touches a disk or an argon2. A device that its
+owner's authority vouches for may wait a moment, until it has been written down.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import NoReturn, Protocol, TypeVar
 
@@ -28,6 +30,7 @@ Found = TypeVar("Found")
 NOBODY = TenantId("")
 REFUSED = "The credential is not accepted."
 REMEDY = "Check it, or ask an administrator: the log of attempts says why."
+ARRIVAL_S = 5.0  # for a new device to be written down; a full queue takes two on a slow disk
 PROOF_MAX_BYTES = 8_192  # an access token; a machine secret has 75
 
 
@@ -41,6 +44,11 @@ class Proof(Struct, frozen=True):
 
 # What is told of a certificate that is no live credential: (tenant, device, reason), or None.
 Met = Callable[[bytes, str], tuple[str, str, Reason] | None]
+
+
+# What is done once a device that comes for the first time is written down, or None.
+Arrival = asyncio.Future[None]
+Arriving = Callable[[bytes, str], Arrival | None]
 
 
 def _nobody(_der: bytes, _peer: str) -> None:
@@ -121,6 +129,7 @@ class Authenticator:
         self._clock = clock
         self.attempts = Attempts()
         self.met: Met = _nobody
+        self.arriving: Arriving = _nobody
 
     def by_secret(self, username: str | None, password: bytes | str, peer: str) -> Principal:
         """Authenticate a user name and password, as MQTT CONNECT and HTTP Basic carry them."""
@@ -168,9 +177,29 @@ class Authenticator:
         self._passed(proof, peer)
         return proof
 
+    def arrival_of(self, der: bytes, peer: str) -> Arrival | None:
+        """Return what is done once this certificate's device, which is new, is written down.
+
+        None for every other: whoever holds a certificate is proven without waiting.
+        """
+        if self._credentials.find_fingerprint(der) is not None:
+            return None
+        return self.arriving(der, peer)
+
+    async def prove_newcomer(self, der: bytes, peer: str) -> Proof:
+        """As `prove_certificate`, behind the moment that writing down a new device takes."""
+        found = self._credentials.find_certificate(der)
+        arrival = self.arrival_of(der, peer) if found is None else None
+        if arrival is not None:
+            await asyncio.wait([arrival], timeout=ARRIVAL_S)
+            found = self._credentials.find_certificate(der)
+        return self._prove_found(found, der, peer)
+
     def prove_certificate(self, der: bytes, peer: str) -> Proof:
         """As `by_certificate`."""
-        found = self._credentials.find_certificate(der)
+        return self._prove_found(self._credentials.find_certificate(der), der, peer)
+
+    def _prove_found(self, found: DeviceCredential | None, der: bytes, peer: str) -> Proof:
         try:
             if found is None:
                 raise self._unknown_certificate(der, peer)

@@ -149,6 +149,23 @@ def _key_of(request: str | bytes, uri: str) -> PublicKey:
     return key
 
 
+def require_possession(request: str, certificate: PresentedCertificate, name: str) -> None:
+    """Raise `Invalid` unless a signing request for `name` is signed with a certificate's key."""
+    key = read_request(request, certificate.uri)
+    asked = x509.load_pem_x509_csr(request.encode()).subject
+    names = [str(one.value) for one in asked.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if fingerprint_of(key) != certificate.fingerprint:
+        raise Invalid(
+            "The signing request is by another key than the certificate's.",
+            remedy="Make it with the key of the device.",
+        )
+    if names != [name]:
+        raise Invalid(
+            f"The signing request is not for {name!r}.",
+            remedy=f"Make it with: openssl req -new -key device.key -subj /CN={name}",
+        )
+
+
 def _require_own_name(asked: list[str], uri: str) -> None:
     for name in asked:
         if name.lower().startswith(_OURS) and name != uri:

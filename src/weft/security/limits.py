@@ -103,22 +103,30 @@ class Limiter:
         return wait
 
 
-class NetworkLimiter:
-    """Buckets of those who have no name yet: an IPv4 address each, or an IPv6 /64."""
+class SubjectLimiter:
+    """Buckets of what is neither a principal nor a tenant, by its name."""
 
     def __init__(self, rate: Rate, now: Callable[[], int]) -> None:
         """`now` is in nanoseconds, of any clock."""
         self._rate = rate
         self._now = now
-        self._networks: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
-    def take(self, address: str) -> float:
-        """Take a token of the address's network; return 0 to go on, else the seconds to wait."""
-        bucket = _bucket(self._networks, (network_of(address), ""), self._rate, self._now())
+    def take(self, subject: str) -> float:
+        """Take a token of a subject's; return 0 to go on, else the seconds to wait."""
+        bucket = _bucket(self._buckets, (subject, ""), self._rate, self._now())
         wait = _wait_s(bucket, self._rate, 1)
         if wait <= 0:
             bucket.left -= 1
         return wait
+
+
+class NetworkLimiter(SubjectLimiter):
+    """Buckets of those who have no name yet: an IPv4 address each, or an IPv6 /64."""
+
+    def take(self, subject: str) -> float:
+        """Take a token of an address's network."""
+        return super().take(network_of(subject))
 
 
 def _bucket(

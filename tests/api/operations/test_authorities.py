@@ -1,3 +1,4 @@
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.api.support import OTHER, World
 from tests.security.customer_ca import CustomerCa
 
@@ -42,8 +43,14 @@ async def test_a_certificate_is_bound_to_a_device(world: World) -> None:
     body = {"certificate_pem": acme.proof(made.json["nonce"])}
     assert (await world.call("POST", path, token=admin, body=body)).status == 200
     path = "/devices/gate-1/credentials/certificate"
-    for pem, status in (("x", 422), (pem_of(acme.sign("x")), 201)):
-        bound = await world.call("POST", path, token=admin, body={"certificate_pem": pem})
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem, request = pem_of(acme.sign("x", key)), acme.request("gate-1", key)
+    for body, status in (
+        ({"certificate_pem": "x"}, 422),
+        ({"certificate_pem": pem}, 422),  # nobody has shown to hold its key
+        ({"certificate_pem": pem, "request_pem": request}, 201),
+    ):
+        bound = await world.call("POST", path, token=admin, body=body)
         assert bound.status == status, bound
     listed = await world.call("GET", "/devices/gate-1/credentials", token=admin)
     assert bound.json in listed.json["items"]

@@ -19,6 +19,7 @@ from weft.security.authorities import (
     NewAuthority,
     Status,
 )
+from weft.security.certificates import CSR_MAX_BYTES
 
 Pem = Annotated[str, Meta(max_length=16_384, description="A certificate in PEM.")]
 
@@ -44,6 +45,20 @@ class CertificateBody(Struct, frozen=True, forbid_unknown_fields=True):
     """One certificate."""
 
     certificate_pem: Pem
+
+
+class BoundCertificate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate, and who holds its key."""
+
+    certificate_pem: Pem
+    request_pem: Annotated[
+        str,
+        Meta(
+            max_length=CSR_MAX_BYTES,
+            description="A signing request for the device's id by the same key (PKCS #10); not "
+            "needed once the device has come with the certificate.",
+        ),
+    ] = ""
 
 
 def view_of(authority: CustomerAuthority) -> AuthorityView:
@@ -119,7 +134,8 @@ async def bind_certificate(services: Services, call: Call) -> CredentialView:
     except ValueError as error:
         raise Invalid("The certificate cannot be read.", remedy="Send it as PEM.") from error
     der = certificate.public_bytes(serialization.Encoding.DER)
-    return credential_view(await services.arrivals.bind(call.principal, device_id, der))
+    bound = await services.arrivals.bind(call.principal, device_id, der, call.body.request_pem)
+    return credential_view(bound)
 
 
 def _require_type(services: Services, call: Call, name: object) -> None:
@@ -224,9 +240,10 @@ OPERATIONS: tuple[Operation, ...] = (
         bind_certificate,
         action="device.credentials",
         target="device:{device_id}",
-        description="For a device that is there before it comes, or that got a new key.",
+        description="For a device that is there before it comes, or that got a new key. The key "
+        "has to be proven: by the device's own connection, or by a signing request.",
         tag="devices",
-        body=CertificateBody,
+        body=BoundCertificate,
         example=_EXAMPLE,
         result=CredentialView,
         status=201,

@@ -45,6 +45,7 @@ class Association:
         "handshake_bytes",
         "has_ended",
         "heard_at",
+        "is_expected",
         "offer",
         "peer",
         "proof",
@@ -64,6 +65,7 @@ class Association:
         self.heard_at = 0.0
         self.handshake_bytes = 0
         self.has_ended = False
+        self.is_expected = False  # it has shaken hands, and is written down before it is let in
         self.offer: KeyOffer | None = None  # once a name has come
         self.proof: Proof | None = None
         self.registered: Connection | None = None

@@ -208,6 +208,23 @@ class DtlsDoor:
             self._fail(association, "The handshake is too large: send a shorter chain.")
 
     def _complete(self, association: Association) -> None:
+        """Let in who has shaken hands; who comes for the first time is written down before."""
+        if association.is_expected:  # its flight came again
+            return
+        if association.offer is None:
+            arrival = self._authenticator.arrival_of(association.certificate(), association.peer)
+            if arrival is not None:
+                association.is_expected = True
+                arrival.add_done_callback(lambda _arrival: self._arrived(association))
+                return
+        self._let_in(association)
+
+    def _arrived(self, association: Association) -> None:
+        under_way = self._shaking.get(association.address)
+        if under_way is not None and under_way[0] is association:  # it did not take too long
+            self._let_in(association)
+
+    def _let_in(self, association: Association) -> None:
         self._forget(association)
         authenticator, peer = self._authenticator, association.peer
         try:

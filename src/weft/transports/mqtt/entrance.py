@@ -3,7 +3,7 @@
 Whoever may only ask for an identity is let in as a visitor (`visit.py`).
 """
 
-from weft.errors import PeerError, RateLimited
+from weft.errors import PeerError, RateLimited, Unauthenticated
 from weft.ingest.gate import GateSession
 from weft.ingest.submit import Message
 from weft.model.ids import new_id
@@ -43,8 +43,7 @@ class Entrance(Outward):
                 write = self._transport.write
                 self._visit = Visit(self._given, self.address, self._machine, write, self._end)
                 return self._visit.begin()
-            tls = self._transport.get_extra_info("ssl_object")
-            proof = prove(self._given.authenticator, connect, tls, self.address)
+            proof = await prove(self._given.authenticator, connect, self._transport, self.address)
             client_id = connect.client_id or f"weft-{new_id()}"
             self._gate_session = self._admit(proof, connect, client_id)
             return await self._attach(proof, connect, client_id)
@@ -53,6 +52,8 @@ class Entrance(Outward):
 
     def _admit(self, proof: Proof, connect: Connect, client_id: str) -> GateSession:
         """Open the way in; a will must be allowed now (AZ-3)."""
+        if self._is_over:
+            raise Unauthenticated("It left while it was written down.")
         given, principal = self._given, proof.principal
         wait_s = given.limiter.take(principal.tenant, principal, LimitKind.CONNECTS)
         if wait_s > 0:

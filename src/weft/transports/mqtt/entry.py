@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from weft.broker.sessions import Session
 from weft.errors import PeerError, QuotaExceeded, RateLimited, Unauthenticated
@@ -13,11 +12,14 @@ from weft.wire.mqtt.packets import Connect
 from weft.wire.mqtt.reasons import Reason
 
 
-def prove(authenticator: Authenticator, connect: Connect, tls: Any, address: str) -> Proof:
+async def prove(
+    authenticator: Authenticator, connect: Connect, transport: asyncio.BaseTransport, address: str
+) -> Proof:
     """Prove who it is: by certificate where TLS has one, else by secret (ID-4)."""
+    tls = transport.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True) if tls is not None else None
     if der:
-        return authenticator.prove_certificate(der, address)
+        return await authenticator.prove_newcomer(der, address)
     return authenticator.prove_secret(connect.username, connect.password or b"", address)
 
 
