@@ -81,6 +81,10 @@ class House(RunningWeft):
     def coap_port(self) -> int:
         return int(self.weft.endpoints.coap.rpartition(":")[2])
 
+    @property
+    def coaps_port(self) -> int:
+        return int(self.weft.endpoints.coaps.rpartition(":")[2])
+
     async def enrol(self, name: str, tenant: TenantId = MAIN) -> Enrolled:
         device = await self.identity.devices.create(operator(tenant), NewDevice(device_id=name))
         secret = await self.identity.credentials.issue_secret(operator(tenant), device)

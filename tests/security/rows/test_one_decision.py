@@ -1,14 +1,20 @@
 """AU-2: the same question gets the same answer, whatever the protocol it is asked over."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.interop.support import Account
-from tests.security.rows.support import House, publish
+from tests.security.rows.support import Enrolled, House, house_in, operator, publish
 from tests.transports.coap.support import Peer as CoapPeer
-from tests.transports.coap.support import problem_in
+from tests.transports.coap.support import SecurePeer, problem_in
+from tests.transports.dtls.support import customer_context, key_context
 from tests.transports.mqtt.support import Peer
 
 from weft.model.principal import Principal
@@ -35,6 +41,32 @@ class Subject:
     peer: Peer
     http: httpx2.AsyncClient
     coap: CoapPeer
+    coaps: CoapPeer | None  # a device's, by its pre-shared key or certificate; keys have neither
+
+    @property
+    def coap_ways(self) -> list[tuple[str, CoapPeer]]:
+        secure = [] if self.coaps is None else [("CoAP over DTLS", self.coaps)]
+        return [("CoAP", self.coap), *secure]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with house_in(tmp_path / "data", "transports.coap.listen_dtls=127.0.0.1:0") as opened:
+        yield opened
+
+
+async def over_dtls(house: House, who: Enrolled, *, by_key: bool) -> SecurePeer:
+    """Shake hands as a device, with a pre-shared key or with its certificate."""
+    if by_key:
+        issued = await house.identity.preshared.issue(operator(), who.device)
+        context = key_context(issued.credential.credential_id, issued.key)
+    else:
+        pem = who.pem.read_bytes()
+        key: Any = load_pem_private_key(pem, None)
+        made, chain = x509.load_pem_x509_certificates(pem)
+        context = customer_context(made, key, house.identity.authority.root_pem)
+        context.add_extra_chain_cert(chain)
+    return await SecurePeer.shake(house.coaps_port, context)
 
 
 async def subjects(house: House) -> list[Subject]:
@@ -47,6 +79,10 @@ async def subjects(house: House) -> list[Subject]:
         await house.key("devices:read", topics=("#",), denied=("devices/fan-1/#",)),
         await house.key("types:read"),
     ]
+    secure: list[CoapPeer | None] = [
+        await over_dtls(house, one, by_key=number == 0) if isinstance(one, Enrolled) else None
+        for number, one in enumerate(found)
+    ]
     return [
         Subject(
             one.principal,
@@ -54,8 +90,9 @@ async def subjects(house: House) -> list[Subject]:
             await house.mqtt(one),
             house.http(one.token),
             await CoapPeer.dial(house.coap_port, one.token),
+            coaps,
         )
-        for one in found
+        for one, coaps in zip(found, secure, strict=True)
     ]
 
 
@@ -77,8 +114,9 @@ async def test_au_2_every_protocol_gives_the_answer_of_the_policy(house: House) 
             act = ("topic.publish", f"topic:{topic}")
             told = await publish(subject.peer, topic, b'{"a": 1}')
             compare(subject, [act], "MQTT", may=told is not Reason.NOT_AUTHORIZED)
-            said = await subject.coap.ask(Code.POST, f"api/v1/{topic}", b'{"a": 1}')
-            compare(subject, [act], "CoAP", may=said.code == Code.CHANGED)
+            for how, coap in subject.coap_ways:
+                said = await coap.ask(Code.POST, f"api/v1/{topic}", b'{"a": 1}')
+                compare(subject, [act], how, may=said.code == Code.CHANGED)
             answer = await subject.http.post(topic, json={"a": 1})
             both = [("telemetry.write", f"device:{device}"), act]
             compare(subject, both, "HTTP", may=answer.status_code < 300)
@@ -96,12 +134,14 @@ async def test_au_2_every_protocol_gives_the_answer_of_the_policy(house: House) 
             compare(subject, [act], "REST", may=answer.status_code == 200)
         for device in DEVICES:
             path = f"api/v1/devices/{device}/properties/reported"
-            said = await subject.coap.ask(Code.GET, path)
-            assert said.code in {Code.CONTENT, Code.FORBIDDEN}
             act = ("twin.read", f"device:{device}")
-            compare(subject, [act], "CoAP", may=said.code == Code.CONTENT)
+            for how, coap in subject.coap_ways:
+                said = await coap.ask(Code.GET, path)
+                assert said.code in {Code.CONTENT, Code.FORBIDDEN}
+                compare(subject, [act], how, may=said.code == Code.CONTENT)
         await subject.http.aclose()
-        subject.coap.close()
+        for _, coap in subject.coap_ways:
+            coap.close()
     assert not differing, "\n".join(differing)
     assert asked >= 200
     assert asked // 5 < allowed < asked * 4 // 5  # both answers were given often
@@ -123,11 +163,12 @@ async def test_au_2_what_ingest_refuses_over_one_protocol_it_refuses_over_all(
     async with house.http(pump.token) as client:
         headers = {"content-type": "application/json"}
         answer = await client.post("devices/pump-7/telemetry", content=b"{", headers=headers)
-    coap = await CoapPeer.dial(house.coap_port, pump.token)
-    said = await coap.ask(Code.POST, "api/v1/devices/pump-7/telemetry", b"{")
-    coap.close()
-    assert said.code == Code.UNPROCESSABLE_ENTITY
-    assert problem_in(said)[-1] == "payload_invalid"
+    plain = await CoapPeer.dial(house.coap_port, pump.token)
+    for coap in (plain, await over_dtls(house, pump, by_key=True)):
+        said = await coap.ask(Code.POST, "api/v1/devices/pump-7/telemetry", b"{")
+        coap.close()
+        assert said.code == Code.UNPROCESSABLE_ENTITY
+        assert problem_in(said)[-1] == "payload_invalid"
     assert told is Reason.PAYLOAD_FORMAT_INVALID
     assert answer.status_code in {400, 422}
     assert answer.json()["code"] == "payload_invalid"

@@ -45,7 +45,7 @@ class Association:
         "handshake_bytes",
         "has_ended",
         "heard_at",
-        "is_expected",
+        "held",
         "offer",
         "peer",
         "proof",
@@ -65,7 +65,7 @@ class Association:
         self.heard_at = 0.0
         self.handshake_bytes = 0
         self.has_ended = False
-        self.is_expected = False  # it has shaken hands, and is written down before it is let in
+        self.held: list[bytes] | None = None  # what came while it is written down, for once
         self.offer: KeyOffer | None = None  # once a name has come
         self.proof: Proof | None = None
         self.registered: Connection | None = None

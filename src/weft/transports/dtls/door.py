@@ -42,6 +42,7 @@ log = get_logger(__name__)
 TOO_OFTEN = "Handshakes begin too often from this network: keep the session, or wait a minute."
 TOO_MANY = "Too many handshakes are under way, of this network or of all."
 WRONG_KEY = "The pre-shared key is wrong."
+HELD_MAX = 4  # datagrams; a device that is not answered sends again
 NO_SUITE = "No cipher suite in common: offer PSK with AES-128-GCM or CCM, or ECDHE-ECDSA."
 
 
@@ -116,6 +117,8 @@ class DtlsDoor:
         if kind == APPLICATION_DATA:
             if live is not None:
                 self._open(live, datagram)
+            else:
+                self._hold(datagram, address)
             return
         hello = read_client_hello(datagram) if kind == HANDSHAKE else None
         if hello is not None:
@@ -209,20 +212,32 @@ class DtlsDoor:
 
     def _complete(self, association: Association) -> None:
         """Let in who has shaken hands; who comes for the first time is written down before."""
-        if association.is_expected:  # its flight came again
+        if association.held is not None:  # its flight came again
             return
         if association.offer is None:
             arrival = self._authenticator.arrival_of(association.certificate(), association.peer)
             if arrival is not None:
-                association.is_expected = True
+                association.held = []
                 arrival.add_done_callback(lambda _arrival: self._arrived(association))
                 return
         self._let_in(association)
 
     def _arrived(self, association: Association) -> None:
         under_way = self._shaking.get(association.address)
-        if under_way is not None and under_way[0] is association:  # it did not take too long
-            self._let_in(association)
+        if under_way is None or under_way[0] is not association:  # it took too long
+            return
+        self._let_in(association)
+        for datagram in association.held or ():
+            if self._live.get(association.address) is association:
+                self._open(association, datagram)
+        association.held = None
+
+    def _hold(self, datagram: bytes, address: Address) -> None:
+        """Keep the first words of who has shaken hands and is not yet written down."""
+        under_way = self._shaking.get(address)
+        held = None if under_way is None else under_way[0].held
+        if held is not None and len(held) < HELD_MAX:
+            held.append(datagram)
 
     def _let_in(self, association: Association) -> None:
         self._forget(association)
