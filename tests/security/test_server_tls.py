@@ -1,8 +1,11 @@
 import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.bindings.openssl.binding import Binding
+from OpenSSL import SSL
 from tests.security.support import device
 
 from weft.security.authority import CertificateAuthority
@@ -35,6 +38,53 @@ async def shake_hands(
             result = (await seen, tls.session, tls.session_reused)
         writer.close()
     return result
+
+
+HYBRID = "X25519MLKEM768"
+HAS_HYBRID = ssl.OPENSSL_VERSION_INFO >= (3, 5)
+LACKS = f"Python's ssl has {ssl.OPENSSL_VERSION}; {HYBRID} comes with OpenSSL 3.5"
+
+
+def group_of(server: ssl.SSLContext, *, only_hybrid: bool = False) -> str | None:
+    """Return the group that a client with OpenSSL's newest list agrees on with a server.
+
+    The client is pyOpenSSL's: it brings an OpenSSL of its own, which knows the hybrid.
+    """
+    made = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    if only_hybrid:
+        names = HYBRID.encode()
+        assert Binding().lib.SSL_CTX_set1_curves_list(made._context, names) == 1
+    client = SSL.Connection(made, None)
+    client.set_connect_state()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = server.wrap_bio(incoming, outgoing, server_side=True)
+    for _ in range(3):
+        with contextlib.suppress(SSL.WantReadError):
+            client.do_handshake()
+        with contextlib.suppress(SSL.WantReadError):
+            incoming.write(client.bio_read(65_536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        if outgoing.pending:
+            client.bio_write(outgoing.read())
+    return client.get_group_name()
+
+
+def test_mq_1_keys_are_agreed_on_in_the_best_group_that_openssl_has(
+    today: CertificateAuthority,
+) -> None:
+    """A client that offers the hybrid first gets it, or X25519 where our OpenSSL lacks it."""
+    group = group_of(today.server_context("none"))
+    assert group is not None, LACKS
+    assert group.upper() == (HYBRID if HAS_HYBRID else "X25519"), ssl.OPENSSL_VERSION
+
+
+@pytest.mark.skipif(not HAS_HYBRID, reason=LACKS)
+def test_mq_1_a_client_that_takes_nothing_but_the_hybrid_comes_in(
+    today: CertificateAuthority,
+) -> None:
+    """What is recorded today cannot be opened by a quantum computer later."""
+    assert group_of(today.server_context("none"), only_hybrid=True) == HYBRID
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 A listener keeps the context that it was given. Each handshake is handed on to the newest
 one, so a renewed certificate of ours and an authority that a customer has just registered
 count from the next handshake on, and one that was taken away counts no more.
+
+Which groups keys are agreed on in is left to OpenSSL, whose own list has the hybrid
+X25519MLKEM768 in front from 3.5 on: naming groups here would pin it to what was known once.
 """
 
 import ssl
