@@ -125,6 +125,21 @@ async def test_an_answer_that_takes_long_comes_by_itself(house: House) -> None:
     peer.close()
 
 
+async def test_co_5_over_dtls_a_peer_shares_with_its_network(house: House) -> None:
+    """In the clear all are of this machine, and one of them may need all there is."""
+    plain = await house.plain("pump-7")
+    assert (await plain.ask(Code.POST, TELEMETRY, b"{}")).code == Code.CHANGED
+    secure = [await house.secure(await house.device(f"fan-{number}")) for number in range(2)]
+    for one in secure:
+        assert (await one.ask(Code.POST, TELEMETRY, b"{}")).code == Code.CHANGED
+    held = [listener._service.endpoint._peers._proven.values() for listener in house.weft._coap]
+    shares = [sorted(peer.network.share for peer in peers) for peers in held]
+    assert shares == [[1.0], [0.25, 0.25]]
+    assert len({peer.network for peer in held[1]}) == 1
+    for peer in (plain, *secure):
+        peer.close()
+
+
 async def test_what_is_held_is_measured(house: House) -> None:
     """Sessions and peers, by listener."""
     peer = await house.plain("pump-7")

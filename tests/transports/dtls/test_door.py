@@ -1,5 +1,6 @@
 """The DTLS door: proofs, cookies, restarts, forgeries and endings."""
 
+import asyncio
 import os
 import random
 from pathlib import Path
@@ -25,6 +26,7 @@ from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
 from weft.security import reasons
 from weft.security.limits import Rate
+from weft.transports.dtls.door import HELD_MAX
 from weft.transports.dtls.records import plain_alert
 from weft.transports.dtls.settings import DtlsSettings
 
@@ -96,6 +98,47 @@ async def test_pr_4_a_registered_authority_counts_from_the_next_handshake(house:
     assert reasons.UNKNOWN_CERTIFICATE.text in attempts.of_device(NOBODY, "(unnamed)")[0].reason
     assert not await is_trusted()
     assert house.inner.of("opened") == []  # the handshake alone opens nothing
+
+
+async def test_pr_4_a_first_contact_is_heard_once_it_is_written_down(house: House) -> None:
+    """Its first words are held meanwhile, a few of them; its last flight may come again."""
+    acme, key = CustomerCa(), ec.generate_private_key(ec.SECP256R1())
+    house.world.authority.trust([acme.pem])
+    house.contexts.build()
+    root = house.world.authority.root_pem
+    arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    house.world.door.arriving = lambda _der, _peer: arrival
+    identity = await house.certificate()
+    client = house.client(customer_context(acme.sign("gate-1", key), key, root))
+    assert client.shake()
+    assert (len(house.door), house.door.shaking) == (0, 1)
+    for number in range(HELD_MAX + 2):
+        assert client.ask(b"%d" % number) == b""
+    assert house.inner.log == []
+    door = house.world.door
+    proof = door.prove_certificate(identity.certificate.der, "192.0.2.7:1")
+    door.prove_certificate = lambda _der, _peer: proof  # type: ignore[method-assign]
+    arrival.set_result(None)
+    await asyncio.sleep(0)
+    assert house.inner.of("opened") == ["gate-1"]
+    assert house.inner.of("received") == [b"%d" % number for number in range(HELD_MAX)]
+    assert house.door.shaking == 0
+    assert client.read() == b"echo 0"
+
+
+async def test_pr_4_a_first_contact_that_takes_too_long_is_given_up(house: House) -> None:
+    """The disk is stuck: it comes again."""
+    arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    identity = await house.certificate()
+    house.world.door.arrival_of = lambda _der, _peer: arrival  # type: ignore[method-assign]
+    client = house.client(certificate_context(identity, house))
+    assert client.shake()
+    house.now += 31
+    house.door.check()
+    assert house.door.shaking == 0
+    arrival.set_result(None)
+    await asyncio.sleep(0)
+    assert house.inner.of("opened") == []
 
 
 async def test_co_1_without_a_certificate_nobody_comes_in(house: House) -> None:

@@ -1,6 +1,7 @@
 """What the tests of CoAP share: an endpoint at a turned clock, requests, and a way to read."""
 
 import json
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,20 @@ def request_message(
 class Bench:
     """An endpoint, its clock, and everything that came out of it."""
 
-    def __init__(self, limits: Limits | None = None, *, is_proven: bool = True) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        is_proven: bool = True,
+        network_of: Callable[[Any], Hashable] | None = None,
+    ) -> None:
         self.now = 1000.0
         self.endpoint = ServerEndpoint(
-            limits or Limits(), secret=SECRET, random=lambda: 0.5, now=self.now
+            limits or Limits(),
+            secret=SECRET,
+            random=lambda: 0.5,
+            now=self.now,
+            network_of=network_of,
         )
         self.is_proven = is_proven
 

@@ -79,3 +79,13 @@ def test_co_5_what_is_kept_is_capped_for_one_and_for_all() -> None:
     bench.endpoint.forget(ALICE)
     bench.pass_time(61.0)
     assert bench.endpoint.counts["downloads"] == 0
+
+
+def test_co_5_a_network_has_a_share_of_what_is_kept() -> None:
+    """Beyond it, nothing is kept for its peers, and those elsewhere lose nothing."""
+    bench = Bench(Limits(download_bytes=16_000), network_of=lambda one: one[0])
+    response = Response(Code.CONTENT, LONG, 42)
+    asked = request_message("big", Code.GET, 1)
+    for address in (("192.0.2.7", 1), ("2001:db8::/64", 1), ("2001:db8::/64", 2)):
+        bench.ask(asked, response, address=address)
+    assert bench.endpoint.counts["downloads"] == 2

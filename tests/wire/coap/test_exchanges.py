@@ -6,7 +6,7 @@ from weft.wire.coap.codes import Code
 from weft.wire.coap.exchanges import ENTRY_BYTES, Exchanges
 from weft.wire.coap.faults import RequestError
 from weft.wire.coap.limits import Limits
-from weft.wire.coap.peers import Exchange, Peer
+from weft.wire.coap.peers import Exchange, Network, Peer
 
 
 def peer(name: str = "a") -> Peer:
@@ -135,3 +135,27 @@ def test_co_5_what_waits_is_counted_in_bytes() -> None:
     exchanges.close(first, b"", 0.0)
     assert exchanges.pending_bytes == 0
     opened(exchanges, alice, 3)
+
+
+def test_co_5_a_network_has_a_share_of_requests_and_replies() -> None:
+    """Its peers share it, by whatever addresses; nobody elsewhere pays for them."""
+    network, size = Network(0.25), ENTRY_BYTES + 5
+    crowd = [Peer(f"n{number}", 0, 0.0, is_proven=True, network=network) for number in range(6)]
+    exchanges = Exchanges(Limits(pending=16, reply_bytes=16 * size))
+    other = peer("elsewhere")
+    answered(exchanges, other, 1)
+    for one in crowd[:4]:
+        opened(exchanges, one, 1)
+    with pytest.raises(RequestError):
+        opened(exchanges, crowd[4], 1)
+    opened(exchanges, other, 2)
+    for one in crowd[:4]:
+        exchanges.close(one.exchanges[1], b"reply", 0.0)
+    assert network.reply_bytes == 4 * size
+    answered(exchanges, crowd[4], 1)
+    assert not crowd[4].exchanges  # it is not remembered: a copy of it would be served again
+    assert [len(one.exchanges) for one in (*crowd[:4], other)] == [1, 1, 1, 1, 2]
+    exchanges.forget(crowd[0])
+    answered(exchanges, crowd[4], 2)
+    assert list(crowd[4].exchanges) == [2]
+    assert (network.pending, network.reply_bytes) == (0, 4 * size)

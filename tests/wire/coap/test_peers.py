@@ -60,3 +60,15 @@ def test_message_ids_begin_anywhere_and_wrap() -> None:
     """RFC 7252 4.4."""
     peer = Peer("a", 0xFFFF, 0.0, is_proven=True)
     assert [peer.take_message_id(), peer.take_message_id()] == [0xFFFF, 0]
+
+
+def test_peers_of_a_network_share_what_it_holds() -> None:
+    """And it is forgotten with the last of them."""
+    made = Peers(Limits(), lambda: 0.5, lambda _peer: None, lambda one: str(one)[:1])
+    first, second, other = (made.prove(name, 0.0) for name in ("a1", "a2", "b1"))
+    assert first.network is second.network
+    assert other.network is not first.network
+    assert len(made._networks) == 2
+    made.forget("b1")
+    del other
+    assert len(made._networks) == 1

@@ -149,3 +149,18 @@ def test_co_5_a_long_path_counts() -> None:
     path = "/".join("p" * 200 for _ in range(40))
     message = request_message(path, Code.PUT, 1, (Option.BLOCK1, b"\x08"), payload=b"x" * 16)
     assert bench.ask(message).code == Code.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_co_5_a_network_holds_a_share_of_all_bodies() -> None:
+    """Whoever has a /64 has a budget for each address, and takes it from nobody elsewhere."""
+    bench = Bench(Limits(upload_bytes=24_000, network_share=0.25), network_of=lambda one: one[0])
+    answers = [
+        bench.ask(block_of(0, True, b"a" * 1024, exponent=6), address=("2001:db8::/64", port)).code
+        for port in range(4)
+    ]
+    assert answers == [Code.CONTINUE] * 2 + [Code.SERVICE_UNAVAILABLE] * 2
+    elsewhere = bench.ask(block_of(0, True, b"a" * 1024, exponent=6), address=("192.0.2.7", 1))
+    assert elsewhere.code == Code.CONTINUE
+    bench.endpoint.forget(("2001:db8::/64", 0))
+    again = bench.ask(block_of(0, True, b"a" * 1024, exponent=6), address=("2001:db8::/64", 9))
+    assert again.code == Code.CONTINUE

@@ -16,8 +16,10 @@ from weft.errors import ConfigurationError, Invalid, Unauthenticated
 from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
 from weft.observability.log import get_logger
+from weft.security.attempts import address_of
 from weft.security.authentication import REFUSED, Proof
 from weft.security.connections import Connection
+from weft.security.throttle import network_of
 from weft.transports.addresses import require_loopback, split_address
 from weft.transports.coap import metrics
 from weft.transports.coap.service import CoapService
@@ -117,7 +119,10 @@ class CoapListener(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport
         self._tasks: asyncio.TaskGroup
         endpoint = ServerEndpoint(
-            given.settings.limits, secret=os.urandom(32), random=random.SystemRandom().random
+            given.settings.limits,
+            secret=os.urandom(32),
+            random=random.SystemRandom().random,
+            network_of=None if secure is None else _network_of,  # in the clear, all are at home
         )
         identify = self._by_token if secure is None else self._by_association
         self._service = CoapService(given, endpoint, identify, self._now, self._start)
@@ -327,6 +332,10 @@ class CoapListener(asyncio.DatagramProtocol):
         except Exception:  # whoever changed it is not to blame, and goes on
             log.exception("coap_notification_broke", listener=self._name)
         self._arm()
+
+
+def _network_of(association: Any) -> str:
+    return network_of(address_of(association.peer))
 
 
 def _send_secure(message: bytes, association: SecurePeer) -> None:

@@ -6,7 +6,7 @@ A body that no block was asked of or sent for in a while is dropped, and its mem
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-from weft.wire.coap.peers import Peer
+from weft.wire.coap.peers import Network, Peer
 from weft.wire.coap.requests import Key
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ class Bodies(Generic[T]):
         self._wait_s = wait_s
         self._order: OrderedDict[Body[T], None] = OrderedDict()
         self._of_peer: dict[Peer, dict[Key, Body[T]]] = {}
+        self._of_network: dict[Network, int] = {}
         self.held_bytes = 0
 
     def __len__(self) -> int:
@@ -48,6 +49,18 @@ class Bodies(Generic[T]):
         """All of a peer, the oldest first."""
         return list(self._of_peer.get(peer, {}).values())
 
+    def held_by(self, network: Network) -> int:
+        """The bytes of all peers of a network."""
+        return self._of_network.get(network, 0)
+
+    def _count(self, peer: Peer, size_bytes: int) -> None:
+        self.held_bytes += size_bytes
+        left = self._of_network.get(peer.network, 0) + size_bytes
+        if left:
+            self._of_network[peer.network] = left
+        else:
+            self._of_network.pop(peer.network, None)
+
     def add(self, peer: Peer, key: Key, content: T, now: float) -> Body[T]:
         """Begin a body; one that was under way for the same request ends."""
         if (before := self.find(peer, key)) is not None:
@@ -55,12 +68,12 @@ class Bodies(Generic[T]):
         body = Body(peer, key, content, now)
         self._of_peer.setdefault(peer, {})[key] = body
         self._order[body] = None
-        self.held_bytes += body.size_bytes
+        self._count(peer, body.size_bytes)
         return body
 
     def touch(self, body: Body[T], size_bytes: int, now: float) -> None:
         """A block came or went; the body now has so many bytes."""
-        self.held_bytes += size_bytes + body.fixed_bytes - body.size_bytes
+        self._count(body.peer, size_bytes + body.fixed_bytes - body.size_bytes)
         body.size_bytes = size_bytes + body.fixed_bytes
         body.touched_at = now
         self._order.move_to_end(body)
@@ -72,7 +85,7 @@ class Bodies(Generic[T]):
         if not mine:
             del self._of_peer[body.peer]
         del self._order[body]
-        self.held_bytes -= body.size_bytes
+        self._count(body.peer, -body.size_bytes)
 
     def forget(self, peer: Peer) -> None:
         """Drop all of a peer."""

@@ -32,6 +32,9 @@ class Downloads:
                 break
             held -= body.size_bytes
             self.bodies.drop(body)
+        shared = self.bodies.held_by(peer.network) + cost
+        if shared > self._limits.download_bytes * peer.network.share:
+            return
         body = self.bodies.add(peer, key, response, now)
         self.bodies.touch(body, size, now)
         while self.bodies.held_bytes > self._limits.download_bytes:

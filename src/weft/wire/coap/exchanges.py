@@ -4,7 +4,7 @@ A client repeats a confirmable message until it hears of it; the second copy get
 first one's answer, and no handler sees it (RFC 7252 4.5). A message with the same id and
 other bytes is another message: a device that lost power and counts from the start again is
 not answered with what it was told before. What is remembered is capped in entries and
-bytes, for one peer and for all; the oldest is forgotten (CO-5).
+bytes, for one peer, one network and for all; the oldest is forgotten (CO-5).
 """
 
 from collections import OrderedDict
@@ -46,6 +46,7 @@ class Exchanges:
         limits = self._limits
         if (
             self.pending >= limits.pending
+            or peer.network.pending >= limits.pending * peer.network.share
             or peer.pending >= limits.peer_pending
             or self.pending_bytes + exchange.size_bytes > limits.pending_bytes
         ):
@@ -57,6 +58,7 @@ class Exchanges:
             )
         peer.exchanges[exchange.message_id] = exchange
         peer.pending += 1
+        peer.network.pending += 1
         self.pending += 1
         self.pending_bytes += exchange.size_bytes
 
@@ -70,6 +72,7 @@ class Exchanges:
         peer = exchange.peer
         exchange.reply = reply
         peer.pending -= 1
+        peer.network.pending -= 1
         self.pending -= 1
         self.pending_bytes -= exchange.size_bytes
         if peer.exchanges.get(exchange.message_id) is not exchange:
@@ -77,6 +80,7 @@ class Exchanges:
         peer.replied_at = now
         size = len(reply) + ENTRY_BYTES
         peer.reply_bytes += size
+        peer.network.reply_bytes += size
         self.held_bytes += size
         self.entries += 1
         holding = self._holding
@@ -84,8 +88,11 @@ class Exchanges:
         holding.move_to_end(peer)
         limits = self._limits
         most = limits.peer_replies if peer.is_proven else limits.stranger_replies
+        shared = limits.reply_bytes * peer.network.share
         while (
-            len(peer.exchanges) - peer.pending > most or peer.reply_bytes > limits.peer_reply_bytes
+            len(peer.exchanges) - peer.pending > most
+            or peer.reply_bytes > limits.peer_reply_bytes
+            or peer.network.reply_bytes > shared
         ) and self._drop_oldest(peer):
             continue
         while self.entries > limits.replies or self.held_bytes > limits.reply_bytes:
@@ -129,6 +136,7 @@ class Exchanges:
             return
         size = len(exchange.reply) + ENTRY_BYTES
         peer.reply_bytes -= size
+        peer.network.reply_bytes -= size
         self.held_bytes -= size
         self.entries -= 1
         if not peer.reply_bytes:

@@ -17,6 +17,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
     peers: int = 16_384  # whose address is proven; the longest silent is forgotten
     strangers: int = 4096  # known only where strangers are served
+    network_share: float = 0.25  # of what all may hold: a /64 is one peer with many addresses
     exchange_lifetime_s: float = 247.0  # RFC 7252 4.8.2, with its default parameters
     peer_replies: int = 4096  # remembered answers; the oldest is forgotten (CO-5)
     peer_reply_bytes: int = 1024 * 1024

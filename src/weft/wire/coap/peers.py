@@ -2,16 +2,30 @@
 
 An address is proven by an Echo value that only its owner can have read (RFC 9175), or by
 DTLS. Strangers have a table of their own, so that made-up addresses never push out a
-device. Both tables are capped; who was silent longest is forgotten (CO-2, CO-5).
+device. Both tables are capped; who was silent longest is forgotten (CO-2, CO-5). What a peer
+holds counts for its network as well, whose holder has as many addresses as they like.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from weakref import WeakValueDictionary
 
 from weft.wire.coap.limits import Limits
 
 Address = Hashable
+NetworkOf = Callable[[Address], Hashable]
 _SPARED = 8  # peers with observations that are passed over for one without
+
+
+class Network:
+    """What the peers of one network hold together; gone with the last that refers to it."""
+
+    __slots__ = ("__weakref__", "pending", "reply_bytes", "share")
+
+    def __init__(self, share: float) -> None:
+        self.share = share  # of each limit for all
+        self.pending = 0
+        self.reply_bytes = 0
 
 
 class Exchange:
@@ -39,6 +53,7 @@ class Peer:
         "exchanges",
         "is_gone",
         "is_proven",
+        "network",
         "next_id",
         "pending",
         "proven_at",
@@ -48,8 +63,18 @@ class Peer:
         "watching",
     )
 
-    def __init__(self, address: Address, next_id: int, now: float, *, is_proven: bool) -> None:
+    def __init__(
+        self,
+        address: Address,
+        next_id: int,
+        now: float,
+        *,
+        is_proven: bool,
+        network: Network | None = None,
+    ) -> None:
+        """Without a network it has one to itself, and all of what one may hold."""
         self.address = address
+        self.network = network or Network(1.0)
         self.is_proven = is_proven
         self.proven_at = now
         self.seen_at = now
@@ -72,9 +97,15 @@ class Peers:
     """The two tables."""
 
     def __init__(
-        self, limits: Limits, random: Callable[[], float], forgotten: Callable[[Peer], None]
+        self,
+        limits: Limits,
+        random: Callable[[], float],
+        forgotten: Callable[[Peer], None],
+        network_of: NetworkOf | None = None,
     ) -> None:
         self._limits = limits
+        self._network_of = network_of
+        self._networks: WeakValueDictionary[Hashable, Network] = WeakValueDictionary()
         self._random = random
         self._forgotten = forgotten
         self._proven: OrderedDict[Address, Peer] = OrderedDict()
@@ -138,7 +169,17 @@ class Peers:
                 table[peer.address] = peer
 
     def _make(self, address: Address, now: float) -> Peer:
-        return Peer(address, int(self._random() * 0x10000), now, is_proven=False)
+        next_id = int(self._random() * 0x10000)
+        return Peer(address, next_id, now, is_proven=False, network=self._network(address))
+
+    def _network(self, address: Address) -> Network | None:
+        if self._network_of is None:
+            return None
+        key = self._network_of(address)
+        found = self._networks.get(key)
+        if found is None:
+            found = self._networks[key] = Network(self._limits.network_share)
+        return found
 
     def _evict(self) -> None:
         for _ in range(_SPARED):

@@ -54,7 +54,7 @@ from weft.wire.coap.notifier import Notifier
 from weft.wire.coap.observe import Observation
 from weft.wire.coap.options import Option, encode_uint
 from weft.wire.coap.outgoing import Outbound, Outgoing
-from weft.wire.coap.peers import Address, Exchange, Peer, Peers
+from weft.wire.coap.peers import Address, Exchange, NetworkOf, Peer, Peers
 from weft.wire.coap.protection import Protection
 from weft.wire.coap.requests import Request, read_request, request_key
 from weft.wire.coap.responses import OptionList, Response, as_held, head_options, is_suppressed
@@ -99,11 +99,13 @@ class ServerEndpoint:
         random: Callable[[], float],
         protection: Protection | None = None,
         now: float = 0.0,
+        network_of: NetworkOf | None = None,
     ) -> None:
+        """`network_of` says of an address which others its holder has, as a /64 of IPv6."""
         self.limits = limits
         self.refused = 0  # datagrams that broke the protocol
         self._protection = protection
-        self._peers = Peers(limits, random, self._forgotten)
+        self._peers = Peers(limits, random, self._forgotten, network_of)
         self._admission = Admission(limits, secret, random, self._peers)
         self._exchanges = Exchanges(limits)
         self._uploads = Uploads(limits)

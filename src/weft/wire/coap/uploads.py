@@ -93,7 +93,11 @@ class Uploads:
         held = sum(body.size_bytes for body in mine)
         if held + size > limits.peer_upload_bytes:
             raise self.too_large(max(0, limits.peer_upload_bytes - held))
-        if self.bodies.held_bytes + size > limits.upload_bytes:
+        shared = self.bodies.held_by(peer.network) + size
+        if (
+            self.bodies.held_bytes + size > limits.upload_bytes
+            or shared > limits.upload_bytes * peer.network.share
+        ):
             raise RequestError(
                 Code.SERVICE_UNAVAILABLE,
                 "too many bodies are under way",
