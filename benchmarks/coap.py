@@ -186,7 +186,7 @@ def flood(pid: int, port: int, token: str, options: argparse.Namespace) -> dict[
         "addresses": count // FLOOD_EACH,
         "each": FLOOD_EACH,
         "burst": 500,
-        "pause_s": 0.01,
+        "pause_s": options.pause,
     }
     used, lost = cpu_s(pid), dropped(port)
     watch = Watch(pid)
@@ -224,6 +224,13 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--window", type=int, default=8)
     parser.add_argument("--flood", type=int, default=1_000_000)
+    parser.add_argument(
+        "--pause",
+        type=float,
+        default=0.01,
+        help="seconds between 500 of the flood: more where the "
+        "kernel drops them, for what it drops is not measured",
+    )
     parser.add_argument("--watch", type=float, default=WATCH_S, help="seconds behind the flood")
     options = parser.parse_args()
     with temporary_folder() as folder:
