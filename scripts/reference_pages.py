@@ -26,7 +26,10 @@ from weft.api.operations.table import TABLE
 from weft.api.problems import status_of
 from weft.cli.root import cli
 from weft.config import Config
+from weft.connectors.authentication import Basic, Key, OAuth2
+from weft.connectors.certified import ClientCertificate
 from weft.connectors.registry import KINDS
+from weft.connectors.rest import Create, Find, Note, Said, Status
 from weft.errors import WeftError
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -34,6 +37,7 @@ NOTICE = "<!-- Written by scripts/reference from the code. Change the code, not 
 WIDTH = 96
 
 _COMMENT = re.compile(r"^    (\w+):.*?#\s(.+)$")
+CONNECTOR_PARTS = (Basic, Key, OAuth2, ClientCertificate, Find, Create, Status, Note, Said)
 
 
 def pages() -> dict[str, str]:
@@ -74,7 +78,15 @@ def settings_page() -> str:
     ]
     for name, (kind, _) in sorted(KINDS.items()):
         lines += ["", f'### `kind = "{name}"`', "", *_about(kind, name), *_rows(kind)]
+    lines += ["", "## Within `[connectors.NAME]`"]
+    for part in CONNECTOR_PARTS:
+        lines += ["", f"### {_title(part)}", "", *_about(part, ""), *_rows(part)]
     return "\n".join(lines)
+
+
+def _title(part: type[Struct]) -> str:
+    """Return what a part of a table is called: what its docstring begins with, in backticks."""
+    return f"`{(inspect.getdoc(part) or '').split('`')[1]}`"
 
 
 def tables(kind: type[Struct], path: str = "") -> Iterator[tuple[str, type[Struct]]]:

@@ -18,7 +18,7 @@ from tests.connectors.test_tryton import department_reply
 from weft.connectors.base import Tools
 from weft.connectors.credentials import Credentials
 from weft.connectors.registry import KINDS
-from weft.connectors.standin import Department
+from weft.connectors.standin import Department, tryton_settings
 from weft.connectors.standins.desk import Desk, Heard, Order, Refused, Said, StandIn
 from weft.connectors.standins.table import STAND_INS
 from weft.connectors.webhook import verify_signature
@@ -100,7 +100,7 @@ def _tryton() -> Far:
     return Far(
         "tryton",
         lambda asked: department_reply(department, asked),
-        lambda url, secret: {"kind": "tryton", "url": url, "database": "demo", "key": secret},
+        tryton_settings,
         lambda: [task.comment.rpartition(" ")[2] for task in department.tasks.values()],
         move=move,
         delete=lambda number: department.tasks.pop(number) and None,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.backends.memory.records import MemoryRecords
-from weft.connectors.base import Delivered, Planned, RemoteState, Situation, Tools
+from weft.connectors.base import Delivered, Planned, Quality, RemoteState, Situation, Tools
 from weft.connectors.credentials import Credentials
 from weft.connectors.outbox import Outbox, OutboxSettings
 from weft.connectors.poller import Poller
@@ -104,6 +104,8 @@ class FakeConnector:
     notes: list[tuple[str, str]] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
     more_fields: bool = True
+    quality: Quality = Quality.BRONZE
+    page: str = "write-a-connector"
 
     async def deliver(self, item: OutboxEntry, situation: Situation) -> Delivered:
         self.calls.append(item.action.action_id)

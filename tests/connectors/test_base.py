@@ -1,5 +1,6 @@
 """The connectors that exist keep the contract's shape."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 from tests.connectors.contract import STANDS_FOR, far_of
 from tests.connectors.support import tools
 
-from weft.connectors.base import WEBHOOK, WORK_ORDER, Connector, ConnectorSettings
+from weft.connectors.base import WEBHOOK, WORK_ORDER, Connector, ConnectorSettings, Quality
 from weft.connectors.registry import KINDS
 from weft.rules.model import ActionKind
 
@@ -17,7 +18,7 @@ def test_a_connector_has_what_the_outbox_and_poller_call(kind: str, tmp_path: Pa
     """A new kind that lacks a method is found here, not at the first alarm."""
     settings_type, make = KINDS[kind]
     made, reference = tools(tmp_path)
-    table = far_of(next(iter(STANDS_FOR.get(kind, [kind]))), tmp_path / "secret").settings
+    table = far_of(stands_for(kind), tmp_path / "secret").settings
     given = {**table("https://x", reference)}
     given.pop("kind")
     connector: Connector = make("erp", msgspec.convert(given, settings_type), made)
@@ -36,3 +37,40 @@ def test_every_kind_has_the_common_settings() -> None:
 def test_rules_and_connectors_name_actions_alike() -> None:
     """A rule's action kind is what connectors say that they carry out."""
     assert {str(kind) for kind in ActionKind} == {WEBHOOK, WORK_ORDER}
+
+
+PAGES = Path(__file__).parents[2] / "docs"
+
+
+def stands_for(kind: str) -> str:
+    """The stand-in of a kind: of one that is described in settings, the first system."""
+    return STANDS_FOR.get(kind, [kind])[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_of_the_ladder_is_earned(kind: str, tmp_path: Path) -> None:
+    """What docs/explanation/connector-quality.md asks of silver and gold, where a machine can."""
+    settings_type, make = KINDS[kind]
+    made, reference = tools(tmp_path)
+    table = far_of(stands_for(kind), tmp_path / "secret").settings("https://x", reference)
+    table.pop("kind")
+    connector = make("erp", msgspec.convert(table, settings_type), made)
+    page = (PAGES / "howto" / f"{connector.page}.md").read_text("utf-8")
+    assert f'kind = "{kind}"' in page
+    if connector.quality is Quality.BRONZE:
+        return
+    assert connector.fields or connector.more_fields
+    assert "weft connector test" in page
+    if connector.quality is Quality.GOLD:
+        assert connector.follows
+        assert any(field.default for field in connector.fields.values())
+        assert f"weft connector standin {kind}" in page
+
+
+def test_the_ladder_says_where_every_kind_stands() -> None:
+    """The table is the code's own, and whoever is not on top says why."""
+    text = (PAGES / "explanation" / "connector-quality.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE))
+    assert rows == {kind: make.quality.value for kind, (_, make) in KINDS.items()}  # type: ignore[attr-defined]  # of the class
+    reasons = dict(re.findall(r"^\| `(\w+)` \| \w+ \| ?(.*?) ?\|$", text, re.MULTILINE))
+    assert all(reasons[kind] or step == "gold" for kind, step in rows.items())

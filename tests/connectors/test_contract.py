@@ -47,7 +47,7 @@ async def requests_of(kind: str, folder: Path) -> list[Asked]:
 @pytest.mark.parametrize("lost", [False, True], ids=["instead", "behind"])
 @pytest.mark.parametrize("answer", ODD_ANSWERS)
 @pytest.mark.parametrize("kind", ALL)
-async def test_one_record_whatever_is_answered(
+async def test_ss_2_one_record_whatever_is_answered(
     kind: str, answer: str, lost: bool, tmp_path: Path
 ) -> None:
     """429, 5xx, silence, half, malformed, huge: at every request, done or not done before."""

@@ -58,6 +58,10 @@ class ConnectorInfo(Protocol):
     def last_error(self) -> str: ...  # noqa: D102
     @property
     def waiting(self) -> int: ...  # noqa: D102
+    @property
+    def quality(self) -> str: ...  # noqa: D102
+    @property
+    def page(self) -> str: ...  # noqa: D102
 
 
 class KnownConnectors(Protocol):
@@ -73,6 +77,10 @@ class KnownConnectors(Protocol):
 
     async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
         """Ask the far side something harmless; return its answer in words."""
+        ...
+
+    async def seal(self, actor: Principal, name: str, secret: str) -> None:
+        """Seal a secret that settings name sealed:NAME, or raise `Invalid`."""
         ...
 
     async def get_mapping(self, tenant: TenantId, name: str) -> tuple[str, dict[str, str], Any]:

@@ -21,6 +21,7 @@ from weft.cli.ca import export_root, renew_intermediate, take_root_offline
 from weft.cli.certificate_files import authority_prove, authority_register, credential_bind
 from weft.cli.claim_derive import claim_derive
 from weft.cli.client import TIMEOUT_S, Client, Received, Refused, find_client
+from weft.cli.connector_seal import connector_seal
 from weft.cli.connector_standin import connector_standin
 from weft.cli.connector_try import connector_try
 from weft.cli.device_add import device_add
@@ -45,7 +46,7 @@ BY_HAND: dict[str, tuple[click.Command, ...]] = {
     "authority": (authority_register, authority_prove),
     "ca": (export_root, take_root_offline, renew_intermediate),
     "credential": (credential_bind,),
-    "connector": (connector_try, connector_standin),
+    "connector": (connector_try, connector_seal, connector_standin),
     "device": (device_add, device_import, device_rotate),
     "claim": (claim_derive,),
     "user": (user_link,),

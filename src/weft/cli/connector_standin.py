@@ -3,18 +3,27 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from weft.connectors.standin import Department, StandIn, tryton_settings
 from weft.connectors.standins.desk import Desk
-from weft.connectors.standins.serving import Served, as_toml, read_or_make_key, serve
+from weft.connectors.standins.serving import (
+    Served,
+    Working,
+    as_toml,
+    read_or_make_key,
+    serve,
+)
 from weft.connectors.standins.table import STAND_INS
 from weft.supervision import SystemClock
 
 
 @click.command("standin")
-@click.argument("kind", type=click.Choice(sorted(STAND_INS)))
+@click.argument("kind", type=click.Choice(sorted([*STAND_INS, "tryton"])))
 @click.option("--port", default=0, help="Port on 127.0.0.1; 0 takes a free one.")
 @click.option(
     "--key-file",
@@ -54,12 +63,23 @@ def connector_standin(
       weft connector standin odoo --key-file odoo.key --settings odoo.toml
     """
     read_or_make_key(key_file)
-    desk = Desk(SystemClock().now, repair_after_s=repair_after, file=file)
-    stand_in = STAND_INS[kind](desk, lambda: key_file.read_text().strip())
+    app, table_of = _make(kind, key_file, repair_after, file)
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    table = stand_in.settings(url, f"file:{key_file.absolute()}")
+    table = table_of(url, f"file:{key_file.absolute()}")
     if settings is not None:
         settings.write_text(as_toml("erp", {**table, "allow": ["127.0.0.1/32"]}))
     click.echo(json.dumps({"url": url, "kind": table["kind"], "key_file": str(key_file)}))
-    asyncio.run(serve(Served(kind, stand_in), listener))
+    asyncio.run(serve(app, listener))
+
+
+def _make(
+    kind: str, key_file: Path, repair_after: float, file: Path | None
+) -> tuple[Working, Callable[[str, str], dict[str, Any]]]:
+    clock = SystemClock()
+    if kind == "tryton":
+        department = Department(repair_after_s=repair_after, file=file)
+        return StandIn(department, key_file.read_text().strip(), clock), tryton_settings
+    desk = Desk(clock.now, repair_after_s=repair_after, file=file)
+    stand_in = STAND_INS[kind](desk, lambda: key_file.read_text().strip())
+    return Served(kind, stand_in), stand_in.settings

@@ -96,16 +96,22 @@ class ConnectorView(Struct, frozen=True):
     last_failure_at: int | None
     last_error: str
     waiting: int
+    quality: str
+    page: str
 
 
 class Connectors:
     """All configured connectors."""
 
     def __init__(
-        self, configured: Mapping[str, Configured], mappings: Mappings | None = None
+        self,
+        configured: Mapping[str, Configured],
+        mappings: Mappings | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._configured = dict(configured)
         self.mappings = mappings or Mappings()
+        self.credentials = credentials or Credentials()
 
     def __iter__(self) -> Any:
         return iter(self._configured.values())
@@ -157,6 +163,10 @@ class Connectors:
             raise
         found.health.succeeded(clock.now())
         return said
+
+    async def seal(self, actor: Principal, name: str, secret: str) -> None:
+        """Seal a secret that settings name sealed:NAME, or raise `Invalid`."""
+        await self.credentials.put(actor, name, secret)
 
     # --- mappings --------------------------------------------------------------------------
 
@@ -241,6 +251,7 @@ def make_connectors(
             for name, table in sorted(tables.items())
         },
         mappings,
+        credentials,
     )
 
 
@@ -304,4 +315,6 @@ def _view(found: Configured) -> ConnectorView:
         last_failure_at=health.last_failure_at,
         last_error=health.last_error,
         waiting=health.waiting,
+        quality=found.connector.quality.value,
+        page=f"docs/howto/{found.connector.page}.md",
     )

@@ -333,6 +333,11 @@ def _shown(task: Task) -> dict[str, Any]:
     }
 
 
+def tryton_settings(url: str, secret: str) -> dict[str, Any]:
+    """Return what the connector needs; `secret` is a reference."""
+    return {"kind": "tryton", "url": url, "database": DATABASE, "key": secret}
+
+
 def _read_or_make_key(path: Path) -> str:
     if path.exists():
         return path.read_text().strip()

@@ -122,6 +122,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "tenant.create": (_PLATFORM, None),
     "tenant.update": (_PLATFORM, None),
     "tenant.delete": (_PLATFORM, None),
+    "connector.seal": (_PLATFORM, None),  # what several tenants' connectors may use
     "backup.create": (_PLATFORM, None),
     "backup.restore": (_PLATFORM, None),
 }

@@ -10,7 +10,6 @@ from weft.connectors.credentials import Credentials
 from weft.connectors.mappings import Mappings, MappingsGiven
 from weft.connectors.registry import Configured, Health
 from weft.connectors.tryton import TrytonConnector, TrytonSettings
-from weft.groups.filters import Around
 from weft.rules.kinds import ALARMS
 from weft.security.outbound import OutboundClient
 
@@ -25,8 +24,7 @@ def with_connector(world: World, *tenants: str) -> str:
     erp = TrytonConnector("erp", settings, tools)
     found = Configured(erp, frozenset(tenants or (MAIN,)), settings.url, Health())
     world.connectors._configured["erp"] = found
-    around = Around(world.devices, world.assets, world.attachments, world.presence, world.twins)
-    given = MappingsGiven(world.records, world.audit, world.clock, around)
+    given = MappingsGiven(world.records, world.audit, world.clock, world.groups._around)
     world.connectors.mappings = Mappings(given)
     return world.admin()
 

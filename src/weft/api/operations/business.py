@@ -25,6 +25,8 @@ class ConnectorView(Struct, frozen=True):
     last_failure_at: Moment | None
     last_error: str
     waiting: int
+    quality: str  # bronze, silver or gold
+    page: str  # its how-to page
 
 
 class ConnectorTest(Struct, frozen=True):
@@ -93,6 +95,8 @@ def _connector_view(found: ConnectorInfo) -> ConnectorView:
         last_failure_at=moment(found.last_failure_at),
         last_error=found.last_error,
         waiting=found.waiting,
+        quality=found.quality,
+        page=found.page,
     )
 
 
@@ -215,7 +219,9 @@ OPERATIONS: tuple[Operation, ...] = (
         action="connector.read",
         result=Page[ConnectorView],
         command=Command(
-            "connector", "list", columns=("name", "kind", "url", "healthy", "waiting", "last_error")
+            "connector",
+            "list",
+            columns=("name", "kind", "quality", "url", "healthy", "waiting", "last_error"),
         ),
     ),
     Operation(

@@ -13,7 +13,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import uvicorn
@@ -132,7 +132,19 @@ def _key(text: str) -> str:
     return text if text.replace("_", "").isalnum() and text.isascii() else json.dumps(text)
 
 
-async def serve(app: Served, listener: socket.socket) -> None:
+class Working(Protocol):
+    """An ASGI application with somebody at work behind it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        ...
+
+    async def keep_working(self) -> None:
+        """Work until cancelled."""
+        ...
+
+
+async def serve(app: Working, listener: socket.socket) -> None:
     """Serve until told to stop."""
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     async with asyncio.TaskGroup() as group:
