@@ -72,6 +72,10 @@ class Vocabulary(Struct, frozen=True):
         fields = self.records.get(source)
         return Type.DYN if fields is None else fields.get(key)
 
+    def unit_of(self, path: Path) -> str:  # noqa: ARG002  no name of a filter has one
+        """Return no unit: filters compare plain numbers."""
+        return ""
+
     def unknown(self, path: Path) -> tuple[str, str]:
         """Say what is wrong with an input that is not there, and what to write."""
         source, key = path

@@ -31,6 +31,7 @@ from weft.rules.language.syntax import (
     Type,
 )
 from weft.rules.language.tokens import refuse
+from weft.rules.language.units import ALIGNED, Units
 
 _TEXT = {Type.STRING, Type.DYN}
 _NUMBER = {Type.INT, Type.DOUBLE, Type.DYN}
@@ -79,6 +80,7 @@ def check_value(tree: Parsed, scope: Names) -> Checked:
 class _Checker:
     def __init__(self, scope: Names) -> None:
         self._scope = scope
+        self._units = Units(scope.unit_of, scope.remembers.get)
 
     def check(self, tree: Parsed) -> Checked:
         match tree:
@@ -140,6 +142,7 @@ class _Checker:
     def _operate(self, tree: Operate) -> Checked:
         operator, column = tree.operator, tree.column
         operands = tuple(self.check(operand) for operand in tree.operands)
+        operands = self._aligned(operator, operands, tree.operands)
         types = tuple(operand.type for operand in operands)
         if operator in {"&&", "||", "!"}:
             self._require_bools(operator, operands, tree.operands)
@@ -156,6 +159,24 @@ class _Checker:
             return Apply("negate", operands, types[0])
         rule = _BINARY.get(operator, _arithmetic)
         return Apply(operator, operands, rule(operator, types[0], types[1], column))
+
+    def _aligned(
+        self, operator: str, operands: tuple[Checked, ...], parts: tuple[Parsed, ...]
+    ) -> tuple[Checked, ...]:
+        """Return operands that are compared or added in one unit."""
+        if operator in ALIGNED and len(operands) == 2:
+            return self._units.align(operator, operands, parts)
+        if operator == "?:":
+            _then, other = self._units.align("?:", operands[1:], parts[1:])
+            return (*operands[:2], other) if _then is operands[1] else operands
+        if operator == "in" and isinstance(operands[1], Items):
+            return operands[0], self._aligned_items(operands[0], operands[1], parts[0])
+        return operands
+
+    def _aligned_items(self, value: Checked, items: Items, part: Parsed) -> Items:
+        return Items(
+            tuple(self._units.align("==", (value, item), (part, part))[1] for item in items.items)
+        )
 
     @staticmethod
     def _require_bools(operator: str, operands: Sequence[Checked], trees: Sequence[Parsed]) -> None:
@@ -180,7 +201,7 @@ class _Checker:
             )
         function = self._scope.remembers.get(tree.name)
         if function is not None and is_stateful(tree, function):
-            return check_feed(tree, function, self.check)
+            return check_feed(tree, function, self.check, self._units)
         trees = tree.arguments if tree.target is None else (tree.target, *tree.arguments)
         if tree.name in {"min", "max"} and tree.target is None:
             return self._extreme(tree)
@@ -239,6 +260,9 @@ class _Checker:
                     f"{tree.name}() takes numbers, and this gives {argument.type}.",
                     "Convert the value with int() or double().",
                 )
+        first, part = arguments[0], tree.arguments[0]
+        rest = [self._units.align("==", (first, one), (part, part))[1] for one in arguments[1:]]
+        arguments = (first, *rest)
         types = {argument.type for argument in arguments}
         return Apply(tree.name, arguments, types.pop() if len(types) == 1 else Type.DYN)
 
@@ -265,7 +289,7 @@ def _constant(tree: Literal) -> Const:
             f"{tree.type} is no value by itself.",
             "It stands in a function that remembers, as in mean(temperature, 5m).",
         )
-    return Const(tree.value, tree.type)
+    return Const(tree.value, tree.type, tree.unit)
 
 
 def _chain(tree: Parsed) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ from weft.rules.language.syntax import (
     Type,
 )
 from weft.rules.language.tokens import INT_MAX, Sort, Token, refuse, tokenize
+from weft.rules.language.units import read_unit
 
 MAX_DEPTH = 32  # RU-2
 MAX_ITEMS = 256  # of a list, a call or a chain
@@ -156,6 +157,9 @@ class _Parser:
         if not self._is("!", "-"):
             return self._postfix(depth)
         token = self._take()
+        following = self._tokens[self._place + 1 : self._place + 2]
+        if token.text == "-" and following and following[0].sort is Sort.UNIT:
+            return self._measured(self._take(), -1)
         if token.text == "-" and self._now.sort is Sort.INT:
             # The sign belongs to the number, or the smallest int could not be written.
             number = self._take()
@@ -218,6 +222,8 @@ class _Parser:
             if int(token.value) > INT_MAX:
                 raise refuse(token.column, "the number does not fit in 64 bits.", "Write 1e19.")
             self._take()
+            if self._now.sort is Sort.UNIT:
+                return self._measured(token, 1)
             counts = self._now.sort is Sort.NAME and self._now.text in {"samples", "sample"}
             if counts:
                 self._take()
@@ -225,7 +231,10 @@ class _Parser:
         if token.sort is Sort.DURATION:
             return Literal(self._take().value, Type.DURATION, token.column)
         if token.sort is Sort.DOUBLE:
-            return Literal(self._take().value, Type.DOUBLE, token.column)
+            self._take()
+            if self._now.sort is Sort.UNIT:
+                return self._measured(token, 1)
+            return Literal(token.value, Type.DOUBLE, token.column)
         if token.sort is Sort.STRING:
             return Literal(self._take().value, Type.STRING, token.column)
         if token.sort is Sort.NAME and token.text != "in":
@@ -243,6 +252,12 @@ class _Parser:
             f"{self._found()} stands where a value is expected.",
             "Write a telemetry key, a number, a text in quotes, or a condition in parentheses.",
         )
+
+    def _measured(self, number: Token, sign: int) -> Literal:
+        """Make the literal of a number and the unit behind it."""
+        unit = self._take()
+        value = sign * float(number.value)
+        return Literal(value, Type.DOUBLE, number.column, read_unit(unit.text, unit.column))
 
     def _named(self, token: Token, depth: int) -> Parsed:
         if token.text in _CONSTANTS:

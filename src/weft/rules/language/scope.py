@@ -48,6 +48,10 @@ class Names(Protocol):
         """Return the type of an input, or None when there is no such."""
         ...
 
+    def unit_of(self, path: Path) -> str:
+        """Return the UCUM unit of an input; empty when it has none."""
+        ...
+
     def unknown(self, path: Path) -> tuple[str, str]:
         """Say what is wrong with an input that is not there, and what to write."""
         ...
@@ -66,6 +70,7 @@ class Scope(Struct, frozen=True):
     telemetry: Mapping[str, Type] | None = None
     reported: Mapping[str, Type] | None = None
     units: Mapping[str, str] = {}
+    reported_units: Mapping[str, str] = {}
 
     @property
     def remembers(self) -> Mapping[str, Function]:
@@ -97,6 +102,12 @@ class Scope(Struct, frozen=True):
             return Type.DYN if self.reported is None else self.reported.get(key)
         return Type.STRING if source == "device" else Type.DYN
 
+    def unit_of(self, path: Path) -> str:
+        """Return the declared unit of an input; empty when none is."""
+        source, key = path
+        units = {"telemetry": self.units, "reported": self.reported_units}.get(source, {})
+        return units.get(key, "")
+
     def unknown(self, path: Path) -> tuple[str, str]:
         """Say that the device type declares no such input, and which it does."""
         source, key = path
@@ -127,8 +138,13 @@ def scope_of(device_type: DeviceType | None) -> Scope:
     return Scope(
         telemetry=_types(device_type.telemetry),
         reported=_types(device_type.properties),
-        units={key: field.unit for key, field in device_type.telemetry.items() if field.unit},
+        units=_units(device_type.telemetry),
+        reported_units=_units(device_type.properties),
     )
+
+
+def _units(fields: Mapping[str, Field]) -> dict[str, str]:
+    return {key: field.unit for key, field in fields.items() if field.unit}
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -25,6 +25,7 @@ from weft.rules.language.syntax import (
 )
 from weft.rules.language.tokens import refuse
 from weft.rules.language.trees import feeds_of, paths_of
+from weft.rules.language.units import Units
 
 NESTED_MAX = 3  # a mean of rates of sums
 _FITS = {
@@ -55,7 +56,9 @@ def is_stateful(tree: Call, function: Function | None) -> bool:
     return isinstance(last, Literal) and last.type in {Type.DURATION, Type.SAMPLES}
 
 
-def check_feed(tree: Call, function: Function, check: Callable[[Parsed], Checked]) -> Feed:
+def check_feed(
+    tree: Call, function: Function, check: Callable[[Parsed], Checked], units: Units
+) -> Feed:
     """Return the node of a call, or raise `Invalid` with the column."""
     least = sum(not parameter.optional for parameter in function.parameters)
     if not least <= len(tree.arguments) <= len(function.parameters):
@@ -81,6 +84,8 @@ def check_feed(tree: Call, function: Function, check: Callable[[Parsed], Checked
             texts.append(render(sample))
         else:
             setting = _setting(tree, parameter, part)
+            if isinstance(part, Literal) and part.unit:
+                setting = units.number(setting, part.unit, samples[0], part.column)
             settings.append((parameter.name, setting))
             texts.append(constant(setting))
     made = Feed(

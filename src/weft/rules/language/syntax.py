@@ -37,6 +37,7 @@ class Literal(Struct, frozen=True):
     value: Any
     type: Type
     column: int
+    unit: str = ""  # as written in brackets behind it
 
 
 class Name(Struct, frozen=True):
@@ -100,6 +101,7 @@ class Const(Struct, frozen=True):
 
     value: Any
     type: Type
+    unit: str = ""  # UCUM
 
 
 class Input(Struct, frozen=True):

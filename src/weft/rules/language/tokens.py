@@ -12,6 +12,7 @@ from weft.errors import Invalid
 from weft.rules.durations import read_duration
 
 MAX_CHARACTERS = 4_096  # RU-2
+UNIT_MAX = 40  # characters of a unit, brackets included
 INT_MAX = 2**63 - 1
 INT_MIN = -(2**63)
 
@@ -64,6 +65,7 @@ class Sort(StrEnum):
     INT = "int"
     DURATION = "duration"
     DOUBLE = "double"
+    UNIT = "unit"
     STRING = "string"
     NAME = "name"
     MARK = "mark"
@@ -101,6 +103,9 @@ def tokenize(text: str) -> list[Token]:
         if sort != "space":
             tokens.append(_token(sort, word, place + 1, text[match.end() : match.end() + 1]))
         place = match.end()
+        if sort in {"int", "double"} and text.startswith("[", place):
+            tokens.append(_unit(text, place))
+            place += len(tokens[-1].text) + 2
     tokens.append(Token(Sort.END, "", "", len(text) + 1))
     return tokens
 
@@ -156,6 +161,17 @@ def _integer(sort: str, word: str, column: int, following: str) -> Token:
     return Token(Sort.INT, word, value, column)
 
 
+def _unit(text: str, place: int) -> Token:
+    """Read `[UCUM]` right behind a number; units may hold brackets themselves."""
+    depth = 0
+    for end in range(place, min(len(text), place + UNIT_MAX)):
+        depth += {"[": 1, "]": -1}.get(text[end], 0)
+        if not depth:
+            inner = text[place + 1 : end]
+            return Token(Sort.UNIT, inner, inner, place + 2)
+    raise refuse(place + 1, "the unit behind the number has no end.", "Write 80[Cel].")
+
+
 def _nanoseconds(word: str, column: int) -> int:
     try:
         return read_duration(word)
@@ -168,7 +184,7 @@ def _refuse_glued(word: str, column: int, following: str) -> None:
         raise refuse(
             column + len(word),
             f"{following!r} stands right behind the number {word}.",
-            "A number carries no unit; a duration is written 5m, 1h30m, 90s, 200ms or 7d.",
+            "A unit stands in brackets, as in 80[Cel]; a duration is 5m, 1h30m, 90s or 200ms.",
         )
 
 
