@@ -31,6 +31,13 @@ from weft.connectors.certified import ClientCertificate
 from weft.connectors.registry import KINDS
 from weft.connectors.rest import Create, Find, Note, Said, Status
 from weft.errors import WeftError
+from weft.rules.durations import MAX_NS
+from weft.rules.feeds.ranks import KEPT_MAX
+from weft.rules.feeds.table import FUNCTIONS
+from weft.rules.feeds.windows import EXACT_MAX, PANES, SAMPLES_MAX
+from weft.rules.language.parse import MAX_DEPTH
+from weft.rules.language.stateful import NESTED_MAX
+from weft.rules.language.tokens import MAX_CHARACTERS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 NOTICE = "<!-- Written by scripts/reference from the code. Change the code, not this page. -->"
@@ -51,8 +58,58 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics_page(),
         "rest.md": rest_page(),
         "commands.md": commands_page(),
+        "rule-language.md": language_page(),
     }
     return {name: f"{NOTICE}\n\n{text.rstrip()}\n" for name, text in made.items()}
+
+
+# --- the language of rules ---
+
+
+def language_page() -> str:
+    """What a condition may say, and every function that remembers."""
+    lines = [
+        "# The language of rules",
+        "",
+        "A subset of [CEL](https://cel.dev), and functions that remember samples of the device.",
+        f"A condition has at most {MAX_CHARACTERS:,} characters and {MAX_DEPTH} levels.",
+        "",
+        "| what | is written |",
+        "|---|---|",
+        "| numbers, texts, truth | `80`, `1.5`, `'run'`, `true`, `false`, `null`, `[1, 2]` |",
+        "| a number with its unit | `176[degF]`, `5[bar]`, `2[K/min]`: UCUM, right behind it |",
+        f"| a time | `200ms`, `90s`, `1h30m`, `7d`; at most {MAX_NS // 86_400 // 10**9} days |",
+        f"| a count | `10 samples`; at most {SAMPLES_MAX} |",
+        "| operators | `+ - * / %`, `< <= > >= == !=`, `&& \\|\\| !`, `? :`, `in`, `[]` |",
+        "| functions of one moment | `abs` `min` `max` `size` `int` `double` `string` `has` |",
+        "| of texts | `startsWith` `endsWith` `contains`, as in `mode.contains('x')` |",
+        "",
+        "## Functions that remember",
+        "",
+        "| function | gives | |",
+        "|---|---|---|",
+    ]
+    for function in FUNCTIONS.values():
+        places = [f"{one.name}?" if one.optional else one.name for one in function.parameters]
+        call = f"`{function.name}({', '.join(places)})`"
+        gives = "as it is given" if function.gives == "same" else function.gives
+        lines.append(f"| {call} | {gives} | {function.doc} `{function.example}` |")
+    lines += [
+        "",
+        "- A window ends with its newest sample and reaches back for its length. It moves on with",
+        "  its samples, and by the clock when none comes for its whole length: it is empty then.",
+        "- Every sample counts the same. One of the same moment replaces the earlier; a late one",
+        "  is put in its place; one older than the window is passed over.",
+        f"- Up to {EXACT_MAX} samples of a time are kept as they came; beyond it they are joined",
+        f"  in panes of 1/{PANES} of the window. A percentile looks at every second sample beyond",
+        f"  {KEPT_MAX}, then at every fourth, and so on.",
+        "- What is unknown (no sample yet, an empty window) neither raises nor clears.",
+        "- A sample whose expression is absent or fails is none.",
+        f"- Functions are nested at most {NESTED_MAX} deep, as in `mean(rate(energy, 1m), 1h)`.",
+        "- `delta`, `increase` and `stddev` have the unit of a difference; `rate` and `slope` that",
+        "  unit a second, as in `rate(temperature, 5m) > 2[K/min]`.",
+    ]
+    return "\n".join(lines)
 
 
 # --- settings ---

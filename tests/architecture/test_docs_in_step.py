@@ -11,6 +11,7 @@ from scripts.reference_pages import FOLDER, commands, errors, metrics, pages, se
 
 from weft.api.operations.table import TABLE
 from weft.connectors.registry import KINDS
+from weft.rules.feeds.table import FUNCTIONS
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +20,19 @@ def written() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["settings.md", "errors.md", "metrics.md", "rest.md", "commands.md"]
+    "name",
+    ["settings.md", "errors.md", "metrics.md", "rest.md", "commands.md", "rule-language.md"],
 )
 def test_a_reference_page_is_what_the_code_says(name: str, written: dict[str, str]) -> None:
     """If this fails, run `scripts/reference` and commit what it wrote."""
     assert page(name) == written[name], f"docs/reference/{name} is old: run scripts/reference"
+
+
+def test_every_function_that_remembers_is_documented() -> None:
+    """With its example."""
+    text = page("rule-language.md")
+    for function in FUNCTIONS.values():
+        assert f"`{function.example}`" in text
 
 
 def test_every_setting_is_documented(written: dict[str, str]) -> None:
