@@ -47,6 +47,10 @@ class Declared(Struct, frozen=True):
         declared = self.keys.get(source)
         return DEVICES.type_of(path) if declared is None else declared.get(key)
 
+    def unit_of(self, path: Path) -> str:
+        """Return no unit: filters compare plain numbers."""
+        return DEVICES.unit_of(path)
+
     def unknown(self, path: Path) -> tuple[str, str]:
         """Say what is wrong with an input that is not there, and what to write."""
         source, key = path
