@@ -17,14 +17,14 @@ MAX_NS = 30 * _NS["d"]  # a condition that must hold for longer belongs in a rep
 
 def read_duration(text: str) -> int:
     """Return nanoseconds; raise `Invalid` for anything but numbers with units."""
-    total, place = 0.0, 0
+    total, place, shown = 0.0, 0, text[:40]
     for match in _PART.finditer(text):
         if match.start() != place:
             break
         total += float(match.group(1)) * _NS[match.group(2)]
         place = match.end()
     if not text or place != len(text):
-        raise Invalid(f"{text!r} is no duration.", remedy="Write 30s, 5m, 1h30m or 250ms.")
+        raise Invalid(f"{shown!r} is no duration.", remedy="Write 30s, 5m, 1h30m or 250ms.")
     if total > MAX_NS:
-        raise Invalid(f"{text!r} is longer than 30 days.", remedy="Choose a shorter duration.")
+        raise Invalid(f"{shown!r} is longer than 30 days.", remedy="Choose a shorter duration.")
     return round(total)

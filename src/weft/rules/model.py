@@ -74,6 +74,8 @@ class Rule(Struct, frozen=True):
     updated_at: int
     enabled: bool
     effective_after: int = 0  # the journal position at which this version was saved
+    state_bytes: int = 0  # what it may remember of one device, at worst
+    sample_ns: int = 0  # what that costs for one sample, at worst
     paused: str = ""  # why it was stopped by Weft; empty while it runs
 
     @property

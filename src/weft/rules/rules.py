@@ -20,9 +20,11 @@ from weft.registry.changes import Listeners
 from weft.registry.tenants import quotas_of
 from weft.rules.conditions import require_conditions, require_texts
 from weft.rules.documents import read_rule
+from weft.rules.feeds.base import Cost
 from weft.rules.firing import ACT
 from weft.rules.kinds import RULE_VERSIONS, RULES, version_key
 from weft.rules.language import ANY, Scope, scope_of
+from weft.rules.memory import memory_of, require_bounded, require_room
 from weft.rules.model import Rule, RuleDocument
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
@@ -102,7 +104,7 @@ class Rules:
         """Return the rule of a document, or raise `Invalid` saying what to change."""
         read, source = read_rule(document)
         for scope in self._scopes(tenant, read):
-            require_conditions(read, scope)
+            require_bounded(memory_of(*require_conditions(read, scope)))
             require_texts(read, scope)
         for action in read.actions:
             self._require_action(tenant, action.connector, action.kind)
@@ -111,6 +113,7 @@ class Rules:
     async def create(self, actor: Principal, document: str | Mapping[str, Any]) -> Rule:
         """Make a rule owned by the actor; raise `AlreadyExists` for a name that is taken."""
         read, source = self.check(actor.tenant, document)
+        cost = self._memory(actor.tenant, read)
         self._require_rights(actor, read)
 
         def work(writer: Writer) -> Rule:
@@ -124,7 +127,7 @@ class Rules:
                 raise AlreadyExists(
                     f"There is a rule {read.name!r} already.", remedy="Update it, or rename this."
                 )
-            return self._store(writer, actor, (read, source), None)
+            return self._store(writer, actor, (read, source, cost), None)
 
         rule = await self._records.write(work)
         self._tell(None, rule)
@@ -140,6 +143,7 @@ class Rules:
     ) -> Rule:
         """Save a new version, owned by the actor; raise `StaleVersion` unless at `version`."""
         read, source = self.check(actor.tenant, document)
+        cost = self._memory(actor.tenant, read)
         if read.name != rule_id:
             raise Invalid(
                 f"The document names the rule {read.name!r}, not {rule_id!r}.",
@@ -149,7 +153,7 @@ class Rules:
 
         def work(writer: Writer) -> tuple[Rule, Rule]:
             old = _get(writer, actor.tenant, rule_id, version)
-            return old.value, self._store(writer, actor, (read, source), old)
+            return old.value, self._store(writer, actor, (read, source, cost), old)
 
         old, new = await self._records.write(work)
         self._tell(old, new)
@@ -200,10 +204,11 @@ class Rules:
         self,
         writer: Writer,
         actor: Principal,
-        what: tuple[RuleDocument, dict[str, Any]],
+        what: tuple[RuleDocument, dict[str, Any], Cost],
         old: Record[Rule] | None,
     ) -> Rule:
-        document, source = what
+        document, source, cost = what
+        require_room(writer, actor.tenant, document.name, cost)
         tenant, now = actor.tenant, self._clock.now()
         # A deleted namesake's versions are kept: go on counting, so that no id comes twice.
         kept = writer.count(RULE_VERSIONS, tenant, where=("rule", document.name))
@@ -219,6 +224,8 @@ class Rules:
             updated_at=now,
             enabled=document.enabled,
             effective_after=self._head(),
+            state_bytes=cost.state_bytes,
+            sample_ns=cost.sample_ns,
         )
         if old is None:
             writer.insert(RULES, tenant, rule.rule_id, rule)
@@ -229,6 +236,10 @@ class Rules:
         detail = {"version": rule.version}
         self._audit.entry(writer, actor, action, f"rule:{rule.rule_id}", detail=detail)
         return rule
+
+    def _memory(self, tenant: TenantId, document: RuleDocument) -> Cost:
+        """Return what a rule may remember; that stands in its own words, whatever the type."""
+        return memory_of(*require_conditions(document, self._scopes(tenant, document)[0]))
 
     def _require_rights(self, owner: Principal, document: RuleDocument) -> None:
         require(self._policy, owner, ACT, f"rule:{document.name}")

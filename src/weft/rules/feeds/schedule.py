@@ -163,14 +163,14 @@ def _zone(name: str) -> ZoneInfo:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         cities = sorted(one for one in available_timezones() if name.lower() in one.lower())
         meant = f"Did you mean {cities[0]!r}?" if name and cities else "Write Europe/Berlin or UTC."
-        raise Invalid(f"{name!r} is no time zone.", remedy=meant) from error
+        raise Invalid(f"{name[:40]!r} is no time zone.", remedy=meant) from error
 
 
 def _date(text: Any) -> date:
     try:
         return date.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise Invalid(f"{text!r} is no date.", remedy="Write 2026-12-25.") from error
+        raise Invalid(f"{str(text)[:40]!r} is no date.", remedy="Write 2026-12-25.") from error
 
 
 def read_times(text: str) -> tuple[Times, ...]:
@@ -208,6 +208,6 @@ def _minutes(word: str) -> tuple[int, int]:
 
 def _unreadable(part: str) -> Invalid:
     return Invalid(
-        f"{part.strip()!r} is no time of the week.",
+        f"{part.strip()[:40]!r} is no time of the week.",
         remedy="Write Mon-Fri 06:00-22:00, several of them with commas between.",
     )
