@@ -61,6 +61,7 @@ from weft.registry.relations import Relations
 from weft.registry.tenants import Tenants
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
+from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
@@ -200,21 +201,7 @@ class World:
         self.bulks = Bulks(given, self.commands, self.policy, CommandSettings())
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
         self.surroundings = Surroundings(self.devices, self.types)
-        self.alarms = Alarms(self.records, self.audit, self.clock)
-        self.engine = Engine(
-            self.records, self.surroundings, (self.policy, self.audit), self.alarms
-        )
-        self.rules = Rules(
-            self.records,
-            self.policy,
-            self.audit,
-            self.clock,
-            self.surroundings,
-            lambda: self.engine.applied,
-        )
-        self.rules.on_change(
-            lambda change: self.engine.rule_changed(change.old, change.new, at=change.at)
-        )
+        self._make_rules()
         self.work_orders = WorkOrders(self.records)
         self.connectors = Connectors({})
         self.outbox = Outbox(
@@ -255,6 +242,24 @@ class World:
             self.records, self.audit, self.clock, self.credentials, self.connections
         )
         self._make_batches()
+
+    def _make_rules(self) -> None:
+        self.alarms = Alarms(self.records, self.audit, self.clock)
+        self.handling = Handling(self.alarms, self.records, self.clock, self.assets.find)
+        self.engine = Engine(
+            self.records, self.surroundings, (self.policy, self.audit), self.alarms
+        )
+        self.rules = Rules(
+            self.records,
+            self.policy,
+            self.audit,
+            self.clock,
+            self.surroundings,
+            lambda: self.engine.applied,
+        )
+        self.rules.on_change(
+            lambda change: self.engine.rule_changed(change.old, change.new, at=change.at)
+        )
 
     def _make_plant(self) -> None:
         """Make what knows of the business objects that devices observe."""
@@ -360,6 +365,7 @@ class World:
             surroundings=self.surroundings,
             samples=self.samples,
             alarms=self.alarms,
+            handling=self.handling,
             lineage=Lineage(self.records),
             connectors=self.connectors,
             outbox=self.outbox,

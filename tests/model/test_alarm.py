@@ -10,9 +10,12 @@ from weft.model.alarm import (
     Evidence,
     OutboxEntry,
     OutboxState,
+    Priority,
     Severity,
+    Shelf,
     WorkOrder,
     WorkOrderState,
+    priority_of,
 )
 from weft.model.ids import ActionId, AlarmId, DeviceId, RuleId, TenantId, WorkOrderId
 
@@ -61,3 +64,41 @@ def test_states_are_written_in_the_words_that_people_read() -> None:
     """In JSON, in logs and in metrics alike."""
     assert f"{Severity.CRITICAL} {AlarmState.ACKNOWLEDGED}" == "critical acknowledged"
     assert msgspec.json.encode(WorkOrderState.IN_PROGRESS) == b'"in_progress"'
+
+
+@pytest.mark.parametrize(
+    ("severity", "criticality", "priority"),
+    [
+        (Severity.INFO, None, Priority.LOW),
+        (Severity.INFO, "low", Priority.LOW),
+        (Severity.WARNING, "high", Priority.HIGH),
+        (Severity.MAJOR, "Critical", Priority.URGENT),
+        (Severity.MAJOR, "low", Priority.MEDIUM),
+        (Severity.CRITICAL, "high", Priority.URGENT),
+        (Severity.MAJOR, "rather", Priority.HIGH),
+        (Severity.MAJOR, 7, Priority.HIGH),
+    ],
+)
+def test_a_priority_is_the_severity_on_what_matters(
+    severity: Severity, criticality: object, priority: Priority
+) -> None:
+    """One step by the asset's criticality, never beyond the ends; other words change nothing."""
+    assert priority_of(severity, criticality) is priority
+
+
+def test_an_alarm_from_before_priorities_and_shelves_is_read() -> None:
+    """What was stored by an older version lacks the newer fields."""
+    held = msgspec.to_builtins(ALARM)
+    for name in ("priority", "priority_by", "assets", "assignee", "shelf", "steps"):
+        held.pop(name, None)
+    old = msgspec.convert(held, Alarm)
+    assert old.urgency is Priority.HIGH
+    assert not old.is_shelved
+
+
+def test_what_is_over_is_not_put_aside() -> None:
+    """The shelf stays on record, the alarm is in no list of what is aside."""
+    shelf = Shelf(at=1, until=2, by="user:alice", reason="cleaning")
+    open_one = msgspec.structs.replace(ALARM, shelf=shelf, state=AlarmState.ACTIVE)
+    assert open_one.is_shelved
+    assert not msgspec.structs.replace(open_one, state=AlarmState.CLEARED).is_shelved

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from weft.registry.tenants import Tenants
     from weft.rules.alarms import Alarms
     from weft.rules.engine import Engine
+    from weft.rules.handling import Handling
     from weft.rules.lineage import Lineage
     from weft.rules.rules import Rules
     from weft.rules.surroundings import Surroundings
@@ -108,6 +109,7 @@ class Services:
     surroundings: Surroundings
     samples: Samples
     alarms: Alarms
+    handling: Handling
     lineage: Lineage
     connectors: KnownConnectors
     outbox: Outgoing

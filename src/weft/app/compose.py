@@ -289,6 +289,7 @@ class Weft:
             surroundings=path.surroundings,
             samples=path.samples,
             alarms=path.alarms,
+            handling=path.handling,
             lineage=path.lineage,
             connectors=business.connectors,
             outbox=business.outbox,

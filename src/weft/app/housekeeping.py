@@ -63,6 +63,7 @@ class Housekeeping:
             ("twin deltas", path.twins.send_deltas),
             ("ends of commands", self._sweep_commands),
             ("waiting commands", path.commands.publish_waiting),
+            ("shelved alarms", path.handling.return_due),
             ("silent devices", self._sweep_silences),
             ("presence", identity.presence.checkpoint),
             ("history checkpoint", path.history.checkpoint),

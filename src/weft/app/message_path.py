@@ -33,6 +33,7 @@ from weft.ports import Clock
 from weft.registry.children import Children
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
+from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Reported, Surroundings
@@ -63,6 +64,7 @@ class MessagePath:
     rules: Rules
     engine: Engine
     alarms: Alarms
+    handling: Handling
     lineage: Lineage
     stores: Stores
 
@@ -148,6 +150,7 @@ async def open_message_path(
         rules=rules,
         engine=engine,
         alarms=alarms,
+        handling=Handling(alarms, records, clock, identity.assets.find),
         lineage=Lineage(records),
         stores=stores,
     )

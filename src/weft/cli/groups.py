@@ -5,7 +5,7 @@ the two together.
 """
 
 GROUPS: dict[str, str] = {
-    "alarm": "Alarms: see, acknowledge and clear them.",
+    "alarm": "Alarms: see them, take them, put them aside, clear them.",
     "asset": "The plant: sites, lines, machines, vehicles, and what observes them.",
     "audit": "Who did what, and whether the record is whole.",
     "claim": "Claims: what batches of devices ask for their identities with.",

@@ -8,6 +8,7 @@ these to the table, so that no command is without them.
 EMPTY: dict[str, str] = {
     "get_device_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
     "get_history": "No samples of that time. Which keys there are: weft history keys DEVICE",
+    "list_alarm_history": "Nothing was done to it yet. Take it: weft alarm acknowledge ALARM",
     "list_alarms": "No alarms. Rules raise them: weft rule list",
     "list_asset_attachments": "No device was ever attached to it: "
     "weft asset attach DEVICE observes ASSET",
@@ -159,6 +160,10 @@ HELP: dict[str, str] = {
     "limit": "How many at most.",
     "members": "A device; again for more.",
     "name": "What people call it.",
+    "list_alarms.assignee": "Given to this user; empty: to nobody.",
+    "list_alarms.open": "Active or acknowledged.",
+    "list_alarms.priority": "Of this priority only.",
+    "list_alarms.shelved": "Put aside for a time.",
     "parent": "What it stands below; null for nothing.",
     "position": "Where it is, as latitude=52.37,longitude=4.89.",
     "position_keys": "Telemetry of its devices that says where it is: latitude=lat,longitude=lon.",

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from weft.model.ids import ActionId, AlarmId, DeviceId, RuleId, TenantId, WorkOrderId
+from weft.model.ids import ActionId, AlarmId, AssetId, DeviceId, RuleId, TenantId, WorkOrderId
 
 
 class Severity(StrEnum):
@@ -15,6 +15,15 @@ class Severity(StrEnum):
     WARNING = "warning"
     MAJOR = "major"
     CRITICAL = "critical"
+
+
+class Priority(StrEnum):
+    """How soon somebody must act: how bad it is, on how much the plant depends on the asset."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    URGENT = "urgent"
 
 
 class AlarmState(StrEnum):
@@ -31,6 +40,15 @@ class Evidence(Struct, frozen=True):
     position: int
     at: int
     values: dict[str, Any]
+
+
+class Shelf(Struct, frozen=True):
+    """An alarm put aside for a time; it comes back by the clock."""
+
+    at: int
+    until: int
+    by: str
+    reason: str
 
 
 class Alarm(Struct, frozen=True):
@@ -58,6 +76,71 @@ class Alarm(Struct, frozen=True):
     cleared_by: str | None = None  # "rule", or the principal who did
     clearing_position: int | None = None
     version: int = 1
+    priority: Priority | None = None  # None: from before there were priorities
+    priority_by: str | None = None  # the principal who overrode what was derived
+    assets: tuple[AssetId, ...] = ()  # from the root of the tree to what the device observed
+    assignee: str | None = None  # a user's name
+    shelf: Shelf | None = None
+    steps: int = 0  # how much is in its history
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its condition still holds, for all that is known."""
+        return self.state is not AlarmState.CLEARED
+
+    @property
+    def is_shelved(self) -> bool:
+        """Whether it is put aside, which what is over cannot be."""
+        return self.is_open and self.shelf is not None
+
+    @property
+    def urgency(self) -> Priority:
+        """The priority that counts."""
+        return self.priority or priority_of(self.severity)
+
+
+class StepKind(StrEnum):
+    """What was done to an alarm."""
+
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+    ASSIGNED = "assigned"
+    COMMENTED = "commented"
+    PRIORITISED = "prioritised"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+
+
+class Step(Struct, frozen=True):
+    """One thing that was done to an alarm: what, by whom, when, in which words."""
+
+    number: int  # from 1, in order
+    alarm_id: AlarmId
+    kind: StepKind
+    at: int
+    by: str
+    text: str = ""
+    facts: dict[str, str] = {}
+
+
+_RANKS = tuple(Priority)
+_BY_SEVERITY = {
+    Severity.INFO: 0,
+    Severity.WARNING: 1,
+    Severity.MAJOR: 2,
+    Severity.CRITICAL: 3,
+}
+_BY_CRITICALITY = {"low": -1, "medium": 0, "normal": 0, "high": 1, "critical": 1}
+
+
+def priority_of(severity: Severity, criticality: Any = None) -> Priority:
+    """Derive a priority: the severity's, one step more or less by the asset's criticality.
+
+    An asset says it in its attribute `criticality`: low, medium (or normal), high or critical.
+    Any other word changes nothing.
+    """
+    shift = _BY_CRITICALITY.get(criticality.lower(), 0) if isinstance(criticality, str) else 0
+    return _RANKS[min(max(_BY_SEVERITY[severity] + shift, 0), len(_RANKS) - 1)]
 
 
 class Action(Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 A rule raises and clears (`firing`); a person acknowledges, and may clear what the rule
 still holds. An alarm that was cleared by hand stays cleared until its condition has been
-false and true again: that is a new episode with an alarm of its own.
+false and true again: that is a new episode with an alarm of its own. What is done to an
+alarm stands in its history and in the audit, both in the transaction of the act.
 """
 
 from collections.abc import Callable
@@ -11,14 +12,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from weft.errors import Conflict, StaleVersion
-from weft.model.alarm import Alarm, AlarmState, Severity
+from weft.model.alarm import Alarm, AlarmState, Priority, Severity, Step, StepKind
 from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
 from weft.model.principal import Principal
-from weft.ports import Clock, Record, Records, Writer
+from weft.ports import Clock, Reader, Record, Records, Writer
 from weft.registry import listing
 from weft.registry.changes import Listeners
 from weft.registry.listing import Part
-from weft.rules.kinds import ALARMS
+from weft.rules.kinds import ALARMS, STEPS, step_key
 from weft.security.audit import Audit
 
 COMMENT_MAX_CHARACTERS = 1_000
@@ -31,16 +32,55 @@ class Wanted(Struct, frozen=True):
     rule_id: RuleId | None = None
     state: AlarmState | None = None
     severity: Severity | None = None
+    priority: Priority | None = None
+    assignee: str | None = None  # a user's name, "" for nobody
+    asset: str | None = None  # of this asset or of one below it, as the tree was then
+    shelved: bool | None = None
+    open: bool | None = None  # active or acknowledged
 
-    def filters(self) -> dict[str, str]:
-        """Return what is given, the most selective first."""
+    def where(self) -> tuple[str, str] | None:
+        """Return what is looked up: the most selective of what is given; the rest sieves."""
         named = {
             "device": self.device_id,
             "rule": self.rule_id,
             "state": self.state,
+            "open": "yes" if self.open else None,
             "severity": self.severity,
         }
-        return {name: str(value) for name, value in named.items() if value is not None}
+        return next(((name, str(value)) for name, value in named.items() if value), None)
+
+    def matches(self, alarm: Alarm) -> bool:
+        """Return whether an alarm is as all that is given says."""
+        pairs = (
+            (self.device_id, alarm.device_id),
+            (self.rule_id, alarm.rule_id),
+            (self.state, alarm.state),
+            (self.severity, alarm.severity),
+            (self.priority, alarm.urgency),
+            (self.assignee, alarm.assignee or ""),
+            (self.shelved, alarm.is_shelved),
+            (self.open, alarm.is_open),
+        )
+        fits = all(wanted is None or wanted == held for wanted, held in pairs)
+        return fits and (self.asset is None or self.asset in alarm.assets)
+
+
+class Deed(Struct, frozen=True):
+    """What is to be done to an alarm, and how it is put on record."""
+
+    action: str  # of the audit
+    kind: StepKind
+    change: Callable[[Alarm], Alarm]  # the same alarm where there is nothing to do
+    version: int | None = None  # the version that the caller read
+    comment: str = ""
+    facts: dict[str, str] = {}
+
+
+class Overview(Struct, frozen=True):
+    """How many alarms stand before the operators, and how many are put aside."""
+
+    counts: dict[Severity, dict[AlarmState, int]]
+    shelved: int
 
 
 class Alarms:
@@ -69,14 +109,28 @@ class Alarms:
         self, tenant: TenantId, wanted: Wanted | None = None, *, after: str = "", limit: int = 100
     ) -> Part[Alarm]:
         """Return alarms that match every filter given, newest first, behind `after` (an id)."""
-        given = wanted.filters() if wanted is not None else {}
-        # The first filter that is given is looked up, the most selective first; the rest sieve.
-        where = next(iter(given.items()), None)
-        sieve = None if len(given) <= 1 else (lambda alarm: _matches(alarm, given))
-        asked = listing.Wanted(ALARMS, tenant, where, sieve, descending=True)
+        chosen = wanted or Wanted()
+        sieve = None if chosen == Wanted() else chosen.matches
+        asked = listing.Wanted(ALARMS, tenant, chosen.where(), sieve, descending=True)
         return await self._records.read(
             lambda reader: listing.examine(reader, asked, after=after, limit=limit)
         )
+
+    async def overview(self, tenant: TenantId) -> Overview:
+        """Count the open alarms of a tenant by severity and state, without reading them."""
+
+        def work(reader: Reader) -> Overview:
+            def count(name: str, text: str) -> int:
+                return reader.count(ALARMS, tenant, where=(name, text))
+
+            states = (AlarmState.ACTIVE, AlarmState.ACKNOWLEDGED)
+            counts = {
+                severity: {state: count("standing", f"{state}:{severity}") for state in states}
+                for severity in reversed(Severity)
+            }
+            return Overview(counts, count("shelved", "yes"))
+
+        return await self._records.read(work)
 
     async def acknowledge(
         self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""
@@ -97,7 +151,8 @@ class Alarms:
                 acknowledged_by=str(actor),
             )
 
-        return await self._change(actor, alarm_id, "alarm.acknowledge", change, (version, comment))
+        deed = Deed("alarm.acknowledge", StepKind.ACKNOWLEDGED, change, version, comment)
+        return await self.do(actor, alarm_id, deed)
 
     async def clear(
         self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""
@@ -114,39 +169,56 @@ class Alarms:
                 cleared_by=str(actor),
             )
 
-        return await self._change(actor, alarm_id, "alarm.clear", change, (version, comment))
+        deed = Deed("alarm.clear", StepKind.CLEARED, change, version, comment)
+        return await self.do(actor, alarm_id, deed)
 
-    async def _change(
-        self,
-        actor: Principal,
-        alarm_id: AlarmId,
-        action: str,
-        change: Callable[[Alarm], Alarm],
-        given: tuple[int | None, str],
-    ) -> Alarm:
-        version, comment = given
-
-        def work(writer: Writer) -> tuple[Alarm, Alarm]:
-            record = writer.get(ALARMS, actor.tenant, alarm_id)
-            _require_version(record, version)
-            new = change(record.value)
-            if new is record.value:
-                return new, new
-            new = replace(new, version=record.value.version + 1)
-            writer.put(ALARMS, actor.tenant, alarm_id, new, version=record.version)
-            detail = {"comment": comment[:COMMENT_MAX_CHARACTERS], "device": new.device_id}
-            self._audit.entry(writer, actor, action, f"alarm:{alarm_id}", detail=detail)
-            return record.value, new
-
-        old, new = await self._records.write(work)
+    async def do(self, actor: Principal, alarm_id: AlarmId, deed: Deed) -> Alarm:
+        """Do something to an alarm, put it on record and tell of it."""
+        old, new = await self._records.write(
+            lambda writer: self.do_in(writer, actor, alarm_id, deed)
+        )
         if new is not old:
             self.tell(new)
         return new
 
+    def do_in(
+        self, writer: Writer, actor: Principal, alarm_id: AlarmId, deed: Deed
+    ) -> tuple[Alarm, Alarm]:
+        """Do something to an alarm in the caller's transaction; return it before and after."""
+        record = writer.get(ALARMS, actor.tenant, alarm_id)
+        old = record.value
+        _require_version(record, deed.version)
+        new = deed.change(old)
+        if new is old:
+            return old, old
+        comment = deed.comment[:COMMENT_MAX_CHARACTERS]
+        new = replace(new, version=old.version + 1, steps=old.steps + 1)
+        step = Step(
+            number=new.steps,
+            alarm_id=alarm_id,
+            kind=deed.kind,
+            at=self._clock.now(),
+            by=str(actor),
+            text=comment,
+            facts=deed.facts,
+        )
+        writer.put(ALARMS, actor.tenant, alarm_id, new, version=record.version)
+        writer.insert(STEPS, actor.tenant, step_key(alarm_id, step.number), step)
+        detail = {"comment": comment, "device": new.device_id, **deed.facts}
+        self._audit.entry(writer, actor, deed.action, f"alarm:{alarm_id}", detail=detail)
+        return old, new
 
-def _matches(alarm: Alarm, given: dict[str, str]) -> bool:
-    index = ALARMS.index(alarm)
-    return all(index[name] == value for name, value in given.items())
+    async def history(
+        self, tenant: TenantId, alarm_id: AlarmId, *, after: str = "", limit: int = 100
+    ) -> Part[Step]:
+        """Return what was done to an alarm, in order; raise `NotFound` where there is none."""
+        asked = listing.Wanted(STEPS, tenant, ("alarm", str(alarm_id)))
+
+        def work(reader: Reader) -> Part[Step]:
+            reader.get(ALARMS, tenant, alarm_id)
+            return listing.examine(reader, asked, after=after, limit=limit)
+
+        return await self._records.read(work)
 
 
 def _require_version(record: Record[Alarm], version: int | None) -> None:

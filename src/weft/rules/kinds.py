@@ -7,7 +7,7 @@ digits, so that text order is time order.
 
 from collections.abc import Mapping
 
-from weft.model.alarm import Alarm, OutboxEntry, WorkOrder
+from weft.model.alarm import Alarm, OutboxEntry, Step, WorkOrder
 from weft.ports import Kind
 from weft.rules.model import Rule
 
@@ -18,7 +18,18 @@ def _alarm_index(alarm: Alarm) -> Mapping[str, str]:
         "severity": alarm.severity,
         "device": alarm.device_id,
         "rule": alarm.rule_id,
+        **_handling_index(alarm),
     }
+
+
+def _handling_index(alarm: Alarm) -> Mapping[str, str]:
+    """Index what people have to do with: alarms that are over leave these lists."""
+    if not alarm.is_open:
+        return {}
+    own = (
+        {"shelved": "yes"} if alarm.is_shelved else {"standing": f"{alarm.state}:{alarm.severity}"}
+    )
+    return {"open": "yes", **own}
 
 
 def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
@@ -35,6 +46,8 @@ def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
 
 # Keyed by the alarm's id.
 ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index)
+# What was done to alarms, keyed by `step_key`.
+STEPS: Kind[Step] = Kind("alarm_step", Step, index=lambda step: {"alarm": step.alarm_id})
 # Keyed by the action's id.
 OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
 # Keyed by the work order's id, which is its action's.
@@ -50,4 +63,18 @@ def version_key(rule_id: str, version: int) -> str:
     return f"{rule_id}/{version:08d}"
 
 
-__all__ = ["ALARMS", "OUTBOX", "RULES", "RULE_VERSIONS", "WORK_ORDERS", "version_key"]
+def step_key(alarm_id: str, number: int) -> str:
+    """Return the key of one step; text order is the order in which they were taken."""
+    return f"{alarm_id}/{number:06d}"
+
+
+__all__ = [
+    "ALARMS",
+    "OUTBOX",
+    "RULES",
+    "RULE_VERSIONS",
+    "STEPS",
+    "WORK_ORDERS",
+    "step_key",
+    "version_key",
+]

@@ -1,4 +1,4 @@
-"""Operations on alarms: see, acknowledge and clear them."""
+"""Operations on alarms: see, count, acknowledge and clear them."""
 
 from typing import Annotated
 
@@ -9,9 +9,18 @@ from weft.api.operations.rules import EvidenceView, evidence_of
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
 from weft.errors import Conflict, NotFound
-from weft.model.alarm import Alarm, AlarmState, Severity
+from weft.model.alarm import Alarm, AlarmState, Priority, Severity
 from weft.model.ids import AlarmId, DeviceId, RuleId
 from weft.rules.alarms import Wanted
+
+
+class ShelfView(Struct, frozen=True):
+    """How an alarm was put aside."""
+
+    at: Moment
+    until: Moment
+    by: str
+    reason: str
 
 
 class AlarmView(Struct, frozen=True):
@@ -31,7 +40,19 @@ class AlarmView(Struct, frozen=True):
     acknowledged_by: str | None
     cleared_at: Moment | None
     cleared_by: str | None
+    priority: Priority
+    priority_by: str | None  # who overrode what was derived
+    asset_id: str | None  # what the device observed when it was raised
+    assignee: str | None
+    shelved: ShelfView | None
     version: int
+
+
+class OverviewView(Struct, frozen=True):
+    """How many alarms are open, and how many of them are put aside."""
+
+    severities: dict[str, dict[str, int]]  # severity -> state -> how many are before one's eyes
+    shelved: int
 
 
 class AlarmList(Paging, frozen=True):
@@ -41,6 +62,11 @@ class AlarmList(Paging, frozen=True):
     severity: Severity | None = None
     device: str | None = None
     rule: str | None = None
+    priority: Priority | None = None
+    assignee: Annotated[str, Meta(description="A user's name; empty: nobody's.")] | None = None
+    asset: Annotated[str, Meta(description="Of this asset and those below it.")] | None = None
+    shelved: bool | None = None
+    open: Annotated[bool, Meta(description="Active or acknowledged.")] | None = None
 
 
 class Comment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,12 +92,39 @@ def view_of(alarm: Alarm) -> AlarmView:
         acknowledged_by=alarm.acknowledged_by,
         cleared_at=moment(alarm.cleared_at),
         cleared_by=alarm.cleared_by,
+        priority=alarm.urgency,
+        priority_by=alarm.priority_by,
+        asset_id=alarm.assets[-1] if alarm.assets else None,
+        assignee=alarm.assignee,
+        shelved=_shelf_of(alarm),
         version=alarm.version,
     )
 
 
+def _shelf_of(alarm: Alarm) -> ShelfView | None:
+    shelf = alarm.shelf
+    if shelf is None or not alarm.is_open:
+        return None
+    return ShelfView(moment(shelf.at) or "", moment(shelf.until) or "", shelf.by, shelf.reason)
+
+
 def _reply(alarm: Alarm) -> Reply:
     return Reply(view_of(alarm), version=alarm.version)
+
+
+def wanted_of(query: AlarmList) -> Wanted:
+    """Return what a query asks for."""
+    return Wanted(
+        state=query.state,
+        severity=query.severity,
+        device_id=None if query.device is None else DeviceId(query.device),
+        rule_id=None if query.rule is None else RuleId(query.rule),
+        priority=query.priority,
+        assignee=query.assignee,
+        asset=query.asset,
+        shelved=query.shelved,
+        open=query.open,
+    )
 
 
 async def list_alarms(services: Services, call: Call) -> Page[AlarmView]:
@@ -79,12 +132,7 @@ async def list_alarms(services: Services, call: Call) -> Page[AlarmView]:
     query: AlarmList = call.query
     found = await services.alarms.list(
         call.principal.tenant,
-        Wanted(
-            state=query.state,
-            severity=query.severity,
-            device_id=None if query.device is None else DeviceId(query.device),
-            rule_id=None if query.rule is None else RuleId(query.rule),
-        ),
+        wanted_of(query),
         after=after_of(call, "alarms"),
         limit=query.limit,
     )
@@ -94,6 +142,16 @@ async def list_alarms(services: Services, call: Call) -> Page[AlarmView]:
 async def get_alarm(services: Services, call: Call) -> Reply:
     """Answer with one alarm."""
     return _reply(await services.alarms.get(call.principal.tenant, AlarmId(call.path["alarm_id"])))
+
+
+async def count_alarms(services: Services, call: Call) -> OverviewView:
+    """Answer with how many alarms stand before the operators."""
+    overview = await services.alarms.overview(call.principal.tenant)
+    severities = {
+        severity.value: {state.value: count for state, count in counts.items()}
+        for severity, counts in overview.counts.items()
+    }
+    return OverviewView(severities, overview.shelved)
 
 
 async def acknowledge_alarm(services: Services, call: Call) -> Reply:
@@ -136,8 +194,27 @@ OPERATIONS: tuple[Operation, ...] = (
         command=Command(
             "alarm",
             "list",
-            columns=("alarm_id", "device_id", "severity", "state", "message", "raised_at"),
+            columns=(
+                "alarm_id",
+                "device_id",
+                "severity",
+                "priority",
+                "state",
+                "assignee",
+                "message",
+                "raised_at",
+            ),
         ),
+    ),
+    Operation(
+        "count_alarms",
+        "GET",
+        "/alarms/counts",
+        "Count open alarms by severity",
+        count_alarms,
+        action="alarm.read",
+        result=OverviewView,
+        command=Command("alarm", "counts"),
     ),
     Operation(
         "get_alarm",

@@ -2,6 +2,7 @@
 
 from weft.api.operation import Operation
 from weft.api.operations import (
+    alarm_handling,
     alarms,
     assets,
     attachments,
@@ -69,6 +70,7 @@ TABLE: tuple[Operation, ...] = (
     *history.OPERATIONS,
     *rules.OPERATIONS,
     *alarms.OPERATIONS,
+    *alarm_handling.OPERATIONS,
     *business.OPERATIONS,
     *mappings.OPERATIONS,
     *connector_secrets.OPERATIONS,
