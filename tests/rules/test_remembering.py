@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.rules.support import ALICE, MAIN, START, Line, Plant, S, around, device, hot
 
 from weft.model.alarm import Alarm
-from weft.model.message import Committed
+from weft.model.device import Lifecycle
+from weft.model.message import Committed, Operation
 from weft.rules.replay import Firing, try_rule
 
 MEAN = hot(when="mean(temperature, 1m) > 80", clear="mean(temperature, 1m) < 75")
@@ -211,3 +214,45 @@ async def test_a_second_rule_learns_what_the_first_knows() -> None:
     await plant.engine.tick(rule.updated_at + 4_001 * S)
     await plant.engine.flush()
     assert {str(one.rule_id) for one in await plant.raised()} == {"first", "overheating"}
+
+
+async def test_a_device_that_was_suspended_is_silent_by_order() -> None:
+    """Nobody is told; once it may speak again its silence counts as before."""
+    plant = Plant()
+    rule = await plant.rules.create(ALICE, hot(when="silent(temperature, 10m)"))
+    stopped = msgspec.structs.replace(device(), lifecycle=Lifecycle.SUSPENDED)
+    plant.around.devices.devices[MAIN, "pump-7"] = stopped  # type: ignore[attr-defined]  # a fake's
+    plant.engine.device_changed(device(), stopped, at=rule.updated_at + S)
+    await plant.engine.tick(rule.updated_at + 3_000 * S)
+    await plant.engine.flush()
+    assert not await plant.raised()
+    plant.around.devices.devices[MAIN, "pump-7"] = device()  # type: ignore[attr-defined]  # a fake's
+    plant.engine.device_changed(stopped, device(), at=rule.updated_at + 3_100 * S)
+    await plant.engine.tick(rule.updated_at + 3_200 * S)
+    await plant.engine.flush()
+    assert len(await plant.raised()) == 1
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "percentile(temperature, 95, 10m) > 9.0 || max(temperature, 20 samples) > 12.0",
+        "slope(temperature, 1h) > 0.0 && increase(rpm, 1h) < 100.0",
+        "rising(temperature > 80) || changed(twin.reported.limit)",
+        "temperature - previous(temperature) > 5.0 || held(temperature > 80, 30s)",
+        "hysteresis(temperature, 176[degF], 75[Cel])",
+        "during('Mon-Fri 06:00-22:00', 'Europe/Berlin', ['2026-12-25']) && running",
+        "silent(gps, 10m) || stddev(temperature, 5m) > 3[K]",
+    ],
+)
+async def test_every_function_lives_through_messages_reports_and_restarts(when: str) -> None:
+    """Saved, fed, kept and taken back, with what was reported in between."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(when=when))
+    for second in range(12):
+        await plant.hear(second * 7, {"temperature": 60.0 + second * 3, "rpm": second})
+        await plant.hear(second * 7 + 1, {"limit": second}, operation=Operation.REPORTED)
+        if second == 5:
+            await plant.engine.checkpoint()
+            plant = await plant.restart()
+    assert not plant.engine.health(MAIN, "overheating").failures

@@ -39,6 +39,7 @@ class Bindings:
         self._around = around
         self._health = health
         self._rules: dict[TenantId, dict[str, Rule]] = {}
+        self._watchful: dict[TenantId, dict[str, Rule]] = {}  # may speak of silent devices
         self._bound_as: dict[
             tuple[TenantId, DeviceId], tuple[tuple[str, int], DeviceState | None]
         ] = {}
@@ -52,11 +53,17 @@ class Bindings:
     def set_rule(self, rule: Rule) -> None:
         """Bind a rule, or a new version of it, from the next message on."""
         self._rules.setdefault(rule.tenant, {})[rule.rule_id] = rule
+        watchful = self._watchful.setdefault(rule.tenant, {})
+        watchful.pop(rule.rule_id, None)
+        texts = (rule.document.when, rule.document.clear or "")
+        if any(name in text for name in _UNPROMPTED for text in texts):
+            watchful[rule.rule_id] = rule
         self.invalidate()
 
     def drop_rule(self, rule: Rule) -> None:
         """Bind a rule no more; what it has raised stays in the states."""
         self._rules.get(rule.tenant, {}).pop(rule.rule_id, None)
+        self._watchful.get(rule.tenant, {}).pop(rule.rule_id, None)
         self.invalidate()
 
     def holders(self, rule: Rule) -> list[DeviceState]:
@@ -128,22 +135,22 @@ class Bindings:
         if state.generation == self._generation:
             return True
         device = self._around.devices.find(state.tenant, state.device_id)
-        return device is not None and self.bind_device(device, now=self.now) is state
+        if device is None or device.lifecycle is not Lifecycle.ACTIVE:
+            return False
+        return self.bind_device(device, now=self.now) is state
 
     def unprompted(self, rule: Rule) -> Iterator[Device]:
         """Return the devices that a rule judges though they say nothing; for most rules none."""
-        if not self.speaks_unprompted(rule):
+        if rule.rule_id not in self._watchful.get(rule.tenant, {}):
             return
         after = ""
         while page := self._around.devices.behind(rule.tenant, after, _PAGE):
             yield from (one for one in page if self.judges(rule, one))
             after = page[-1].device_id
 
-    @staticmethod
-    def speaks_unprompted(rule: Rule) -> bool:
-        """Return whether a rule may say something of a device that says nothing."""
-        texts = (rule.document.when, rule.document.clear or "")
-        return any(name in text for name in _UNPROMPTED for text in texts)
+    def watchful(self, tenant: TenantId) -> list[Rule]:
+        """Return the rules that may say something of a device that says nothing."""
+        return list(self._watchful.get(tenant, {}).values())
 
     def judges(self, rule: Rule, device: Device) -> bool:
         """Return whether a rule judges a device that says nothing: one that might speak."""

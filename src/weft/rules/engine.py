@@ -204,8 +204,10 @@ class Engine:
         if batch.last <= self._applied:
             return
         try:
+            before = self._runtime.passed_over
             self._runtime.apply(batch, after=self._applied)
             self._applied = batch.last
+            metrics.TOO_LATE.inc(self._runtime.passed_over - before)
         except BaseException:  # a bug of ours: what stands before it is not looked at twice
             self._applied = max(self._applied, self._runtime.looking_at - 1)
             raise

@@ -67,6 +67,7 @@ class Runtime:
         self.health = Health()
         self.dirty: list[DeviceState] = []
         self.looking_at = 0  # position of the message that is being taken in
+        self.passed_over = 0  # late samples that were older than a window, since the start
         self._ask = ask
         self._asleep: list[Rule] = []
         self._errors_in_a_row = errors_in_a_row
@@ -94,9 +95,10 @@ class Runtime:
     def device_changed(self, device: Device, *, at: int) -> None:
         """Judge a device that was made or changed, by the rules that judge silent ones too."""
         self.invalidate()
-        for rule in list(self._bindings.rules(device.tenant).values()):
-            if self._bindings.speaks_unprompted(rule) and self._bindings.judges(rule, device):
+        for rule in self._bindings.watchful(device.tenant):
+            if self._bindings.judges(rule, device):
                 self._wake_device(device, at)
+                return
 
     def _wake(self, rule: Rule, at: int) -> None:
         """Begin to judge the devices that a rule judges though they say nothing."""
@@ -269,7 +271,9 @@ class Runtime:
         skip = state.unborn(position)
         late = dict(items_of(reading.values))
         moment = (min(reading.at, state.at), max(received, state.at))
+        before = state.passed_over()
         due = state.program.feeding.take_late(state.slots, state.feeds, late, moment, skip)
+        self.passed_over += state.passed_over() - before
         state.position = position
         if due < state.due:
             self._timers.set_device(state, due)

@@ -129,6 +129,10 @@ class DeviceState:
         slots = self.program.slots
         return [self.slots[slots[node.path]] for node in self.program.feeding.nodes]
 
+    def passed_over(self) -> int:
+        """Return how many late samples were too old for a window of this device."""
+        return sum(getattr(feed, "ignored", 0) for feed in self.feeds)
+
     def moment_due(self) -> int:
         """Return when time alone moves something that is remembered."""
         return min((feed.due for feed in self.feeds), default=NEVER)

@@ -38,13 +38,14 @@ class Window:
     """
 
     __slots__ = (
-        "_at_most", "_ats", "_back", "_fold", "_front", "_mid", "_pane_ns", "_parts", "_span",
-        "_start", "_told", "due", "ignored",
+        "_at_most", "_ats", "_back", "_fold", "_front", "_join", "_mid", "_one", "_pane_ns",
+        "_parts", "_span", "_start", "_told", "due", "ignored",
     )  # fmt: skip
 
     def __init__(self, fold: Fold, span_ns: int, at_most: int) -> None:
         """`span_ns` 0: any age; `at_most` 0: any number, in panes beyond EXACT_MAX."""
         self._fold = fold
+        self._one, self._join = fold.one, fold.join
         self._span = span_ns
         self._at_most = at_most
         self._ats: list[int] = []  # of the newest sample in each part
@@ -67,13 +68,16 @@ class Window:
             if not self._take_late(at, received, value):
                 return self._told
         else:
-            self._append(at, self._fold.one(at, value))
-        if self._span:
-            due = received + self._span
-            if self.due == NEVER or due > self.due:
+            self._append(at, self._one(at, value))
+        span = self._span
+        if span:
+            due = received + span
+            if due > self.due or self.due == NEVER:
                 self.due = due
-            self._leave(self._ats[-1] - self._span)
-            if not self._at_most and len(self._ats) - self._start > EXACT_MAX:
+            ats = self._ats
+            if ats[self._start] <= ats[-1] - span:
+                self._leave(ats[-1] - span)
+            if len(ats) - self._start > EXACT_MAX:
                 self._coarsen()
         elif len(self._ats) - self._start > self._at_most:
             self._start += 1
@@ -89,15 +93,13 @@ class Window:
     # --- inside ---------------------------------------------------------------------------
 
     def _append(self, at: int, part: Any) -> None:
-        ats, parts, join = self._ats, self._parts, self._fold.join
-        last = len(ats) - 1
-        pane = self._pane_ns
-        if pane and last >= self._mid and ats[last] // pane == at // pane:
-            ats[last], parts[last] = at, join(parts[last], part)
+        ats, parts, pane = self._ats, self._parts, self._pane_ns
+        if pane and len(ats) > self._mid and ats[-1] // pane == at // pane:
+            ats[-1], parts[-1] = at, self._join(parts[-1], part)
         else:
             ats.append(at)
             parts.append(part)
-        self._back = part if self._back is None else join(self._back, part)
+        self._back = part if self._back is None else self._join(self._back, part)
 
     def _leave(self, limit: int) -> None:
         ats, start = self._ats, self._start
@@ -114,7 +116,7 @@ class Window:
         if start < mid:
             whole = self._front[start]
             if self._back is not None:
-                whole = self._fold.join(whole, self._back)
+                whole = self._join(whole, self._back)
         elif self._back is None:
             self._ats, self._parts, self._front = [], [], []
             self._start, self._mid, self._pane_ns = 0, 0, 0
