@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from tests.connectors.contract import SECRET, STANDS_FOR, Fault, Scene, scene
+from tests.connectors.contract import HELD_ELSEWHERE, SECRET, STANDS_FOR, Fault, Scene, scene
 from tests.connectors.farside import Asked, Reply
 from tests.connectors.support import alarm, entry, order_of
 from tests.connectors.test_tryton import ODD_ANSWERS, after_doing, instead
@@ -31,7 +31,9 @@ TURNS = 6
 def test_every_kind_is_held_to_the_contract() -> None:
     """A kind without a stand-in would be a connector that nobody has tried."""
     described = {name: kind for kind, names in STANDS_FOR.items() for name in names}
-    assert set(KINDS) == {described.get(name, name) for name in ALL}
+    here = {described.get(name, name) for name in ALL}
+    assert set(KINDS) == here | set(HELD_ELSEWHERE)
+    assert all((Path(__file__).parent / name).exists() for name in HELD_ELSEWHERE.values())
     assert all(make.quality in Quality for _, make in KINDS.values())  # type: ignore[attr-defined]
 
 
@@ -60,6 +62,21 @@ async def test_ss_2_one_record_whatever_is_answered(
             stored = await here.deliver(TURNS)
             assert stored.state is OutboxState.DELIVERED, (place, stored.last_error)
             assert len(here.far.keys()) == 1, place
+
+
+@pytest.mark.parametrize("kind", ALL)
+async def test_the_far_sides_own_pause_is_kept(kind: str, tmp_path: Path) -> None:
+    """429 with Retry-After: nothing is asked before, whatever our own back-off says."""
+    async with scene(kind, tmp_path) as here:
+        here.far.faults[0] = instead(Reply(429, b"", {"Retry-After": "700"}))
+        await here.plant.put(here.item, raised=alarm())
+        await here.plant.outbox.deliver_due()
+        here.plant.clock.turn(699)
+        await here.plant.outbox.deliver_due()
+        assert here.far.seen == 1
+        here.plant.clock.turn(2)
+        await here.plant.outbox.deliver_due()
+        assert len(here.far.keys()) == 1
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -61,6 +61,7 @@ def test_what_has_no_value_is_left_out_and_told() -> None:
     assert sorted(filled.values) == ["down", "name"]
     assert [one.field for one in filled.left_out] == ["priority", "absent", "failing", "listed"]
     assert "missing" in filled.left_out[1].why
+    assert [one.failed for one in filled.left_out] == [True, False, True, True]
 
 
 @pytest.mark.parametrize(

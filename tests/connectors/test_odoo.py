@@ -102,3 +102,27 @@ def test_external_ids_are_odoos_and_never_the_same() -> None:
     assert all(one.count(".") == 1 and one.startswith("weft.wo_") for one in made)
     assert as_html("a<b>\nc") == "<p>a&lt;b&gt;<br/>c</p>"
     assert entry().action.action_id.replace("-", "") in external_id(entry().action.action_id)
+
+
+async def test_a_stage_of_any_name_is_begun_and_the_first_is_not(tmp_path: Path) -> None:
+    """Companies rename their stages; Odoo lists them in their order."""
+    stages = [{"id": 8, "name": "Eingang"}, {"id": 9, "name": "Werkstatt"}]
+    for stage, state in ((8, WorkOrderState.OPEN), (9, WorkOrderState.IN_PROGRESS)):
+        async with scene("odoo", tmp_path) as here:
+            await here.deliver()
+            seen = here.far.seen
+            row = {"id": 1, "stage_id": [stage, "x"], "archive": False}
+            here.far.faults = {
+                seen + 1: instead(as_json([row])),
+                seen + 2: instead(as_json(stages)),
+            }
+            [told] = (await here.plant.erp.poll([order_of(here.item, remote_id="1")])).values()
+        assert told.state is state
+
+
+async def test_as_many_requests_are_read_as_are_asked_for(tmp_path: Path) -> None:
+    """A limit below the number of orders would make the rest look deleted."""
+    async with scene("odoo", tmp_path) as here:
+        orders = [order_of(entry(n), remote_id=str(n)) for n in range(1, 501)]
+        await here.plant.erp.poll(orders)
+        assert here.side.asked[0].json()["limit"] == 500

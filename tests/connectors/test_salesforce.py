@@ -114,3 +114,12 @@ async def test_a_test_tells_the_version(tmp_path: Path) -> None:
         here.far.faults[here.far.seen + 1] = instead(Reply(400, b"", {}))
         with pytest.raises(ConnectorError):
             await here.plant.erp.test()
+
+
+async def test_many_records_are_asked_for_in_parts(tmp_path: Path) -> None:
+    """A query stands in the address, and addresses have an end."""
+    async with scene("salesforce", tmp_path) as here:
+        orders = [order_of(entry(n), remote_id=f"0WO{n:012}AAA") for n in range(250)]
+        told = await here.plant.erp.poll(orders)
+        assert (len(told), here.far.seen) == (250, 1 + 3)
+        assert all(len(asked.target) < 6_000 for asked in here.side.asked)

@@ -73,7 +73,7 @@ def test_what_a_mapping_reads_needs_the_right_to_read_it() -> None:
 
     assert rights("title") == set()
     assert rights("device.id") == set()
-    assert rights("title", real=True) == {"alarm.read"}
+    assert rights("title", real=True) == {"alarm.read", "outbox.read"}
     assert rights("device.attributes.x") == {"device.read"}
     assert rights("device.label") == {"device.read"}
     assert rights("asset.id + device.label") == {"asset.read", "device.read"}

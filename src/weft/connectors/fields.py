@@ -61,6 +61,7 @@ class LeftOut(Struct, frozen=True):
 
     field: str
     why: str
+    failed: bool = False  # its expression fails; else what it reads is not there
 
 
 class Filled(Struct, frozen=True):
@@ -91,7 +92,7 @@ class FieldMapping(Struct, frozen=True, eq=False):
             except AbsentError as error:
                 left_out.append(LeftOut(name, f"{error}."))
             except FAILURES as error:
-                left_out.append(LeftOut(name, f"The expression fails: {error}."))
+                left_out.append(LeftOut(name, f"The expression fails: {error}.", failed=True))
         return Filled(values, tuple(left_out))
 
 

@@ -137,7 +137,7 @@ class OdooConnector:
         if not ids:
             return {}
         domain = [["id", "in", sorted(ids)]]
-        found = await self._read(_REQUEST, domain, ["write_date"], list[_Changed])
+        found = await self._read(_REQUEST, domain, ["write_date"], list[_Changed], limit=len(ids))
         dates = {one.id: one.write_date for one in found if one.id in ids}
         changed = [one for one, at in dates.items() if self._told.get(one, ("",))[0] != at]
         if changed:
@@ -196,12 +196,15 @@ class OdooConnector:
 
     async def _learn(self, ids: Sequence[int], dates: Mapping[int, str]) -> None:
         fields = ["stage_id", "kanban_state", "archive"]
-        requests = await self._read(_REQUEST, [["id", "in", sorted(ids)]], fields, list[_Request])
+        requests = await self._read(
+            _REQUEST, [["id", "in", sorted(ids)]], fields, list[_Request], limit=len(ids)
+        )
         stages = await self._read("maintenance.stage", [], ["name", "done"], list[_Stage])
         done = {stage.id for stage in stages if stage.done}
+        first = stages[0].id if stages else 0  # Odoo lists them in their order
         for one in requests:
             if one.id in dates:
-                self._told[one.id] = (dates[one.id], _state_of(one, done))
+                self._told[one.id] = (dates[one.id], _state_of(one, first, done))
                 self._told.move_to_end(one.id)
         while len(self._told) > _KNOWN_MAX:
             self._told.popitem(last=False)
@@ -240,11 +243,11 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _state_of(request: _Request, done: set[int]) -> RemoteState:
+def _state_of(request: _Request, first: int, done: set[int]) -> RemoteState:
     number, name = request.stage_id if isinstance(request.stage_id, tuple) else (0, "")
     if request.archive:
         return RemoteState(WorkOrderState.CANCELLED, "archived")
     if number in done:
         return RemoteState(WorkOrderState.CLOSED, name[:80])
-    begun = name not in {"", "New Request"}
+    begun = number not in {0, first}
     return RemoteState(WorkOrderState.IN_PROGRESS if begun else WorkOrderState.OPEN, name[:80])

@@ -150,7 +150,8 @@ class Connectors:
         connector = found.connector
         filled = await self.mappings.filled(connector, found.fields, entry, situation)
         for one in filled.left_out:
-            log.debug("field_left_out", connector=connector.name, field=one.field, why=one.why)
+            tell = log.warning if one.failed else log.debug
+            tell("field_left_out", connector=connector.name, field=one.field, why=one.why)
         return structs.replace(situation, fields=filled.values)
 
     async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
@@ -282,11 +283,10 @@ def _make(
         raise ConfigurationError(
             f"{setting}: {error}.", remedy=f"A {kind} has: {', '.join(type_.__struct_fields__)}."
         ) from error
-    own: Requests = outbound.allowing(settings.allow)
+    plain = outbound.allowing(settings.allow)
+    own: Requests = plain
     if settings.client_certificate is not None:
-        own = CertifiedClient(
-            outbound.allowing(settings.allow), settings.client_certificate, credentials, setting
-        )
+        own = CertifiedClient(plain, settings.client_certificate, credentials, setting)
     connector = make(name, settings, Tools(own, credentials, clock))
     try:
         compiled(connector, settings.fields)

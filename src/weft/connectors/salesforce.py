@@ -34,6 +34,7 @@ from weft.security.outbound import url_of
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _VERSION = re.compile(r"v[1-9][0-9]{1,2}\.0")
+_IN_ONE_QUERY = 100  # ids; the query stands in the address
 _NOTES_MAX = 200  # of one record, the newest: ours is among them
 _BEGUN = {"InProgress", "OnHold", "CannotComplete"}
 _ENDED = {"Completed", "Closed"}
@@ -156,10 +157,20 @@ class SalesforceConnector:
             for order in orders
             if order.remote_id and _ID.fullmatch(order.remote_id)
         }
-        if not ids:
-            return {}
+        found: dict[str, _Record] = {}
+        known = sorted(ids)
+        for start in range(0, len(known), _IN_ONE_QUERY):
+            rows = await self._states(known[start : start + _IN_ONE_QUERY])
+            found |= {row.id: row for row in rows}
+        gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
+        return {
+            order_id: _state_of(found[one]) if one in found else gone
+            for one, order_id in ids.items()
+        }
+
+    async def _states(self, ids: Sequence[str]) -> list[_Record]:
         category = ", StatusCategory" if self._settings.object == "WorkOrder" else ""
-        listed = ", ".join(f"'{one}'" for one in sorted(ids))
+        listed = ", ".join(f"'{one}'" for one in ids)
         rows: list[_Record] = (
             await self._query(
                 f"SELECT Id, Status, IsClosed{category} FROM {self._settings.object} "  # noqa: S608  ids are letters and digits
@@ -167,12 +178,7 @@ class SalesforceConnector:
                 _Records,
             )
         ).records
-        found = {row.id: row for row in rows}
-        gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
-        return {
-            order_id: _state_of(found[one]) if one in found else gone
-            for one, order_id in ids.items()
-        }
+        return rows
 
     async def note(self, order: WorkOrder, text: str) -> None:
         """Comment on the case, or post to the work order's feed, unless it stands there."""

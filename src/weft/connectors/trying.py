@@ -51,7 +51,7 @@ def rights_of(mapping: FieldMapping, alarm_id: AlarmId | None) -> frozenset[str]
     """Return the actions that who tries must be allowed: what is shown, they could read."""
     read = {_RIGHTS[source] for source, _ in mapping.paths if source in _RIGHTS}
     read |= {"device.read"} if any(path == ("device", "label") for path in mapping.paths) else set()
-    return frozenset(read | ({"alarm.read"} if alarm_id else set()))
+    return frozenset(read | ({"alarm.read", "outbox.read"} if alarm_id else set()))
 
 
 async def mapping_of(
