@@ -29,11 +29,11 @@ class Door:
         self._seen: dict[str, float] = {}
         self._lock = Lock()
 
-    def is_new(self, signature: str, delivery: str, body: bytes, now: float) -> bool:
+    def is_new(self, signature: str, body: bytes, now: float) -> bool:
         """Return whether an event is new; raise `Refused` if it is not from Weft."""
         parts = [part.partition("=") for part in signature.split(",")]
         times = [value for name, _, value in parts if name == "t"]
-        if len(times) != 1 or not times[0].isdecimal() or not delivery:
+        if len(times) != 1 or not times[0].isdecimal():
             raise Refused("not signed")
         signed = times[0].encode() + b"." + body
         expected = hmac.new(self._secret, signed, hashlib.sha256).hexdigest().encode()
@@ -42,6 +42,7 @@ class Door:
             raise Refused("signed by somebody else")
         if abs(now - int(times[0])) > TOLERANCE_S:
             raise Refused("too old: somebody plays a recording")
+        delivery = json.loads(body)["id"]  # as in Weft-Delivery, and signed
         with self._lock:
             self._seen = {k: at for k, at in self._seen.items() if now - at <= 2 * TOLERANCE_S}
             known = delivery in self._seen
@@ -68,9 +69,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(length)  # the bytes as they came: they are what is signed
         signature = self.headers.get("Weft-Signature", "")
-        delivery = self.headers.get("Weft-Delivery", "")
         try:
-            new = self.door.is_new(signature, delivery, body, time.time())
+            new = self.door.is_new(signature, body, time.time())
         except Refused as refused:
             print(f"refused: {refused}", flush=True)
             self.send_error(401)

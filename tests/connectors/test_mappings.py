@@ -38,6 +38,23 @@ async def test_a_saved_mapping_fills_the_next_delivery() -> None:
     assert fields == {"name": "saved Check the bearing of pump-7", "priority": "critical"}
 
 
+async def test_a_mapping_that_was_changed_is_the_one_of_the_next_delivery() -> None:
+    """It is compiled once, and again when it is saved anew or deleted."""
+    mappings, _, erp = await kept()
+
+    async def name() -> str:
+        filled = await mappings.filled(erp, {}, entry(), Situation(alarm()))
+        return str(filled.values["name"])
+
+    assert [await name(), await name()] == ["Check the bearing of pump-7"] * 2
+    await mappings.save(ALICE, erp, [{"name": "'one'"}])
+    assert await name() == "one"
+    await mappings.save(ALICE, erp, [{"name": "'two'"}])
+    assert await name() == "two"
+    await mappings.delete(ALICE, "erp")
+    assert await name() == "Check the bearing of pump-7"
+
+
 async def test_what_does_not_fit_is_not_saved() -> None:
     """The old one stays in force, and nothing is on record."""
     mappings, _, erp = await kept()

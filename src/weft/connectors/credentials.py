@@ -88,7 +88,7 @@ class Credentials:
 
         def work(writer: Writer) -> None:
             writer.put(CREDENTIALS, PLATFORM, name, SealedCredential(name, sealed))
-            audit.entry(writer, actor, "connector.write", f"credential:{name}")
+            audit.entry(writer, actor, "connector.seal", f"credential:{name}")
 
         await self._records.write(work)
 

@@ -54,6 +54,8 @@ class Mappings:
 
     def __init__(self, given: MappingsGiven | None = None) -> None:
         self._given = given
+        # By tenant and connector, with what it was compiled of: 2.5 ms that need not be twice.
+        self._held: dict[tuple[TenantId, str], tuple[list[Mapping[str, str]], FieldMapping]] = {}
 
     async def find(self, tenant: TenantId, name: str) -> Record[SavedMapping] | None:
         """Return what a tenant saved for a connector, or None."""
@@ -113,7 +115,7 @@ class Mappings:
         saved = await self.find(entry.action.tenant, connector.name)
         own = saved.value.fields if saved else {}
         try:
-            mapping = compiled(connector, settings, own)
+            mapping = self._compiled(entry.action.tenant, connector, [settings, own])
         except Invalid as error:
             raise ConnectorError(
                 f"The saved mapping does not fit the connector any more: {error.detail}",
@@ -129,6 +131,15 @@ class Mappings:
     async def read(self, work: Callable[[Reader], T]) -> T:
         """Read the records that mappings are kept in."""
         return await self._require().records.read(work)
+
+    def _compiled(
+        self, tenant: TenantId, connector: Connector, layers: list[Mapping[str, str]]
+    ) -> FieldMapping:
+        held = self._held.get((tenant, connector.name))
+        if held is None or held[0] != layers:
+            held = (layers, compiled(connector, *layers))
+            self._held[tenant, connector.name] = held
+        return held[1]
 
     def _require(self) -> MappingsGiven:
         if self._given is None:

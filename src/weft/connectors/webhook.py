@@ -2,8 +2,9 @@
 
 A receiver can prove three things: that we sent it (HMAC-SHA-256 over `timestamp.body`),
 when (the timestamp is signed; old ones are refused), and whether it has seen it already
-(`Weft-Delivery` is the same at every try). During a rotation two secrets sign, so no
-receiver has to change at the same instant. The body is a CloudEvent (1.0, JSON format).
+(`Weft-Delivery` is the same at every try, and the id of the signed event). During a rotation
+two secrets sign, so no receiver has to change at the same instant. The body is a CloudEvent
+(1.0, JSON format).
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import Struct
 
 from weft.connectors.base import (
     WEBHOOK,
@@ -177,7 +179,20 @@ def verify_signature(
     delivery = given.get(DELIVERY.lower(), "")
     if not delivery:
         raise Unauthenticated("The delivery has no id.")
+    if delivery != _id_in(body):  # the header is not signed; the event's id is
+        raise Unauthenticated("The delivery's id is not that of the signed event.")
     return delivery
+
+
+class _Identified(Struct):
+    id: str
+
+
+def _id_in(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Identified).id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
 
 
 def _signature(secret: str, body: bytes, at_s: str) -> str:
