@@ -149,22 +149,24 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(kind: str, folder: Path, **changes: Any) -> AsyncIterator[Scene]:
+async def scene(
+    kind: str, folder: Path, *, timeout_s: float = 20.0, **changes: Any
+) -> AsyncIterator[Scene]:
     """Set up a connector of a kind."""
     secret = folder / "secret"
     secret.write_text(SECRET)
     far = far_of(kind, secret)
     async with far_side(far) as side:
-        plant = Plant(_make(far, side.url, secret))
+        plant = Plant(_make(far, side.url, secret, timeout_s))
         [configured] = list(plant.connectors)
         configured.fields = far.settings(side.url, "").get("fields", {})
         yield Scene(plant, far, side, secret, entry(**changes))
         await plant.erp.close()
 
 
-def _make(far: Far, url: str, secret: Path) -> Any:
+def _make(far: Far, url: str, secret: Path, timeout_s: float) -> Any:
     table = far.settings(url, f"file:{secret}")
     settings_type, make = KINDS[table.pop("kind")]
-    settings = msgspec.convert({**table, "timeout_s": 0.3}, settings_type)
+    settings = msgspec.convert({**table, "timeout_s": timeout_s}, settings_type)
     tools = Tools(_OUTBOUND.allowing(()), Credentials(), FakeClock())
     return make("erp", settings, tools)

@@ -7,21 +7,26 @@ from pathlib import Path
 from tests.connectors.support import LOOPBACK, MAIN, Plant
 
 from weft.backends.sqlite.records import SqliteRecords
-from weft.connectors.base import Tools
+from weft.config import load_config
 from weft.connectors.credentials import Credentials
-from weft.connectors.tryton import TrytonConnector, TrytonSettings
+from weft.connectors.registry import make_connectors
 from weft.model.alarm import OutboxState
 from weft.rules.kinds import OUTBOX
 from weft.security.outbound import OutboundClient
 from weft.supervision import SystemClock
 
 
-async def deliver(folder: Path, url: str) -> None:
+async def deliver(folder: Path) -> None:
     """Run the outbox until nothing waits."""
-    settings = TrytonSettings(url=url, database="demo", key=f"file:{folder / 'key'}")
-    tools = Tools(OutboundClient(LOOPBACK), Credentials(), SystemClock())
+    connectors = make_connectors(
+        load_config(folder / "weft.toml", {}).connectors,
+        outbound=OutboundClient(LOOPBACK),
+        credentials=Credentials(),
+        clock=SystemClock(),
+    )
+    [found] = list(connectors)
     records = await SqliteRecords.open(folder)
-    plant = Plant(TrytonConnector("erp", settings, tools), records=records)
+    plant = Plant(found.connector, records=records)
     print("up", flush=True)
     where = ("state", str(OutboxState.PENDING))
     changed = asyncio.Event()
@@ -34,4 +39,4 @@ async def deliver(folder: Path, url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(deliver(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(deliver(Path(sys.argv[1])))
