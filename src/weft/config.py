@@ -28,6 +28,7 @@ from weft.ingest.dialects.sparkplug_settings import SparkplugSettings
 from weft.ingest.pipeline import PipelineSettings
 from weft.ingest.rejections import RejectionSettings
 from weft.rules.engine import RulesSettings
+from weft.rules.suppressing import FloodSettings
 from weft.security.authority import CertificateSettings
 from weft.security.connections import ConnectionSettings
 from weft.security.limits import LimitSettings
@@ -85,6 +86,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sparkplug: SparkplugSettings = field(default_factory=SparkplugSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    alarms: FloodSettings = field(default_factory=FloodSettings)
     rules: RulesSettings = field(default_factory=RulesSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)

@@ -63,6 +63,7 @@ from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
 from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
+from weft.rules.maintenance import Windows
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 from weft.security.actions import ACTIONS, Role
@@ -279,6 +280,7 @@ class World:
             self.devices, self.assets, self.attachments, self.presence, self.twins, self.types
         )
         self.groups = Groups(self.records, self.audit, self.clock, around)
+        self.windows = Windows(self.records, self.audit, self.clock, self.groups.holds)
         tell_assets(self.live, self.assets, self.attachments)
         self.inbox = RejectionInbox(self.records, RejectionSettings())
         projections = [
@@ -366,6 +368,7 @@ class World:
             samples=self.samples,
             alarms=self.alarms,
             handling=self.handling,
+            windows=self.windows,
             lineage=Lineage(self.records),
             connectors=self.connectors,
             outbox=self.outbox,

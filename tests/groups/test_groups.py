@@ -121,3 +121,15 @@ async def test_tn_1_another_tenants_group_is_not_there() -> None:
         with pytest.raises(NotFound):
             await refused
     assert await plant.groups.list(OTHER) == []
+
+
+async def test_one_device_is_asked_for_without_the_others() -> None:
+    """By expression and by list; in a group that is not there, nobody is."""
+    plant = await Plant().built()
+    await plant.groups.create(ALICE, CRITICAL)
+    await plant.groups.create(ALICE, NewGroup("two", members=("pump-3", "pump-1")))
+    asked = [("critical", "pump-1"), ("critical", "pump-3"), ("two", "pump-3"), ("two", "pump-2")]
+    assert [await plant.groups.holds(MAIN, *one) for one in asked] == [True, False, True, False]
+    assert not await plant.groups.holds(MAIN, "nothing", "pump-1")
+    assert not await plant.groups.holds(MAIN, "two", "ghost")
+    assert not await plant.groups.holds(OTHER, "two", "pump-1")

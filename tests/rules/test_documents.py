@@ -67,6 +67,8 @@ def test_a_mistake_is_told_with_its_line() -> None:
         ({"selector": {"devices": "a"}}, "selector.devices: str stands where a list"),
         ({"selector": {"type": 1}}, "selector.type: int stands where a text"),
         ({"selector": {"attributes": []}}, "selector.attributes: list stands where a mapping"),
+        ({"causes": ["parents"]}, "causes: An alarm is the cause of children"),
+        ({"causes": "children"}, "causes: An alarm is the cause of children"),
         ({"actions": [{"email": {}}]}, r"actions\[0\]: An action is one of"),
         ({"actions": [{"webhook": {}}]}, r"actions\[0\]: The webhook names no connector"),
         ({"actions": [{"work_order": {"connector": "erp"}}]}, "has no title"),
@@ -88,3 +90,10 @@ def test_a_rule_without_its_condition_is_refused() -> None:
         read_rule({"name": "a"})
     with pytest.raises(Invalid, match="no 'name'"):
         read_rule("when: b\n")
+
+
+def test_a_cause_says_so() -> None:
+    """What stands below its device is its consequence; by itself no alarm is a cause."""
+    plain = {"name": "down", "when": "temperature > 80"}
+    assert read_rule({**plain, "causes": ["children"]})[0].causes
+    assert not read_rule(plain)[0].causes

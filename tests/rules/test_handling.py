@@ -216,7 +216,6 @@ async def test_what_is_over_is_not_handled_any_more() -> None:
         handling.assign(ALICE, alarm.alarm_id, "bob"),
         handling.prioritise(ALICE, alarm.alarm_id, Priority.LOW),
         handling.shelve(ALICE, alarm.alarm_id, HOUR_NS, "why"),
-        handling.unshelve(ALICE, alarm.alarm_id),
     ):
         with pytest.raises(Conflict):
             await work

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from weft.rules.engine import Engine
     from weft.rules.handling import Handling
     from weft.rules.lineage import Lineage
+    from weft.rules.maintenance import Windows
     from weft.rules.rules import Rules
     from weft.rules.surroundings import Surroundings
     from weft.security.audit import Audit
@@ -110,6 +111,7 @@ class Services:
     samples: Samples
     alarms: Alarms
     handling: Handling
+    windows: Windows
     lineage: Lineage
     connectors: KnownConnectors
     outbox: Outgoing

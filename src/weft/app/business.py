@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weft.api.asset_changes import tell_assets
 from weft.api.changes import tell_changes, tell_presence
+from weft.app.alarms import Suppression, open_suppression
 from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
@@ -34,6 +35,7 @@ class Business:
     work_orders: WorkOrders
     groups: Groups
     downlinks: Downlinks
+    suppression: Suppression
 
 
 async def open_business(
@@ -68,7 +70,10 @@ async def open_business(
     given = DownlinkGiven(stores.records, path.commands, identity.devices, credentials, outbound)
     downlinks = await open_downlinks(given, path, config)
     stack.push_async_callback(downlinks.close)
-    return Business(connectors, outbox, poller, work_orders, groups, downlinks)
+    suppression = await open_suppression(
+        (stores, identity, path), groups, clock, config, outbox.notify
+    )
+    return Business(connectors, outbox, poller, work_orders, groups, downlinks, suppression)
 
 
 async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config) -> Downlinks:

@@ -290,6 +290,7 @@ class Weft:
             samples=path.samples,
             alarms=path.alarms,
             handling=path.handling,
+            windows=business.suppression.windows,
             lineage=path.lineage,
             connectors=business.connectors,
             outbox=business.outbox,

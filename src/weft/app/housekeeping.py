@@ -64,6 +64,7 @@ class Housekeeping:
             ("ends of commands", self._sweep_commands),
             ("waiting commands", path.commands.publish_waiting),
             ("shelved alarms", path.handling.return_due),
+            ("suppressed alarms", self._weft.business.suppression.releasing.release_due),
             ("silent devices", self._sweep_silences),
             ("presence", identity.presence.checkpoint),
             ("history checkpoint", path.history.checkpoint),

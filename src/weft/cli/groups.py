@@ -21,6 +21,7 @@ GROUPS: dict[str, str] = {
     "import": "Imports of devices, and their reports.",
     "key": "Service keys of business systems.",
     "lineage": "From a sample to a work order, and back.",
+    "maintenance": "When alarms of a part of the plant are held back.",
     "outbox": "Actions on their way to business systems.",
     "quarantine": "Devices that came by themselves and wait for your word.",
     "rejection": "Messages that were refused, and sending them again.",

@@ -50,6 +50,8 @@ EMPTY: dict[str, str] = {
     "list_tenants": "No tenants. Make one: weft tenant add north",
     "list_types": "No device types. Save one: weft type save pump pump.yaml",
     "list_users": "Nobody has signed up yet. Make a one-time link: weft user link",
+    "list_windows": "No maintenance windows. Plan one: "
+    'weft maintenance add cleaning --assets line-1 --times "Sat 22:00-04:00"',
     "list_work_orders": "No work orders. Rules with a work_order action ask for them: "
     "weft rule list",
 }
@@ -163,6 +165,7 @@ HELP: dict[str, str] = {
     "list_alarms.assignee": "Given to this user; empty: to nobody.",
     "list_alarms.open": "Active or acknowledged.",
     "list_alarms.priority": "Of this priority only.",
+    "list_alarms.suppressed": "Kept back: in maintenance, by a cause, in a flood.",
     "list_alarms.shelved": "Put aside for a time.",
     "parent": "What it stands below; null for nothing.",
     "position": "Where it is, as latitude=52.37,longitude=4.89.",

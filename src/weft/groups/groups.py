@@ -102,6 +102,17 @@ class Groups:
             return Found(behind)
         return Found(behind[:limit], behind[limit - 1].device_id)
 
+    async def holds(self, tenant: TenantId, name: str, device_id: str) -> bool:
+        """Return whether a device belongs to a group now; to one that is not there none does."""
+        record = await self._records.read(lambda reader: reader.find(GROUPS, tenant, name))
+        device = self._around.devices.find(tenant, device_id)
+        if record is None or device is None:
+            return False
+        group = record.value
+        return (
+            self._saved(group).matches(device) if group.expression else device.uid in group.members
+        )
+
     async def device_ids(self, tenant: TenantId, name: str) -> builtins.list[DeviceId]:
         """Return the ids of all devices of a group as it is now."""
         group = await self.get(tenant, name)

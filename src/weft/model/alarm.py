@@ -51,6 +51,27 @@ class Shelf(Struct, frozen=True):
     reason: str
 
 
+class SuppressionKind(StrEnum):
+    """What keeps an alarm back."""
+
+    MAINTENANCE = "maintenance"  # a window; `by` is its name
+    CAUSE = "cause"  # an open alarm above it; `by` is its id
+    SHELF = "shelf"  # its rule and device were put aside; `by` is who did
+    FLOOD = "flood"  # there were too many; `by` is the id of the alarm that stands for them
+
+
+class Suppression(Struct, frozen=True):
+    """That an alarm is kept back: recorded and listed, but nobody is told and nothing ordered."""
+
+    kind: SuppressionKind
+    by: str
+    at: int
+    released_at: int | None = None  # when it came forth after all
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.by}"
+
+
 class Alarm(Struct, frozen=True):
     """A condition on one device, raised until cleared; exactly one per episode.
 
@@ -82,6 +103,10 @@ class Alarm(Struct, frozen=True):
     assignee: str | None = None  # a user's name
     shelf: Shelf | None = None
     steps: int = 0  # how much is in its history
+    suppression: Suppression | None = None
+    causes: bool = False  # alarms below its device are its consequences
+    flood: bool = False  # it stands for many
+    held: int = 0  # how many, as last counted
 
     @property
     def is_open(self) -> bool:
@@ -92,6 +117,11 @@ class Alarm(Struct, frozen=True):
     def is_shelved(self) -> bool:
         """Whether it is put aside, which what is over cannot be."""
         return self.is_open and self.shelf is not None
+
+    @property
+    def is_suppressed(self) -> bool:
+        """Whether it is kept back, or was until it cleared."""
+        return self.suppression is not None and self.suppression.released_at is None
 
     @property
     def urgency(self) -> Priority:
@@ -109,6 +139,7 @@ class StepKind(StrEnum):
     PRIORITISED = "prioritised"
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
+    RELEASED = "released"  # what kept it back was over, and it still held
 
 
 class Step(Struct, frozen=True):

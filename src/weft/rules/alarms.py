@@ -37,6 +37,8 @@ class Wanted(Struct, frozen=True):
     asset: str | None = None  # of this asset or of one below it, as the tree was then
     shelved: bool | None = None
     open: bool | None = None  # active or acknowledged
+    suppressed: bool | None = None
+    under: str | None = None  # kept back by this alarm: its cause, or a flood's
 
     def where(self) -> tuple[str, str] | None:
         """Return what is looked up: the most selective of what is given; the rest sieves."""
@@ -44,6 +46,7 @@ class Wanted(Struct, frozen=True):
             "device": self.device_id,
             "rule": self.rule_id,
             "state": self.state,
+            "under": self.under,
             "open": "yes" if self.open else None,
             "severity": self.severity,
         }
@@ -60,6 +63,8 @@ class Wanted(Struct, frozen=True):
             (self.assignee, alarm.assignee or ""),
             (self.shelved, alarm.is_shelved),
             (self.open, alarm.is_open),
+            (self.suppressed, alarm.is_suppressed),
+            (self.under, alarm.suppression.by if alarm.suppression is not None else None),
         )
         fits = all(wanted is None or wanted == held for wanted, held in pairs)
         return fits and (self.asset is None or self.asset in alarm.assets)
@@ -81,6 +86,7 @@ class Overview(Struct, frozen=True):
 
     counts: dict[Severity, dict[AlarmState, int]]
     shelved: int
+    suppressed: int
 
 
 class Alarms:
@@ -128,7 +134,7 @@ class Alarms:
                 severity: {state: count("standing", f"{state}:{severity}") for state in states}
                 for severity in reversed(Severity)
             }
-            return Overview(counts, count("shelved", "yes"))
+            return Overview(counts, count("shelved", "yes"), count("suppressed", "yes"))
 
         return await self._records.read(work)
 

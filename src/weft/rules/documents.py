@@ -36,7 +36,7 @@ MAX_ACTIONS: Final = 8
 MAX_PARAMETERS_BYTES: Final = 16 * 1024
 _KEYS = (
     "name", "description", "enabled", "selector", "when", "for", "clear", "clear_for",
-    "severity", "message", "actions",
+    "severity", "message", "causes", "actions",
 )  # fmt: skip
 _SELECTOR_KEYS = ("type", "devices", "attributes")
 
@@ -104,6 +104,7 @@ class _Reader:
             clear_for_ns=self._duration(values, "clear_for"),
             severity=self.at("severity", lambda: _severity(values.get("severity", "warning"))),
             message=take(values, "message", str, ""),
+            causes=self.at("causes", lambda: _causes(values.get("causes", []))),
             actions=self._actions(values),
         )
 
@@ -173,6 +174,15 @@ def _severity(value: Any) -> Severity:
     if value not in known:
         raise Invalid(f"{value!r} is no severity.", remedy=suggest(str(value), known))
     return Severity(value)
+
+
+def _causes(value: Any) -> bool:
+    if value not in ([], ["children"]):
+        raise Invalid(
+            "An alarm is the cause of children, or of nothing.",
+            remedy="Write causes: [children]; they are what stands below its device.",
+        )
+    return bool(value)
 
 
 def _action(value: Any) -> RuleAction:

@@ -26,6 +26,7 @@ from weft.rules.model import Rule
 from weft.rules.requests import Request
 from weft.rules.runtime import Runtime
 from weft.rules.state import CHUNKS, POSITIONS, Chunk, DeviceState, Row
+from weft.rules.suppressing import Suppressing
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
 
@@ -128,6 +129,10 @@ class Engine:
     def on_actions(self, callback: Callable[[Sequence[Action]], None]) -> None:
         """Call `callback` on the loop when actions have been put in the outbox."""
         self._actions.add(callback)
+
+    def suppress_with(self, suppressing: Suppressing) -> None:
+        """Let a step decide which alarms are kept back when they are raised."""
+        self._firing.suppress_with(suppressing)
 
     async def load(self) -> None:
         """Read rules and state; call once, after the registry and before the first message."""
@@ -266,9 +271,10 @@ class Engine:
             while self._requests:
                 batch = self._requests[:WRITE_MAX]
                 denied = self._firing.denied(batch)
+                placed = await self._firing.look(batch)
                 fired = await self._records.write(
-                    lambda writer, batch=batch, denied=denied: self._firing.write(  # type: ignore[misc]  # bound now
-                        writer, batch, denied
+                    lambda writer, batch=batch, denied=denied, placed=placed: self._firing.write(  # type: ignore[misc]  # bound now
+                        writer, batch, denied, placed
                     )
                 )
                 del self._requests[: len(batch)]

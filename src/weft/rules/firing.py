@@ -4,7 +4,7 @@ Every write adds what is not there yet, under ids derived from the episode. So a
 again, after a crash or a replay, changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,12 +18,13 @@ from weft.model.alarm import (
     WorkOrder,
     WorkOrderState,
 )
-from weft.model.ids import ActionId, WorkOrderId, derived_id_at
+from weft.model.ids import ActionId, AlarmId, WorkOrderId, derived_id_at
 from weft.ports import Deciding, Writer
 from weft.rules.health import Health
 from weft.rules.kinds import ALARMS, OUTBOX, RULES, WORK_ORDERS
 from weft.rules.model import ActionKind, Rule, RuleAction
 from weft.rules.requests import Clear, Pause, Raise, Request
+from weft.rules.suppressing import Placed, Suppressing
 from weft.rules.templates import fill_all
 from weft.security.audit import Audit
 
@@ -45,6 +46,15 @@ class Firing:
         self._policy = policy
         self._audit = audit
         self._health = health
+        self._suppressing: Suppressing | None = None
+
+    def suppress_with(self, suppressing: Suppressing) -> None:
+        """Let a step decide which alarms are kept back."""
+        self._suppressing = suppressing
+
+    async def look(self, requests: Sequence[Request]) -> Mapping[AlarmId, Placed]:
+        """Look up where what is to be raised stands; on the loop, before the write."""
+        return {} if self._suppressing is None else await self._suppressing.look(requests)
 
     def denied(self, requests: Sequence[Request]) -> dict[tuple[str, int], str]:
         """Ask for each action whether its rule's owner may still do it (AZ-5).
@@ -64,14 +74,20 @@ class Firing:
         return refused
 
     def write(
-        self, writer: Writer, requests: Sequence[Request], denied: dict[tuple[str, int], str]
+        self,
+        writer: Writer,
+        requests: Sequence[Request],
+        denied: dict[tuple[str, int], str],
+        placed: Mapping[AlarmId, Placed] | None = None,
     ) -> Fired:
-        """Write requests in their order."""
+        """Write requests in their order; `placed` is what `look` found."""
         fired = Fired([], [], [])
         for request in requests:
             match request:
                 case Raise():
-                    self._raise(writer, request, denied, fired)
+                    alarm = self._raise(writer, request, placed or {}, fired)
+                    if alarm is not None:
+                        self._act(writer, (request, alarm), denied, fired)
                 case Clear():
                     self._clear(writer, request, fired)
                 case Pause():
@@ -79,17 +95,45 @@ class Firing:
         return fired
 
     def _raise(
-        self, writer: Writer, request: Raise, denied: dict[tuple[str, int], str], fired: Fired
-    ) -> None:
+        self,
+        writer: Writer,
+        request: Raise,
+        placed: Mapping[AlarmId, Placed],
+        fired: Fired,
+    ) -> Alarm | None:
+        """Write a new alarm; None where the episode has one already."""
         alarm = request.alarm()
         if writer.find(ALARMS, alarm.tenant, alarm.alarm_id) is not None:
-            return
+            return None
+        if self._suppressing is not None and alarm.alarm_id in placed:
+            alarm, made = self._suppressing.judge(writer, alarm, placed[alarm.alarm_id])
+            fired.alarms += made
         writer.insert(ALARMS, alarm.tenant, alarm.alarm_id, alarm)
         fired.alarms.append(alarm)
         rule = request.rule
         facts = {"rule": rule.rule_id, "version": rule.version, "device": request.device_id}
+        if alarm.suppression is not None:
+            facts["held_by"] = str(alarm.suppression)
         target = f"alarm:{alarm.alarm_id}"
         self._audit.entry(writer, rule.principal, "alarm.raise", target, detail=facts)
+        return alarm
+
+    def _act(
+        self,
+        writer: Writer,
+        raised: tuple[Raise, Alarm],
+        denied: dict[tuple[str, int], str],
+        fired: Fired,
+    ) -> None:
+        """Ask for the actions of a new alarm, or keep them with it while it is kept back."""
+        request, alarm = raised
+        rule = request.rule
+        if alarm.is_suppressed and self._suppressing is not None:
+            # Their rights are asked when it comes forth.
+            actions = enumerate(rule.document.actions)
+            held = [_action(request, alarm, place, action) for place, action in actions]
+            self._suppressing.hold(writer, alarm, rule, held)
+            return
         for place, action in enumerate(rule.document.actions):
             reason = denied.get((alarm.alarm_id, place))
             if reason is not None:
@@ -103,7 +147,7 @@ class Firing:
                 )
                 continue
             made = _action(request, alarm, place, action)
-            _request_action(writer, alarm, made)
+            request_action(writer, alarm, made)
             fired.actions.append(made)
 
     def _clear(self, writer: Writer, request: Clear, fired: Fired) -> None:
@@ -167,7 +211,8 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
     )
 
 
-def _request_action(writer: Writer, alarm: Alarm, action: Action) -> None:
+def request_action(writer: Writer, alarm: Alarm, action: Action) -> None:
+    """Put an action in the outbox, with the work order that it makes."""
     entry = OutboxEntry(action=action, state=OutboxState.PENDING, next_attempt_at=action.created_at)
     writer.insert(OUTBOX, alarm.tenant, action.action_id, entry)
     if action.kind != ActionKind.WORK_ORDER:

@@ -2,7 +2,8 @@
 
 An alarm is put aside (shelved) for a time and with a reason; it comes back by the clock, to
 the second, though nobody thinks of it any more. While it is aside it is in no count of
-what stands before the operators. What is over is only commented on.
+what stands before the operators, and so is the next one of its rule on its device: a
+chattering sensor is put aside once, not once for each episode.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from weft.model.moments import NS_PER_S, to_rfc3339
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock, Reader, Record, Records, Writer
 from weft.rules.alarms import COMMENT_MAX_CHARACTERS, Alarms, Deed
-from weft.rules.kinds import ALARMS
+from weft.rules.kinds import ALARMS, SHELVES, shelf_key
 from weft.security.people import USERS
 
 STEPS_MAX = 1_000  # in one alarm's history; acknowledging and clearing end by themselves
@@ -25,6 +26,7 @@ SHELF_MAX_S = 30 * 24 * 3600
 RETURNED_AT_ONCE = 200
 NEVER = 1 << 63
 
+_Place = tuple[TenantId, str]  # of a shelf
 FindAsset = Callable[[TenantId, AssetId], Asset | None]
 
 
@@ -62,6 +64,9 @@ class Handling:
                 _require_user(writer, actor.tenant, user)
             return self._alarms.do_in(writer, actor, alarm_id, deed)
 
+        return await self._written(work)
+
+    async def _written(self, work: Callable[[Writer], tuple[Alarm, Alarm]]) -> Alarm:
         old, new = await self._records.write(work)
         if new is not old:
             self._alarms.tell(new)
@@ -136,8 +141,14 @@ class Handling:
 
         facts = {"until": to_rfc3339(shelf.until)}
         deed = Deed("alarm.shelve", StepKind.SHELVED, change, version, reason, facts)
+
+        def work(writer: Writer) -> tuple[Alarm, Alarm]:
+            old, new = self._alarms.do_in(writer, actor, alarm_id, deed)
+            writer.put(SHELVES, new.tenant, shelf_key(new.rule_id, new.device_id), shelf)
+            return old, new
+
         self._due_at = min(self._due_at, shelf.until)
-        return await self._alarms.do(actor, alarm_id, deed)
+        return await self._written(work)
 
     async def unshelve(
         self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""
@@ -145,11 +156,19 @@ class Handling:
         """Take an alarm back before its time; one that is not put aside stays as it is."""
 
         def change(alarm: Alarm) -> Alarm:
-            _require_open(alarm)
-            return alarm if alarm.shelf is None else replace(alarm, shelf=None)
+            if alarm.shelf is None:
+                _require_open(alarm)
+                return alarm
+            return replace(alarm, shelf=None)
 
         deed = Deed("alarm.unshelve", StepKind.UNSHELVED, change, version, comment)
-        return await self._alarms.do(actor, alarm_id, deed)
+
+        def work(writer: Writer) -> tuple[Alarm, Alarm]:
+            old, new = self._alarms.do_in(writer, actor, alarm_id, deed)
+            writer.delete(SHELVES, new.tenant, shelf_key(new.rule_id, new.device_id))
+            return old, new
+
+        return await self._written(work)
 
     async def return_due(self) -> int:
         """Take back what was put aside until now; return how many. Call each second."""
@@ -159,14 +178,15 @@ class Handling:
         self._due_at = NEVER
         try:
             due, next_at = await self._records.read(lambda reader: _due(reader, now))
-            returned = await self._return(due, now) if due else 0
+            empty, until = await self._records.read(lambda reader: _empty(reader, now))
+            returned = await self._return(due, empty, now) if due or empty else 0
         except BaseException:
             self._due_at = 0
             raise
-        self._due_at = min(self._due_at, next_at)
+        self._due_at = min(self._due_at, next_at, until)
         return returned
 
-    async def _return(self, due: list[Record[Alarm]], now: int) -> int:
+    async def _return(self, due: list[Record[Alarm]], empty: list[_Place], now: int) -> int:
 
         def change(alarm: Alarm) -> Alarm:
             # It may have been shelved anew, or taken back, since it was read.
@@ -176,9 +196,13 @@ class Handling:
         deed = Deed("alarm.unshelve", StepKind.UNSHELVED, change, comment="Its time was over.")
 
         def work(writer: Writer) -> list[Alarm]:
+            for tenant, key in empty:
+                shelf = writer.find(SHELVES, tenant, key)
+                if shelf is not None and shelf.value.until <= now:
+                    writer.delete(SHELVES, tenant, key)
             pairs = [
                 self._alarms.do_in(
-                    writer, _clockwork(record.value.tenant), record.value.alarm_id, deed
+                    writer, clockwork(record.value.tenant), record.value.alarm_id, deed
                 )
                 for record in due
             ]
@@ -194,7 +218,8 @@ class Handling:
         return priority_of(alarm.severity, asset.attributes.get("criticality") if asset else None)
 
 
-def _clockwork(tenant: TenantId) -> Principal:
+def clockwork(tenant: TenantId) -> Principal:
+    """Return who acts when time does."""
     return Principal(tenant, PrincipalKind.SYSTEM, "weft", "system")
 
 
@@ -213,6 +238,20 @@ def _due(reader: Reader, now: int) -> tuple[list[Record[Alarm]], int]:
                     found.append(one)
                 else:
                     next_at = now  # the rest has its turn a second later
+            after = page[-1].key
+    return found, next_at
+
+
+def _empty(reader: Reader, now: int) -> tuple[list[_Place], int]:
+    """Return the shelves whose time is over, and when the next one's is."""
+    found: list[_Place] = []
+    next_at = NEVER
+    for tenant in reader.tenants(SHELVES):
+        after = ""
+        while page := reader.list(SHELVES, tenant, after=after, limit=500):
+            found += [(tenant, one.key) for one in page if one.value.until <= now]
+            later = [one.value.until for one in page if one.value.until > now]
+            next_at = min([next_at, *later])
             after = page[-1].key
     return found, next_at
 

@@ -7,7 +7,7 @@ digits, so that text order is time order.
 
 from collections.abc import Mapping
 
-from weft.model.alarm import Alarm, OutboxEntry, Step, WorkOrder
+from weft.model.alarm import Alarm, OutboxEntry, Shelf, Step, SuppressionKind, WorkOrder
 from weft.ports import Kind
 from weft.rules.model import Rule
 
@@ -24,12 +24,32 @@ def _alarm_index(alarm: Alarm) -> Mapping[str, str]:
 
 def _handling_index(alarm: Alarm) -> Mapping[str, str]:
     """Index what people have to do with: alarms that are over leave these lists."""
+    found: dict[str, str] = {}
+    mark = alarm.suppression
+    if mark is not None and mark.kind in {SuppressionKind.CAUSE, SuppressionKind.FLOOD}:
+        found["under"] = mark.by
+        if alarm.is_open and alarm.is_suppressed:
+            found["under_open"] = mark.by
     if not alarm.is_open:
+        return found
+    found["open"] = "yes"
+    if alarm.is_shelved:
+        found["shelved"] = "yes"
+    if alarm.is_suppressed:
+        found["suppressed"] = "yes"
+    elif not alarm.is_shelved:
+        found["standing"] = f"{alarm.state}:{alarm.severity}"
+    return found | _cause_index(alarm)
+
+
+def _cause_index(alarm: Alarm) -> dict[str, str]:
+    """Index an open cause by where it stands, for what is below it to find."""
+    if not alarm.causes or alarm.is_suppressed:
         return {}
-    own = (
-        {"shelved": "yes"} if alarm.is_shelved else {"standing": f"{alarm.state}:{alarm.severity}"}
-    )
-    return {"open": "yes", **own}
+    found = {"cause_device": str(alarm.device_id)}
+    if alarm.assets:
+        found["cause_asset"] = alarm.assets[-1]
+    return found
 
 
 def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
@@ -48,6 +68,8 @@ def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
 ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index)
 # What was done to alarms, keyed by `step_key`.
 STEPS: Kind[Step] = Kind("alarm_step", Step, index=lambda step: {"alarm": step.alarm_id})
+# What a rule's alarms on a device were put aside for, keyed by `shelf_key`.
+SHELVES: Kind[Shelf] = Kind("alarm_shelf", Shelf)
 # Keyed by the action's id.
 OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
 # Keyed by the work order's id, which is its action's.
@@ -63,6 +85,11 @@ def version_key(rule_id: str, version: int) -> str:
     return f"{rule_id}/{version:08d}"
 
 
+def shelf_key(rule_id: str, device_id: str) -> str:
+    """Return the key of what is put aside: names hold no slash."""
+    return f"{rule_id}/{device_id}"
+
+
 def step_key(alarm_id: str, number: int) -> str:
     """Return the key of one step; text order is the order in which they were taken."""
     return f"{alarm_id}/{number:06d}"
@@ -73,8 +100,10 @@ __all__ = [
     "OUTBOX",
     "RULES",
     "RULE_VERSIONS",
+    "SHELVES",
     "STEPS",
     "WORK_ORDERS",
+    "shelf_key",
     "step_key",
     "version_key",
 ]

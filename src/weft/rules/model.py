@@ -58,6 +58,7 @@ class RuleDocument(Struct, frozen=True):
     message: str = ""
     description: str = ""
     actions: tuple[RuleAction, ...] = ()
+    causes: bool = False  # its alarm is the cause of those below its device
 
 
 class Rule(Struct, frozen=True):

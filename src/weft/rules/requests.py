@@ -44,6 +44,7 @@ class Raise(Struct, frozen=True):
             message=fill(document.message or "{rule} on {device}", self.values),
             raised_at=self.at,
             evidence=self.evidence,
+            causes=document.causes,
         )
 
 

@@ -92,6 +92,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "alarm.comment": (_OPERATE, "alarms:write"),
     "alarm.prioritise": (_OPERATE, "alarms:write"),
     "alarm.shelve": (_OPERATE, "alarms:write"),
+    "maintenance.read": (_READ, "alarms:read"),
+    "maintenance.write": (_OPERATE, "alarms:write"),
     "work_order.read": (_READ, "work_orders:read"),
     "connector.read": (_READ, "connectors:read"),
     "connector.write": (_ADMIN, "connectors:write"),

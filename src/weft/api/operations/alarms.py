@@ -9,7 +9,7 @@ from weft.api.operations.rules import EvidenceView, evidence_of
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
 from weft.errors import Conflict, NotFound
-from weft.model.alarm import Alarm, AlarmState, Priority, Severity
+from weft.model.alarm import Alarm, AlarmState, Priority, Severity, Suppression, SuppressionKind
 from weft.model.ids import AlarmId, DeviceId, RuleId
 from weft.rules.alarms import Wanted
 
@@ -21,6 +21,15 @@ class ShelfView(Struct, frozen=True):
     until: Moment
     by: str
     reason: str
+
+
+class SuppressionView(Struct, frozen=True):
+    """What keeps an alarm back, or kept it back until it came forth."""
+
+    kind: SuppressionKind
+    by: str
+    at: Moment
+    released_at: Moment | None
 
 
 class AlarmView(Struct, frozen=True):
@@ -45,6 +54,9 @@ class AlarmView(Struct, frozen=True):
     asset_id: str | None  # what the device observed when it was raised
     assignee: str | None
     shelved: ShelfView | None
+    suppressed: SuppressionView | None
+    flood: bool  # it stands for many others
+    held: int  # how many of them there are, as last counted
     version: int
 
 
@@ -53,6 +65,7 @@ class OverviewView(Struct, frozen=True):
 
     severities: dict[str, dict[str, int]]  # severity -> state -> how many are before one's eyes
     shelved: int
+    suppressed: int
 
 
 class AlarmList(Paging, frozen=True):
@@ -66,6 +79,8 @@ class AlarmList(Paging, frozen=True):
     assignee: Annotated[str, Meta(description="A user's name; empty: nobody's.")] | None = None
     asset: Annotated[str, Meta(description="Of this asset and those below it.")] | None = None
     shelved: bool | None = None
+    suppressed: bool | None = None
+    under: Annotated[str, Meta(description="Kept back by this alarm.")] | None = None
     open: Annotated[bool, Meta(description="Active or acknowledged.")] | None = None
 
 
@@ -97,6 +112,9 @@ def view_of(alarm: Alarm) -> AlarmView:
         asset_id=alarm.assets[-1] if alarm.assets else None,
         assignee=alarm.assignee,
         shelved=_shelf_of(alarm),
+        suppressed=_mark_of(alarm.suppression),
+        flood=alarm.flood,
+        held=alarm.held,
         version=alarm.version,
     )
 
@@ -106,6 +124,12 @@ def _shelf_of(alarm: Alarm) -> ShelfView | None:
     if shelf is None or not alarm.is_open:
         return None
     return ShelfView(moment(shelf.at) or "", moment(shelf.until) or "", shelf.by, shelf.reason)
+
+
+def _mark_of(mark: Suppression | None) -> SuppressionView | None:
+    if mark is None:
+        return None
+    return SuppressionView(mark.kind, mark.by, moment(mark.at) or "", moment(mark.released_at))
 
 
 def _reply(alarm: Alarm) -> Reply:
@@ -124,6 +148,8 @@ def wanted_of(query: AlarmList) -> Wanted:
         asset=query.asset,
         shelved=query.shelved,
         open=query.open,
+        suppressed=query.suppressed,
+        under=query.under,
     )
 
 
@@ -151,7 +177,7 @@ async def count_alarms(services: Services, call: Call) -> OverviewView:
         severity.value: {state.value: count for state, count in counts.items()}
         for severity, counts in overview.counts.items()
     }
-    return OverviewView(severities, overview.shelved)
+    return OverviewView(severities, overview.shelved, overview.suppressed)
 
 
 async def acknowledge_alarm(services: Services, call: Call) -> Reply:

@@ -147,6 +147,11 @@ def during_cost(_settings: Settings) -> Cost:
     return Cost(state_bytes=64, sample_ns=1_000)
 
 
+def read_schedule(times: str, zone: str) -> Schedule:
+    """Return the times of the week of a place; raise `Invalid` for what cannot be read."""
+    return _schedule(times, zone, ())
+
+
 @lru_cache(maxsize=1_024)
 def _schedule(text: str, zone: str, holidays: tuple[Any, ...]) -> Schedule:
     if len(holidays) > HOLIDAYS_MAX:
