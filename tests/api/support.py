@@ -19,7 +19,7 @@ from weft.api.operations.backups import BackupView
 from weft.api.operations.table import TABLE
 from weft.api.operator import Operator
 from weft.api.seen import Seen
-from weft.api.services import Services
+from weft.api.services import AlarmWork, Services
 from weft.api.settings import ApiSettings
 from weft.api.snippets import Endpoints
 from weft.backends.memory.history import MemoryHistory
@@ -367,8 +367,7 @@ class World:
             surroundings=self.surroundings,
             samples=self.samples,
             alarms=self.alarms,
-            handling=self.handling,
-            windows=self.windows,
+            alarm_work=AlarmWork(self.handling, self.windows),
             lineage=Lineage(self.records),
             connectors=self.connectors,
             outbox=self.outbox,

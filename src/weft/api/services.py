@@ -63,6 +63,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class AlarmWork:
+    """What people do with alarms, and what keeps alarms back."""
+
+    handling: Handling
+    windows: Windows
+
+
+@dataclass(frozen=True)
 class Services:
     """What handlers are given."""
 
@@ -110,8 +118,7 @@ class Services:
     surroundings: Surroundings
     samples: Samples
     alarms: Alarms
-    handling: Handling
-    windows: Windows
+    alarm_work: AlarmWork
     lineage: Lineage
     connectors: KnownConnectors
     outbox: Outgoing

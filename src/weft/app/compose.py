@@ -20,7 +20,7 @@ from weft.api.openapi import encode_document, make_document
 from weft.api.operations.table import TABLE
 from weft.api.seen import Seen
 from weft.api.server import HttpServer
-from weft.api.services import Services
+from weft.api.services import AlarmWork, Services
 from weft.api.snippets import Endpoints
 from weft.api.thingsboard import ThingsBoardHttp
 from weft.app.backup import Backups
@@ -289,8 +289,7 @@ class Weft:
             surroundings=path.surroundings,
             samples=path.samples,
             alarms=path.alarms,
-            handling=path.handling,
-            windows=business.suppression.windows,
+            alarm_work=AlarmWork(path.handling, business.suppression.windows),
             lineage=path.lineage,
             connectors=business.connectors,
             outbox=business.outbox,

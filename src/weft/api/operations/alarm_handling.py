@@ -76,7 +76,7 @@ def _alarm_of(call: Call) -> AlarmId:
 async def assign_alarm(services: Services, call: Call) -> Reply:
     """Give it to somebody."""
     body: Assignment = call.body
-    handling = services.handling
+    handling = services.alarm_work.handling
     return _reply(
         await handling.assign(
             call.principal,
@@ -91,14 +91,16 @@ async def assign_alarm(services: Services, call: Call) -> Reply:
 async def comment_alarm(services: Services, call: Call) -> Reply:
     """Say something about it."""
     body: NewComment = call.body
-    return _reply(await services.handling.comment(call.principal, _alarm_of(call), body.comment))
+    return _reply(
+        await services.alarm_work.handling.comment(call.principal, _alarm_of(call), body.comment)
+    )
 
 
 async def prioritise_alarm(services: Services, call: Call) -> Reply:
     """Say how urgent it is."""
     body: NewPriority = call.body
     return _reply(
-        await services.handling.prioritise(
+        await services.alarm_work.handling.prioritise(
             call.principal,
             _alarm_of(call),
             body.priority,
@@ -112,7 +114,7 @@ async def shelve_alarm(services: Services, call: Call) -> Reply:
     """Put it aside for a time."""
     body: NewShelf = call.body
     return _reply(
-        await services.handling.shelve(
+        await services.alarm_work.handling.shelve(
             call.principal,
             _alarm_of(call),
             read_duration(body.duration),
@@ -126,7 +128,7 @@ async def unshelve_alarm(services: Services, call: Call) -> Reply:
     """Take it back before its time."""
     body: Unshelving = call.body or Unshelving()
     return _reply(
-        await services.handling.unshelve(
+        await services.alarm_work.handling.unshelve(
             call.principal, _alarm_of(call), version=call.if_match, comment=body.comment
         )
     )

@@ -69,7 +69,7 @@ def _view(services: Services, window: Window) -> WindowView:
         end=moment(when.until_at),
         times=when.times,
         zone=when.zone,
-        in_force=services.windows.in_force(window),
+        in_force=services.alarm_work.windows.in_force(window),
         created_at=moment(window.created_at) or "",
         created_by=window.created_by,
         version=window.version,
@@ -101,7 +101,7 @@ def _reply(services: Services, window: Window) -> Reply:
 
 async def list_windows(services: Services, call: Call) -> Page[WindowView]:
     """Answer with a page of windows."""
-    found = services.windows.list(
+    found = services.alarm_work.windows.list(
         call.principal.tenant, after=after_of(call, "windows"), limit=call.query.limit + 1
     )
     return page_of(
@@ -112,26 +112,31 @@ async def list_windows(services: Services, call: Call) -> Page[WindowView]:
 async def create_window(services: Services, call: Call) -> Reply:
     """Save a window."""
     body: NewWindow = call.body
-    window = await services.windows.create(call.principal, _window_of(body.name, body))
+    window = await services.alarm_work.windows.create(call.principal, _window_of(body.name, body))
     return _reply(services, window)
 
 
 async def get_window(services: Services, call: Call) -> Reply:
     """Answer with a window."""
-    return _reply(services, services.windows.get(call.principal.tenant, call.path["window"]))
+    return _reply(
+        services, services.alarm_work.windows.get(call.principal.tenant, call.path["window"])
+    )
 
 
 async def replace_window(services: Services, call: Call) -> Reply:
     """Put another in its place."""
     window = _window_of(call.path["window"], call.body)
     return _reply(
-        services, await services.windows.update(call.principal, window, version=call.if_match)
+        services,
+        await services.alarm_work.windows.update(call.principal, window, version=call.if_match),
     )
 
 
 async def delete_window(services: Services, call: Call) -> None:
     """End it and forget it."""
-    await services.windows.delete(call.principal, call.path["window"], version=call.if_match)
+    await services.alarm_work.windows.delete(
+        call.principal, call.path["window"], version=call.if_match
+    )
 
 
 _ONE = "/maintenance-windows/{window}"
