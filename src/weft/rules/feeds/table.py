@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from weft.rules.feeds.absence import make_silent, silent_cost
+from weft.rules.feeds.anomaly import ANOMALIES
 from weft.rules.feeds.base import Function, Parameter, Takes
 from weft.rules.feeds.edges import edge_cost, make_held, make_hysteresis, make_pair
 from weft.rules.feeds.ranks import make_ranks, ranks_cost
@@ -127,5 +128,5 @@ _CLOCKS = (
 )
 
 FUNCTIONS: Mapping[str, Function] = {
-    function.name: function for function in (*_WINDOWS, *_EDGES, *_CLOCKS)
+    function.name: function for function in (*_WINDOWS, *_EDGES, *_CLOCKS, *ANOMALIES)
 }
