@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from weft.backends.memory.records import MemoryRecords
-from weft.model.alarm import Alarm, OutboxEntry, WorkOrder
+from weft.errors import NotFound
+from weft.model.alarm import Alarm, OutboxEntry, Subject, SubjectKind, WorkOrder
 from weft.model.device import Device, DeviceType, Field, Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
 from weft.model.message import Committed, Envelope, Operation, Route
@@ -18,6 +19,7 @@ from weft.ports import Decision, Kind, V
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine, RulesSettings
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
+from weft.rules.model import RuleScope
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import AUDIT, Audit
@@ -92,6 +94,41 @@ class FakeTypes:
         return self.types.get((device.tenant, device.type_name or ""))
 
 
+class FakeMembers:
+    """Groups and assets as sets of devices that a test can change; assets have a kind."""
+
+    def __init__(self, devices: FakeDevices) -> None:
+        self._devices = devices
+        self.groups: dict[str, set[str]] = {}
+        self.assets: dict[str, set[str]] = {}
+        self.kinds: dict[str, str] = {}
+
+    def _meant(self, scope: RuleScope) -> dict[Subject, set[str]]:
+        if scope.group:
+            return {Subject(SubjectKind.GROUP, scope.group): self.groups.get(scope.group, set())}
+        return {
+            Subject(SubjectKind.ASSET, name): members
+            for name, members in self.assets.items()
+            if name == scope.asset_id or self.kinds.get(name) == (scope.each_asset or "?")
+        }
+
+    def subjects_of(self, scope: RuleScope, device: Device) -> list[Subject]:
+        meant = self._meant(scope)
+        return [one for one, members in meant.items() if device.device_id in members]
+
+    def members_of(self, scope: RuleScope, tenant: TenantId) -> list[Device]:
+        names = {name for members in self._meant(scope).values() for name in members}
+        found = [self._devices.find(tenant, name) for name in sorted(names)]
+        return [one for one in found if one is not None]
+
+    def label_of(self, tenant: TenantId, subject: Subject) -> str:
+        return subject.name.upper()
+
+    def require(self, tenant: TenantId, scope: RuleScope) -> None:
+        if scope.group and scope.group not in self.groups:
+            raise NotFound(f"There is no group {scope.group!r}.", remedy="See weft group list.")
+
+
 class FakePolicy:
     """Allows everything but what it is told to deny."""
 
@@ -134,7 +171,13 @@ def route(
 
 
 def around(*devices: Device) -> Surroundings:
-    return Surroundings(devices=FakeDevices(devices or (device(),)), types=FakeTypes())
+    found = FakeDevices(devices or (device(),))
+    return Surroundings(devices=found, types=FakeTypes(), members=FakeMembers(found))
+
+
+def members_of(surroundings: Surroundings) -> FakeMembers:
+    assert isinstance(surroundings.members, FakeMembers)
+    return surroundings.members
 
 
 class Line:

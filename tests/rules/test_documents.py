@@ -97,3 +97,33 @@ def test_a_cause_says_so() -> None:
     plain = {"name": "down", "when": "temperature > 80"}
     assert read_rule({**plain, "causes": ["children"]})[0].causes
     assert not read_rule(plain)[0].causes
+
+
+def test_a_scope_says_over_whom_a_rule_speaks() -> None:
+    """One of three, and how long a silent member counts."""
+    text = "name: r\nwhen: any(x > 1)\nscope: {asset: /plant-1/line-2/, stale_after: 10m}\n"
+    read, _source = read_rule(text)
+
+    assert read.scope is not None
+    assert (read.scope.asset, read.scope.asset_id) == ("plant-1/line-2", "line-2")
+    assert read.scope.stale_after_ns == 600 * 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        ("{}", "scope (line 3): A scope is one of group, asset, each_asset; this states none"),
+        ("{group: a, asset: b}", "this states group and asset"),
+        ("{groups: a}", "'groups' is no part of a rule"),
+        ("{group: 3}", "scope.group (line 3): int stands where a text is expected"),
+        ("{group: a/b}", "'a/b' cannot be a name in a scope"),
+        ("{asset: plant//line}", "'' cannot be a name in a scope"),
+        ("{group: a, stale_after: soon}", "scope.stale_after (line 3): 'soon' is no duration"),
+    ],
+)
+def test_a_scope_that_says_nothing_or_two_things_is_refused(scope: str, said: str) -> None:
+    """With the path and the line of it."""
+    with pytest.raises(Invalid) as refused:
+        read_rule(f"name: r\nwhen: any(x > 1)\nscope: {scope}\n")
+
+    assert said in refused.value.detail

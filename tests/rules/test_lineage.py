@@ -2,7 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.rules.support import ALICE, HOOK, MAIN, ORDER, Plant, device, hot
+from tests.rules.support import ALICE, HOOK, MAIN, ORDER, Plant, device, hot, members_of
 
 from weft.errors import NotFound
 from weft.model.ids import TenantId
@@ -43,7 +43,8 @@ async def test_the_chain_is_the_same_from_every_link() -> None:
     ]
     assert all(one.nodes == graphs[0].nodes and one.edges == graphs[0].edges for one in graphs)
     assert all(one.root in {node.id for node in one.nodes} for one in graphs)
-    assert {node.kind for node in graphs[0].nodes} == set(LineageKind)
+    of_many = {LineageKind.GROUP, LineageKind.ASSET}
+    assert {node.kind for node in graphs[0].nodes} == set(LineageKind) - of_many
     ids = {node.id for node in graphs[0].nodes}
     assert all(edge.source in ids and edge.target in ids for edge in graphs[0].edges)
     relations = {(edge.source.split(":")[0], edge.relation) for edge in graphs[0].edges}
@@ -74,3 +75,20 @@ async def test_what_led_to_nothing_is_not_found(kind: LineageKind) -> None:
         await lineage.trace(MAIN, kind, "999")
     with pytest.raises(NotFound):
         await lineage.trace(TenantId("other"), kind, "2")
+
+
+async def test_an_alarm_of_a_group_leads_to_the_member_that_spoke() -> None:
+    """The group is concerned; the sample is the member's."""
+    plant = Plant()
+    members_of(plant.around).groups["pumps"] = {"pump-7"}
+    rule = hot(when="any(temperature > 80)", scope={"group": "pumps"}, message="")
+    await plant.rules.create(ALICE, rule)
+    await plant.hear(1, {"temperature": 90.0})
+
+    graph = await Lineage(plant.records).trace(MAIN, LineageKind.GROUP, "pumps")
+
+    (alarm,) = await plant.raised()
+    assert {f"{edge.source} {edge.relation} {edge.target}" for edge in graph.edges} >= {
+        f"group:pumps concerned alarm:{alarm.alarm_id}",
+        "device:pump-7 measured sample:1",
+    }

@@ -37,7 +37,7 @@ def tell_changes(
         live.tell(
             alarm.tenant,
             "alarm",
-            alarm.device_id,
+            alarm.device_id or str(alarm.subject),
             alarm.state.value,
             lambda: alarm_views.view_of(alarm),
         )

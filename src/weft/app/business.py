@@ -7,6 +7,7 @@ from weft.api.asset_changes import tell_assets
 from weft.api.changes import tell_changes, tell_presence
 from weft.app.alarms import Suppression, open_suppression
 from weft.app.identity import Identity
+from weft.app.membership import around_of
 from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
 from weft.config import Config
@@ -17,7 +18,6 @@ from weft.connectors.outbox import Outbox
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
 from weft.connectors.work_orders import WorkOrders
-from weft.groups.filters import Around
 from weft.groups.groups import Groups
 from weft.ingest.dialects import lorawan_words
 from weft.ingest.dialects.lorawan import LoRaWan
@@ -49,7 +49,7 @@ async def open_business(
     """Make the connectors of the configuration and what serves them."""
     outbound = OutboundClient(config.outbound)
     credentials = Credentials(stores.records, identity.vault, identity.audit)
-    around = around_of(identity, path)
+    around = around_of(identity, path.twins)
     connectors = make_connectors(
         config.connectors,
         outbound=outbound,
@@ -66,14 +66,13 @@ async def open_business(
     tell_presence(path.live, identity.presence, identity.devices)
     path.rules.check_actions_with(connectors.require_action)
     tell_assets(path.live, identity.assets, identity.attachments)
-    groups = Groups(stores.records, identity.audit, clock, around)
     given = DownlinkGiven(stores.records, path.commands, identity.devices, credentials, outbound)
     downlinks = await open_downlinks(given, path, config)
     stack.push_async_callback(downlinks.close)
     suppression = await open_suppression(
-        (stores, identity, path), groups, clock, config, outbox.notify
+        (stores, identity, path), path.groups, clock, config, outbox.notify
     )
-    return Business(connectors, outbox, poller, work_orders, groups, downlinks, suppression)
+    return Business(connectors, outbox, poller, work_orders, path.groups, downlinks, suppression)
 
 
 async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config) -> Downlinks:
@@ -87,15 +86,3 @@ async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config
     assert isinstance(dialect, LoRaWan)
     dialect.find_queued_with(downlinks.find, downlinks.is_new_address)
     return downlinks
-
-
-def around_of(identity: Identity, path: MessagePath) -> Around:
-    """Return what groups and mappings look up of devices and assets."""
-    return Around(
-        identity.devices,
-        identity.assets,
-        identity.attachments,
-        identity.presence,
-        path.twins,
-        identity.types,
-    )

@@ -7,6 +7,7 @@ from weft.api.arrivals import tell_arrivals
 from weft.api.live import Live
 from weft.app.dialects import Around, make_answerers, make_dialects
 from weft.app.identity import Identity
+from weft.app.membership import around_of, tell_members
 from weft.app.reactions import connect, connect_twins
 from weft.app.stores import Stores
 from weft.broker.broker import Broker, BrokerDependencies
@@ -15,6 +16,8 @@ from weft.commands.bulks import Bulks
 from weft.commands.commands import Commands
 from weft.commands.drafts import CommandDependencies
 from weft.config import Config
+from weft.groups.groups import Groups
+from weft.groups.membership import Membership
 from weft.history.history import History
 from weft.ingest.dialects.desk import Desk
 from weft.ingest.dialects.lorawan_answers import LoRaWanAnswers
@@ -60,6 +63,7 @@ class MessagePath:
     sparkplug: SparkplugAnswers
     lorawan: LoRaWanAnswers
     live: Live
+    groups: Groups
     surroundings: Surroundings
     rules: Rules
     engine: Engine
@@ -94,6 +98,17 @@ class _Late:
         await self.ingest.publish(tenant, topic, delta, Operation.DESIRED, retain=True)
 
 
+async def _open_surroundings(
+    stores: Stores, identity: Identity, twins: Twins, clock: Clock
+) -> tuple[Groups, Surroundings]:
+    around = around_of(identity, twins)
+    groups = Groups(stores.records, identity.audit, clock, around)
+    await groups.load()
+    members = Membership(groups, around)
+    reported = _reported_by(twins)
+    return groups, Surroundings(identity.devices, identity.types, reported, members)
+
+
 async def open_message_path(
     stores: Stores, identity: Identity, clock: Clock, config: Config
 ) -> MessagePath:
@@ -106,7 +121,7 @@ async def open_message_path(
     inbox = RejectionInbox(records, config.rejections)
     commands.refuse_with(inbox.put_answers)
     alarms = Alarms(records, audit, clock)
-    surroundings = Surroundings(identity.devices, identity.types, _reported_by(twins))
+    groups, surroundings = await _open_surroundings(stores, identity, twins, clock)
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
     desk = late.desk = Desk(stores.journal, records)
@@ -146,6 +161,7 @@ async def open_message_path(
         sparkplug=spoken.sparkplug,
         lorawan=spoken.lorawan,
         live=live,
+        groups=groups,
         surroundings=surroundings,
         rules=rules,
         engine=engine,
@@ -156,6 +172,7 @@ async def open_message_path(
     )
     connect_twins(path, identity)
     connect(path, identity, clock)
+    tell_members(engine, groups, identity, clock)
     return path
 
 

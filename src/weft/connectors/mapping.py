@@ -30,7 +30,7 @@ def title_of(action: Action, situation: Situation) -> str:
     elif situation.work_order is not None and situation.work_order.title:
         text = situation.work_order.title
     elif situation.alarm is not None:
-        text = f"{situation.alarm.message} ({situation.alarm.device_id})"
+        text = f"{situation.alarm.message} ({situation.alarm.subject})"
     else:
         text = "Fault reported by Weft"
     return _cut(escape_controls(text), TITLE_CHARACTERS)
@@ -68,11 +68,13 @@ def clear_note_of(alarm: Alarm) -> str:
 
 def facts_of(alarm: Alarm) -> dict[str, Any]:
     """Return an alarm as plain JSON for a receiver of ours."""
+    about = {} if alarm.device_id else {alarm.subject.kind.value: alarm.subject.name}
     return {
         "alarm_id": alarm.alarm_id,
         "rule_id": alarm.rule_id,
         "rule_version": alarm.rule_version,
         "device_id": alarm.device_id,
+        **about,
         "severity": str(alarm.severity),
         "state": str(alarm.state),
         "message": alarm.message,
@@ -89,7 +91,7 @@ def _alarm_lines(alarm: Alarm) -> list[str]:
     lines = [
         f"{escape_controls(alarm.message)}",
         "",
-        f"Device: {alarm.device_id}",
+        f"{alarm.subject.kind.capitalize()}: {alarm.subject.name}",
         f"Severity: {alarm.severity}",
         f"Since: {to_rfc3339(alarm.raised_at)}",
         f"Alarm: {alarm.alarm_id} (rule {alarm.rule_id}, version {alarm.rule_version})",

@@ -90,7 +90,7 @@ class WebhookConnector:
                 "id": action.action_id,
                 "source": f"weft/{action.tenant}",
                 "type": "weft.work_order.requested" if action.kind == WORK_ORDER else "weft.alarm",
-                "subject": situation.alarm.device_id if situation.alarm else action.alarm_id,
+                "subject": situation.alarm.subject.name if situation.alarm else action.alarm_id,
                 "time": to_rfc3339(action.created_at),
                 "datacontenttype": "application/json",
                 "data": data,

@@ -5,7 +5,7 @@ what is known then. A group of members holds those devices and no namesakes of t
 """
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -19,6 +19,7 @@ from weft.model.device import Device
 from weft.model.ids import DeviceId, DeviceUid, TenantId, require_name
 from weft.model.principal import Principal
 from weft.ports import Clock, Reader, Records, Writer
+from weft.registry.changes import Listeners
 from weft.registry.device_checks import require_label
 from weft.registry.tenants import quotas_of
 from weft.security.audit import Audit
@@ -34,6 +35,24 @@ class Groups:
         self._audit = audit
         self._clock = clock
         self._around = around
+        self._held: dict[tuple[TenantId, str], Group] = {}  # rules ask without waiting
+        self._listeners: Listeners[Group] = Listeners()
+
+    def on_change(self, callback: Callable[[Group], None]) -> None:
+        """Call `callback` on the loop with each group that was made, changed or deleted."""
+        self._listeners.add(callback)
+
+    async def load(self) -> None:
+        """Read all groups; call once, at start."""
+        for group in await self._records.read(_all_groups):
+            self._held[group.tenant, group.name] = group
+
+    def _told(self, group: Group, *, deleted: bool = False) -> None:
+        if deleted:
+            self._held.pop((group.tenant, group.name), None)
+        else:
+            self._held[group.tenant, group.name] = group
+        self._listeners.tell(group)
 
     # --- filters ---
 
@@ -41,7 +60,7 @@ class Groups:
         """Compile a filter over a tenant's devices, held against its types, or raise `Invalid`."""
         return device_filter(text, self._around, tenant)
 
-    def _saved(self, group: Group) -> Filter[Device]:
+    def saved_filter(self, group: Group) -> Filter[Device]:
         """Compile what was sound when it was saved: a type may have changed since."""
         return device_filter(group.expression, self._around)
 
@@ -75,6 +94,10 @@ class Groups:
 
     # --- groups ---
 
+    def find(self, tenant: TenantId, name: str) -> Group | None:
+        """Return a group, or None, from memory."""
+        return self._held.get((tenant, name))
+
     async def get(self, tenant: TenantId, name: str) -> Group:
         """Return a group, or raise `NotFound`."""
         return await self._records.read(lambda reader: _get(reader, tenant, name))
@@ -90,12 +113,12 @@ class Groups:
 
     def rights_of(self, group: Group) -> frozenset[str]:
         """Return the actions that who asks for its devices must be allowed."""
-        return self._saved(group).rights if group.expression else frozenset()
+        return self.saved_filter(group).rights if group.expression else frozenset()
 
     async def devices(self, group: Group, *, after: str = "", limit: int = 100) -> Found[Device]:
         """Return the devices of a group as it is now, in the order of their ids."""
         if group.expression:
-            wanted = self._saved(group)
+            wanted = self.saved_filter(group)
             return await self.search_devices(group.tenant, wanted, after=after, limit=limit)
         behind = [one for one in self.members_of(group) if one.device_id > after]
         if len(behind) <= limit:
@@ -110,7 +133,9 @@ class Groups:
             return False
         group = record.value
         return (
-            self._saved(group).matches(device) if group.expression else device.uid in group.members
+            self.saved_filter(group).matches(device)
+            if group.expression
+            else device.uid in group.members
         )
 
     async def device_ids(self, tenant: TenantId, name: str) -> builtins.list[DeviceId]:
@@ -154,6 +179,7 @@ class Groups:
             self._audit.entry(writer, actor, "group.create", f"group:{group.name}")
 
         await self._records.write(work)
+        self._told(group)
         return group
 
     async def patch(
@@ -180,19 +206,22 @@ class Groups:
             self._audit.entry(writer, actor, "group.update", f"group:{name}", detail=detail)
             return new
 
-        return await self._records.write(work)
+        changed = await self._records.write(work)
+        self._told(changed)
+        return changed
 
     async def delete(self, actor: Principal, name: str, *, version: int | None = None) -> None:
         """Delete a group; its devices are as they were."""
         tenant = actor.tenant
 
-        def work(writer: Writer) -> None:
+        def work(writer: Writer) -> Group:
             old = _get(writer, tenant, name)
             _require_version(old, version)
             writer.delete(GROUPS, tenant, name, version=old.version)
             self._audit.entry(writer, actor, "group.delete", f"group:{name}")
+            return old
 
-        await self._records.write(work)
+        self._told(await self._records.write(work), deleted=True)
 
     def _members(self, tenant: TenantId, names: Sequence[str]) -> tuple[DeviceUid, ...]:
         if len(names) > MEMBERS_MAX:
@@ -219,6 +248,14 @@ def _require_version(group: Group, version: int | None) -> None:
             f"The group is at version {group.version}, not {version}.",
             remedy="Read it again, then make your change on top.",
         )
+
+
+def _all_groups(reader: Reader) -> builtins.list[Group]:
+    return [
+        record.value
+        for tenant in reader.tenants(GROUPS)
+        for record in reader.list(GROUPS, tenant, limit=10_000_000)
+    ]
 
 
 def _get(reader: Reader, tenant: TenantId, name: str) -> Group:

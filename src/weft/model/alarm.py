@@ -34,12 +34,31 @@ class AlarmState(StrEnum):
     CLEARED = "cleared"
 
 
-class Evidence(Struct, frozen=True):
+class Evidence(Struct, frozen=True, omit_defaults=True):
     """One sample that made the condition true, with its place in the journal."""
 
     position: int
     at: int
     values: dict[str, Any]
+    device_id: DeviceId = DeviceId("")  # the member that sent it; empty: the alarm's own device
+
+
+class SubjectKind(StrEnum):
+    """What an alarm is about."""
+
+    DEVICE = "device"
+    GROUP = "group"
+    ASSET = "asset"
+
+
+class Subject(Struct, frozen=True, order=True):
+    """The one that an alarm is about."""
+
+    kind: SubjectKind
+    name: str
+
+    def __str__(self) -> str:
+        return self.name if self.kind is SubjectKind.DEVICE else f"{self.kind.value} {self.name}"
 
 
 class Shelf(Struct, frozen=True):
@@ -73,9 +92,9 @@ class Suppression(Struct, frozen=True):
 
 
 class Alarm(Struct, frozen=True):
-    """A condition on one device, raised until cleared; exactly one per episode.
+    """A condition on a device, group or asset, raised until cleared; exactly one per episode.
 
-    `alarm_id` is derived from (tenant, rule, version, device, episode), so the same episode
+    `alarm_id` is derived from (tenant, rule, version, subject, episode), so the same episode
     seen twice, as after a crash, is the same alarm. `episode` is the journal position of
     the sample with which the condition became true.
     """
@@ -107,6 +126,9 @@ class Alarm(Struct, frozen=True):
     causes: bool = False  # alarms below its device are its consequences
     flood: bool = False  # it stands for many
     held: int = 0  # how many, as last counted
+    group: str = ""  # whose alarm it is where it is no device's; then `device_id` is empty
+    asset: str = ""
+    members: tuple[DeviceId, ...] = ()  # of the group or asset: who made the condition true
 
     @property
     def is_open(self) -> bool:
@@ -127,6 +149,15 @@ class Alarm(Struct, frozen=True):
     def urgency(self) -> Priority:
         """The priority that counts."""
         return self.priority or priority_of(self.severity)
+
+    @property
+    def subject(self) -> Subject:
+        """What the alarm is about."""
+        if self.group:
+            return Subject(SubjectKind.GROUP, self.group)
+        if self.asset:
+            return Subject(SubjectKind.ASSET, self.asset)
+        return Subject(SubjectKind.DEVICE, self.device_id)
 
 
 class StepKind(StrEnum):

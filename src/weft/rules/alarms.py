@@ -29,6 +29,7 @@ class Wanted(Struct, frozen=True):
     """Which alarms to list: those that match all that is given."""
 
     device_id: DeviceId | None = None
+    group: str | None = None
     rule_id: RuleId | None = None
     state: AlarmState | None = None
     severity: Severity | None = None
@@ -44,6 +45,7 @@ class Wanted(Struct, frozen=True):
         """Return what is looked up: the most selective of what is given; the rest sieves."""
         named = {
             "device": self.device_id,
+            "group": self.group,
             "rule": self.rule_id,
             "state": self.state,
             "under": self.under,
@@ -56,6 +58,7 @@ class Wanted(Struct, frozen=True):
         """Return whether an alarm is as all that is given says."""
         pairs = (
             (self.device_id, alarm.device_id),
+            (self.group, alarm.group),
             (self.rule_id, alarm.rule_id),
             (self.state, alarm.state),
             (self.severity, alarm.severity),
@@ -67,7 +70,7 @@ class Wanted(Struct, frozen=True):
             (self.under, alarm.suppression.by if alarm.suppression is not None else None),
         )
         fits = all(wanted is None or wanted == held for wanted, held in pairs)
-        return fits and (self.asset is None or self.asset in alarm.assets)
+        return fits and self.asset in {None, alarm.asset, *alarm.assets}
 
 
 class Deed(Struct, frozen=True):
@@ -210,7 +213,8 @@ class Alarms:
         )
         writer.put(ALARMS, actor.tenant, alarm_id, new, version=record.version)
         writer.insert(STEPS, actor.tenant, step_key(alarm_id, step.number), step)
-        detail = {"comment": comment, "device": new.device_id, **deed.facts}
+        about = {new.subject.kind.value: new.subject.name}
+        detail = {"comment": comment, **about, **deed.facts}
         self._audit.entry(writer, actor, deed.action, f"alarm:{alarm_id}", detail=detail)
         return old, new
 

@@ -4,12 +4,16 @@ from typing import Any
 
 from msgspec import UNSET, Struct, field
 
-from weft.model.ids import AlarmId
+from weft.model.ids import AlarmId, DeviceId
 from weft.rules.cells import Cell
 from weft.rules.conditions import Compiled
+from weft.rules.language.members import SOURCE
 from weft.rules.model import Rule
 from weft.rules.requests import Clear, Raise
 from weft.rules.state import DeviceState
+from weft.rules.subjects import SubjectState
+
+_BY_KEY = frozenset({"telemetry", "feed", SOURCE})
 
 
 class Now(Struct, frozen=True):
@@ -23,6 +27,10 @@ class Now(Struct, frozen=True):
 def raise_of(rule: Rule, state: DeviceState, cell: Cell, now: Now) -> Raise:
     """Make the request to raise; templates may name what is known and what was just sent."""
     known = {key: value for (_source, key), value in state.values().items()}
+    members: tuple[DeviceId, ...] = ()
+    if isinstance(state, SubjectState):
+        members = state.named()
+        known |= {"subject": str(state.subject), "members": ", ".join(members)}
     return Raise(
         rule=rule,
         device_id=state.device_id,
@@ -34,11 +42,13 @@ def raise_of(rule: Rule, state: DeviceState, cell: Cell, now: Now) -> Raise:
         values={
             **known,
             **now.sent,
-            "device": state.device_id,
-            "label": state.label or state.device_id,
+            "device": state.subject.name,
+            "label": state.label or state.subject.name,
             "rule": rule.rule_id,
             "severity": rule.document.severity.value,
         },
+        subject=state.subject,
+        members=members,
     )
 
 
@@ -52,6 +62,7 @@ def clear_of(rule: Rule, state: DeviceState, cell: Cell, now: Now, reason: str =
         at=now.at,
         position=now.position,
         reason=reason,
+        subject=state.subject,
     )
 
 
@@ -61,5 +72,5 @@ def inputs_of(state: DeviceState, compiled: Compiled) -> dict[str, Any]:
     for path in sorted(compiled.paths):
         value = state.slots[state.program.slots[path]]
         if value is not UNSET and path[0] != "device":
-            values[path[1] if path[0] in {"telemetry", "feed"} else f"{path[0]}.{path[1]}"] = value
+            values[path[1] if path[0] in _BY_KEY else f"{path[0]}.{path[1]}"] = value
     return values

@@ -13,7 +13,7 @@ from weft.errors import Invalid
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Operation, Route
-from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.conditions import Compiled, CompiledMember, compile_members, compile_rule
 from weft.rules.feeds.table import FUNCTIONS
 from weft.rules.health import Health
 from weft.rules.language import scope_of
@@ -21,6 +21,7 @@ from weft.rules.language.values import plain
 from weft.rules.model import Rule
 from weft.rules.program import Program, coerced
 from weft.rules.state import DeviceState, Row
+from weft.rules.subjects import Subjects, SubjectState
 from weft.rules.surroundings import Surroundings
 
 ROUTES_MAX = 200_000
@@ -45,6 +46,7 @@ class Bindings:
         ] = {}
         self._programs: dict[tuple[Any, ...], Program] = {}
         self._generation = 0  # of what was looked up; a state of another looks up again
+        self.subjects = Subjects(around, self.states, health)
 
     def rules(self, tenant: TenantId) -> Mapping[str, Rule]:
         """Return the rules that are evaluated for a tenant."""
@@ -76,9 +78,12 @@ class Bindings:
 
     def watches(self, rule: Rule, state: DeviceState) -> bool:
         """Return whether a rule's selector still takes in the device of a state."""
+        if isinstance(state, SubjectState):
+            return rule.document.scope is not None and bool(state.members)
         device = self._around.devices.find(state.tenant, state.device_id)
         type_name = (device.type_name or "") if device else ""
-        return rule.document.selector.matches(state.device_id, type_name, device)
+        matches = rule.document.selector.matches(state.device_id, type_name, device)
+        return matches and rule.document.scope is None
 
     def invalidate(self) -> None:
         """Forget what was looked up: a rule, device or type has changed."""
@@ -93,6 +98,10 @@ class Bindings:
 
     def restore(self, tenant: TenantId, device_id: DeviceId, row: Row) -> DeviceState:
         """Take back the state of a device, as it was kept on disk."""
+        held = self.states.get((tenant, device_id))
+        if isinstance(held, SubjectState):
+            held.restore(row)
+            return held
         device = self._around.devices.find(tenant, device_id)
         type_name = (device.type_name or "") if device else ""
         kind = self._around.types.followed_by(device) if device else None
@@ -156,7 +165,16 @@ class Bindings:
         """Return whether a rule judges a device that says nothing: one that might speak."""
         selector = rule.document.selector
         matches = selector.matches(device.device_id, device.type_name or "", device)
-        return matches and device.lifecycle is Lifecycle.ACTIVE
+        return (
+            matches
+            and device.lifecycle is Lifecycle.ACTIVE
+            and self._reaches(rule, device.device_id)
+        )
+
+    def _reaches(self, rule: Rule, device_id: DeviceId) -> bool:
+        """Return whether a rule with a scope counts a device; one without reaches all."""
+        within = self.subjects.has(rule.tenant, device_id, rule.rule_id)
+        return within or rule.document.scope is None
 
     def _bind(
         self, tenant: TenantId, device_id: DeviceId, type_name: str, type_version: int
@@ -205,6 +223,7 @@ class Bindings:
             rule
             for rule in self.rules(tenant).values()
             if rule.document.selector.matches(device_id, type_name, device)
+            and self._reaches(rule, device_id)
         ]
         if not rules:
             return None
@@ -218,21 +237,30 @@ class Bindings:
         if program is None:
             if len(self._programs) >= PROGRAMS_MAX:
                 self._programs.clear()
-            program = Program(self._compile(rules, type_name, type_version))
+            program = Program(*self._compile(rules, type_name, type_version))
             self._programs[key] = program
-        return program if program.rules else None
+        return program if program.rules or program.members else None
 
-    def _compile(self, rules: Iterable[Rule], type_name: str, type_version: int) -> list[Compiled]:
+    def _compile(
+        self, rules: Iterable[Rule], type_name: str, type_version: int
+    ) -> tuple[list[Compiled], list[CompiledMember]]:
         made: list[Compiled] = []
+        members: list[CompiledMember] = []
         for rule in rules:
             kind = (
                 self._around.types.find(rule.tenant, type_name, type_version or None)
                 if type_name
                 else None
             )
+            if rule.document.scope is not None:
+                asked, problem = compile_members(rule, scope_of(kind))
+                members += asked
+                if problem:
+                    self._health.unfit(rule, f"{type_name} {type_version}: {problem}")
+                continue
             try:
                 made.append(compile_rule(rule, scope_of(kind)))
             except Invalid as error:
                 # Saved against another version or type: this kind of device is not watched.
                 self._health.unfit(rule, f"{type_name} {type_version}: {error.detail}")
-        return made
+        return made, members

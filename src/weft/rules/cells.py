@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from weft.model.alarm import Evidence
+from weft.model.ids import DeviceId
 from weft.rules.model import RuleDocument
 from weft.rules.program import CLEAR, ERROR, TRUE
 
@@ -39,6 +40,7 @@ class Moment(Struct, frozen=True):
     received: int
     values: dict[str, Any]
     by_time: bool = False  # no message: time alone; the place is that of the newest one
+    device_id: DeviceId = DeviceId("")  # the member that sent it, where it is of many
 
 
 class Outcome(StrEnum):
@@ -133,4 +135,9 @@ class Cell(Struct):
 
 
 def _evidence(moment: Moment) -> Evidence:
-    return Evidence(position=moment.position, at=moment.at, values=moment.values)
+    return Evidence(
+        position=moment.position,
+        at=moment.at,
+        values=moment.values,
+        device_id=moment.device_id,
+    )

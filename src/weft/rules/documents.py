@@ -12,6 +12,9 @@
       - work_order: {connector: erp, title: "Inspect {device}", priority: high}
       - webhook: {connector: pager}
 
+Instead of each device by itself, a rule may speak over a group or an asset: `scope: {group: NAME}`,
+`scope: {asset: plant-1/line-2}` or `scope: {each_asset: KIND}`, with `stale_after: 10m`.
+
 Only the form is judged here; `conditions` judges what the conditions speak of.
 """
 
@@ -28,17 +31,18 @@ from weft.model.ids import require_name
 from weft.registry.documents import read_document, require_plain
 from weft.rules.durations import read_duration
 from weft.rules.language.scope import suggest
-from weft.rules.model import ActionKind, RuleAction, RuleDocument, Selector
+from weft.rules.model import ActionKind, RuleAction, RuleDocument, RuleScope, Selector
 
 T = TypeVar("T")
 
 MAX_ACTIONS: Final = 8
 MAX_PARAMETERS_BYTES: Final = 16 * 1024
 _KEYS = (
-    "name", "description", "enabled", "selector", "when", "for", "clear", "clear_for",
+    "name", "description", "enabled", "selector", "scope", "when", "for", "clear", "clear_for",
     "severity", "message", "causes", "actions",
 )  # fmt: skip
 _SELECTOR_KEYS = ("type", "devices", "attributes")
+_SCOPES = ("group", "asset", "each_asset")
 
 
 def read_rule(document: str | Mapping[str, Any]) -> tuple[RuleDocument, dict[str, Any]]:
@@ -98,6 +102,7 @@ class _Reader:
             description=take(values, "description", str, ""),
             enabled=take(values, "enabled", bool, default=True),
             selector=self._selector(values),
+            scope=self._scope(values),
             when=take(values, "when", str, ""),
             for_ns=self._duration(values, "for"),
             clear=take(values, "clear", str, None),
@@ -138,6 +143,22 @@ class _Reader:
             self.at("selector.attributes", lambda: _refuse_kind(attributes, dict))
         return Selector(type_name=type_name, devices=tuple(devices), attributes=attributes)
 
+    def _scope(self, values: Mapping[str, Any]) -> RuleScope | None:
+        if "scope" not in values:
+            return None
+        given = self._take(values, "scope", dict, {})
+        self._require_keys(given, (*_SCOPES, "stale_after"), "scope")
+        stated = [key for key in _SCOPES if key in given]
+        if len(stated) != 1:
+            self.at("scope", lambda: _refuse_scope(stated))
+        key = stated[0]
+        self.at(f"scope.{key}", lambda: _require_place(given[key], path=key == "asset"))
+        stale_after_ns = 0
+        if "stale_after" in given:
+            text = str(given["stale_after"])
+            stale_after_ns = self.at("scope.stale_after", lambda: read_duration(text))
+        return RuleScope(**{key: given[key].strip("/")}, stale_after_ns=stale_after_ns)
+
     def _actions(self, values: Mapping[str, Any]) -> tuple[RuleAction, ...]:
         given = self._take(values, "actions", list, [])
         if len(given) > MAX_ACTIONS:
@@ -160,6 +181,21 @@ def _refuse_kind(value: Any, kind: type) -> None:
         f"{type(value).__name__} stands where {_KIND_NAMES[kind]} is expected.",
         remedy="Put a text in quotes." if kind is str else f"Write {_KIND_NAMES[kind]}.",
     )
+
+
+def _refuse_scope(stated: list[str]) -> None:
+    told = " and ".join(stated) or "none of them"
+    raise Invalid(
+        f"A scope is one of {', '.join(_SCOPES)}; this states {told}.",
+        remedy="Write scope: {group: NAME}, or leave the scope out for single devices.",
+    )
+
+
+def _require_place(value: Any, *, path: bool) -> None:
+    if not isinstance(value, str):
+        _refuse_kind(value, str)
+    for part in value.strip("/").split("/") if path else [value]:
+        require_name(part, "name in a scope")
 
 
 def _refuse_count(count: int) -> None:

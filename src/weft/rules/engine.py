@@ -152,6 +152,7 @@ class Engine:
             self._chunks.load(tenant, key, chunk)
             for device_id, row in chunk.rows.items():
                 self._runtime.restore(tenant, DeviceId(device_id), row)
+        self._runtime.restored()
         for _tenant, _key, rule in rules:
             if not rule.enabled:  # stopped, and then we stopped before its alarms were cleared
                 self._runtime.drop_rule(rule, at=rule.updated_at, reason="the rule was disabled")
@@ -177,6 +178,19 @@ class Engine:
         self._runtime.invalidate()
         if new is not None:
             self._runtime.device_changed(new, at=at)
+        self._wake_up()
+
+    def device_moved(self, device: Device, *, at: int) -> None:
+        """Take in that a device was attached to an asset, or detached."""
+        self._runtime.place_device(device, at=at)
+        self._wake_up()
+
+    def scope_changed(self, tenant: TenantId, group: str | None, *, at: int) -> None:
+        """Take in that a group was changed; None: assets stand otherwise."""
+        for rule in self._runtime.subjects.rules(tenant):
+            scope = rule.document.scope
+            if scope is not None and group in {None, scope.group}:
+                self._runtime.place_members(rule, at=at)
         self._wake_up()
 
     def types_changed(self) -> None:
@@ -235,6 +249,8 @@ class Engine:
         for state in dirty:
             state.dirty = False
             self._keep(state)
+        while self._runtime.subjects.gone:
+            self._chunks.drop(*self._runtime.subjects.gone.pop())
         taken = self._chunks.take_dirty()
         if position == self._position and not taken:
             return

@@ -111,7 +111,8 @@ class Firing:
         writer.insert(ALARMS, alarm.tenant, alarm.alarm_id, alarm)
         fired.alarms.append(alarm)
         rule = request.rule
-        facts = {"rule": rule.rule_id, "version": rule.version, "device": request.device_id}
+        about = request.about
+        facts = {"rule": rule.rule_id, "version": rule.version, about.kind.value: about.name}
         if alarm.suppression is not None:
             facts["held_by"] = str(alarm.suppression)
         target = f"alarm:{alarm.alarm_id}"
@@ -169,7 +170,7 @@ class Firing:
             request.rule.principal,
             "alarm.clear",
             f"alarm:{alarm.alarm_id}",
-            detail={"device": request.device_id, "reason": request.reason},
+            detail={request.about.kind.value: request.about.name, "reason": request.reason},
         )
 
     def _pause(self, writer: Writer, request: Pause, fired: Fired) -> None:
@@ -199,7 +200,7 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
         parameters={
             **fill_all(action.parameters, request.values),
             "alarm": {
-                "device": alarm.device_id,
+                alarm.subject.kind.value: alarm.subject.name,
                 "rule": alarm.rule_id,
                 "rule_version": alarm.rule_version,
                 "severity": alarm.severity.value,

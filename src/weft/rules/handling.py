@@ -144,7 +144,7 @@ class Handling:
 
         def work(writer: Writer) -> tuple[Alarm, Alarm]:
             old, new = self._alarms.do_in(writer, actor, alarm_id, deed)
-            writer.put(SHELVES, new.tenant, shelf_key(new.rule_id, new.device_id), shelf)
+            writer.put(SHELVES, new.tenant, shelf_key(new.rule_id, str(new.subject)), shelf)
             return old, new
 
         self._due_at = min(self._due_at, shelf.until)
@@ -165,7 +165,7 @@ class Handling:
 
         def work(writer: Writer) -> tuple[Alarm, Alarm]:
             old, new = self._alarms.do_in(writer, actor, alarm_id, deed)
-            writer.delete(SHELVES, new.tenant, shelf_key(new.rule_id, new.device_id))
+            writer.delete(SHELVES, new.tenant, shelf_key(new.rule_id, str(new.subject)))
             return old, new
 
         return await self._written(work)

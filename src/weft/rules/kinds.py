@@ -17,6 +17,7 @@ def _alarm_index(alarm: Alarm) -> Mapping[str, str]:
         "state": alarm.state,
         "severity": alarm.severity,
         "device": alarm.device_id,
+        "group": alarm.group,
         "rule": alarm.rule_id,
         **_handling_index(alarm),
     }
@@ -85,9 +86,9 @@ def version_key(rule_id: str, version: int) -> str:
     return f"{rule_id}/{version:08d}"
 
 
-def shelf_key(rule_id: str, device_id: str) -> str:
+def shelf_key(rule_id: str, subject: str) -> str:
     """Return the key of what is put aside: names hold no slash."""
-    return f"{rule_id}/{device_id}"
+    return f"{rule_id}/{subject}"
 
 
 def step_key(alarm_id: str, number: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from weft.errors import NotFound
-from weft.model.alarm import Alarm, OutboxEntry, WorkOrder
+from weft.model.alarm import Alarm, OutboxEntry, SubjectKind, WorkOrder
 from weft.model.ids import TenantId
 from weft.model.moments import to_rfc3339
 from weft.ports import Reader, Records
@@ -26,11 +26,16 @@ class LineageKind(StrEnum):
 
     SAMPLE = "sample"
     DEVICE = "device"
+    GROUP = "group"
+    ASSET = "asset"
     RULE = "rule"
     ALARM = "alarm"
     ACTION = "action"
     WORK_ORDER = "work_order"
     REMOTE = "remote"
+
+
+_INDEXED = {LineageKind.DEVICE, LineageKind.GROUP, LineageKind.RULE}
 
 
 class Node(Struct, frozen=True):
@@ -48,7 +53,7 @@ class Edge(Struct, frozen=True):
 
     source: str
     target: str
-    relation: str  # measured, proved, judged, asked, ordered, became
+    relation: str  # measured, proved, concerned, judged, asked, ordered, became
 
 
 class LineageGraph(Struct, frozen=True):
@@ -127,7 +132,7 @@ def _alarms(
 def _alarms_of_many(
     reader: Reader, tenant: TenantId, kind: LineageKind, key: str
 ) -> tuple[list[Alarm], bool]:
-    where = (kind.value, key) if kind in {LineageKind.DEVICE, LineageKind.RULE} else None
+    where = (kind.value, key) if kind in _INDEXED else None
     found: list[Alarm] = []
     after = ""
     while page := reader.list(ALARMS, tenant, where=where, after=after, limit=_PAGE):
@@ -143,6 +148,8 @@ def _alarms_of_many(
 def _touches(alarm: Alarm, kind: LineageKind, key: str) -> bool:
     if kind is LineageKind.REMOTE:
         return True
+    if kind is LineageKind.ASSET:
+        return key == alarm.asset
     positions = {str(sample.position) for sample in alarm.evidence}
     return key in positions | {str(alarm.episode), str(alarm.clearing_position)}
 
@@ -166,8 +173,13 @@ def _draw(drawing: _Drawing, reader: Reader, alarm: Alarm) -> None:
         raised_at=to_rfc3339(alarm.raised_at),
         cleared_at=None if alarm.cleared_at is None else to_rfc3339(alarm.cleared_at),
     )
-    device = drawing.add(LineageKind.DEVICE, alarm.device_id, alarm.device_id)
+    about = alarm.subject
+    if about.kind is not SubjectKind.DEVICE:
+        kind = LineageKind(about.kind.value)
+        drawing.join(drawing.add(kind, about.name, str(about)), raised, "concerned")
     for sample in alarm.evidence:
+        device_id = sample.device_id or alarm.device_id
+        device = drawing.add(LineageKind.DEVICE, device_id, device_id)
         place = drawing.add(
             LineageKind.SAMPLE,
             str(sample.position),

@@ -4,21 +4,32 @@ The estimate is what each function says of itself at worst, each call once. Byte
 device on disk, nanoseconds of one sample, so a tenant's sum is what one more message costs.
 """
 
+from typing import Protocol
+
 from weft.errors import Invalid, QuotaExceeded
 from weft.model.ids import TenantId
 from weft.ports import Reader
 from weft.rules.feeds.base import Cost
 from weft.rules.feeds.table import FUNCTIONS
 from weft.rules.kinds import RULES
-from weft.rules.language import Condition
+from weft.rules.language.syntax import Feed
 
 RULE_MAX = Cost(state_bytes=256 * 1024, sample_ns=100_000)
 TENANT_MAX = Cost(state_bytes=16 * 1024 * 1024, sample_ns=5_000_000)
 
 
-def memory_of(when: Condition, clear: Condition | None) -> Cost:
+class Remembering(Protocol):
+    """A condition, or what one asks of a member."""
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """What it remembers, each behind those that feed it."""
+        ...
+
+
+def memory_of(*parts: Remembering | None) -> Cost:
     """Return what the conditions of a rule remember on one device, at worst."""
-    feeds = {feed.text: feed for feed in (*when.feeds, *(clear.feeds if clear else ()))}
+    feeds = {feed.text: feed for part in parts if part is not None for feed in part.feeds}
     costs = [FUNCTIONS[feed.name].cost(dict(feed.settings)) for feed in feeds.values()]
     return _sum(costs)
 

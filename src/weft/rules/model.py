@@ -29,6 +29,20 @@ class Selector(Struct, frozen=True, omit_defaults=True):
         return all(key in facts and facts[key] == value for key, value in self.attributes.items())
 
 
+class RuleScope(Struct, frozen=True, omit_defaults=True):
+    """Over whom a rule speaks where it does not speak of single devices: one of three."""
+
+    group: str = ""  # the name of a saved group
+    asset: str = ""  # an asset, or the path to it: plant-1/line-2
+    each_asset: str = ""  # every asset of this kind, each apart
+    stale_after_ns: int = 0  # a member that is silent for longer does not count; 0: it does
+
+    @property
+    def asset_id(self) -> str:
+        """The name of the asset at the end of the path."""
+        return self.asset.rpartition("/")[2]
+
+
 class ActionKind(StrEnum):
     """What an action makes on the far side."""
 
@@ -50,6 +64,7 @@ class RuleDocument(Struct, frozen=True):
     name: str
     when: str
     selector: Selector = Selector()
+    scope: RuleScope | None = None  # None: each device that the selector takes in, by itself
     enabled: bool = True
     for_ns: int = 0
     clear: str | None = None  # None: as soon as `when` is false

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from weft.rules.conditions import Compiled
+from weft.rules.conditions import Compiled, CompiledMember
 from weft.rules.feeding import Feeding
 from weft.rules.language.evaluate import FAILURES, Evaluate, evaluator
 from weft.rules.language.generate import boolean, call, compile_function, is_unset, name
@@ -66,29 +66,64 @@ def _ask(evaluate: Evaluate, row: Sequence[Any]) -> tuple[bool | None, str]:
         return None, str(error) or type(error).__name__
 
 
+class _Member:
+    """What is asked of a device as one of many: one argument of calls over members."""
+
+    def __init__(
+        self, inner: str, asked: Sequence[CompiledMember], slots: Mapping[Path, int]
+    ) -> None:
+        parts = [one for one in asked if one.member.inner == inner]
+        tree = parts[0].member.tree
+        self.inner = inner
+        self.rules = tuple(one.rule for one in parts)
+        # Position of the oldest version, of those here, that asks it: it begins behind it.
+        self.saved = min(rule.effective_after for rule in self.rules)
+        self._evaluate = evaluator(tree, slots)
+
+    def word(self, row: Sequence[Any]) -> tuple[Any, str]:
+        """Return what the device says, UNSET while that is unknown; what went wrong."""
+        try:
+            given = self._evaluate(row)
+        except AbsentError:
+            return UNSET, ""
+        except FAILURES as error:
+            return UNSET, str(error) or type(error).__name__
+        if given.__class__ is bool or given.__class__ is float:
+            return given, ""
+        if given.__class__ is int:
+            return plain(given), ""
+        return UNSET, f"{self.inner} is neither a number nor true or false"
+
+
+def _inners(members: Sequence[CompiledMember]) -> list[str]:
+    return list(dict.fromkeys(one.member.inner for one in members))
+
+
 class Program:
     """Compiled rules over one layout of slots; shared by all devices of one kind."""
 
-    def __init__(self, rules: Sequence[Compiled]) -> None:
+    def __init__(self, rules: Sequence[Compiled], members: Sequence[CompiledMember] = ()) -> None:
         self.rules = tuple(rules)
-        self.paths: tuple[Path, ...] = tuple(sorted({p for one in rules for p in one.paths}))
+        parts: tuple[Compiled | CompiledMember, ...] = (*rules, *members)
+        self.paths: tuple[Path, ...] = tuple(sorted({p for one in parts for p in one.paths}))
         self.slots: Mapping[Path, int] = {path: slot for slot, path in enumerate(self.paths)}
         self._types: dict[Path, Type] = {
-            path: one.scope.type_of(path) or Type.DYN for one in rules for path in one.paths
+            path: one.scope.type_of(path) or Type.DYN for one in parts for path in one.paths
         }
         # What only feeds look at is read, and kept, when they are fed.
-        self._direct = sorted({path for one in rules for path in one.direct})
-        nodes = {feed.text: feed for one in rules for feed in one.feeds}
+        self._direct = sorted({path for one in parts for path in one.direct})
+        nodes = {feed.text: feed for one in parts for feed in one.feeds}
         self.feeding = Feeding(tuple(nodes.values()), self.slots, self.type_of)
         # Position of the oldest version, of those here, that has a feed: it begins behind it.
         self.saved: Mapping[str, int] = {
             text: min(
                 one.rule.effective_after
-                for one in rules
+                for one in parts
                 if any(feed.text == text for feed in one.feeds)
             )
             for text in nodes
         }
+        self.members = tuple(_Member(inner, members, self.slots) for inner in _inners(members))
         self.errors = sum(ERROR << BITS * place for place in range(len(rules)))
         self._references = [_Reference(one, self.slots) for one in rules]
         self._functions: dict[type | None, Evaluator] = {}

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from weft.model.alarm import Evidence, Severity
+from weft.model.alarm import Evidence, Severity, Subject
 from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
 from weft.model.message import Committed
 from weft.model.principal import Principal, PrincipalKind
-from weft.rules.conditions import require_conditions
+from weft.rules.conditions import require_conditions, require_over
 from weft.rules.documents import read_rule
 from weft.rules.health import RuleHealth
 from weft.rules.language import ANY, scope_of
@@ -27,15 +28,17 @@ MAX_FIRINGS = 10_000
 class Firing(Struct, frozen=True):
     """One alarm that the rule would have raised, and when it would have cleared."""
 
-    device_id: DeviceId
+    device_id: DeviceId  # empty for an alarm of a group or an asset
     severity: Severity
     message: str
     episode: int
     raised_at: int
     evidence: tuple[Evidence, ...]
     actions: int
+    subject: Subject
     cleared_at: int | None = None
     clearing_position: int | None = None
+    members: tuple[DeviceId, ...] = ()
 
 
 class Trial(Struct, frozen=True):
@@ -86,7 +89,12 @@ async def try_rule(
 def _rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surroundings) -> Rule:
     read, source = read_rule(document)
     kind = around.types.find(tenant, read.selector.type_name) if read.selector.type_name else None
-    require_conditions(read, scope_of(kind) if kind else ANY)
+    scope = scope_of(kind) if kind else ANY
+    if read.scope is None:
+        require_conditions(read, scope)
+    else:
+        around.members.require(tenant, read.scope)
+        require_over(read, [scope])
     return Rule(
         rule_id=RuleId(read.name),
         uid="trial",
@@ -128,20 +136,14 @@ class _Ledger:
             raised_at=alarm.raised_at,
             evidence=alarm.evidence,
             actions=len(request.rule.document.actions),
+            subject=alarm.subject,
+            members=alarm.members,
         )
 
     def _clear(self, request: Clear) -> None:
         raised = self.firings.get(request.alarm_id)
         if raised is None:
             return
-        self.firings[request.alarm_id] = Firing(
-            device_id=raised.device_id,
-            severity=raised.severity,
-            message=raised.message,
-            episode=raised.episode,
-            raised_at=raised.raised_at,
-            evidence=raised.evidence,
-            actions=raised.actions,
-            cleared_at=request.at,
-            clearing_position=request.position,
+        self.firings[request.alarm_id] = replace(
+            raised, cleared_at=request.at, clearing_position=request.position
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from weft.model.alarm import Alarm, AlarmState, Evidence
+from weft.model.alarm import Alarm, AlarmState, Evidence, Subject, SubjectKind
 from weft.model.ids import AlarmId, DeviceId, TenantId, derived_id_at
 from weft.rules.model import Rule
 from weft.rules.templates import fill
@@ -21,6 +21,13 @@ class Raise(Struct, frozen=True):
     at: int
     evidence: tuple[Evidence, ...]
     values: dict[str, Any]  # what templates may name
+    subject: Subject | None = None  # None: the device
+    members: tuple[DeviceId, ...] = ()  # of the group or asset: who made it true
+
+    @property
+    def about(self) -> Subject:
+        """What the alarm is about."""
+        return self.subject or Subject(SubjectKind.DEVICE, self.device_id)
 
     @property
     def alarm_id(self) -> AlarmId:
@@ -32,16 +39,23 @@ class Raise(Struct, frozen=True):
     def alarm(self) -> Alarm:
         """Make the alarm."""
         document = self.rule.document
+        about = self.about
+        default = (
+            "{rule} on {device}" if about.kind is SubjectKind.DEVICE else "{rule} on {subject}"
+        )
         return Alarm(
             alarm_id=self.alarm_id,
             tenant=self.rule.tenant,
             rule_id=self.rule.rule_id,
             rule_version=self.rule.version,
-            device_id=self.device_id,
+            device_id=self.device_id if about.kind is SubjectKind.DEVICE else DeviceId(""),
+            group=about.name if about.kind is SubjectKind.GROUP else "",
+            asset=about.name if about.kind is SubjectKind.ASSET else "",
+            members=self.members,
             episode=self.position,
             severity=document.severity,
             state=AlarmState.ACTIVE,
-            message=fill(document.message or "{rule} on {device}", self.values),
+            message=fill(document.message or default, self.values),
             raised_at=self.at,
             evidence=self.evidence,
             causes=document.causes,
@@ -58,6 +72,12 @@ class Clear(Struct, frozen=True):
     at: int
     position: int | None
     reason: str = ""
+    subject: Subject | None = None  # None: the device
+
+    @property
+    def about(self) -> Subject:
+        """What the alarm is about."""
+        return self.subject or Subject(SubjectKind.DEVICE, self.device_id)
 
 
 class Pause(Struct, frozen=True):

@@ -18,7 +18,7 @@ from weft.model.principal import Principal
 from weft.ports import Clock, Deciding, Reader, Record, Records, Writer
 from weft.registry.changes import Listeners
 from weft.registry.tenants import quotas_of
-from weft.rules.conditions import require_conditions, require_texts
+from weft.rules.conditions import require_conditions, require_over, require_texts
 from weft.rules.documents import read_rule
 from weft.rules.feeds.base import Cost
 from weft.rules.firing import ACT
@@ -103,9 +103,13 @@ class Rules:
     ) -> tuple[RuleDocument, dict[str, Any]]:
         """Return the rule of a document, or raise `Invalid` saying what to change."""
         read, source = read_rule(document)
-        for scope in self._scopes(tenant, read):
-            require_bounded(memory_of(*require_conditions(read, scope)))
-            require_texts(read, scope)
+        if read.scope is not None:
+            self._around.members.require(tenant, read.scope)
+            require_bounded(memory_of(*require_over(read, self._member_scopes(tenant, read))))
+        else:
+            for scope in self._scopes(tenant, read):
+                require_bounded(memory_of(*require_conditions(read, scope)))
+                require_texts(read, scope)
         for action in read.actions:
             self._require_action(tenant, action.connector, action.kind)
         return read, source
@@ -239,6 +243,8 @@ class Rules:
 
     def _memory(self, tenant: TenantId, document: RuleDocument) -> Cost:
         """Return what a rule may remember; that stands in its own words, whatever the type."""
+        if document.scope is not None:
+            return memory_of(*require_over(document, []))
         return memory_of(*require_conditions(document, self._scopes(tenant, document)[0]))
 
     def _require_rights(self, owner: Principal, document: RuleDocument) -> None:
@@ -261,6 +267,18 @@ class Rules:
         followed = [types.followed_by(device) for device in found if device is not None]
         kinds = {(kind.name, kind.version) if kind else ("", 0): kind for kind in followed}
         return [scope_of(kinds[key]) for key in sorted(kinds)] or [ANY]
+
+    def _member_scopes(self, tenant: TenantId, document: RuleDocument) -> builtins.list[Scope]:
+        """Return what its members can say today; one of them must be able to answer."""
+        if document.selector.type_name is not None or document.scope is None:
+            return self._scopes(tenant, document)
+        kinds: dict[tuple[str, int], Scope] = {}
+        for device in self._around.members.members_of(document.scope, tenant):
+            matches = document.selector.matches(device.device_id, device.type_name or "", device)
+            if matches and self._around.members.subjects_of(document.scope, device):
+                kind = self._around.types.followed_by(device)
+                kinds.setdefault((kind.name, kind.version) if kind else ("", 0), scope_of(kind))
+        return builtins.list(kinds.values())
 
     def _tell(self, old: Rule | None, new: Rule | None) -> None:
         self._listeners.tell(RuleChange(old, new, self._clock.now()))

@@ -22,7 +22,7 @@ The words, precisely:
   say now.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import UNSET
@@ -43,6 +43,7 @@ from weft.rules.model import Rule
 from weft.rules.program import BITS, ERROR, MASK, coerced
 from weft.rules.requests import Pause, Request
 from weft.rules.state import DeviceState, Row
+from weft.rules.subjects import SubjectState
 from weft.rules.surroundings import Surroundings
 from weft.rules.timers import Timers
 
@@ -56,6 +57,7 @@ class _Source(NamedTuple):
     reading: Reading | None
     readings: Sequence[Reading]
     by_time: bool = False
+    member: DeviceId = DeviceId("")  # who said it, where a group or an asset is looked at
 
 
 class Runtime:
@@ -73,6 +75,7 @@ class Runtime:
         self._errors_in_a_row = errors_in_a_row
         self._bindings = Bindings(around, self.health)
         self.states = self._bindings.states
+        self.subjects = self._bindings.subjects
         self._timers = Timers(self.states.get)
 
     # --- what it evaluates ----------------------------------------------------------------
@@ -85,20 +88,56 @@ class Runtime:
         """
         self._bindings.set_rule(rule)
         if rule.updated_at:
+            self._count(rule, rule.updated_at)
             self._wake(rule, rule.updated_at)
         else:
             self._asleep.append(rule)  # a trial: its clock begins with the first message
         for state in self._bindings.holders(rule):
             if not self._bindings.watches(rule, state):
-                self._end(rule, state, at, "the rule no longer watches the device")
+                self._end(rule, state, at, f"the rule no longer watches the {state.subject.kind}")
+        self._drop_empty(rule, at)
 
     def device_changed(self, device: Device, *, at: int) -> None:
         """Judge a device that was made or changed, by the rules that judge silent ones too."""
-        self.invalidate()
+        self.place_device(device, at=at)
         for rule in self._bindings.watchful(device.tenant):
             if self._bindings.judges(rule, device):
                 self._wake_device(device, at)
                 return
+
+    def place_device(self, device: Device, *, at: int) -> None:
+        """Look again whose member a device is; the groups and assets it left or joined change."""
+        self.invalidate()
+        self._moved(self.subjects.place(device, since=at), at)
+
+    def place_members(self, rule: Rule, *, at: int) -> None:
+        """Look again who the members of a rule are: its group has changed, or the assets have."""
+        self._count(rule, at)
+        self.invalidate()
+        self._moved(self.subjects.of_rule(rule), at)
+        self._wake(rule, at)
+
+    def _count(self, rule: Rule, since: int) -> None:
+        for subject in self.subjects.set_rule(rule, since=since):
+            self._timers.set_device(subject, subject.silence_due())
+
+    def _moved(self, subjects: Iterable[SubjectState], at: int) -> None:
+        """Look at subjects whose members are others now."""
+        for subject in subjects:
+            rule = self._bindings.rules(subject.tenant).get(subject.rule_id)
+            if subject.members:
+                self._timers.set_device(subject, subject.silence_due())
+                self._look(subject, at, _Source(at, None, (), by_time=True))
+            elif rule is not None:
+                self._drop_empty(rule, at)
+
+    def _drop_empty(self, rule: Rule, at: int) -> None:
+        """Forget the subjects of a rule that have no members; what was raised on them ends."""
+        for subject in self.subjects.of_rule(rule):
+            if not subject.members:
+                if rule.rule_id in subject.cells:
+                    self._end(rule, subject, at, f"the {subject.subject.kind} has no members")
+                self.subjects.drop(subject)
 
     def _wake(self, rule: Rule, at: int) -> None:
         """Begin to judge the devices that a rule judges though they say nothing."""
@@ -117,6 +156,7 @@ class Runtime:
     def pause_rule(self, rule: Rule) -> None:
         """Stop evaluating a rule; what it has raised stays raised."""
         self._bindings.drop_rule(rule)
+        self.subjects.drop_rule(rule)
 
     def drop_rule(self, rule: Rule, *, at: int, reason: str) -> None:
         """Stop evaluating a rule and clear what it has raised."""
@@ -124,6 +164,7 @@ class Runtime:
         self.health.forget(rule.tenant, rule.rule_id)
         for state in self._bindings.holders(rule):
             self._end(rule, state, at, reason)
+        self._drop_empty(rule, at)
 
     def _end(self, rule: Rule, state: DeviceState, at: int, reason: str) -> None:
         """End an episode from outside; an alarm that it raised is cleared."""
@@ -144,6 +185,7 @@ class Runtime:
             if state is not None and rule_id in rules:
                 self._end(rules[rule_id], state, at, "the device was deleted")
         self.invalidate()
+        self._moved(self.subjects.forget(tenant, device_id), at)
 
     def forget_programs(self) -> None:
         """Compile afresh: a device type was saved or deleted."""
@@ -158,6 +200,16 @@ class Runtime:
             if rule_id in rules:
                 self._timers.set(state, rules[rule_id], cell)
 
+    def restored(self) -> None:
+        """Put groups and assets together again; call once, when all states are restored."""
+        for subject in self.subjects.restored():
+            self._timers.set_device(subject, subject.silence_due())
+        for (tenant, key), state in list(self.states.items()):
+            if "/" in key and not isinstance(state, SubjectState):  # its members have all gone
+                for rule in [self._bindings.rules(tenant).get(one) for one in state.cells]:
+                    if rule is not None:
+                        self._end(rule, state, state.at, "nothing is left to watch")
+
     def rule_health(self, tenant: TenantId, rule_id: str) -> RuleHealth:
         """Return how a rule is doing since the start."""
         return self.health.of(tenant, rule_id)
@@ -167,7 +219,9 @@ class Runtime:
     def apply(self, batch: Committed, *, after: int) -> None:  # noqa: C901, PLR0912  a call costs more
         """Take in the messages of a batch behind position `after`, in order."""
         while self._asleep:
-            self._wake(self._asleep.pop(), batch.envelopes[0].received_at)
+            rule = self._asleep.pop()
+            self._count(rule, batch.envelopes[0].received_at)
+            self._wake(rule, batch.envelopes[0].received_at)
         position = batch.first - 1
         routes, timers = self._bindings.routes, self._timers
         for envelope, decoded in zip(batch.envelopes, batch.decoded, strict=True):
@@ -297,6 +351,12 @@ class Runtime:
 
     def _remember(self, state: DeviceState, due: int) -> None:
         """Let time move what is remembered of a device, and look at its rules again."""
+        if isinstance(state, SubjectState):
+            silent = state.silence(due)
+            self._timers.set_device(state, state.silence_due())
+            if silent:
+                self._look(state, due, _Source(due, None, (), by_time=True))
+            return
         self._bindings.now = due
         if not self._bindings.bind_again(state):
             state.due = NEVER
@@ -319,7 +379,7 @@ class Runtime:
         source: "_Source",
     ) -> None:
         """Move every cell whose answer changed, which waits, or whose rule fails."""
-        received, reading, readings, by_time = source
+        received, reading, readings, by_time, member = source
         ordinal = readings.index(reading) if reading is not None else 0
         changed = state.mask ^ mask if state.mask >= 0 else -1
         state.mask, state.busy = mask, False
@@ -342,8 +402,74 @@ class Runtime:
                         continue
                     cell = state.cells[rule.rule_id] = Cell()
             values = inputs_of(state, compiled)
-            moment = Moment(position, ordinal, at, received, values, by_time)
+            moment = Moment(position, ordinal, at, received, values, by_time, member)
             self._move(state, rule, cell, (bits, moment, reading))
+        if state.program.members:
+            self._speak(state, position, at, source)
+
+    def _speak(self, state: DeviceState, position: int, at: int, source: _Source) -> None:
+        """Let a device speak as a member of its groups and assets."""
+        state.busy = True  # though no condition of its own changes, what it says may
+        changed = self._words(state, position, at, by_time=source.by_time)
+        if not source.by_time:
+            state.heard = max(state.heard, source.received)
+        spoken = source._replace(member=state.device_id)
+        for subject in self.subjects.of_device(state.tenant, state.device_id):
+            if source.by_time:
+                news = subject.take(state.device_id, state.told, changed)
+            elif position <= subject.after:
+                continue
+            else:
+                subject.position = position
+                news = subject.hear(state.device_id, state.told, changed, source.received)
+                if subject.due == NEVER and subject.stale_after:  # all had been silent
+                    self._timers.set_device(subject, subject.silence_due())
+            if news or subject.busy:
+                self._look(subject, at, spoken)
+
+    def _words(self, state: DeviceState, position: int, at: int, *, by_time: bool) -> list[str]:
+        """Keep what a device says as a member now; return of which arguments that is news."""
+        changed: list[str] = []
+        for member in state.program.members:
+            if not by_time and position <= member.saved:
+                continue
+            word, problem = member.word(state.slots)
+            if problem:
+                self._failed_member(member.rules, state, problem, at)
+            elif state.errors:
+                for rule in member.rules:
+                    state.errors.pop(rule.rule_id, None)
+            before = state.told.get(member.inner, UNSET)
+            if word is before or (word == before and word.__class__ is before.__class__):
+                continue
+            changed.append(member.inner)
+            if word is UNSET:
+                del state.told[member.inner]
+            else:
+                state.told[member.inner] = word
+        return changed
+
+    def _look(self, subject: SubjectState, at: int, source: _Source) -> None:
+        """Look at a group or an asset; its time is that of its newest member."""
+        subject.at = at = max(subject.at, at)
+        mask = subject.evaluate(None, subject.slots)
+        if subject.busy or mask != subject.mask:
+            self._step(subject, mask, subject.position, at, source)
+        self._touch(subject)
+
+    def _failed_member(
+        self, rules: Iterable[Rule], state: DeviceState, problem: str, at: int
+    ) -> None:
+        """Count a failure on a member; pause a rule of which no member says anything."""
+        for rule in rules:
+            self.health.failed(rule, state.device_id, problem, at)
+            row = state.errors[rule.rule_id] = state.errors.get(rule.rule_id, 0) + 1
+            if row % self._errors_in_a_row == 0 and not any(
+                subject.knows for subject in self.subjects.of_rule(rule)
+            ):
+                self.pause_rule(rule)
+                reason = f"{row} evaluations in a row failed on {state.device_id}: {problem}"
+                self._ask(Pause(rule=rule, reason=reason, at=at))
 
     def _move(
         self, state: DeviceState, rule: Rule, cell: Cell, what: tuple[int, Moment, Reading | None]

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, field
 
+from weft.model.alarm import Subject, SubjectKind
 from weft.model.ids import DeviceId, TenantId
 from weft.ports import Kind
 from weft.rules.cells import Cell, Phase
@@ -31,6 +32,8 @@ class Row(Struct, frozen=True, omit_defaults=True):
     cells: list[KeptCell] = field(default_factory=list)
     feeds: dict[str, Any] = field(default_factory=dict)  # what each remembers, by its text
     position: int = 0  # of the newest message that fed one
+    told: dict[str, Any] = field(default_factory=dict)  # as a member of groups and assets
+    heard: int = 0  # when it was heard last, by the clock of receipt; 0: no member
 
 
 class Chunk(Struct, frozen=True):
@@ -48,8 +51,8 @@ class DeviceState:
 
     __slots__ = (
         "at", "busy", "cells", "device_id", "dirty", "due", "errors", "evaluate", "feed", "feeds",
-        "fresh", "fresh_after", "generation", "label", "mask", "position", "program", "slots",
-        "tenant", "values_class",
+        "fresh", "fresh_after", "generation", "heard", "label", "mask", "position", "program",
+        "slots", "subject", "tenant", "told", "values_class",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +80,10 @@ class DeviceState:
         # A feed that a rule brought sees nothing that came before that rule was saved.
         self.fresh: dict[str, int] = {}
         self.fresh_after = 0
+        # What it said last as a member, by the argument of the calls; unknown where missing.
+        self.told: dict[str, Any] = {}
+        self.heard = 0
+        self.subject = Subject(SubjectKind.DEVICE, device_id)
         self._make_feeds({}, now)
 
     def bind(self, program: Program, *, now: int = 0) -> None:
@@ -93,6 +100,8 @@ class DeviceState:
         self.slots = [known.get(path, UNSET) for path in program.paths]
         self.values_class, self.evaluate = None, program.function(None)
         self.mask, self.busy = -1, True
+        asked = {one.inner for one in program.members}
+        self.told = {inner: word for inner, word in self.told.items() if inner in asked}
         self._make_feeds(kept, now)
         versions: dict[str, int] = {one.rule.rule_id: one.rule.version for one in program.rules}
         for rule_id, cell in list(self.cells.items()):
@@ -154,6 +163,7 @@ class DeviceState:
                 self.slots[slot] = value
         self.cells = {kept.rule_id: kept.cell for kept in row.cells}
         self.position = row.position
+        self.told, self.heard = dict(row.told), row.heard
         for node, feed in zip(self.program.feeding.nodes, self.feeds, strict=True):
             if node.text in row.feeds:
                 self.slots[self.program.slots[node.path]] = feed.restore(row.feeds[node.text])
@@ -179,6 +189,8 @@ class DeviceState:
                 for node, feed in zip(self.program.feeding.nodes, self.feeds, strict=True)
             },
             position=self.position,
+            told=dict(self.told),
+            heard=self.heard,
         )
 
 

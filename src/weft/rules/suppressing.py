@@ -139,7 +139,7 @@ class Suppressing:
         chain = tuple(AssetId(name) for name in placed.where.assets)
         alarm = replace(alarm, priority=placed.priority, assets=chain)
         now = self._clock.now()
-        shelf = writer.find(SHELVES, alarm.tenant, shelf_key(alarm.rule_id, alarm.device_id))
+        shelf = writer.find(SHELVES, alarm.tenant, shelf_key(alarm.rule_id, str(alarm.subject)))
         if shelf is not None and shelf.value.until > now:
             mark = Suppression(SuppressionKind.SHELF, shelf.value.by, now)
             return replace(alarm, shelf=shelf.value, suppression=mark), []

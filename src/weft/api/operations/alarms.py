@@ -38,7 +38,11 @@ class AlarmView(Struct, frozen=True):
     alarm_id: str
     rule_id: str
     rule_version: int
-    device_id: str
+    device_id: str  # empty where the alarm is of a group or an asset
+    group: str
+    asset: str
+    subject: str  # pump-7, group pumps, asset line-2
+    members: list[str]  # of a group or asset: who made the condition true
     severity: Severity
     state: AlarmState
     message: str
@@ -74,6 +78,7 @@ class AlarmList(Paging, frozen=True):
     state: AlarmState | None = None
     severity: Severity | None = None
     device: str | None = None
+    group: Annotated[str, Meta(description="Of this group only.")] | None = None
     rule: str | None = None
     priority: Priority | None = None
     assignee: Annotated[str, Meta(description="A user's name; empty: nobody's.")] | None = None
@@ -97,6 +102,10 @@ def view_of(alarm: Alarm) -> AlarmView:
         rule_id=alarm.rule_id,
         rule_version=alarm.rule_version,
         device_id=alarm.device_id,
+        group=alarm.group,
+        asset=alarm.asset,
+        subject=str(alarm.subject),
+        members=list(alarm.members),
         severity=alarm.severity,
         state=alarm.state,
         message=alarm.message,
@@ -146,6 +155,7 @@ def wanted_of(query: AlarmList) -> Wanted:
         priority=query.priority,
         assignee=query.assignee,
         asset=query.asset,
+        group=query.group,
         shelved=query.shelved,
         open=query.open,
         suppressed=query.suppressed,
@@ -222,7 +232,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "list",
             columns=(
                 "alarm_id",
-                "device_id",
+                "subject",
                 "severity",
                 "priority",
                 "state",

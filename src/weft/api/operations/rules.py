@@ -48,12 +48,15 @@ class EvidenceView(Struct, frozen=True):
     position: int
     at: Moment
     values: dict[str, Any]
+    device_id: str = ""  # the member that sent it, where the alarm is of a group or an asset
 
 
 class FiringView(Struct, frozen=True):
     """One alarm that a rule would have raised."""
 
-    device_id: str
+    device_id: str  # empty where it is of a group or an asset
+    subject: str  # pump-7, group pumps, asset line-2
+    members: list[str]
     severity: Severity
     message: str
     raised_at: Moment
@@ -81,7 +84,7 @@ class TrialQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 def evidence_of(samples: tuple[Evidence, ...]) -> list[EvidenceView]:
     """Show samples."""
-    return [EvidenceView(s.position, moment(s.at) or "", s.values) for s in samples]
+    return [EvidenceView(s.position, moment(s.at) or "", s.values, s.device_id) for s in samples]
 
 
 def _view(services: Services, rule: Rule) -> RuleView:
@@ -207,6 +210,8 @@ def _trial_view(trial: Trial) -> TrialView:
     firings = [
         FiringView(
             device_id=firing.device_id,
+            subject=str(firing.subject),
+            members=list(firing.members),
             severity=firing.severity,
             message=firing.message,
             raised_at=moment(firing.raised_at) or "",

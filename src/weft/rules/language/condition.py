@@ -6,7 +6,7 @@ from weft.rules.language.check import check
 from weft.rules.language.cost import require_affordable
 from weft.rules.language.parse import parse
 from weft.rules.language.scope import Names
-from weft.rules.language.syntax import Checked, Feed, Path
+from weft.rules.language.syntax import Checked, Feed, Parsed, Path
 from weft.rules.language.trees import all_feeds_of, asked_of, inputs_of, paths_of
 
 
@@ -24,7 +24,12 @@ class Condition(Struct, frozen=True):
 
 def compile_condition(text: str, scope: Names) -> Condition:
     """Read and check a condition; raise `Invalid` with the column, what and a remedy."""
-    tree = check(parse(text), scope)
+    return condition_of(parse(text), text, scope)
+
+
+def condition_of(parsed: Parsed, text: str, scope: Names) -> Condition:
+    """Check what was read of a text; raise `Invalid` with the column, what and a remedy."""
+    tree = check(parsed, scope)
     return Condition(
         text=text,
         tree=tree,
