@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET, msgpack
+from msgspec import UNSET, json
 
 from weft.errors import Invalid
 from weft.model.ids import DeviceId, TenantId
@@ -88,7 +88,7 @@ def test_a_restart_in_the_middle_changes_nothing(function: Function, seed: int, 
         value = noise.choice([20.0, noise.gauss(20, 1), noise.gauss(20, 9)])
         if place == cut:
             other = made(function)
-            told = other.restore(msgpack.decode(msgpack.encode(one.state())))
+            told = other.restore(json.decode(json.encode(one.state())))
             assert told == one.advance(at)
         told = one.take(at, at, value)
         if place >= cut:
@@ -103,7 +103,7 @@ def test_what_it_keeps_is_bounded_by_what_it_declares(function: Function) -> Non
     for place in range(2_000):
         feed.take(place * 7 * S, place * 7 * S, place * 1.1)
         if place % 50 == 0 or place == WARM - 1:
-            assert len(msgpack.encode(feed.state())) <= bound
+            assert len(json.encode(feed.state())) <= bound
 
 
 @every_function

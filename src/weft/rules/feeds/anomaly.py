@@ -34,6 +34,7 @@ EWMA_WARM = 30  # as control charts have it; its author knows the process
 PLAIN_CLIP = 3.0  # an average over nearly everything, and still no sample moves it far
 BASELINE_LEAST = 100  # its spread errs by 12 %, once and for all
 SEASONS_MIN = 4  # a phase that is seen fewer times within the memory is not learnt
+NUMBER_BYTES = 25  # of a double on disk, at most
 SEASON_MIN_NS = 60 * NS_PER_S
 
 
@@ -111,19 +112,19 @@ def make_drift(settings: Settings, _origin: Origin) -> Feed:
 def norm_cost(settings: Settings) -> Cost:
     """Bound what is kept: the samples of the warm-up, then a handful of numbers."""
     del settings
-    return Cost(state_bytes=WARM * 9 + 256, sample_ns=3_000)
+    return Cost(state_bytes=WARM * NUMBER_BYTES + 512, sample_ns=3_000)
 
 
 def seasonal_cost(settings: Settings) -> Cost:
     """Bound what is kept: two numbers a phase."""
     del settings
-    return Cost(state_bytes=PHASES * 14 + 512, sample_ns=5_000)
+    return Cost(state_bytes=2 * PHASES * NUMBER_BYTES + 512, sample_ns=5_000)
 
 
 def baseline_cost(settings: Settings) -> Cost:
     """Bound what is kept: the samples of the baseline while it is learned."""
     del settings
-    return Cost(state_bytes=KEPT_MAX * 9 + 256, sample_ns=2_000)
+    return Cost(state_bytes=KEPT_MAX * NUMBER_BYTES + 512, sample_ns=2_000)
 
 
 _VALUE = Parameter("value", Takes.NUMBER)

@@ -8,7 +8,7 @@ from typing import Any
 
 from weft.rules.feeds.norms import MAD_SIGMA, SCORE_MAX, STEP_SIGMA, TINY, median
 
-KEPT_MAX = 600
+KEPT_MAX = 300
 
 
 class Baseline:

@@ -25,13 +25,16 @@ class Seasons:
 
     __slots__ = (
         "_at", "_began", "_beta", "_clip", "_count", "_counts", "_grain", "_last", "_level",
-        "_memory", "_per_phase", "_season", "_shape", "_spread_count", "_square", "_warm",
+        "_memory", "_per_phase", "_phases_per_ns", "_season", "_shape", "_spread_count",
+        "_square", "_step_max", "_warm",
     )  # fmt: skip
 
     def __init__(self, season_ns: int, memory_ns: int, *, clip: float, warm: int) -> None:
         self._season = season_ns
         self._memory = memory_ns
+        self._step_max = memory_ns / warm
         self._per_phase = memory_ns / PHASES
+        self._phases_per_ns = PHASES / season_ns
         self._clip = clip
         self._beta = clipped_square(clip)
         self._warm = warm
@@ -46,45 +49,59 @@ class Seasons:
         if self._began < 0:
             self._began = self._at = at
             self._level = value
-        passed = min(max(at - self._at, 0), self._memory / self._warm)
+        passed: float = at - self._at
+        if passed > self._step_max:
+            passed = self._step_max
+        elif passed < 0:
+            passed = 0
         self._at = at
         step = abs(value - self._last)
-        if step and self._count and (step < self._grain or not self._grain):
+        if step and (step < self._grain or not self._grain) and self._count:
             self._grain = step
         self._last = value
         self._count += 1
-        place = at % self._season * PHASES / self._season - 0.5
-        left = math.floor(place)
+        place = at % self._season * self._phases_per_ns + (PHASES - 0.5)
+        left = int(place)
         share = place - left
-        right = (left + 1) % PHASES
-        left %= PHASES
+        left, right = left % PHASES, (left + 1) % PHASES
         shape, counts = self._shape, self._counts
         seen = counts[left] > 0 and counts[right] > 0
-        off = value - self._level - shape[left] * (1 - share) - shape[right] * share
-        spread = max(math.sqrt(self._square), self._grain * STEP_SIGMA)
+        usual = self._level + shape[left] + (shape[right] - shape[left]) * share
+        off = value - usual
+        spread = math.sqrt(self._square)
+        spread = max(spread, self._grain * STEP_SIGMA)
         known = self._spread_count >= self._warm
         z = off / spread if spread > TINY else 0.0
-        felt = max(-self._clip, min(self._clip, z)) * spread if known else off
+        clip = self._clip
+        felt = off
+        if known:
+            felt = (clip if z > clip else max(z, -clip)) * spread
         self._learn(left, 1 - share, felt, passed)
         self._learn(right, share, felt, passed)
-        if at - self._began < self._season:
+        lived = at - self._began
+        if lived < self._season or not seen:
             return None
         if known:
-            gain = max(passed / (self._memory + passed), 1 / self._spread_count)
+            gain = passed / (self._memory + passed)
+            if gain * self._spread_count < 1.0:
+                gain = 1.0 / self._spread_count
             self._level += gain * felt
-            self._square += gain * (felt * felt / self._beta - spread * spread)
-        elif seen:
+            square = spread * spread
+            self._square = square + gain * (felt * felt / self._beta - square)
+        else:
             self._begin_spread(abs(off))
-        self._spread_count += seen
-        if not known or not seen or at - self._began < _LEARNING * self._season:
+        self._spread_count += 1
+        if not known or lived < _LEARNING * self._season:
             return None
-        return max(-SCORE_MAX, min(SCORE_MAX, z))
+        return SCORE_MAX if z > SCORE_MAX else max(z, -SCORE_MAX)
 
     def _learn(self, phase: int, share: float, felt: float, passed: float) -> None:
         """Move one phase: a mean at first, then by the time that was spent in it."""
-        self._counts[phase] += share
+        count = self._counts[phase] = self._counts[phase] + share
         time = share * passed
-        gain = max(time / (self._per_phase + time), share / max(self._counts[phase], 1.0))
+        gain = time / (self._per_phase + time)
+        if gain * count < share:
+            gain = share / count if count > 1.0 else share
         self._shape[phase] += gain * felt
 
     def _begin_spread(self, off: float) -> None:
