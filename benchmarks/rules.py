@@ -33,7 +33,7 @@ from weft.rules.documents import read_rule
 from weft.rules.language import ANY, compile_condition, scope_of
 from weft.rules.language.evaluate import evaluator
 from weft.rules.program import Program
-from weft.rules.replay import _rule
+from weft.rules.replay import trial_rule
 
 CONDITIONS = [
     "temperature > 80",
@@ -66,7 +66,7 @@ def condition_costs() -> None:
     """Print each condition alone: generated code and closures, less an empty call."""
     nothing = per_call(lambda: None)
     for text in CONDITIONS:
-        rule = _rule(hot(when=text, name="b"), MAIN, around())
+        rule = trial_rule(hot(when=text, name="b"), MAIN, around())
         program = Program([compile_rule(rule, scope_of(MACHINE))])
         slots: list[Any] = [UNSET] * len(program.paths)
         function = program.function(MachineValues)
@@ -75,7 +75,7 @@ def condition_costs() -> None:
         closure = evaluator(checked.tree, program.slots)
         slow = per_call(lambda: closure(slots)) - nothing  # noqa: B023  used at once
         print(f"condition  code {code:6.3f}  closures {slow:6.3f}  {text}")
-    rule = _rule({"name": "b", "when": CONDITIONS[0]}, MAIN, around())
+    rule = trial_rule({"name": "b", "when": CONDITIONS[0]}, MAIN, around())
     program = Program([compile_rule(rule, ANY)])
     free, slots, values = program.function(dict), [UNSET], {"temperature": 71.5}
     print(f"condition  code {per_call(lambda: free(values, slots)) - nothing:6.3f}  free JSON")

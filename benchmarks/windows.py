@@ -18,7 +18,7 @@ from weft.model.telemetry import Reading
 from weft.rules.conditions import compile_rule
 from weft.rules.language import scope_of
 from weft.rules.program import Program
-from weft.rules.replay import _rule
+from weft.rules.replay import trial_rule
 from weft.rules.state import DeviceState
 
 S = 1_000_000_000
@@ -51,7 +51,7 @@ def timed(work: Callable[[], None], count: int, *, rounds: int = 3) -> float:
 
 def per_sample(text: str) -> float:
     """Feed one device a sample a second, and look at the condition each time."""
-    rule = _rule(hot(when=text, name="b"), MAIN, around())
+    rule = trial_rule(hot(when=text, name="b"), MAIN, around())
     program = Program([compile_rule(rule, scope_of(around().types.find(MAIN, "machine")))])
     values = [MachineValues(temperature=60.0 + n * 7919 % 400 / 10) for n in range(1_000)]
     evaluate = program.function(MachineValues)

@@ -12,13 +12,17 @@ Above them stand the seams between stations: `Projection` (applies committed bat
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Batch, Committed, QosTwo
 from weft.model.principal import Principal
+
+if TYPE_CHECKING:  # the command line reads this page and never computes
+    import numpy as np
+    import numpy.typing as npt
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -244,6 +248,30 @@ class HistoryTable(Struct, eq=False):
     next: tuple[int, str, str] | None = None  # `after` of the next page
 
 
+class HistoryScan(Struct, frozen=True):
+    """Whose raw samples are read in bulk. Moments are ns UTC; `start` is in, `end` is out."""
+
+    tenant: TenantId
+    devices: tuple[str, ...]
+    keys: tuple[str, ...]
+    start: int
+    end: int
+
+
+class HistoryTrace(Struct, eq=False):
+    """The samples of one device and key as arrays, in the order of their moments.
+
+    A sample that is no number is NaN in `values` and JSON in `texts`; the text of a number
+    is None. `texts` is None where all are numbers.
+    """
+
+    device: str
+    key: str
+    at: "npt.NDArray[np.int64]"
+    values: "npt.NDArray[np.float64]"
+    texts: Sequence[str | None] | None = None
+
+
 class HistoryStore(Protocol):
     """Measurements over time, deduplicated by (tenant, device, key, moment) on reading."""
 
@@ -258,6 +286,18 @@ class HistoryStore(Protocol):
 
     async def query(self, query: HistoryQuery) -> HistoryTable:
         """Answer from what was appended; raise `Invalid` for an unknown aggregate."""
+        ...
+
+    async def scan(self, scan: HistoryScan) -> Sequence[HistoryTrace]:
+        """Return raw samples in bulk, duplicates resolved; what has none is left out.
+
+        The caller asks for as much time as it has memory for (`count`). It does not wait for
+        charts, nor they for it.
+        """
+        ...
+
+    async def count(self, scan: HistoryScan) -> int:
+        """Return how many samples `scan` would read, duplicates among them counted."""
         ...
 
     async def keys(self, tenant: TenantId, device: DeviceId) -> Sequence[str]:
@@ -360,8 +400,10 @@ __all__ = [
     "Deciding",
     "Decision",
     "HistoryQuery",
+    "HistoryScan",
     "HistoryStore",
     "HistoryTable",
+    "HistoryTrace",
     "Journal",
     "Kind",
     "Projection",

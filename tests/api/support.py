@@ -64,6 +64,9 @@ from weft.rules.engine import Engine
 from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
 from weft.rules.maintenance import Windows
+from weft.rules.past.replays import Replays
+from weft.rules.past.run import Given
+from weft.rules.past.settings import ReplaySettings
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 from weft.security.actions import ACTIONS, Role
@@ -200,8 +203,7 @@ class World:
         )
         self.commands = Commands(given)
         self.bulks = Bulks(given, self.commands, self.policy, CommandSettings())
-        self.history = History(MemoryHistory(), self.clock, HistorySettings())
-        self.surroundings = Surroundings(self.devices, self.types)
+        self._make_past()
         self._make_rules()
         self.work_orders = WorkOrders(self.records)
         self.connectors = Connectors({})
@@ -261,6 +263,13 @@ class World:
         self.rules.on_change(
             lambda change: self.engine.rule_changed(change.old, change.new, at=change.at)
         )
+
+    def _make_past(self) -> None:
+        """Make what keeps telemetry over time, and what runs rules over it."""
+        self.history = History(MemoryHistory(), self.clock, HistorySettings())
+        self.surroundings = Surroundings(self.devices, self.types)
+        past = Given(self.journal, self.samples, self.history, self.surroundings)
+        self.replays = Replays(past, self.records, self.audit, self.clock, ReplaySettings())
 
     def _make_plant(self) -> None:
         """Make what knows of the business objects that devices observe."""
@@ -366,6 +375,7 @@ class World:
             engine=self.engine,
             surroundings=self.surroundings,
             samples=self.samples,
+            replays=self.replays,
             alarms=self.alarms,
             alarm_work=AlarmWork(self.handling, self.windows),
             lineage=Lineage(self.records),
@@ -386,12 +396,15 @@ class World:
             actions=lambda: ACTIONS,
         )
 
-    async def samples(self, after: int, until: int) -> AsyncIterator[Committed]:
+    async def samples(
+        self, after: int, until: int, tenant: TenantId | None = None
+    ) -> AsyncIterator[Committed]:
         """Read the journal again; free JSON only, as the tests send."""
         async for batch in self.journal.read(after, until=until):
             decoded = [
                 [Reading(envelope.received_at, json.loads(envelope.payload))]
                 if envelope.route.operation is MessageOperation.TELEMETRY
+                and tenant in {None, envelope.route.tenant}
                 else None
                 for envelope in batch.envelopes
             ]
@@ -492,7 +505,11 @@ def scope_of(
 async def running(world: World) -> AsyncIterator[World]:
     """Run the pipeline of a world."""
     async with asyncio.TaskGroup() as tasks:
-        own = [tasks.create_task(world.pipeline.run()), tasks.create_task(world.imports.run())]
+        own = [
+            tasks.create_task(world.pipeline.run()),
+            tasks.create_task(world.imports.run()),
+            tasks.create_task(world.replays.run()),
+        ]
         try:
             yield world
         finally:

@@ -16,7 +16,7 @@ from weft.backends.memory.history import MemoryHistory
 from weft.errors import Invalid
 from weft.history.settings import HistorySettings
 from weft.model.ids import DeviceId
-from weft.ports import HistoryStore, Rows
+from weft.ports import HistoryScan, HistoryStore, Rows
 
 # Small runs, so that sorting and merging happen in every longer test.
 SMALL = HistorySettings(settle_points=7, run_points=1000)
@@ -362,3 +362,32 @@ def close(got: Any, expected: Any) -> bool:
         )
         for a, b in zip(got, expected, strict=True)
     )
+
+
+async def test_a_scan_gives_arrays_with_duplicates_resolved(store: HistoryStore) -> None:
+    """Replays and derivations compute on them; numbers, texts, and a key that has both."""
+    await store.append(
+        [
+            rows([(2, 2.0), (1, 1.0), (2, 2.5)], position=1),
+            rows([(1, "run")], key="mode", position=4),
+            rows([(1, 1), (2, "two"), (3, 3)], key="mixed", position=5),
+            rows([(3, "three")], key="mixed", position=8),
+            rows([(1, 9.0)], device=FAN, position=9),
+            rows([(1, 7.0)], tenant=OTHER, position=10),
+        ],
+        10,
+    )
+    scan = HistoryScan(MAIN, (PUMP, FAN), ("t", "mode", "mixed", "gone"), T0, T0 + 4 * S)
+    found = {(one.device, one.key): one for one in await store.scan(scan)}
+    assert set(found) == {(PUMP, "t"), (PUMP, "mode"), (PUMP, "mixed"), (FAN, "t")}
+    plain = found[PUMP, "t"]
+    assert (plain.at.tolist(), plain.values.tolist()) == ([T0 + S, T0 + 2 * S], [1.0, 2.5])
+    assert plain.texts is None
+    assert found[PUMP, "mode"].texts == ['"run"']
+    mixed = found[PUMP, "mixed"]
+    assert mixed.texts == [None, '"two"', '"three"']
+    assert mixed.values.tolist()[0] == 1.0
+    assert await store.count(scan) >= 7
+    short = HistoryScan(MAIN, (PUMP,), ("t",), T0 + 2 * S, T0 + 3 * S)
+    assert [one.at.tolist() for one in await store.scan(short)] == [[T0 + 2 * S]]
+    assert await store.count(HistoryScan(MAIN, (), (), T0, T0 + S)) == 0

@@ -13,7 +13,7 @@ from weft.rules.conditions import compile_rule
 from weft.rules.feeds.base import NEVER, Feed, Origin
 from weft.rules.language import ANY, Scope, scope_of
 from weft.rules.program import TRUE, Program
-from weft.rules.replay import _rule
+from weft.rules.replay import trial_rule
 
 ORIGIN = Origin(tenant=TenantId("main"), device_id=DeviceId("pump-7"), began_at=0)
 S = 1_000_000_000
@@ -24,7 +24,7 @@ class Fed:
 
     def __init__(self, *conditions: str, scope: Scope | None = None) -> None:
         rules = [
-            _rule(hot(name=f"r{n}", when=text, selector={}), MAIN, around())
+            trial_rule(hot(name=f"r{n}", when=text, selector={}), MAIN, around())
             for n, text in enumerate(conditions)
         ]
         self.program = Program([compile_rule(rule, scope or scope_of(MACHINE)) for rule in rules])

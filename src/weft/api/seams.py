@@ -168,6 +168,8 @@ class Ordered(Protocol):
 class Samples(Protocol):
     """Reads the journal again, decoded as it was when it was admitted."""
 
-    def __call__(self, after: int, until: int) -> AsyncIterator[Committed]:
-        """Yield the batches behind `after` up to `until`."""
+    def __call__(
+        self, after: int, until: int, tenant: TenantId | None = None
+    ) -> AsyncIterator[Committed]:
+        """Yield the batches behind `after` up to `until`; decode what a tenant has sent."""
         ...

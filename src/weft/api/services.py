@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from weft.rules.handling import Handling
     from weft.rules.lineage import Lineage
     from weft.rules.maintenance import Windows
+    from weft.rules.past.replays import Replays
     from weft.rules.rules import Rules
     from weft.rules.surroundings import Surroundings
     from weft.security.audit import Audit
@@ -117,6 +118,7 @@ class Services:
     engine: Engine
     surroundings: Surroundings
     samples: Samples
+    replays: Replays
     alarms: Alarms
     alarm_work: AlarmWork
     lineage: Lineage

@@ -30,6 +30,7 @@ from weft.app.folder import DataFolder, ServerFile
 from weft.app.housekeeping import Housekeeping
 from weft.app.identity import Identity, open_identity
 from weft.app.message_path import MessagePath, open_message_path
+from weft.app.past import make_replays
 from weft.app.sockets import Sockets
 from weft.app.stores import Stores, open_stores
 from weft.config import Config
@@ -95,6 +96,7 @@ class Weft:
         self.replayed = 0
         self._stack = stack
         self.backups = Backups(self.stores, folder.path, self.identity.audit, self.clock, VERSION)
+        self.replays = make_replays(self.stores, self.identity, self.path, self.clock, config)
         self.links = Links(
             self.identity.connections,
             per_principal=config.api.streams_per_principal,
@@ -142,6 +144,7 @@ class Weft:
                 tasks.create_task(path.pipeline.run_checkpoints()),
                 tasks.create_task(path.broker.run()),
                 tasks.create_task(path.bulks.run()),
+                tasks.create_task(self.replays.run()),
                 tasks.create_task(path.desk.run()),
                 tasks.create_task(self.identity.arrivals.run()),
                 tasks.create_task(self._run_engine()),
@@ -288,6 +291,7 @@ class Weft:
             engine=path.engine,
             surroundings=path.surroundings,
             samples=path.samples,
+            replays=self.replays,
             alarms=path.alarms,
             alarm_work=AlarmWork(path.handling, business.suppression.windows),
             lineage=path.lineage,

@@ -31,6 +31,7 @@ from weft.cli.groups import GROUPS
 from weft.cli.layout import terminal_width
 from weft.cli.output import show, show_json, show_lines, tell_more
 from weft.cli.parameters import Parameter, parameters_of
+from weft.cli.rule_replay import rule_replay
 from weft.cli.sign_up import user_link
 from weft.cli.suggestions import suggest
 from weft.cli.type_decode import type_decode
@@ -47,6 +48,7 @@ BY_HAND: dict[str, tuple[click.Command, ...]] = {
     "ca": (export_root, take_root_offline, renew_intermediate),
     "credential": (credential_bind,),
     "connector": (connector_try, connector_seal, connector_standin),
+    "rule": (rule_replay,),
     "device": (device_add, device_import, device_rotate),
     "claim": (claim_derive,),
     "user": (user_link,),

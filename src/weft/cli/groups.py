@@ -25,6 +25,7 @@ GROUPS: dict[str, str] = {
     "outbox": "Actions on their way to business systems.",
     "quarantine": "Devices that came by themselves and wait for your word.",
     "rejection": "Messages that were refused, and sending them again.",
+    "replay": "Rules over the past: what was found, and what is under way.",
     "rule": "Rules: save, try and switch them.",
     "system": "How Weft is, and who you are.",
     "tenant": "Tenants of this Weft.",

@@ -270,7 +270,6 @@ VIEWS: dict[str, View] = {
     "get_type_version": type_lines,
     "invite_user": invitation_lines,
     "issue_credential": credential_lines,
-    "replay_rule": trial_lines,
     "save_type": type_lines,
     "try_rule": trial_lines,
     "update_rule": rule_lines,

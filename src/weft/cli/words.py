@@ -116,7 +116,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "redrive_rejection": ("weft rejection redrive 1160",),
     "redrive_rejections": ("weft rejection redrive-all --device pump-1",),
-    "replay_rule": ("weft rule replay too-hot --start 2026-03-01T00:00:00Z",),
     "save_type": (
         "weft type save pump pump.yaml",
         "weft type save pump pump.yaml --breaking allow",
@@ -191,7 +190,7 @@ HELP: dict[str, str] = {
 }
 
 # These read the whole journal or audit: they are waited for, and say so.
-SLOW = frozenset({"replay_rule", "try_rule", "verify_audit"})
+SLOW = frozenset({"try_rule", "verify_audit"})
 SLOW_TIMEOUT_S = 3600.0
 
 

@@ -15,7 +15,14 @@ from weft.history.shapes import Gathered, to_rows
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Operation
 from weft.model.moments import NS_PER_S
-from weft.ports import Clock, HistoryQuery, HistoryStore, HistoryTable
+from weft.ports import (
+    Clock,
+    HistoryQuery,
+    HistoryScan,
+    HistoryStore,
+    HistoryTable,
+    HistoryTrace,
+)
 
 _DAY_NS: Final = 86_400 * NS_PER_S
 
@@ -103,6 +110,16 @@ class History:
         """Answer a question, from everything that has been acknowledged."""
         await self.flush()
         return await self._store.query(query)
+
+    async def scan(self, scan: HistoryScan) -> Sequence[HistoryTrace]:
+        """Return raw samples in bulk, from everything that has been acknowledged."""
+        await self.flush()
+        return await self._store.scan(scan)
+
+    async def count(self, scan: HistoryScan) -> int:
+        """Return how many samples a scan would read, duplicates among them counted."""
+        await self.flush()
+        return await self._store.count(scan)
 
     async def keys(self, tenant: TenantId, device: DeviceId) -> Sequence[str]:
         """Return the keys that the device has samples of."""

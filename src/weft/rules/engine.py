@@ -8,7 +8,7 @@ stores the state with its position, so that a crash repeats requests and never l
 import asyncio
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from weft.model.alarm import Action, AlarmState
 from weft.model.device import Device
@@ -23,6 +23,7 @@ from weft.rules.firing import Fired, Firing
 from weft.rules.health import RuleHealth
 from weft.rules.kinds import RULES
 from weft.rules.model import Rule
+from weft.rules.past.settings import ReplaySettings
 from weft.rules.requests import Request
 from weft.rules.runtime import Runtime
 from weft.rules.state import CHUNKS, POSITIONS, Chunk, DeviceState, Row
@@ -44,6 +45,7 @@ class RulesSettings(Struct, frozen=True, forbid_unknown_fields=True):
     errors_in_a_row: int = 100  # RU-2: then a rule that works nowhere is paused
     tick_lag_s: float = 0.5  # messages received this long ago have been committed and applied
     tick_interval_s: float = 0.1  # how late a timer may fire when no message comes
+    replays: ReplaySettings = field(default_factory=ReplaySettings)
 
 
 class Chunks:

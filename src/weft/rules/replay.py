@@ -62,11 +62,11 @@ async def try_rule(
 
     Batches come from the journal and must be decoded, as the pipeline does on a replay.
     """
-    rule = _rule(document, tenant, around)
+    rule = trial_rule(document, tenant, around)
     asked: list[Request] = []
     runtime = Runtime(around, asked.append)
     runtime.set_rule(rule, at=0)
-    trial = _Ledger()
+    trial = Ledger()
     messages = 0
     async for batch in samples:
         runtime.apply(batch, after=0)
@@ -86,7 +86,8 @@ async def try_rule(
     )
 
 
-def _rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surroundings) -> Rule:
+def trial_rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surroundings) -> Rule:
+    """Make a rule of a document, to be tried; raise `Invalid` as on save."""
     read, source = read_rule(document)
     kind = around.types.find(tenant, read.selector.type_name) if read.selector.type_name else None
     scope = scope_of(kind) if kind else ANY
@@ -109,13 +110,14 @@ def _rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surroundi
     )
 
 
-class _Ledger:
+class Ledger:
     """Raises and clears joined into firings."""
 
     def __init__(self) -> None:
         self.firings: dict[AlarmId, Firing] = {}
 
     def take(self, asked: list[Request]) -> None:
+        """Take in what was asked for, and empty the list."""
         for request in asked:
             match request:
                 case Raise():

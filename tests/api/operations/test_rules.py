@@ -51,8 +51,8 @@ async def test_a_rule_is_tried_on_what_was(world: World) -> None:
     assert tried.status == 200, tried
     assert len(tried.json["firings"]) == 2
     assert tried.json["firings"][0]["evidence"][0]["values"] == {"temperature": 95}
-    await world.call("POST", "/rules", token=token, body=HOT)
-    late = "/rules/too-hot/replay?start=2026-03-01T12:03:30Z"
-    replayed = await world.call("POST", late, token=token)
-    assert len(replayed.json["firings"]) == 1
+    late = await world.call(
+        "POST", "/rule-trials?start=2026-03-01T12:03:30Z", token=token, body=HOT
+    )
+    assert len(late.json["firings"]) == 1
     assert (await world.call("GET", "/alarms", token=token)).json["items"] == []

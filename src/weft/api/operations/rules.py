@@ -176,12 +176,6 @@ async def list_rule_versions(services: Services, call: Call) -> Page[RuleView]:
     return Page([_view(services, rule) for rule in found])
 
 
-async def replay_rule(services: Services, call: Call) -> TrialView:
-    """Answer what a saved rule would have done."""
-    rule = await services.rules.get(call.principal.tenant, call.path["rule_id"])
-    return await _try(services, call, rule.source)
-
-
 async def try_document(services: Services, call: Call) -> TrialView:
     """Answer what a rule that is not saved yet would have done."""
     services.rules.check(call.principal.tenant, call.body)
@@ -348,20 +342,6 @@ OPERATIONS: tuple[Operation, ...] = (
         result=Page[RuleView],
         errors=(NotFound,),
         command=Command("rule", "versions", columns=("version", "enabled", "owner", "updated_at")),
-    ),
-    Operation(
-        "replay_rule",
-        "POST",
-        _ONE + "/replay",
-        "Try a saved rule on what was",
-        replay_rule,
-        action="rule.replay",
-        target=_TARGET,
-        description="The live evaluation over messages of the journal. Nothing is sent.",
-        query=TrialQuery,
-        result=TrialView,
-        errors=(NotFound, Damaged),
-        command=Command("rule", "replay"),
     ),
     Operation(
         "try_rule",

@@ -32,6 +32,7 @@ from weft.backends.duckdb.files import FILE_NAME, copy_file, open_file, used_byt
 from weft.backends.duckdb.points import make_points
 from weft.backends.duckdb.queries import Wanted
 from weft.backends.duckdb.retention import cut_for_size, delete_before, delete_series
+from weft.backends.duckdb.scans import count_points, read_traces, traced
 from weft.backends.duckdb.series import Series, SeriesNames
 from weft.backends.duckdb.settling import (
     groups_to_merge,
@@ -45,7 +46,7 @@ from weft.history.aggregates import require_sound
 from weft.history.settings import HistorySettings
 from weft.model.ids import DeviceId, TenantId
 from weft.observability.log import get_logger
-from weft.ports import HistoryQuery, HistoryTable, Rows
+from weft.ports import HistoryQuery, HistoryScan, HistoryTable, HistoryTrace, Rows
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -59,10 +60,12 @@ class DuckDbHistory:
     ) -> None:
         self._connection = connection
         self._reading = connection.cursor()
+        self._scanning = connection.cursor()
         self._path = path
         self._settings = settings
         self._writer = ThreadPoolExecutor(1, "history-write")
         self._reader = ThreadPoolExecutor(1, "history-read")
+        self._scanner = ThreadPoolExecutor(1, "history-scan")
         self._recent = recent_points(connection)
         self._position, self._names = self._load()
 
@@ -99,6 +102,16 @@ class DuckDbHistory:
         return await self._read(
             "to answer", lambda: answer(self._reading, query, wanted, points_max=most)
         )
+
+    async def scan(self, scan: HistoryScan) -> Sequence[HistoryTrace]:
+        """Return raw samples in bulk, in a thread of its own: charts go on meanwhile."""
+        wanted = traced(self._names, scan)
+        return await self._scan("to scan", lambda: read_traces(self._scanning, scan, wanted))
+
+    async def count(self, scan: HistoryScan) -> int:
+        """Return how many samples `scan` would read."""
+        wanted = traced(self._names, scan)
+        return await self._scan("to count", lambda: count_points(self._scanning, scan, wanted))
 
     async def keys(self, tenant: TenantId, device: DeviceId) -> Sequence[str]:
         """Return the keys that the device has samples of."""
@@ -151,11 +164,13 @@ class DuckDbHistory:
 
         def work() -> None:
             self._reading.close()
+            self._scanning.close()
             self._connection.close()
 
         await self._write("to close", work)
         self._writer.shutdown()
         self._reader.shutdown()
+        self._scanner.shutdown()
 
     def _append(self, rows: Sequence[Rows], position: int) -> None:
         points = make_points(rows, self._names)
@@ -274,6 +289,13 @@ class DuckDbHistory:
                 return work()
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
+    async def _scan(self, doing: str, work: Callable[[], T]) -> T:
+        def run() -> T:
+            with faults(self._path, doing):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._scanner, run)
 
     async def _read(self, doing: str, work: Callable[[], T]) -> T:
         def run() -> T:

@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from weft.history.aggregates import aggregate, bucket_start, increases, require_sound
-from weft.history.scalars import is_absent
+from weft.history.scalars import is_absent, is_number
 from weft.history.tables import Row, fewer, make_table
+from weft.history.values import to_text
 from weft.model.ids import DeviceId, TenantId
-from weft.ports import HistoryQuery, HistoryTable, Rows
+from weft.ports import HistoryQuery, HistoryScan, HistoryTable, HistoryTrace, Rows
 
 Samples = dict[int, tuple[int, Any]]  # moment -> (position, value)
 _BYTES_PER_SAMPLE = 16  # a moment and a number
@@ -60,6 +63,19 @@ class MemoryHistory:
                 values = [samples[at][1] for at in moments]
                 rows = _series_rows(query, (device, key), moments, values)
                 yield from rows if query.max_points is None else fewer(rows, query.max_points)
+
+    async def scan(self, scan: HistoryScan) -> Sequence[HistoryTrace]:
+        """Return raw samples in bulk, duplicates resolved; what has none is left out."""
+        found = [
+            _trace(device, key, self._series.get((scan.tenant, device, key), {}), scan)
+            for device in scan.devices
+            for key in scan.keys
+        ]
+        return [trace for trace in found if len(trace.at)]
+
+    async def count(self, scan: HistoryScan) -> int:
+        """Return how many samples `scan` would read."""
+        return sum(len(trace.at) for trace in await self.scan(scan))
 
     async def keys(self, tenant: TenantId, device: DeviceId) -> Sequence[str]:
         """Return the keys that the device has samples of."""
@@ -115,3 +131,17 @@ def _series_rows(
         results = tuple(aggregate(name, inside, grown, width) for name in query.aggregates)
         rows.append((start, device, key, results))
     return rows
+
+
+def _trace(device: str, key: str, samples: Samples, scan: HistoryScan) -> HistoryTrace:
+    moments = sorted(at for at in samples if scan.start <= at < scan.end)
+    values = [samples[at][1] for at in moments]
+    numbers = [float(value) if is_number(value) else float("nan") for value in values]
+    texts = [None if is_number(value) else to_text(value) for value in values]
+    return HistoryTrace(
+        device,
+        key,
+        np.array(moments, np.int64),
+        np.array(numbers, np.float64),
+        texts if any(text is not None for text in texts) else None,
+    )

@@ -1,0 +1,1 @@
+"""The past: rules run over what was, compared with what live did; nothing is sent."""

@@ -1,0 +1,242 @@
+"""One run over the past: the live evaluation, with the messages' own clock, beside live.
+
+It reads before `start` as far as the rule looks back, so that windows are filled and waits
+are under way when `start` comes. The rule and the one it is compared with see the same
+messages in the same order.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from weft.errors import Invalid
+from weft.model.ids import DeviceId, TenantId
+from weft.model.message import Committed, Operation
+from weft.ports import HistoryScan, Journal
+from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.feeds.base import Span
+from weft.rules.health import RuleHealth
+from weft.rules.language import scope_of
+from weft.rules.model import Rule
+from weft.rules.past.model import Asked
+from weft.rules.past.pace import Pace
+from weft.rules.past.settings import ReplaySettings
+from weft.rules.past.sources import BEFORE, Messages, Samples, Scans, Watched, slices, without
+from weft.rules.replay import MAX_FIRINGS, Firing, Ledger, trial_rule
+from weft.rules.requests import Request
+from weft.rules.runtime import Runtime
+from weft.rules.surroundings import Surroundings
+
+WARM_UP_NS = 10 * 60 * 1_000_000_000  # at least: a key that is sent seldom is known then
+_NAMED = re.compile(r"\{([^{}]+)\}")
+_PAGE = 1_000
+
+
+class Given(Struct, frozen=True, eq=False):
+    """What is read, and in which surroundings."""
+
+    journal: Journal
+    samples: Samples
+    history: Scans
+    around: Surroundings
+
+
+class Progress(Struct):
+    """How far a run is; `cancelled` is set from outside."""
+
+    done: int = 0
+    total: int = 0
+    samples: int = 0
+    cancelled: bool = False
+
+    @property
+    def percent(self) -> float:
+        """How much was read, of what was there at the start."""
+        return 100.0 if not self.total else min(100.0, round(100 * self.done / self.total, 1))
+
+
+class Side:
+    """One rule on its way over the past."""
+
+    def __init__(self, rule: Rule, around: Surroundings) -> None:
+        self.rule = rule
+        self._asked: list[Request] = []
+        self._runtime = Runtime(around, self._asked.append)
+        self._runtime.set_rule(rule, at=0)
+        self._ledger = Ledger()
+
+    def apply(self, batch: Committed) -> None:
+        """Evaluate messages."""
+        self._runtime.apply(batch, after=BEFORE)
+        if self._asked:
+            self._ledger.take(self._asked)
+
+    def advance(self, until: int) -> None:
+        """Let time go on to the end."""
+        self._runtime.advance(until)
+        self._ledger.take(self._asked)
+
+    @property
+    def firings(self) -> list[Firing]:
+        """What it would have raised."""
+        return list(self._ledger.firings.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has raised as much as is kept."""
+        return len(self._ledger.firings) >= MAX_FIRINGS
+
+    @property
+    def health(self) -> RuleHealth:
+        """How its evaluation went."""
+        return self._runtime.rule_health(self.rule.tenant, self.rule.rule_id)
+
+
+class Run:
+    """A replay that is under way."""
+
+    def __init__(
+        self, given: Given, tenant: TenantId, asked: Asked, settings: ReplaySettings
+    ) -> None:
+        self._given = given
+        self._tenant = tenant
+        self._asked = asked
+        self._settings = settings
+        self._pace = Pace(settings.slice_ms, settings.share)
+        self.progress = Progress()
+        self.side = self._side(asked.document)
+        self.other = None
+        if asked.against_document is not None:
+            self.other = self._side(asked.against_document)
+        self._sides = [self.side] if self.other is None else [self.side, self.other]
+
+    def _side(self, document: dict[str, object]) -> Side:
+        rule = past_rule(document, self._tenant, self._given.around, self._asked.devices)
+        return Side(rule, self._given.around)
+
+    async def run(self) -> None:
+        """Read and evaluate everything, or until it is cancelled or full."""
+        asked, journal = self._asked, self._given.journal
+        begin = asked.start - asked.warm_up_ns
+        kept_from = await journal_begin(self._given)
+        scan = HistoryScan(self._tenant, (), (), begin, min(asked.end, max(kept_from, begin)))
+        watched = list(watched_by([side.rule for side in self._sides], self._given.around))
+        if scan.start < scan.end and watched:
+            devices = tuple(str(one.device.device_id) for one in watched)
+            keys = tuple(sorted(self._keys(watched)))
+            scan = HistoryScan(self._tenant, devices, keys, scan.start, scan.end)
+            self.progress.total += await self._given.history.count(scan)
+        after = await journal.first_after(max(begin, scan.end)) - 1
+        until = max(after, await journal.first_after(asked.end) - 1)
+        self.progress.total += until - after
+        if scan.devices and scan.keys and not await self._over_history(scan, watched):
+            return
+        if await self._over_journal(after, until, kept_from):
+            for side in self._sides:
+                side.advance(asked.end)
+
+    async def _over_history(self, scan: HistoryScan, watched: list[Watched]) -> bool:
+        messages = Messages(watched)
+        async for one, held in slices(self._given.history, scan, self._settings.samples_at_once):
+            if self.progress.cancelled:
+                return False
+            traces = await self._given.history.scan(one)
+            for batch in messages.batches(traces):
+                if not await self._take(batch):
+                    return False
+            self.progress.done += held
+            self.progress.samples += sum(len(trace.at) for trace in traces)
+        return True
+
+    async def _over_journal(self, after: int, until: int, kept_from: int) -> bool:
+        async for batch in self._given.samples(after, until, self._tenant):
+            decoded = without(batch, kept_from) if kept_from else batch
+            if not await self._take(decoded):
+                return False
+            self.progress.done += len(batch.envelopes)
+            self.progress.samples += _readings(decoded)
+        return True
+
+    async def _take(self, batch: Committed) -> bool:
+        for side in self._sides:
+            side.apply(batch)
+        await self._pace.rest()
+        return not (self.progress.cancelled or any(side.is_full for side in self._sides))
+
+    def _keys(self, watched: Iterable[Watched]) -> set[str]:
+        """Return the telemetry keys that the rules look at, or name in their words."""
+        types = {one.type.name if one.type else "": one.type for one in watched}
+        keys: set[str] = set()
+        for side in self._sides:
+            keys |= _named_by(side.rule)
+            for kind in types.values():
+                try:
+                    compiled = compile_rule(side.rule, scope_of(kind))
+                except Invalid:
+                    continue  # told in the run's health: this kind of device is not watched
+                keys |= {key for source, key in compiled.paths if source == "telemetry"}
+        return keys
+
+
+def _readings(batch: Committed) -> int:
+    return sum(
+        len(some)
+        for envelope, some in zip(batch.envelopes, batch.decoded, strict=True)
+        if some and envelope.route.operation is Operation.TELEMETRY
+    )
+
+
+async def journal_begin(given: Given) -> int:
+    """Return from when on the journal has every message; 0 when it never forgot one."""
+    journal = given.journal
+    if journal.tail <= 1:
+        return 0
+    async for batch in journal.read(journal.tail - 1, until=journal.tail):
+        return batch.envelopes[0].received_at
+    return 2**63 - 1  # it keeps none
+
+
+def past_rule(
+    document: dict[str, object], tenant: TenantId, around: Surroundings, devices: tuple[str, ...]
+) -> Rule:
+    """Make a rule that is run over the past, on some devices where they are named."""
+    rule = replace(trial_rule(document, tenant, around), effective_after=BEFORE)
+    if not devices:
+        return rule
+    selector = rule.document.selector
+    named = tuple(one for one in devices if not selector.devices or one in selector.devices)
+    chosen = replace(selector, devices=named or ("",))  # none of them: a name that nobody has
+    return replace(rule, document=replace(rule.document, selector=chosen))
+
+
+def watched_by(rules: Iterable[Rule], around: Surroundings) -> Iterator[Watched]:
+    """Yield the devices of a tenant that any of its rules watches, by name."""
+    chosen = list(rules)
+    after = ""
+    while page := around.devices.behind(chosen[0].tenant, after, _PAGE):
+        for device in page:
+            name, type_name = DeviceId(device.device_id), device.type_name or ""
+            if any(one.document.selector.matches(name, type_name, device) for one in chosen):
+                yield Watched(device, around.types.followed_by(device))
+        after = page[-1].device_id
+
+
+def warm_up_of(compiled: Compiled) -> int:
+    """Return how far back a rule looks: its longest window, then what it waits for (ns)."""
+    longest = 0
+    for feed in compiled.feeds:
+        for _name, value in feed.settings:
+            reach = value.ns if isinstance(value, Span) else value if type(value) is int else 0
+            longest = max(longest, reach)
+    document = compiled.rule.document
+    waits = document.for_ns + document.clear_for_ns
+    return max(WARM_UP_NS, len(compiled.feeds) * longest + waits)
+
+
+def _named_by(rule: Rule) -> set[str]:
+    texts = [rule.document.message]
+    for action in rule.document.actions:
+        texts += [value for value in action.parameters.values() if isinstance(value, str)]
+    return {name for text in texts for name in _NAMED.findall(text)}
