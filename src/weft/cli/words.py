@@ -42,6 +42,8 @@ EMPTY: dict[str, str] = {
     "weft rule list",
     "list_quarantine": "No device waits. Those of a claim without --approve, and of an "
     "authority without --auto-approve, come here first.",
+    "list_findings": "Nothing: the rule would not have raised, and nothing was recorded.",
+    "list_replays": "No replays. Run a rule over the past: weft rule replay RULE",
     "list_relations": "It is related to nothing: weft asset relate ASSET feeds OTHER",
     "list_rejections": "No message was refused.",
     "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "
