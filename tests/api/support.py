@@ -19,7 +19,7 @@ from weft.api.operations.backups import BackupView
 from weft.api.operations.table import TABLE
 from weft.api.operator import Operator
 from weft.api.seen import Seen
-from weft.api.services import AlarmWork, Services
+from weft.api.services import AlarmWork, Past, Services
 from weft.api.settings import ApiSettings
 from weft.api.snippets import Endpoints
 from weft.backends.memory.history import MemoryHistory
@@ -374,8 +374,7 @@ class World:
             rules=self.rules,
             engine=self.engine,
             surroundings=self.surroundings,
-            samples=self.samples,
-            replays=self.replays,
+            past=Past(self.samples, self.replays),
             alarms=self.alarms,
             alarm_work=AlarmWork(self.handling, self.windows),
             lineage=Lineage(self.records),

@@ -64,6 +64,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Past:
+    """What there was, for rules that are tried or replayed."""
+
+    samples: Samples
+    replays: Replays
+
+
+@dataclass(frozen=True)
 class AlarmWork:
     """What people do with alarms, and what keeps alarms back."""
 
@@ -117,8 +125,7 @@ class Services:
     rules: Rules
     engine: Engine
     surroundings: Surroundings
-    samples: Samples
-    replays: Replays
+    past: Past
     alarms: Alarms
     alarm_work: AlarmWork
     lineage: Lineage

@@ -155,14 +155,14 @@ async def replay_rule(services: Services, call: Call) -> Reply:
     rule = await services.rules.get(call.principal.tenant, call.path["rule_id"])
     options = call.body or RuleReplay()
     asked = await _asked(services, call, options, rule.source, rule.version)
-    return Reply(view_of(await services.replays.start(call.principal, asked)))
+    return Reply(view_of(await services.past.replays.start(call.principal, asked)))
 
 
 async def replay_document(services: Services, call: Call) -> Reply:
     """Begin to replay a document."""
     services.rules.check(call.principal.tenant, call.body.document)
     asked = await _asked(services, call, call.body, call.body.document, 0)
-    return Reply(view_of(await services.replays.start(call.principal, asked)))
+    return Reply(view_of(await services.past.replays.start(call.principal, asked)))
 
 
 async def _asked(
@@ -216,7 +216,7 @@ async def _other(
 
 async def list_replays(services: Services, call: Call) -> Page[ReplayView]:
     """Answer with a page of replays."""
-    found = await services.replays.list(
+    found = await services.past.replays.list(
         call.principal.tenant,
         rule_id=call.query.rule,
         after=after_of(call, "replays"),
@@ -228,7 +228,7 @@ async def list_replays(services: Services, call: Call) -> Page[ReplayView]:
 async def get_replay(services: Services, call: Call) -> ReplayView:
     """Answer with how far a replay is."""
     tenant = call.principal.tenant
-    return view_of(await services.replays.get(tenant, call.path["replay_id"]))
+    return view_of(await services.past.replays.get(tenant, call.path["replay_id"]))
 
 
 async def list_findings(services: Services, call: Call) -> Page[FindingView]:
@@ -236,7 +236,7 @@ async def list_findings(services: Services, call: Call) -> Page[FindingView]:
     tenant, query = call.principal.tenant, call.query
     listing = f"findings/{call.path['replay_id']}"
     after = 0 if query.cursor is None else read_cursor(tenant, listing, query.cursor, int)
-    found = await services.replays.findings(
+    found = await services.past.replays.findings(
         tenant, call.path["replay_id"], after=max(after, 0), limit=query.limit + 1
     )
     more = len(found) > query.limit
@@ -246,7 +246,7 @@ async def list_findings(services: Services, call: Call) -> Page[FindingView]:
 
 async def cancel_replay(services: Services, call: Call) -> ReplayView:
     """End a replay."""
-    return view_of(await services.replays.cancel(call.principal, call.path["replay_id"]))
+    return view_of(await services.past.replays.cancel(call.principal, call.path["replay_id"]))
 
 
 _ONE = "/replays/{replay_id}"

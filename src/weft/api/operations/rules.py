@@ -192,7 +192,7 @@ async def _try(services: Services, call: Call, document: dict[str, Any]) -> Tria
         until = min(until, await journal.first_after(from_rfc3339(query.end)) - 1)
     trial = await try_rule(
         document,
-        services.samples(after, max(after, until)),
+        services.past.samples(after, max(after, until)),
         tenant=call.principal.tenant,
         around=services.surroundings,
         until=None if query.end is None else from_rfc3339(query.end),
