@@ -93,18 +93,6 @@ class MessagePath:
                 yield Committed(first + start, some, decoded)
 
 
-def _past(
-    stores: Stores,
-    decode: Callable[[Envelope], Decoded],
-    history: History,
-    surroundings: Surroundings,
-) -> Given:
-    def samples(after: int, until: int, tenant: TenantId | None = None) -> AsyncIterator[Committed]:
-        return _samples(stores.journal, decode, (after, until), tenant)
-
-    return Given(stores.journal, samples, history, surroundings)
-
-
 class _Late:
     """What is needed by a station that is made before it: bound once, used later."""
 
@@ -170,7 +158,6 @@ async def open_message_path(
     late.gate.check_reported_with(twins.require_room)
     twins.publish_delta_with(late.publish_delta)
     rejections = Rejections(records, inbox, gate, ingest, audit)
-    past = _past(stores, late.decode_again, history, surroundings)
     path = MessagePath(
         gate=gate,
         pipeline=pipeline,

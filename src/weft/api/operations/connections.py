@@ -176,7 +176,7 @@ async def list_device_messages(services: Services, call: Call) -> Page[MessageVi
     device = services.devices.get(call.principal.tenant, call.path["device_id"])
     head, tail = services.journal.head, services.journal.tail
     newest: deque[MessageView] = deque(maxlen=call.query.limit)
-    async for batch in services.samples(max(tail - 1, head - TAIL_POSITIONS, 0), head):
+    async for batch in services.past.samples(max(tail - 1, head - TAIL_POSITIONS, 0), head):
         for number, envelope in enumerate(batch.envelopes):
             route = envelope.route
             if route.tenant == device.tenant and route.device_id == device.device_id:
