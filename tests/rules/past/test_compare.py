@@ -2,7 +2,7 @@
 
 from tests.rules.support import START, S
 
-from weft.model.alarm import Severity
+from weft.model.alarm import Severity, Subject, SubjectKind
 from weft.model.ids import DeviceId
 from weft.rules.past.compare import compare, count, within
 from weft.rules.past.model import Verdict
@@ -19,6 +19,7 @@ def episode(raised: float, cleared: float | None, device: str = "pump-7") -> Fir
         raised_at=START + round(raised * S),
         evidence=(),
         actions=0,
+        subject=Subject(SubjectKind.DEVICE, device),
         cleared_at=None if cleared is None else START + round(cleared * S),
     )
 
@@ -36,7 +37,7 @@ def test_what_one_side_lacks_is_added_or_missing() -> None:
     found = compare([episode(0, 1), episode(30, None)], [episode(10, 20), episode(40, 50)])
     assert [one.verdict for one in found] == [Verdict.ADDED, Verdict.MISSING, Verdict.SAME]
     counts = count(found)
-    assert (counts.raised, counts.devices) == (2, 1)
+    assert (counts.raised, counts.subjects) == (2, 1)
     assert (counts.added, counts.missing, counts.same) == (1, 1, 1)
 
 

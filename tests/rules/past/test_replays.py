@@ -105,9 +105,9 @@ async def test_only_the_devices_that_are_named_are_replayed() -> None:
     past = Past(device(), device("pump-8"))
     for name in ("pump-7", "pump-8"):
         await past.hear(0, {"temperature": 90.0}, name=name)
-    assert (await past.replay(hot())).counts.devices == 2
-    assert (await past.replay(hot(), devices=("pump-8",))).counts.devices == 1
-    assert (await past.replay(hot(), devices=("fan-1",))).counts.devices == 0
+    assert (await past.replay(hot())).counts.subjects == 2
+    assert (await past.replay(hot(), devices=("pump-8",))).counts.subjects == 1
+    assert (await past.replay(hot(), devices=("fan-1",))).counts.subjects == 0
 
 
 async def test_a_replay_that_is_cancelled_keeps_no_findings() -> None:

@@ -60,7 +60,7 @@ class ReplayView(Struct, frozen=True):
     against: Against
     against_version: int
     raised: int
-    devices: int  # on which it would have raised
+    subjects: int  # devices, groups or assets on which it would have raised
     added: int
     missing: int
     same: int
@@ -77,7 +77,8 @@ class FindingView(Struct, frozen=True):
     """One alarm that the rule would have raised, or that it would not have."""
 
     verdict: Verdict
-    device_id: str
+    subject: str
+    device_id: str  # empty for an alarm of a group or an asset
     severity: Severity
     message: str
     raised_at: Moment
@@ -118,7 +119,7 @@ def view_of(replay: Replay) -> ReplayView:
         against=asked.against,
         against_version=asked.against_version,
         raised=counts.raised,
-        devices=counts.devices,
+        subjects=counts.subjects,
         added=counts.added,
         missing=counts.missing,
         same=counts.same,
@@ -137,6 +138,7 @@ def finding_view(finding: Finding) -> FindingView:
     samples = evidence_of(finding.evidence)
     return FindingView(
         verdict=finding.verdict,
+        subject=finding.subject,
         device_id=finding.device_id,
         severity=finding.severity,
         message=finding.message,

@@ -1,4 +1,4 @@
-"""Comparing: episodes of a replay against those of another, by device and overlapping time.
+"""Comparing: episodes of a replay against those of another, by subject and overlapping time.
 
 Each episode meets at most one of the other side, the earliest that overlaps. So a rule that
 flaps where another held still shows one as the same and the rest as added.
@@ -7,8 +7,7 @@ flaps where another held still shows one as the same and the rest as added.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from weft.model.alarm import Alarm
-from weft.model.ids import DeviceId
+from weft.model.alarm import Alarm, Subject
 from weft.rules.past.model import Counts, Finding, Verdict
 from weft.rules.replay import Firing
 
@@ -22,18 +21,18 @@ def within(raised_at: int, cleared_at: int | None, start: int, end: int) -> bool
 
 def compare(found: Iterable[Firing], others: Sequence[Alarm | Firing]) -> list[Finding]:
     """Return both sides, matched, in the order of their moments."""
-    waiting: dict[DeviceId, list[Alarm | Firing]] = defaultdict(list)
+    waiting: dict[Subject, list[Alarm | Firing]] = defaultdict(list)
     for one in sorted(others, key=lambda one: one.raised_at):
-        waiting[one.device_id].append(one)
+        waiting[one.subject].append(one)
     findings: list[Finding] = []
     for firing in sorted(found, key=lambda one: one.raised_at):
-        left = waiting[firing.device_id]
+        left = waiting[firing.subject]
         match = next((one for one in left if _overlap(firing, one)), None)
         if match is not None:
             left.remove(match)
         findings.append(_finding(firing, match))
     findings += [_missing(one) for left in waiting.values() for one in left]
-    return sorted(findings, key=lambda one: (one.raised_at, one.device_id))
+    return sorted(findings, key=lambda one: (one.raised_at, one.subject))
 
 
 def count(findings: Sequence[Finding]) -> Counts:
@@ -42,7 +41,7 @@ def count(findings: Sequence[Finding]) -> Counts:
     raised = [one for one in findings if one.verdict is not Verdict.MISSING]
     return Counts(
         raised=len(raised),
-        devices=len({one.device_id for one in raised}),
+        subjects=len({one.subject for one in raised}),
         added=verdicts.count(Verdict.ADDED),
         missing=verdicts.count(Verdict.MISSING),
         same=verdicts.count(Verdict.SAME),
@@ -57,6 +56,7 @@ def _overlap(one: Firing, other: Alarm | Firing) -> bool:
 def _finding(firing: Firing, match: Alarm | Firing | None) -> Finding:
     return Finding(
         verdict=Verdict.ADDED if match is None else Verdict.SAME,
+        subject=str(firing.subject),
         device_id=firing.device_id,
         severity=firing.severity,
         message=firing.message,
@@ -73,6 +73,7 @@ def _finding(firing: Firing, match: Alarm | Firing | None) -> Finding:
 def _missing(one: Alarm | Firing) -> Finding:
     return Finding(
         verdict=Verdict.MISSING,
+        subject=str(one.subject),
         device_id=one.device_id,
         severity=one.severity,
         message=one.message,

@@ -61,7 +61,7 @@ class Counts(Struct, frozen=True):
     """What was found."""
 
     raised: int = 0
-    devices: int = 0
+    subjects: int = 0  # devices, groups or assets
     added: int = 0
     missing: int = 0
     same: int = 0
@@ -92,7 +92,8 @@ class Finding(Struct, frozen=True):
     """One episode that the replay found, or that it is compared with, or both."""
 
     verdict: Verdict
-    device_id: DeviceId
+    subject: str
+    device_id: DeviceId  # empty for an alarm of a group or an asset
     severity: Severity
     message: str
     raised_at: int

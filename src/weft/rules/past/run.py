@@ -6,7 +6,7 @@ messages in the same order.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,10 +15,10 @@ from weft.errors import Invalid
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Operation
 from weft.ports import HistoryScan, Journal
-from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.conditions import Compiled, CompiledMember, compile_members, compile_rule
 from weft.rules.feeds.base import Span
 from weft.rules.health import RuleHealth
-from weft.rules.language import scope_of
+from weft.rules.language import Scope, scope_of
 from weft.rules.model import Rule
 from weft.rules.past.model import Asked
 from weft.rules.past.pace import Pace
@@ -172,11 +172,8 @@ class Run:
         for side in self._sides:
             keys |= _named_by(side.rule)
             for kind in types.values():
-                try:
-                    compiled = compile_rule(side.rule, scope_of(kind))
-                except Invalid:
-                    continue  # told in the run's health: this kind of device is not watched
-                keys |= {key for source, key in compiled.paths if source == "telemetry"}
+                for part in parts_of(side.rule, scope_of(kind)):
+                    keys |= {key for source, key in part.paths if source == "telemetry"}
         return keys
 
 
@@ -223,16 +220,26 @@ def watched_by(rules: Iterable[Rule], around: Surroundings) -> Iterator[Watched]
         after = page[-1].device_id
 
 
-def warm_up_of(compiled: Compiled) -> int:
+def parts_of(rule: Rule, scope: Scope) -> Sequence[Compiled | CompiledMember]:
+    """Return what a rule asks of one kind of device; nothing where it does not fit it."""
+    if rule.document.scope is not None:
+        return compile_members(rule, scope)[0]
+    try:
+        return [compile_rule(rule, scope)]
+    except Invalid:
+        return []  # told in the run's health: this kind of device is not watched
+
+
+def warm_up_of(part: Compiled | CompiledMember) -> int:
     """Return how far back a rule looks: its longest window, then what it waits for (ns)."""
     longest = 0
-    for feed in compiled.feeds:
+    for feed in part.feeds:
         for _name, value in feed.settings:
             reach = value.ns if isinstance(value, Span) else value if type(value) is int else 0
             longest = max(longest, reach)
-    document = compiled.rule.document
+    document = part.rule.document
     waits = document.for_ns + document.clear_for_ns
-    return max(WARM_UP_NS, len(compiled.feeds) * longest + waits)
+    return max(WARM_UP_NS, len(part.feeds) * longest + waits)
 
 
 def _named_by(rule: Rule) -> set[str]:
