@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from weft.model.ids import ActionId, AlarmId, AssetId, DeviceId, RuleId, TenantId, WorkOrderId
+from weft.model.work_order import Remark, Telling
 
 
 class Severity(StrEnum):
@@ -249,6 +250,20 @@ class WorkOrderState(StrEnum):
     FAILED = "failed"  # the outbox gave up; see its entry
 
 
+class Proof(Struct, frozen=True):
+    """Why an alarm of a work order was raised, copied: it outlives what it was read from."""
+
+    alarm_id: AlarmId
+    device_id: DeviceId
+    rule_id: RuleId
+    rule_version: int
+    severity: Severity
+    message: str
+    condition: str  # as the rule's owner wrote it
+    raised_at: int
+    samples: tuple[Evidence, ...] = ()
+
+
 class WorkOrder(Struct, frozen=True):
     """The business's copy of a fault, in a business system."""
 
@@ -267,3 +282,22 @@ class WorkOrder(Struct, frozen=True):
     closed_at: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
     version: int = 1
+    fault_id: str = ""
+    fault_code: str = ""
+    asset_id: str = ""
+    priority: Priority = Priority.MEDIUM
+    due_at: int | None = None
+    instructions: str = ""
+    alarms: int = 1  # of the fault, this order's own included
+    alarm_ids: tuple[AlarmId, ...] = ()  # the first of them
+    devices: tuple[DeviceId, ...] = ()  # the first of them
+    evidence: tuple[Proof, ...] = ()  # of the first alarms
+    told_alarms: int = 1  # how many of them the far side knows of
+    told_at: int | None = None  # when it was last told of more
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    assigned_to: str = ""
+    closed_by: str = ""  # "weft", a principal, or empty for the far side
+    remarks: tuple[Remark, ...] = ()
+    tellings: tuple[Telling, ...] = ()  # what the far side is still to be told, in order
+    watch_until: int | None = None  # an ended order is followed until then: it may be reopened

@@ -16,6 +16,7 @@ AssetId = NewType("AssetId", str)  # the owner's name for the asset, unique in i
 AssetUid = NewType("AssetUid", str)  # UUIDv7, never used again after a delete
 RuleId = NewType("RuleId", str)
 AlarmId = NewType("AlarmId", str)
+FaultId = NewType("FaultId", str)
 ActionId = NewType("ActionId", str)
 WorkOrderId = NewType("WorkOrderId", str)
 UserId = NewType("UserId", str)

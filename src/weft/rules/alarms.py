@@ -19,6 +19,7 @@ from weft.ports import Clock, Reader, Record, Records, Writer
 from weft.registry import listing
 from weft.registry.changes import Listeners
 from weft.registry.listing import Part
+from weft.rules.faults import alarm_cleared
 from weft.rules.kinds import ALARMS, STEPS, step_key
 from weft.security.audit import Audit
 
@@ -213,6 +214,8 @@ class Alarms:
         )
         writer.put(ALARMS, actor.tenant, alarm_id, new, version=record.version)
         writer.insert(STEPS, actor.tenant, step_key(alarm_id, step.number), step)
+        if new.state is AlarmState.CLEARED:
+            alarm_cleared(writer, new)
         about = {new.subject.kind.value: new.subject.name}
         detail = {"comment": comment, **about, **deed.facts}
         self._audit.entry(writer, actor, deed.action, f"alarm:{alarm_id}", detail=detail)

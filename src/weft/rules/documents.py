@@ -8,6 +8,8 @@
     clear_for: 10s
     severity: major
     message: "{device} is at {temperature} degrees"
+    fault: overheated                    # rules with one code on one asset make one work order
+    quiet: 10m                           # an alarm this soon after its end opens the fault again
     actions:
       - work_order: {connector: erp, title: "Inspect {device}", priority: high}
       - webhook: {connector: pager}
@@ -39,7 +41,7 @@ MAX_ACTIONS: Final = 8
 MAX_PARAMETERS_BYTES: Final = 16 * 1024
 _KEYS = (
     "name", "description", "enabled", "selector", "scope", "when", "for", "clear", "clear_for",
-    "severity", "message", "causes", "actions",
+    "severity", "message", "causes", "actions", "fault", "quiet",
 )  # fmt: skip
 _SELECTOR_KEYS = ("type", "devices", "attributes")
 _SCOPES = ("group", "asset", "each_asset")
@@ -111,6 +113,8 @@ class _Reader:
             message=take(values, "message", str, ""),
             causes=self.at("causes", lambda: _causes(values.get("causes", []))),
             actions=self._actions(values),
+            fault=self._fault(values),
+            quiet_ns=self._duration(values, "quiet"),
         )
 
     def _require_keys(self, values: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
@@ -129,6 +133,13 @@ class _Reader:
         if key not in values:
             return 0
         return self.at(key, lambda: read_duration(str(values[key])))
+
+    def _fault(self, values: Mapping[str, Any]) -> str:
+        if "fault" not in values:
+            return ""
+        return self.at(
+            "fault", lambda: require_name(self._take(values, "fault", str, ""), "fault code")
+        )
 
     def _selector(self, values: Mapping[str, Any]) -> Selector:
         given = self._take(values, "selector", dict, {})

@@ -13,16 +13,14 @@ from weft.model.alarm import (
     Action,
     Alarm,
     AlarmState,
-    OutboxEntry,
-    OutboxState,
-    WorkOrder,
-    WorkOrderState,
 )
-from weft.model.ids import ActionId, AlarmId, WorkOrderId, derived_id_at
+from weft.model.ids import ActionId, AlarmId, derived_id_at
 from weft.ports import Deciding, Writer
+from weft.rules.faults import alarm_cleared
 from weft.rules.health import Health
-from weft.rules.kinds import ALARMS, OUTBOX, RULES, WORK_ORDERS
-from weft.rules.model import ActionKind, Rule, RuleAction
+from weft.rules.kinds import ALARMS, RULES
+from weft.rules.model import Rule, RuleAction
+from weft.rules.orders import ask_for
 from weft.rules.requests import Clear, Pause, Raise, Request
 from weft.rules.suppressing import Placed, Suppressing
 from weft.rules.templates import fill_all
@@ -135,6 +133,7 @@ class Firing:
             held = [_action(request, alarm, place, action) for place, action in actions]
             self._suppressing.hold(writer, alarm, rule, held)
             return
+        asked: list[Action] = []
         for place, action in enumerate(rule.document.actions):
             reason = denied.get((alarm.alarm_id, place))
             if reason is not None:
@@ -147,9 +146,8 @@ class Firing:
                     detail={"reason": reason, "alarm": alarm.alarm_id},
                 )
                 continue
-            made = _action(request, alarm, place, action)
-            request_action(writer, alarm, made)
-            fired.actions.append(made)
+            asked.append(_action(request, alarm, place, action))
+        fired.actions += ask_for(writer, alarm, rule, asked)
 
     def _clear(self, writer: Writer, request: Clear, fired: Fired) -> None:
         record = writer.find(ALARMS, request.tenant, request.alarm_id)
@@ -165,6 +163,7 @@ class Firing:
         )
         writer.put(ALARMS, request.tenant, request.alarm_id, alarm, version=record.version)
         fired.alarms.append(alarm)
+        alarm_cleared(writer, alarm)
         self._audit.entry(
             writer,
             request.rule.principal,
@@ -210,24 +209,3 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
         },
         created_at=alarm.raised_at,
     )
-
-
-def request_action(writer: Writer, alarm: Alarm, action: Action) -> None:
-    """Put an action in the outbox, with the work order that it makes."""
-    entry = OutboxEntry(action=action, state=OutboxState.PENDING, next_attempt_at=action.created_at)
-    writer.insert(OUTBOX, alarm.tenant, action.action_id, entry)
-    if action.kind != ActionKind.WORK_ORDER:
-        return
-    details = {key: one for key, one in action.parameters.items() if key not in {"title", "alarm"}}
-    order = WorkOrder(
-        work_order_id=WorkOrderId(action.action_id),
-        tenant=alarm.tenant,
-        alarm_id=alarm.alarm_id,
-        device_id=alarm.device_id,
-        connector=action.connector,
-        title=str(action.parameters["title"]),
-        state=WorkOrderState.REQUESTED,
-        created_at=action.created_at,
-        details=details,
-    )
-    writer.insert(WORK_ORDERS, alarm.tenant, action.action_id, order)

@@ -1,4 +1,4 @@
-"""The kinds of records of automation: rules, alarms, the outbox and work orders.
+"""The kinds of records of automation: rules, alarms, faults, the outbox and work orders.
 
 They stand apart from the services, so that a connector can read the outbox without
 knowing how a rule came to fill it. Every index is text; a moment in an index has 20
@@ -8,6 +8,7 @@ digits, so that text order is time order.
 from collections.abc import Mapping
 
 from weft.model.alarm import Alarm, OutboxEntry, Shelf, Step, SuppressionKind, WorkOrder
+from weft.model.fault import Fault, FaultAlarm, FaultState
 from weft.ports import Kind
 from weft.rules.model import Rule
 
@@ -62,7 +63,38 @@ def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
 
 
 def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
-    return {"state": order.state, "alarm": order.alarm_id, "device": order.device_id}
+    return {
+        "state": order.state,
+        "alarm": order.alarm_id,
+        "device": order.device_id,
+        "fault": order.fault_id,
+        "asset": order.asset_id,
+        "telling": "yes" if order.tellings else "",
+        "watched": "" if order.watch_until is None else "yes",
+    }
+
+
+def fault_key(subject: str, code: str) -> str:
+    """Return by what the open fault of a subject and a code is found."""
+    return f"{subject}|{code}"
+
+
+def _fault_index(fault: Fault) -> Mapping[str, str]:
+    key = fault_key(fault.subject, fault.code)
+    opened = {"open": key} if fault.state is FaultState.OPEN else {}
+    return {
+        "state": fault.state,
+        "key": key,
+        "asset": fault.asset_id,
+        "code": fault.code,
+        "device": fault.device_id,
+        **opened,
+    }
+
+
+def _fault_alarm_index(part: FaultAlarm) -> Mapping[str, str]:
+    stands = {"active": part.fault_id} if part.cleared_at is None else {}
+    return {"fault": part.fault_id, **stands}
 
 
 # Keyed by the alarm's id.
@@ -75,6 +107,10 @@ SHELVES: Kind[Shelf] = Kind("alarm_shelf", Shelf)
 OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
 # Keyed by the work order's id, which is its action's.
 WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index)
+# Keyed by the fault's id; a subject has one open fault of a code at a time.
+FAULTS: Kind[Fault] = Kind("fault", Fault, index=_fault_index, unique=frozenset({"open"}))
+# Which alarms belong to which fault, keyed by the alarm's id.
+FAULT_ALARMS: Kind[FaultAlarm] = Kind("fault_alarm", FaultAlarm, index=_fault_alarm_index)
 
 # A rule by its name, and every version there ever was by name/number.
 RULES: Kind[Rule] = Kind("rule", Rule)
@@ -98,12 +134,15 @@ def step_key(alarm_id: str, number: int) -> str:
 
 __all__ = [
     "ALARMS",
+    "FAULTS",
+    "FAULT_ALARMS",
     "OUTBOX",
     "RULES",
     "RULE_VERSIONS",
     "SHELVES",
     "STEPS",
     "WORK_ORDERS",
+    "fault_key",
     "shelf_key",
     "step_key",
     "version_key",

@@ -74,6 +74,14 @@ class RuleDocument(Struct, frozen=True):
     description: str = ""
     actions: tuple[RuleAction, ...] = ()
     causes: bool = False  # its alarm is the cause of those below its device
+    fault: str = ""  # the code of the fault that it notices; empty: the rule's own name
+    quiet_ns: int = 0  # an alarm this soon after the end of its fault opens that again
+
+    @property
+    def fault_code(self) -> str | None:
+        """The code of the fault that its alarms belong to, None where nobody is to act."""
+        orders = any(action.kind is ActionKind.WORK_ORDER for action in self.actions)
+        return (self.fault or self.name) if self.fault or orders else None
 
 
 class Rule(Struct, frozen=True):

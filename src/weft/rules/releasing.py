@@ -14,9 +14,10 @@ from weft.model.alarm import Action, Alarm, AlarmState, StepKind, SuppressionKin
 from weft.model.ids import ActionId, TenantId
 from weft.ports import Clock, Deciding, Reader, Record, Records, Writer
 from weft.rules.alarms import Alarms, Deed
-from weft.rules.firing import ACT, request_action
+from weft.rules.firing import ACT
 from weft.rules.handling import clockwork
-from weft.rules.kinds import ALARMS
+from weft.rules.kinds import ALARMS, RULE_VERSIONS, version_key
+from weft.rules.orders import ask_for
 from weft.rules.suppressing import FLOODS, HELD, Held, Placed, Suppressing, is_quiet
 from weft.security.audit import Audit
 
@@ -150,19 +151,20 @@ class Releasing:
         self, writer: Writer, alarm: Alarm, held: Held, denied: Mapping[ActionId, str]
     ) -> list[Action]:
         """Put the actions of an alarm in the outbox, those that its rule's owner may still do."""
-        asked: list[Action] = []
+        allowed: list[Action] = []
         for action in held.actions:
             reason = denied.get(action.action_id)
             if reason is None:
-                request_action(writer, alarm, action)
-                asked.append(action)
+                allowed.append(action)
                 continue
             target, detail = (
                 f"connector:{action.connector}",
                 {"reason": reason, "alarm": alarm.alarm_id},
             )
             self._audit.entry(writer, held.rule, ACT, target, outcome="denied", detail=detail)
-        return asked
+        key = version_key(alarm.rule_id, alarm.rule_version)
+        rule = writer.get(RULE_VERSIONS, alarm.tenant, key).value
+        return ask_for(writer, alarm, rule, allowed)
 
     # --- floods ---
 
