@@ -160,10 +160,13 @@ async def test_all_pages_are_followed() -> None:
 async def test_a_receiver_that_cannot_be_asked_is_still_told() -> None:
     """A webhook has no state to poll, but hears of the cleared alarm."""
     plant = Plant(FakeConnector(follows=False))
-    await delivered(plant, 1)
+    [item] = await delivered(plant, 1)
     await clear(plant)
     await plant.poller.poll()
+    await plant.poller.poll()
     assert len(plant.erp.notes) == 1
+    order = await plant.order(item)  # nobody will ever say that it is done
+    assert (order.state, order.closed_by) == (WorkOrderState.CLOSED, "weft")
 
 
 async def test_an_answer_that_comes_too_late_undoes_nothing() -> None:

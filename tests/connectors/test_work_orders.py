@@ -5,7 +5,7 @@ from tests.connectors.support import MAIN, OTHER, Plant, alarm, entry, order_of
 
 from weft.errors import NotFound
 from weft.model.alarm import WorkOrderState
-from weft.model.ids import DeviceId, WorkOrderId
+from weft.model.ids import WorkOrderId
 
 
 async def test_work_orders_are_listed_and_filtered() -> None:
@@ -15,10 +15,10 @@ async def test_work_orders_are_listed_and_filtered() -> None:
         await plant.put(entry(number), raised=alarm(number))
     service = plant.work_orders
     assert len(await service.list_work_orders(MAIN)) == 2
-    [one] = await service.list_work_orders(MAIN, alarm_id=alarm(1).alarm_id)
+    [one] = await service.list_work_orders(MAIN, ("alarm", alarm(1).alarm_id))
     assert one.value.work_order_id == entry(1).action.action_id
-    assert len(await service.list_work_orders(MAIN, device_id=DeviceId("pump-7"))) == 2
-    assert await service.list_work_orders(MAIN, state=WorkOrderState.CLOSED) == []
+    assert len(await service.list_work_orders(MAIN, ("device", "pump-7"))) == 2
+    assert await service.list_work_orders(MAIN, ("state", WorkOrderState.CLOSED)) == []
     [first] = await service.list_work_orders(MAIN, limit=1)
     [second] = await service.list_work_orders(MAIN, after=first.key)
     assert first.key > second.key  # newest first

@@ -22,6 +22,8 @@ for: 30s
 clear: temperature < 75
 clear_for: 1m30s
 severity: major
+fault: overheated
+quiet: 10m
 message: "{device} is at {temperature}"
 actions:
   - work_order: {connector: erp, title: "Inspect {device}", priority: high}
@@ -35,6 +37,9 @@ def test_a_whole_document_is_read() -> None:
     assert rule.selector == Selector(type_name="machine", attributes={"room": "hall-1"})
     assert (rule.for_ns, rule.clear_for_ns) == (30_000_000_000, 90_000_000_000)
     assert rule.severity is Severity.MAJOR
+    assert (rule.fault, rule.fault_code, rule.quiet_ns) == (
+        "overheated", "overheated", 600_000_000_000
+    )  # fmt: skip
     assert rule.actions == (
         RuleAction(ActionKind.WORK_ORDER, "erp", {"title": "Inspect {device}", "priority": "high"}),
         RuleAction(ActionKind.WEBHOOK, "pager", {}),

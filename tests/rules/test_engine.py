@@ -247,7 +247,7 @@ async def test_applying_twice_changes_nothing() -> None:
     assert again.engine.position == 0
     assert again.engine.applied == 4
     assert await again.raised() == before
-    assert len(await again.orders()) == 2
+    assert len(await again.orders()) == 1  # nobody has ended the first, so it is one fault
 
 
 async def test_requests_that_were_not_written_are_made_again() -> None:
@@ -474,7 +474,8 @@ async def test_any_order_with_crashes_gives_the_episodes_of_a_naive_model(
     await plant.engine.flush()
     told = sorted((str(one.device_id), one.episode) for one in await plant.raised())
     assert told == naive(heard, wait)
-    assert len(await plant.orders()) == len(told)
+    # Nobody ends a work order here: each device has one fault, however often it comes.
+    assert len(await plant.orders()) == len({name for name, _ in told})
 
 
 async def test_the_line_is_a_fair_fake() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from weft.model.alarm import Alarm, OutboxEntry, OutboxState, WorkOrder, WorkOrderState
-from weft.model.ids import ActionId, AlarmId, DeviceId, TenantId, WorkOrderId
+from weft.model.alarm import Alarm, OutboxEntry, OutboxState, WorkOrder
+from weft.model.ids import ActionId, AlarmId, TenantId, WorkOrderId
 from weft.model.message import Committed
 from weft.model.principal import Principal
 from weft.ports import Clock, Record
@@ -154,14 +154,12 @@ class Ordered(Protocol):
     async def list_work_orders(
         self,
         tenant: TenantId,
+        where: tuple[str, str] | None = None,
         *,
-        state: WorkOrderState | None = None,
-        alarm_id: AlarmId | None = None,
-        device_id: DeviceId | None = None,
         after: str = "",
         limit: int = 100,
     ) -> Sequence[Record[WorkOrder]]:
-        """Return work orders, at most one of the filters given."""
+        """Return work orders; `where` is one of state, alarm, device, fault, asset."""
         ...
 
 

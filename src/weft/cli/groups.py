@@ -16,6 +16,7 @@ GROUPS: dict[str, str] = {
     "connector": "Business systems that are configured.",
     "credential": "What devices prove themselves with.",
     "device": "Devices: make, see, change and delete them.",
+    "fault": "Faults: what is wrong with which asset, and which alarms say so.",
     "group": "Groups of devices: by an expression, or listed.",
     "history": "Telemetry over time.",
     "import": "Imports of devices, and their reports.",

@@ -17,6 +17,7 @@ LISTS: dict[str, tuple[str, str]] = {
     "asset_id": ("/assets", "asset_id"),
     "claim_id": ("/claims", "claim_id"),
     "device_id": ("/devices", "device_id"),
+    "fault_id": ("/faults", "fault_id"),
     "import_id": ("/imports", "import_id"),
     "group": ("/groups", "name"),
     "key_id": ("/keys", "key_id"),

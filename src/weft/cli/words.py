@@ -34,6 +34,8 @@ EMPTY: dict[str, str] = {
     "list_device_children": "It speaks for no other device: weft device add NAME --gateway DEVICE",
     "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
     "list_devices": "No devices. Add one: weft device add pump-1",
+    "list_faults": "No faults. Alarms of rules with a work_order action open them: weft rule list",
+    "list_fault_alarms": "None of its alarms is behind that.",
     "list_imports": "No imports. Begin one: weft device import pumps.csv",
     "list_group_devices": "No device belongs to it now.",
     "list_groups": "No groups. Save one: weft group add critical \"'critical' in device.tags\"",

@@ -11,7 +11,7 @@ from typing import Any
 from weft.connectors.base import Situation
 from weft.connectors.mapping import text_of, title_of
 from weft.groups.filters import Around
-from weft.model.alarm import Action, Alarm
+from weft.model.alarm import Action, Alarm, WorkOrder
 from weft.model.asset import Asset
 from weft.model.device import Device
 from weft.model.moments import to_rfc3339
@@ -31,6 +31,8 @@ def facts_of(action: Action, situation: Situation, around: Around | None) -> dic
         ("work_order", "title"): title_of(action, situation),
     }
     facts |= _below("parameters", action.parameters)
+    if situation.work_order is not None:
+        facts |= _order(situation.work_order)
     alarm = situation.alarm
     if alarm is None:
         return facts
@@ -46,6 +48,16 @@ def facts_of(action: Action, situation: Situation, around: Around | None) -> dic
         path = "/" + "/".join(around.assets.chain_of(asset))
         facts |= _asset(asset) | {("asset", "path"): path}
     return facts
+
+
+def _order(order: WorkOrder) -> dict[Path, Any]:
+    named = {
+        "priority": order.priority.value,
+        "fault": order.fault_code,
+        "asset": order.asset_id,
+        "instructions": order.instructions,
+    }
+    return {("work_order", name): text for name, text in named.items() if text}
 
 
 def _alarm(alarm: Alarm) -> dict[Path, Any]:

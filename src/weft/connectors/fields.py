@@ -34,7 +34,9 @@ FACTS = Vocabulary(
             "raised_at_ms": Type.INT,
         },
         "rule": {"id": Type.STRING, "version": Type.INT},
-        "work_order": dict.fromkeys(("id", "title"), Type.STRING),
+        "work_order": dict.fromkeys(
+            ("id", "title", "priority", "fault", "asset", "instructions"), Type.STRING
+        ),
         "device": dict.fromkeys(("id", "type", "label", "lifecycle"), Type.STRING),
         "asset": dict.fromkeys(("id", "kind", "label", "path"), Type.STRING),
     },

@@ -7,13 +7,14 @@ control characters are taken out, and nothing in it is ever evaluated (SS-3).
 from typing import Any
 
 from weft.connectors.base import Situation
-from weft.model.alarm import Action, Alarm
+from weft.model.alarm import Action, Alarm, WorkOrder
 from weft.model.moments import to_rfc3339
 from weft.observability.log import escape_controls
 
 TITLE_CHARACTERS = 120
 TEXT_CHARACTERS = 8_000
 _EVIDENCE_LINES = 5
+_DEVICES_NAMED = 20
 _KEY_PREFIX = "Weft work order: "
 
 
@@ -42,6 +43,8 @@ def text_of(action: Action, situation: Situation) -> str:
     given = action.parameters.get("description")
     if isinstance(given, str) and given:
         lines += [*(escape_controls(line) for line in given.splitlines()), ""]
+    if situation.work_order is not None:
+        lines += _order_lines(situation.work_order)
     if situation.alarm is not None:
         lines += _alarm_lines(situation.alarm)
     return _cut("\n".join(lines), TEXT_CHARACTERS)
@@ -85,6 +88,27 @@ def facts_of(alarm: Alarm) -> dict[str, Any]:
             for item in alarm.evidence
         ],
     }
+
+
+def more_alarms_note_of(order: WorkOrder) -> str:
+    """Return what the far side is told when a fault has more alarms than it was told of."""
+    devices = ", ".join(order.devices[:_DEVICES_NAMED])
+    more = ", …" if len(order.devices) > _DEVICES_NAMED else ""
+    return f"Weft: this fault has {order.alarms} alarms now, of {devices}{more}."
+
+
+def _order_lines(order: WorkOrder) -> list[str]:
+    lines = [escape_controls(line) for line in order.instructions.splitlines()]
+    if lines:
+        lines.append("")
+    if order.asset_id:
+        lines.append(f"Asset: {order.asset_id}")
+    if order.fault_code:
+        lines.append(f"Fault: {order.fault_code} ({order.fault_id})")
+        lines.append(f"Priority: {order.priority}")
+    if order.alarms > 1:
+        lines.append(f"Alarms: {order.alarms}, of {', '.join(order.devices[:_DEVICES_NAMED])}")
+    return [*lines, ""] if lines else []
 
 
 def _alarm_lines(alarm: Alarm) -> list[str]:

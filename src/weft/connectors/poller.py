@@ -23,7 +23,8 @@ from weft.model.alarm import Alarm, AlarmState, WorkOrder, WorkOrderState
 from weft.model.ids import TenantId, WorkOrderId
 from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records, Writer
-from weft.rules.kinds import ALARMS, WORK_ORDERS
+from weft.rules.faults import order_changed
+from weft.rules.kinds import ALARMS, FAULTS, WORK_ORDERS
 from weft.supervision import run_every
 
 log = get_logger(__name__)
@@ -43,6 +44,7 @@ class PollerSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class _Open(NamedTuple):
     order: WorkOrder
     alarm: Alarm | None
+    active: int = 0  # alarms of its fault that are not cleared
 
 
 class Poller:
@@ -125,11 +127,11 @@ class Poller:
             await self._store(page, states)
         else:
             states = {}
-        for order, alarm in page:
+        for order, alarm, active in page:
             told = states.get(order.work_order_id)
             if told is not None and told.state in _ENDED:
                 continue
-            if alarm is not None and alarm.state is AlarmState.CLEARED:
+            if alarm is not None and alarm.state is AlarmState.CLEARED and not active:
                 await self._note_clear(found, order, alarm)
 
     async def _store(
@@ -138,7 +140,7 @@ class Poller:
         tenant = page[0].order.tenant
         states = {
             order.work_order_id: told
-            for order, _ in page
+            for order, _, _ in page
             if (told := states.get(order.work_order_id)) is not None and _differs(order, told)
         }
         if not states:
@@ -171,7 +173,10 @@ class Poller:
             )
         now = self._clock.now()
         tenant, order_id = order.tenant, order.work_order_id
-        noted = await self._records.write(lambda w: store_noted(w, tenant, order_id, now))
+        ends = not found.connector.follows  # nobody will ever tell that it is done
+        noted = await self._records.write(
+            lambda w: store_noted(w, tenant, order_id, now, ends=ends)
+        )
         self._work_orders.changed(noted)
 
 
@@ -195,6 +200,8 @@ def store_states(
             version=found.value.version + 1,
         )
         writer.put(WORK_ORDERS, tenant, order_id, order)
+        if order.state in _ENDED:
+            order_changed(writer, order, at)
         changed.append(order)
     return changed
 
@@ -203,11 +210,17 @@ def _differs(order: WorkOrder, told: RemoteState) -> bool:
     return (order.state, order.remote_state) != (told.state, told.text)
 
 
-def store_noted(writer: Writer, tenant: TenantId, order_id: WorkOrderId, at: int) -> WorkOrder:
-    """Take in that the far side was told of the cleared alarm."""
+def store_noted(
+    writer: Writer, tenant: TenantId, order_id: WorkOrderId, at: int, *, ends: bool = False
+) -> WorkOrder:
+    """Take in that the far side was told of the cleared alarm; `ends` the work order with it."""
     order = writer.get(WORK_ORDERS, tenant, order_id).value
     order = structs.replace(order, details={**order.details, NOTED: at}, version=order.version + 1)
+    if ends and order.state in OPEN_STATES:
+        order = structs.replace(order, state=WorkOrderState.CLOSED, closed_at=at, closed_by="weft")
     writer.put(WORK_ORDERS, tenant, order_id, order)
+    if ends:
+        order_changed(writer, order, at)
     return order
 
 
@@ -219,5 +232,8 @@ def _open_orders(
     found: list[_Open] = []
     for record in page:
         alarm = reader.find(ALARMS, tenant, record.value.alarm_id)
-        found.append(_Open(record.value, alarm.value if alarm else None))
+        fault_id = record.value.fault_id
+        fault = reader.find(FAULTS, tenant, fault_id) if fault_id else None
+        active = fault.value.active if fault else 0
+        found.append(_Open(record.value, alarm.value if alarm else None, active))
     return found, page[-1].key if len(page) == limit else ""

@@ -15,6 +15,7 @@ from weft.errors import Conflict
 from weft.model.alarm import Action, Alarm, OutboxEntry, OutboxState, WorkOrder, WorkOrderState
 from weft.model.ids import ActionId, DeviceId, TenantId, WorkOrderId
 from weft.ports import Reader, Writer
+from weft.rules.faults import order_changed
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 
 ERROR_CHARACTERS = 500
@@ -58,13 +59,15 @@ def store_delivered(
     writer.put(OUTBOX, tenant, action_id, entry)
     if entry.action.kind != WORK_ORDER:
         return None
+    order = found.situation.work_order or _order_of(entry.action, found.situation)
     order = structs.replace(
-        found.situation.work_order or _order_of(entry.action, found.situation),
+        order,
         state=WorkOrderState.OPEN,
         remote_id=entry.remote_id,
         remote_state=delivered.remote_state,
         remote_url=delivered.url,
         polled_at=at,
+        told_alarms=order.alarms,
     )
     return _put_order(writer, order)
 
@@ -131,4 +134,6 @@ def _order_of(action: Action, situation: Situation) -> WorkOrder:
 def _put_order(writer: Writer, order: WorkOrder) -> WorkOrder:
     order = structs.replace(order, version=order.version + 1)
     writer.put(WORK_ORDERS, order.tenant, order.work_order_id, order)
+    if order.fault_id:
+        order_changed(writer, order, order.closed_at or order.created_at)
     return order

@@ -7,8 +7,8 @@ person's business: a closed work order does not clear one, it is shown beside it
 
 from collections.abc import Callable, Sequence
 
-from weft.model.alarm import WorkOrder, WorkOrderState
-from weft.model.ids import AlarmId, DeviceId, TenantId, WorkOrderId
+from weft.model.alarm import WorkOrder
+from weft.model.ids import TenantId, WorkOrderId
 from weft.ports import Record, Records
 from weft.rules.kinds import WORK_ORDERS
 
@@ -38,16 +38,12 @@ class WorkOrders:
     async def list_work_orders(
         self,
         tenant: TenantId,
+        where: tuple[str, str] | None = None,
         *,
-        state: WorkOrderState | None = None,
-        alarm_id: AlarmId | None = None,
-        device_id: DeviceId | None = None,
         after: str = "",
         limit: int = 100,
     ) -> Sequence[Record[WorkOrder]]:
-        """Return work orders, newest first, at most one of the filters given."""
-        filters = (("state", state), ("alarm", alarm_id), ("device", device_id))
-        where = next(((name, str(value)) for name, value in filters if value is not None), None)
+        """Return work orders, newest first, by state, alarm, device, fault or asset."""
         return await self._records.read(
             lambda r: r.list(
                 WORK_ORDERS, tenant, where=where, after=after, limit=limit, descending=True

@@ -63,14 +63,17 @@ def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
 
 
 def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
-    return {
-        "state": order.state,
-        "alarm": order.alarm_id,
-        "device": order.device_id,
+    more = {
         "fault": order.fault_id,
         "asset": order.asset_id,
         "telling": "yes" if order.tellings else "",
         "watched": "" if order.watch_until is None else "yes",
+    }
+    return {
+        "state": order.state,
+        "alarm": order.alarm_id,
+        "device": order.device_id,
+        **{name: text for name, text in more.items() if text},
     }
 
 

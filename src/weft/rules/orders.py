@@ -14,13 +14,14 @@ from weft.model.alarm import (
     Alarm,
     OutboxEntry,
     OutboxState,
+    Priority,
     Proof,
-    Severity,
     WorkOrder,
     WorkOrderState,
+    priority_of,
 )
 from weft.model.ids import WorkOrderId
-from weft.model.work_order import PRIORITIES, Priority, Telling, TellingKind, raised
+from weft.model.work_order import Telling, TellingKind
 from weft.ports import Writer
 from weft.rules.faults import ENDED, Joined, add_order, join, with_devices
 from weft.rules.kinds import OUTBOX, WORK_ORDERS
@@ -28,28 +29,19 @@ from weft.rules.model import ActionKind, Rule
 
 EVIDENCE_MAX: Final = 20  # alarms whose samples are copied: about 20 KB
 LISTED_MAX: Final = 100
-_OF_SEVERITY: Final = {
-    Severity.INFO: Priority.LOW,
-    Severity.WARNING: Priority.NORMAL,
-    Severity.MAJOR: Priority.HIGH,
-    Severity.CRITICAL: Priority.URGENT,
-}
-_OF_CRITICALITY: Final = {"low": -1, "high": 1, "critical": 1}
+_RANKS: Final = tuple(Priority)
 # Words of an action that have a place of their own on the work order.
 _PLACED: Final = frozenset({"title", "alarm", "instructions", "on_close", "close_when_cleared"})
 
 
-def priority_of(
-    severity: Severity, attributes: Mapping[str, Any], given: object = None
-) -> Priority:
-    """Return how urgent work is: as the rule says, or by severity and the asset's criticality.
+def urgency_of(alarm: Alarm, attributes: Mapping[str, Any], given: object = None) -> Priority:
+    """Return how urgent work is: as the rule says, or as its alarm is on this asset.
 
-    An attribute `criticality` of "low" takes one step off, "high" or "critical" adds one.
+    A word of the rule's that is none of ours is the far side's business.
     """
-    if isinstance(given, str) and given in PRIORITIES:
+    if isinstance(given, str) and given in _RANKS:
         return Priority(given)
-    steps = _OF_CRITICALITY.get(str(attributes.get("criticality", "")).lower(), 0)
-    return raised(_OF_SEVERITY[severity], steps)
+    return priority_of(alarm.severity, attributes.get("criticality"))
 
 
 def ask_for(writer: Writer, alarm: Alarm, rule: Rule, actions: Sequence[Action]) -> list[Action]:
@@ -109,7 +101,7 @@ def make_order(action: Action, alarm: Alarm, rule: Rule, joined: Joined) -> Work
         fault_id=fault.fault_id,
         fault_code=fault.code,
         asset_id=fault.asset_id,
-        priority=priority_of(alarm.severity, joined.subject.attributes, parameters.get("priority")),
+        priority=urgency_of(alarm, joined.subject.attributes, parameters.get("priority")),
         instructions=str(parameters.get("instructions", "")),
         alarms=fault.alarms,
         alarm_ids=(alarm.alarm_id,),
@@ -147,10 +139,10 @@ def attach(writer: Writer, order_id: str, alarm: Alarm, rule: Rule, joined: Join
 
 def _worse(order: WorkOrder, alarm: Alarm, joined: Joined) -> Priority:
     """Return the priority after one more alarm: what a person or the rule has set is kept."""
-    if order.state in ENDED or str(order.details.get("priority", "")) in PRIORITIES:
+    if order.state in ENDED or str(order.details.get("priority", "")) in _RANKS:
         return order.priority
-    found = priority_of(alarm.severity, joined.subject.attributes)
-    return max(order.priority, found, key=PRIORITIES.index)
+    found = urgency_of(alarm, joined.subject.attributes)
+    return max(order.priority, found, key=_RANKS.index)
 
 
 def _again(order: WorkOrder, alarm: Alarm) -> Telling:

@@ -94,6 +94,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "alarm.shelve": (_OPERATE, "alarms:write"),
     "maintenance.read": (_READ, "alarms:read"),
     "maintenance.write": (_OPERATE, "alarms:write"),
+    "fault.read": (_READ, "alarms:read"),
     "work_order.read": (_READ, "work_orders:read"),
     "connector.read": (_READ, "connectors:read"),
     "connector.write": (_ADMIN, "connectors:write"),

@@ -5,12 +5,21 @@ from typing import Any
 from msgspec import Struct
 
 from weft.api.operation import Call, Command, Operation
+from weft.api.operations.rules import EvidenceView, evidence_of
 from weft.api.seams import ConnectorInfo
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, ConnectorError, Invalid, NotFound
-from weft.model.alarm import OutboxEntry, OutboxState, WorkOrder, WorkOrderState
-from weft.model.ids import ActionId, AlarmId, DeviceId, WorkOrderId
+from weft.model.alarm import (
+    OutboxEntry,
+    OutboxState,
+    Priority,
+    Proof,
+    Severity,
+    WorkOrder,
+    WorkOrderState,
+)
+from weft.model.ids import ActionId, AlarmId, WorkOrderId
 
 
 class ConnectorView(Struct, frozen=True):
@@ -59,6 +68,20 @@ class OutboxList(Paging, frozen=True):
     alarm: str | None = None
 
 
+class ProofView(Struct, frozen=True):
+    """Why an alarm of the work order was raised, as it was then."""
+
+    alarm_id: str
+    device_id: str
+    rule_id: str
+    rule_version: int
+    severity: Severity
+    message: str
+    condition: str
+    raised_at: Moment
+    samples: list[EvidenceView]
+
+
 class WorkOrderView(Struct, frozen=True):
     """The business's copy of a fault."""
 
@@ -74,14 +97,25 @@ class WorkOrderView(Struct, frozen=True):
     created_at: Moment
     polled_at: Moment | None
     closed_at: Moment | None
+    fault_id: str
+    fault_code: str
+    asset_id: str
+    priority: Priority
+    instructions: str
+    alarms: int  # of the fault
+    alarm_ids: tuple[str, ...]  # the first 100 of them
+    devices: tuple[str, ...]  # the first 100 of them
+    evidence: list[ProofView]  # of the first 20 alarms
 
 
 class WorkOrderList(Paging, frozen=True):
-    """Which work orders to list: of a state, an alarm or a device."""
+    """Which work orders to list: of a state, an alarm, a device, a fault or an asset."""
 
     state: WorkOrderState | None = None
     alarm: str | None = None
     device: str | None = None
+    fault: str | None = None
+    asset: str | None = None
 
 
 def _connector_view(found: ConnectorInfo) -> ConnectorView:
@@ -134,6 +168,29 @@ def order_view(order: WorkOrder) -> WorkOrderView:
         created_at=moment(order.created_at) or "",
         polled_at=moment(order.polled_at),
         closed_at=moment(order.closed_at),
+        fault_id=order.fault_id,
+        fault_code=order.fault_code,
+        asset_id=order.asset_id,
+        priority=order.priority,
+        instructions=order.instructions,
+        alarms=order.alarms,
+        alarm_ids=order.alarm_ids,
+        devices=order.devices,
+        evidence=[_proof_view(proof) for proof in order.evidence],
+    )
+
+
+def _proof_view(proof: Proof) -> ProofView:
+    return ProofView(
+        alarm_id=proof.alarm_id,
+        device_id=proof.device_id,
+        rule_id=proof.rule_id,
+        rule_version=proof.rule_version,
+        severity=proof.severity,
+        message=proof.message,
+        condition=proof.condition,
+        raised_at=moment(proof.raised_at) or "",
+        samples=evidence_of(proof.samples),
     )
 
 
@@ -191,12 +248,18 @@ async def redrive_outbox_entry(services: Services, call: Call) -> OutboxView:
 async def list_work_orders(services: Services, call: Call) -> Page[WorkOrderView]:
     """Answer with a page of work orders."""
     query: WorkOrderList = call.query
-    _require_one(state=query.state, alarm=query.alarm, device=query.device)
+    named = {
+        "state": query.state,
+        "alarm": query.alarm,
+        "device": query.device,
+        "fault": query.fault,
+        "asset": query.asset,
+    }
+    _require_one(**named)
+    given = [(name, str(value)) for name, value in named.items() if value is not None]
     found = await services.work_orders.list_work_orders(
         call.principal.tenant,
-        state=query.state,
-        alarm_id=None if query.alarm is None else AlarmId(query.alarm),
-        device_id=None if query.device is None else DeviceId(query.device),
+        given[0] if given else None,
         after=after_of(call, "work-orders"),
         limit=query.limit + 1,
     )
