@@ -121,12 +121,22 @@ async def check_alarms(
     per_alarm = Counter(entry["alarm_id"] for entry in entries)
     known_alarms = {one["alarm_id"] for one in alarms}
     twice = {alarm: count for alarm, count in per_alarm.items() if count != 1}
-    if twice or not known_alarms <= per_alarm.keys():
-        raise Violation(
-            f"Actions per alarm: {twice or 'one each'}; alarms without one: "
-            f"{sorted(known_alarms - per_alarm.keys())[:5]}"
-        )
+    if twice:
+        raise Violation(f"Actions per alarm: {twice}")
+    await _check_faults(server, known_alarms)
     return len(alarms), len(entries)
+
+
+async def _check_faults(server: ServerProcess, alarms: set[str]) -> None:
+    """Every alarm is part of one fault, and every fault has one work order."""
+    parts: Counter[str] = Counter()
+    for fault in await server.pages("/faults", limit=1000):
+        found = await server.pages(f"/faults/{fault['fault_id']}/alarms", limit=1000)
+        parts.update(one["alarm_id"] for one in found)
+        if len(fault["orders"]) != 1:
+            raise Violation(f"A fault has the work orders {fault['orders']}")
+    if lost := sorted(alarms - parts.keys()) or [one for one, n in parts.items() if n > 1]:
+        raise Violation(f"Alarms that are part of no fault, or of two: {lost[:5]}")
 
 
 async def check_tasks(erp_url: str) -> list[str]:
