@@ -54,3 +54,17 @@ async def test_the_chain_goes_up_to_the_root() -> None:
     )
     chain = await machine.records.read(lambda r: chain_of(r, MAIN, "press-1"))
     assert [asset.asset_id for asset in chain] == ["press-1", "line"]
+
+
+async def test_an_alarm_about_an_asset_or_a_group_is_about_that() -> None:
+    """Rules may speak of more than a device; a deleted asset is named by what it was called."""
+    machine = Machine()
+    (rule,) = await machine.ready(rule_of("hot"))
+    plain = trips(rule, "sensor-00").alarm()
+    about = [
+        replace(plain, device_id="", asset="press-1"),
+        replace(plain, device_id="", asset="gone"),
+        replace(plain, device_id="", group="hall-2", members=("sensor-00", "sensor-01")),
+    ]
+    found = await machine.records.read(lambda r: [subject_of(r, alarm).key for alarm in about])
+    assert found == ["asset:uid-press-1", "asset:gone", "group:hall-2"]

@@ -78,7 +78,6 @@ GOOD = [alarm(1, OVER), alarm(2, HELD)]
         (GOOD[:1], None, "raised 0 alarms in 1 to 1"),
         ([GOOD[0], alarm(2, HELD, "active")], None, "1 alarms are not cleared"),
         (GOOD, actions(*GOOD, GOOD[0]), "Actions per alarm"),
-        (GOOD, actions(GOOD[0]), "alarms without one"),
     ],
 )
 async def test_alarms_and_actions_that_are_not_one_each_are_found(
@@ -88,6 +87,43 @@ async def test_alarms_and_actions_that_are_not_one_each_are_found(
     episodes = {"press-000": Episodes(firsts=[7], ended=1)}
     with pytest.raises(Violation, match=found):
         await checks.check_alarms(server, episodes, {"press-000": (1, 1)}, final=True)
+
+
+class Faulty(Answers):
+    """A server whose faults have these alarms."""
+
+    def __init__(self, faults: dict[str, list[dict[str, Any]]], orders: int = 1) -> None:
+        super().__init__(
+            alarms=GOOD,
+            outbox=actions(GOOD[0]),
+            faults=[{"fault_id": name, "orders": [{}] * orders} for name in faults],
+        )
+        self.faults = faults
+
+    async def pages(self, path: str, **_params: Any) -> list[dict[str, Any]]:
+        if path.endswith("/alarms") and path != "/alarms":
+            return self.faults[path.split("/")[2]]
+        return await super().pages(path)
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        (Faulty({"f": GOOD[:1]}), "part of no fault"),
+        (Faulty({"f": GOOD, "g": GOOD[:1]}), "or of two"),
+        (Faulty({"f": GOOD}, orders=2), "has the work orders"),
+    ],
+)
+async def test_alarms_that_are_not_part_of_one_fault_are_found(server: Any, found: str) -> None:
+    episodes = {"press-000": Episodes(firsts=[7], ended=1)}
+    with pytest.raises(Violation, match=found):
+        await checks.check_alarms(server, episodes, {"press-000": (1, 1)}, final=True)
+
+
+async def test_two_alarms_of_one_fault_need_one_action() -> None:
+    episodes = {"press-000": Episodes(firsts=[7], ended=1)}
+    server: Any = Faulty({"f": GOOD})
+    assert await checks.check_alarms(server, episodes, {"press-000": (1, 1)}, final=True) == (2, 1)
 
 
 def test_an_episode_ends_only_when_both_clocks_have_seen_it_stand() -> None:
