@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.rules.support import MAIN, START, Line, Plant, S, around, device, hot, members_of
-from weft.rules.subjects import key_of
 
 from weft.errors import Invalid, NotFound
 from weft.model.alarm import AlarmState, Subject, SubjectKind
@@ -17,6 +16,7 @@ from weft.rules.model import Rule
 from weft.rules.replay import try_rule
 from weft.rules.requests import Clear, Raise, Request
 from weft.rules.runtime import Runtime
+from weft.rules.subjects import key_of
 
 ALICE = Principal(MAIN, PrincipalKind.USER, "alice", "u-alice")
 PUMPS = ("p1", "p2", "p3", "p4")
