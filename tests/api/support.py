@@ -47,6 +47,8 @@ from weft.model.message import Committed
 from weft.model.message import Operation as MessageOperation
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
+from weft.packs.packs import Packs, PacksGiven
+from weft.packs.writers import Writers
 from weft.registry.arrivals import Arrivals
 from weft.registry.assets import Assets
 from weft.registry.attachments import Attachments
@@ -260,6 +262,16 @@ class World:
             self.surroundings,
             lambda: self.engine.applied,
         )
+        self.packs = Packs(
+            PacksGiven(
+                self.records,
+                self.policy,
+                self.audit,
+                self.clock,
+                Writers(self.types, self.assets, self.rules),
+                lambda _tenant, _connector: False,
+            )
+        )
         self.rules.on_change(
             lambda change: self.engine.rule_changed(change.old, change.new, at=change.at)
         )
@@ -372,6 +384,7 @@ class World:
             quarantine=self.quarantine,
             history=self.history,
             rules=self.rules,
+            packs=self.packs,
             engine=self.engine,
             surroundings=self.surroundings,
             past=Past(self.samples, self.replays),

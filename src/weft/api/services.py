@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from weft.ingest.quarantine import Quarantine
     from weft.ingest.rejections import Rejections
     from weft.ingest.submit import Ingest
+    from weft.packs.packs import Packs
     from weft.ports import Clock, Deciding, Journal, Records
     from weft.registry.arrivals import Arrivals
     from weft.registry.assets import Assets
@@ -123,6 +124,7 @@ class Services:
     quarantine: Quarantine
     history: History
     rules: Rules
+    packs: Packs
     engine: Engine
     surroundings: Surroundings
     past: Past

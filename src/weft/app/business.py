@@ -21,7 +21,11 @@ from weft.connectors.work_orders import WorkOrders
 from weft.groups.groups import Groups
 from weft.ingest.dialects import lorawan_words
 from weft.ingest.dialects.lorawan import LoRaWan
+from weft.model.ids import TenantId
+from weft.packs.packs import Packs, PacksGiven
+from weft.packs.writers import Writers
 from weft.ports import Clock
+from weft.rules.model import ActionKind
 from weft.security.outbound import OutboundClient
 
 
@@ -34,6 +38,7 @@ class Business:
     poller: Poller
     work_orders: WorkOrders
     groups: Groups
+    packs: Packs
     downlinks: Downlinks
     suppression: Suppression
 
@@ -72,7 +77,29 @@ async def open_business(
     suppression = await open_suppression(
         (stores, identity, path), path.groups, clock, config, outbox.notify
     )
-    return Business(connectors, outbox, poller, work_orders, path.groups, downlinks, suppression)
+    packs = open_packs(stores, identity, path, clock, connectors)
+    return Business(
+        connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression
+    )
+
+
+def open_packs(
+    stores: Stores,
+    identity: Identity,
+    path: MessagePath,
+    clock: Clock,
+    connectors: Connectors,
+) -> Packs:
+    """Make what installs packs."""
+
+    def takes_orders(tenant: TenantId, connector: str) -> bool:
+        found = connectors.find(tenant, connector)
+        return found is not None and ActionKind.WORK_ORDER in found.connector.actions
+
+    writers = Writers(identity.types, identity.assets, path.rules)
+    return Packs(
+        PacksGiven(stores.records, identity.policy, identity.audit, clock, writers, takes_orders)
+    )
 
 
 async def open_downlinks(given: DownlinkGiven, path: MessagePath, config: Config) -> Downlinks:

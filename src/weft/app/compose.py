@@ -288,6 +288,7 @@ class Weft:
             quarantine=path.quarantine,
             history=path.history,
             rules=path.rules,
+            packs=business.packs,
             engine=path.engine,
             surroundings=path.surroundings,
             past=Past(path.samples, self.replays),

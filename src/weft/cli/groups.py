@@ -24,6 +24,7 @@ GROUPS: dict[str, str] = {
     "lineage": "From a sample to a work order, and back.",
     "maintenance": "When alarms of a part of the plant are held back.",
     "outbox": "Actions on their way to business systems.",
+    "pack": "Packs: types, assets, rules and simulated devices, installed at once.",
     "quarantine": "Devices that came by themselves and wait for your word.",
     "rejection": "Messages that were refused, and sending them again.",
     "replay": "Rules over the past: what was found, and what is under way.",

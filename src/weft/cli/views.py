@@ -10,6 +10,7 @@ from typing import Any
 
 from weft.cli.cells import is_empty, number_text, text_of
 from weft.cli.layout import GAP, heading, record_lines, table, wrap
+from weft.cli.pack_lines import pack_lines
 from weft.cli.trees import lineage_lines
 from weft.observability.log import escape_controls
 
@@ -268,8 +269,10 @@ VIEWS: dict[str, View] = {
     "get_twin": twin_lines,
     "get_type": type_lines,
     "get_type_version": type_lines,
+    "install_pack": pack_lines,
     "invite_user": invitation_lines,
     "issue_credential": credential_lines,
+    "remove_pack": pack_lines,
     "save_type": type_lines,
     "try_rule": trial_lines,
     "update_rule": rule_lines,

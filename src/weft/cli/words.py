@@ -42,6 +42,7 @@ EMPTY: dict[str, str] = {
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
+    "list_packs": "This Weft brings no packs along.",
     "list_quarantine": "No device waits. Those of a claim without --approve, and of an "
     "authority without --auto-approve, come here first.",
     "list_findings": "Nothing: the rule would not have raised, and nothing was recorded.",
@@ -112,6 +113,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft credential add pump-1 --kind certificate",
     ),
     "list_audit": ("weft audit list --target device:pump-1",),
+    "get_pack_samples": ("weft pack samples predictive-maintenance --device pump-1-sensor",),
+    "install_pack": (
+        "weft pack install predictive-maintenance",
+        "weft pack install predictive-maintenance --prefix plant2- --connector sap --dry-run",
+    ),
     "list_rejections": ("weft rejection list --device pump-1",),
     "move_device": ("weft device move pump-1 suspended",),
     "approve_device": (

@@ -83,6 +83,9 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "rule.read": (_READ, "rules:read"),
     "rule.write": (_ADMIN, "rules:write"),
     "rule.delete": (_ADMIN, "rules:write"),
+    "pack.read": (_READ, "packs:read"),
+    "pack.install": (_ADMIN, "packs:write"),  # and the right to write each of its items
+    "pack.remove": (_ADMIN, "packs:write"),
     "rule.replay": (_OPERATE, "rules:read"),
     "rule.act": (_ADMIN, "rules:write"),  # asked of the owner when a rule acts (AZ-5)
     "alarm.read": (_READ, "alarms:read"),

@@ -1,0 +1,292 @@
+"""Packs in a tenant: one order installs, again changes nothing, what people changed stays."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.registry.support import ALICE, MALLORY, Registry
+from tests.rules.support import FakePolicy
+
+from weft.errors import Conflict, Forbidden, NotFound, StorageError
+from weft.packs.model import INSTALLS, Installed
+from weft.packs.packs import Order, Packs, PacksGiven, Report
+from weft.packs.planning import Outcome
+from weft.packs.reading import LIBRARY
+from weft.packs.writers import Writers
+from weft.registry.assets import AssetPatch
+from weft.registry.devices import NewDevice
+from weft.rules.rules import Rules
+from weft.rules.surroundings import Surroundings
+
+NAME = "predictive-maintenance"
+
+
+class Plant:
+    """A tenant with its registry and rules, and the packs."""
+
+    def __init__(self, library: Path = LIBRARY) -> None:
+        self.registry = Registry()
+        self.policy = FakePolicy()
+        self.connectors = {"erp"}
+        one = self.registry
+        around = Surroundings(devices=one.devices, types=one.types)
+        self.rules = Rules(one.records, self.policy, one.audit, one.clock, around, lambda: 0)
+        self.library = library
+        self.packs = self.made()
+
+    def made(self) -> Packs:
+        """Return the service as a start makes it."""
+        one = self.registry
+        writers = Writers(one.types, one.assets, self.rules)
+        takes = lambda _tenant, name: name in self.connectors  # noqa: E731
+        given = PacksGiven(one.records, self.policy, one.audit, one.clock, writers, takes)
+        return Packs(given, self.library)
+
+    async def record(self, prefix: str = "") -> Installed | None:
+        found = await self.registry.records.read(
+            lambda reader: reader.find(INSTALLS, ALICE.tenant, f"{NAME}/{prefix}")
+        )
+        return found.value if found else None
+
+    async def everything(self) -> dict[str, Any]:
+        """What stands in the tenant, with versions."""
+        tenant, one = ALICE.tenant, self.registry
+        return {
+            **{f"type:{t.name}": (t.version, t.document) for t in one.types.list(tenant)},
+            **{f"asset:{a.asset_id}": (a.version, a) for a in one.assets.behind(tenant, "", 100)},
+            **{f"rule:{r.rule_id}": (r.version, r.source) for r in await self.rules.list(tenant)},
+        }
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A library of one pack that a test may change."""
+    shutil.copytree(LIBRARY / NAME, tmp_path / NAME)
+    return tmp_path
+
+
+def newer(library: Path, *changes: tuple[str, str, str]) -> None:
+    """Make version 2 of the pack, with (file, old, new) replaced."""
+    for name, old, new in (("pack.yaml", "version: 1", "version: 2"), *changes):
+        path = library / NAME / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+
+def outcomes(report: Report, *wanted: Outcome) -> dict[str, Outcome]:
+    return {s.item.key: s.outcome for s in report.steps if not wanted or s.outcome in wanted}
+
+
+async def test_one_order_installs_all_and_the_same_again_changes_nothing() -> None:
+    """A deployment that installs its packs each time makes no versions, and no noise."""
+    plant = Plant()
+    report = await plant.packs.install(ALICE, NAME, Order())
+    assert set(outcomes(report).values()) == {Outcome.ADD}
+    before, acts = await plant.everything(), plant.registry.audit.actions()
+    assert acts[-1] == "pack.install"
+    assert {step.item.key for step in report.steps} == before.keys()
+    rule = await plant.rules.get(ALICE.tenant, "zone-d")
+    assert rule.document.actions[0].connector == "erp"
+
+    again = await plant.packs.install(ALICE, NAME, Order())
+    assert set(outcomes(again).values()) == {Outcome.SAME}
+    assert await plant.everything() == before
+    assert plant.registry.audit.actions() == acts
+
+
+async def test_a_dry_run_says_it_all_and_does_nothing() -> None:
+    """What the report names is what the install then makes."""
+    plant = Plant()
+    tried = await plant.packs.install(ALICE, NAME, Order(dry_run=True))
+    assert await plant.everything() == {}
+    assert plant.registry.audit.actions() == []
+    done = await plant.packs.install(ALICE, NAME, Order())
+    assert outcomes(tried) == outcomes(done)
+
+
+async def test_without_a_connector_rules_raise_alarms_only_until_there_is_one() -> None:
+    """An empty folder has no ERP; the pack installs all the same, and is given one later."""
+    plant = Plant()
+    plant.connectors.clear()
+    report = await plant.packs.install(ALICE, NAME, Order())
+    assert report.connector == ""
+    assert (await plant.rules.get(ALICE.tenant, "zone-d")).document.actions == ()
+
+    later = await plant.packs.install(ALICE, NAME, Order(connector="sap"))
+    assert set(outcomes(later, Outcome.UPDATE)) == {"rule:zone-d"}
+    changed = next(step for step in later.steps if step.outcome is Outcome.UPDATE)
+    assert any("actions" in text and "comes" in text for text in changed.changes)
+    rule = await plant.rules.get(ALICE.tenant, "zone-d")
+    assert rule.document.actions[0].connector == "sap"
+    same = await plant.packs.install(ALICE, NAME, Order())
+    assert (same.connector, same.changes) == ("sap", False)
+
+
+async def test_two_prefixes_are_two_installs() -> None:
+    """Each has its own names; a rule watches the type of its own install."""
+    plant = Plant()
+    await plant.packs.install(ALICE, NAME, Order())
+    await plant.packs.install(ALICE, NAME, Order(prefix="north-"))
+    rule = await plant.rules.get(ALICE.tenant, "north-zone-d")
+    assert rule.document.selector.type_name == "north-vibration-sensor"
+    assert plant.registry.assets.get(ALICE.tenant, "north-pump-1").parent == "north-plant"
+    assert [one.prefix for one in await plant.packs.installs(ALICE.tenant, NAME)] == ["", "north-"]
+
+    await plant.packs.remove(ALICE, NAME, "north-")
+    assert not [name for name in await plant.everything() if "north-" in name]
+    assert "rule:zone-d" in await plant.everything()
+
+
+async def test_a_name_that_is_taken_stops_it_before_anything_is_written() -> None:
+    """Somebody has a rule of that name that says something else."""
+    plant = Plant()
+    own = {"name": "zone-c", "when": "temperature > 3"}
+    await plant.rules.create(ALICE, own)
+    with pytest.raises(Conflict, match=r"1 name\(s\) of the pack are in use: rule:zone-c") as told:
+        await plant.packs.install(ALICE, NAME, Order())
+    assert "--prefix" in told.value.remedy
+    assert (await plant.everything()).keys() == {"rule:zone-c"}
+    assert await plant.record() is None
+
+
+async def test_a_newer_version_shows_what_differs_and_keeps_what_people_changed(
+    library: Path,
+) -> None:
+    """A threshold that the plant has set stays; the pack's other news arrive."""
+    plant = Plant(library)
+    await plant.packs.install(ALICE, NAME, Order())
+    hot = dict((await plant.rules.get(ALICE.tenant, "bearing-hot")).source, severity="info")
+    await plant.rules.update(ALICE, "bearing-hot", hot)
+    await plant.registry.assets.delete(ALICE, "pump-2")
+    await plant.rules.set_enabled(ALICE, "zone-c", enabled=False)
+    newer(
+        library,
+        ("rules/bearing-hot.yaml", "90[Cel]", "95[Cel]"),
+        ("rules/zone-c.yaml", "for: 2m", "for: 3m"),
+        ("rules/zone-d.yaml", "for: 1m", "for: 2m"),
+    )
+    (library / NAME / "rules" / "sensor-silent.yaml").unlink()
+    packs = plant.packs = plant.made()
+
+    tried = await packs.install(ALICE, NAME, Order(dry_run=True))
+    (update,) = [step for step in tried.steps if step.outcome is Outcome.UPDATE]
+    assert (update.item.key, update.changes) == ("rule:zone-d", ("for: 1m becomes 2m",))
+    done = await packs.install(ALICE, NAME, Order())
+    assert (done.version_before, done.pack.version) == (1, 2)
+    assert outcomes(done, Outcome.KEEP, Outcome.DELETE) == {
+        "rule:bearing-hot": Outcome.KEEP,
+        "rule:zone-c": Outcome.KEEP,
+        "asset:pump-2": Outcome.KEEP,
+        "rule:sensor-silent": Outcome.DELETE,
+    }
+    assert (await plant.rules.get(ALICE.tenant, "bearing-hot")).source == hot
+    assert not (await plant.rules.get(ALICE.tenant, "zone-c")).enabled
+    assert plant.registry.assets.find(ALICE.tenant, "pump-2") is None
+    with pytest.raises(NotFound):
+        await plant.rules.get(ALICE.tenant, "sensor-silent")
+    assert not (await packs.install(ALICE, NAME, Order())).changes
+
+
+@pytest.mark.parametrize("allowed", range(1, 14))
+async def test_an_install_that_was_cut_off_anywhere_is_ended_by_the_next(
+    allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails after so many writes; the next order makes the rest, each thing once."""
+    whole = Plant()
+    await whole.packs.install(ALICE, NAME, Order())
+    plant = Plant()
+    write, left = plant.registry.records.write, [allowed]
+
+    async def failing(work: Any) -> Any:
+        if not left[0]:
+            raise StorageError("The disk is full.", remedy="Make room.")
+        left[0] -= 1
+        return await write(work)
+
+    monkeypatch.setattr(plant.registry.records, "write", failing)
+    try:
+        await plant.packs.install(ALICE, NAME, Order())
+    except StorageError:
+        record = await plant.record()
+        assert record is not None
+        assert record.pending
+    monkeypatch.setattr(plant.registry.records, "write", write)
+    await plant.made().install(ALICE, NAME, Order())
+
+    made, expected = await plant.everything(), await whole.everything()
+    assert {key: version for key, (version, _) in made.items()} == {
+        key: version for key, (version, _) in expected.items()
+    }
+    record = await plant.record()
+    assert record is not None
+    assert (record.made.keys(), record.pending) == (expected.keys(), {})
+
+
+async def test_removing_takes_what_the_pack_made_and_nobody_changed() -> None:
+    """A rule that the plant has made its own stays, and so does a type that has devices."""
+    plant = Plant()
+    await plant.packs.install(ALICE, NAME, Order())
+    patch = AssetPatch(label="Our pump")
+    await plant.registry.assets.patch(ALICE, "pump-1", patch)
+    new = NewDevice("s-1", type_name="vibration-sensor")
+    await plant.registry.devices.create(ALICE, new)
+
+    tried = await plant.packs.remove(ALICE, NAME, dry_run=True)
+    assert len(await plant.everything()) == len(tried.steps)
+    done = await plant.packs.remove(ALICE, NAME)
+    kept = {step.item.key: step.reason for step in done.steps if step.outcome is Outcome.KEEP}
+    assert kept.keys() == {"asset:pump-1", "asset:plant", "type:vibration-sensor"}
+    assert kept["asset:pump-1"] == "It was changed here."
+    assert "1 device(s)" in kept["type:vibration-sensor"]
+    assert (await plant.everything()).keys() == kept.keys()
+
+    await plant.registry.devices.delete(ALICE, "s-1")
+    again = await plant.packs.remove(ALICE, NAME)
+    assert outcomes(again) == {
+        "asset:plant": Outcome.KEEP,  # the pump that is theirs now stands below it
+        "type:vibration-sensor": Outcome.DELETE,
+    }
+    await plant.registry.assets.delete(ALICE, "pump-1")
+    await plant.packs.remove(ALICE, NAME)
+    assert await plant.everything() == {}
+    with pytest.raises(NotFound, match="is not installed"):
+        await plant.packs.remove(ALICE, NAME)
+
+
+async def test_what_was_there_before_with_the_same_words_is_not_taken_away() -> None:
+    """The tenant's own type happens to say what the pack's says."""
+    plant = Plant()
+    pack = await plant.packs.get(NAME)
+    await plant.registry.types.save(ALICE, "vibration-sensor", pack.items[0].document)
+    await plant.packs.install(ALICE, NAME, Order())
+    await plant.packs.remove(ALICE, NAME)
+    assert (await plant.everything()).keys() == {"type:vibration-sensor"}
+
+
+async def test_an_installer_may_not_write_what_he_could_not_write_himself() -> None:
+    """The right to install is none to write rules: refused before the first write."""
+    plant = Plant()
+    plant.policy.denied.add("rule:zone-d")
+    with pytest.raises(Forbidden):
+        await plant.packs.install(ALICE, NAME, Order())
+    assert await plant.everything() == {}
+    plant.policy.denied.clear()
+    await plant.packs.install(ALICE, NAME, Order())
+    plant.policy.denied.add("asset:pump-1")
+    with pytest.raises(Forbidden):
+        await plant.packs.remove(ALICE, NAME)
+    assert "asset:pump-1" in await plant.everything()
+
+
+async def test_another_tenant_sees_and_loses_nothing() -> None:
+    """Installs are a tenant's own."""
+    plant = Plant()
+    await plant.packs.install(ALICE, NAME, Order())
+    assert await plant.packs.installs(MALLORY.tenant, NAME) == []
+    with pytest.raises(NotFound):
+        await plant.packs.remove(MALLORY, NAME)
+    assert "rule:zone-d" in await plant.everything()
+    with pytest.raises(NotFound, match="no pack 'nothing'"):
+        await plant.packs.get("nothing")
