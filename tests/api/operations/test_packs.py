@@ -69,7 +69,8 @@ async def test_only_an_admin_installs_and_everybody_reads(world: World, role: Ro
 
 async def test_a_tenant_installs_for_itself(world: World) -> None:
     """What one has installed, another neither sees nor can take away."""
-    await world.call("POST", f"/packs/{NAME}/install", token=world.admin(), body={})
+    done = await world.call("POST", f"/packs/{NAME}/install", token=world.admin())
+    assert done.status == 200
     other = world.admin(OTHER)
     shown = await world.call("GET", f"/packs/{NAME}", token=other)
     assert shown.json["installed"] == []

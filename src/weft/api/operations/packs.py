@@ -168,7 +168,8 @@ async def get_pack(services: Services, call: Call) -> PackDetail:
 
 async def install_pack(services: Services, call: Call) -> PackReport:
     """Install a pack, or say what that would do."""
-    order = Order(call.body.prefix, call.body.connector, call.body.dry_run)
+    body: PackOrder = call.body or PackOrder()
+    order = Order(body.prefix, body.connector, body.dry_run)
     report = await services.packs.install(call.principal, call.path["pack"], order)
     return _report(report, dry_run=order.dry_run)
 
