@@ -62,7 +62,7 @@ async def test_a_rule_cannot_name_a_connector_that_is_not_there(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ('{kind="sap"}', "there is no kind 'sap'"),
+        ('{kind="abacus"}', "there is no kind 'abacus'"),
         ('{kind="webhook", url="https://x.example"}', "secret"),
         ('{kind="webhook", url="https://x.example", secret="x", speed=1}', "speed"),
     ],

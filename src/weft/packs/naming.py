@@ -43,9 +43,19 @@ def _rule(document: Mapping[str, Any], prefix: str, connector: str) -> dict[str,
         selector["devices"] = [prefix + name for name in selector["devices"]]
     if selector:
         made["selector"] = selector
+    if "scope" in made:
+        made["scope"] = _scope(made["scope"], prefix)
     actions = made.pop("actions", [])
     if actions and connector:
         made["actions"] = [_action(action, connector) for action in actions]
+    return made
+
+
+def _scope(scope: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """A kind of asset is nobody's; whose devices count there, the selector says."""
+    made = dict(scope)
+    if "asset" in made:
+        made["asset"] = "/".join(prefix + part for part in made["asset"].split("/"))
     return made
 
 

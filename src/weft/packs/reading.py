@@ -28,7 +28,7 @@ from weft.registry.assets import NewAsset
 from weft.registry.checking import require_value
 from weft.registry.documents import read_document
 from weft.registry.thing_models import read_type
-from weft.rules.conditions import require_conditions, require_texts
+from weft.rules.conditions import require_conditions, require_over, require_texts
 from weft.rules.documents import read_rule
 from weft.rules.language import ANY, scope_of
 
@@ -109,8 +109,11 @@ def _rules(folder: Path, types: Mapping[str, DeviceType]) -> list[Item]:
                 f"The pack has no type {rule.selector.type_name!r}.", remedy="Name one of its own."
             )
         scope = scope_of(kind) if kind else ANY
-        require_conditions(rule, scope)
-        require_texts(rule, scope)
+        if rule.scope is not None:
+            require_over(rule, [scope])
+        else:
+            require_conditions(rule, scope)
+            require_texts(rule, scope)
         return Item(ItemKind.RULE, rule.name, source)
 
     return [_at(path, read) for path in sorted((folder / "rules").glob("*.yaml"))]
