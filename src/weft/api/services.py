@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from weft.security.actions import ACTIONS
+
 if TYPE_CHECKING:
     from weft.api.links import Links
     from weft.api.live import Live
@@ -145,4 +147,4 @@ class Services:
     started_at: int
     health: Callable[[], Mapping[str, str]]  # each part, and "ok" or a word on what is wrong
     openapi: Callable[[], bytes]
-    actions: Callable[[], Collection[str]]  # all actions that the policy knows
+    actions: Callable[[], Collection[str]] = lambda: ACTIONS  # all that the policy knows

@@ -40,7 +40,6 @@ from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
 from weft.ports import Clock, Serving
-from weft.security.actions import ACTIONS
 from weft.supervision import SystemClock, keep_running
 from weft.transports.mqtt.listener import MqttListener
 from weft.transports.mqtt.settings import Given
@@ -309,7 +308,6 @@ class Weft:
             started_at=self.started_at,
             health=self.health,
             openapi=openapi_document,
-            actions=lambda: ACTIONS,
         )
 
     # --- what it says of itself ---
