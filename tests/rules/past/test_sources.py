@@ -6,7 +6,8 @@ from tests.rules.support import MACHINE, MAIN, START, S, device
 
 from weft.model.message import Committed
 from weft.ports import HistoryScan, HistoryTrace
-from weft.rules.past.sources import BEFORE, Messages, Watched, slices, values_of, without
+from weft.rules.past.sources import BEFORE, Messages, Watched, cleaned, slices, without
+from weft.rules.past.tables import make_table
 
 
 def trace(key: str, *values: float, texts: list[str | None] | None = None) -> HistoryTrace:
@@ -18,31 +19,39 @@ def trace(key: str, *values: float, texts: list[str | None] | None = None) -> Hi
 def test_keys_of_one_moment_are_one_reading() -> None:
     """As the device sent them; of a declared integer an int."""
     nan = float("nan")
-    made = Messages([Watched(device(), MACHINE)]).batches(
-        [trace("temperature", 60.0, 90.0), trace("rpm", 900.0), trace("mode", nan, texts=['"run"'])]
-    )
-    (batch,) = made
+    traces = [
+        trace("temperature", 60.0, 90.0),
+        trace("rpm", 900.0),
+        trace("mode", nan, texts=['"run"']),
+    ]
+    messages = Messages([Watched(device(), MACHINE)])
+    (batch,) = messages.batches(make_table(traces, {"pump-7": 0}))
     assert batch.first == BEFORE + 1
-    read = [(one.received_at, some[0].values) for one, some in
-            zip(batch.envelopes, batch.decoded, strict=True)]  # fmt: skip
+    read = [
+        (one.received_at, some[0].values)
+        for one, some in zip(batch.envelopes, batch.decoded, strict=True)
+    ]
     assert read == [
         (START, {"temperature": 60.0, "rpm": 900, "mode": "run"}),
         (START + S, {"temperature": 90.0}),
     ]
     assert type(batch.decoded[0][0].values["rpm"]) is int
     assert batch.envelopes[0].route.type_version == 1
+    (later,) = messages.batches(make_table(traces, {"pump-7": 0}), np.array([1]))
+    assert (later.first, len(later.envelopes)) == (BEFORE + 3, 1)
 
 
 def test_what_another_type_has_sent_is_left_out() -> None:
     """The key was a text in an older version; today's rule has a number there."""
     nan = float("nan")
     mixed = trace("temperature", nan, 90.0, texts=['"hot"', None])
-    assert values_of(mixed, "number") == [None, 90.0]
-    assert values_of(mixed, "string") == ["hot", None]
-    assert values_of(mixed, "") == ["hot", 90.0]
-    assert values_of(trace("rpm", 1.5, 2.0), "integer") == [None, 2]
-    assert values_of(trace("running", 1.0), "boolean") == [None]
-    assert values_of(trace("running", nan, texts=["true"]), "boolean") == [True]
+    assert cleaned(mixed, MACHINE).values.tolist() == [90.0]
+    assert cleaned(mixed, None) is mixed
+    assert cleaned(trace("rpm", 1.5, 2.0), MACHINE).values.tolist() == [2.0]
+    assert len(cleaned(trace("running", 1.0), MACHINE).at) == 0
+    truths = trace("running", nan, nan, texts=["true", '"on"'])
+    assert cleaned(truths, MACHINE).texts == ["true"]
+    assert cleaned(trace("mode", nan, nan, texts=["true", '"on"']), MACHINE).texts == ['"on"']
 
 
 async def test_a_long_time_is_read_in_parts_that_fit() -> None:

@@ -5,6 +5,7 @@ are under way when `start` comes. The rule and the one it is compared with see t
 messages in the same order.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from weft.errors import Invalid
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Operation
-from weft.ports import HistoryScan, Journal
+from weft.ports import HistoryScan, HistoryTrace, Journal
 from weft.rules.conditions import Compiled, CompiledMember, compile_members, compile_rule
 from weft.rules.feeds.base import Span
 from weft.rules.health import RuleHealth
@@ -23,7 +24,18 @@ from weft.rules.model import Rule
 from weft.rules.past.model import Asked
 from weft.rules.past.pace import Pace
 from weft.rules.past.settings import ReplaySettings
-from weft.rules.past.sources import BEFORE, Messages, Samples, Scans, Watched, slices, without
+from weft.rules.past.sieve import make_sieve, sieved
+from weft.rules.past.sources import (
+    BEFORE,
+    Messages,
+    Samples,
+    Scans,
+    Watched,
+    cleaned,
+    slices,
+    without,
+)
+from weft.rules.past.tables import Rows, Table, make_table
 from weft.rules.replay import MAX_FIRINGS, Firing, Ledger, trial_rule
 from weft.rules.requests import Request
 from weft.rules.runtime import Runtime
@@ -32,6 +44,7 @@ from weft.rules.surroundings import Surroundings
 WARM_UP_NS = 10 * 60 * 1_000_000_000  # at least: a key that is sent seldom is known then
 _NAMED = re.compile(r"\{([^{}]+)\}")
 _PAGE = 1_000
+_ALL_SEEN = 5
 
 
 class Given(Struct, frozen=True, eq=False):
@@ -139,15 +152,20 @@ class Run:
 
     async def _over_history(self, scan: HistoryScan, watched: list[Watched]) -> bool:
         messages = Messages(watched)
-        async for one, held in slices(self._given.history, scan, self._settings.samples_at_once):
-            if self.progress.cancelled:
-                return False
+        reading = _Reading(watched, [side.rule for side in self._sides])
+        at_once = self._settings.samples_at_once
+        if not reading.sieves:
+            at_once = max(at_once // _ALL_SEEN, 1)  # as messages each takes so much more
+        async for one, held in slices(self._given.history, scan, at_once):
             traces = await self._given.history.scan(one)
-            for batch in messages.batches(traces):
+            table, rows = await asyncio.to_thread(reading.read, traces)
+            for batch in messages.batches(table, rows):
                 if not await self._take(batch):
                     return False
             self.progress.done += held
             self.progress.samples += sum(len(trace.at) for trace in traces)
+            if self.progress.cancelled:
+                return False
         return True
 
     async def _over_journal(self, after: int, until: int, kept_from: int) -> bool:
@@ -175,6 +193,25 @@ class Run:
                 for part in parts_of(side.rule, scope_of(kind)):
                     keys |= {key for source, key in part.paths if source == "telemetry"}
         return keys
+
+
+class _Reading:
+    """What is done to the samples of history before the exact machine sees them."""
+
+    def __init__(self, watched: Sequence[Watched], rules: Sequence[Rule]) -> None:
+        self._places = {str(one.device.device_id): place for place, one in enumerate(watched)}
+        self._types = {str(one.device.device_id): one.type for one in watched}
+        found = [make_sieve(rule, watched) for rule in rules]
+        self.sieves = [one for one in found if one is not None] if None not in found else []
+
+    def read(self, traces: Sequence[HistoryTrace]) -> tuple[Table, Rows | None]:
+        """Return a table and the rows of it that matter (None: all); runs in a thread."""
+        sound = [cleaned(trace, self._types[trace.device]) for trace in traces]
+        table = make_table(sound, self._places)
+        if not all(sieve.takes(table) for sieve in self.sieves):
+            self.sieves = []  # from here on every sample is looked at
+        rows = sieved(self.sieves, table) if self.sieves and len(table.at) else None
+        return table, rows
 
 
 def _readings(batch: Committed) -> int:

@@ -5,7 +5,7 @@ moment. What the journal still has is read from the journal alone, so no sample 
 a sample that was measured before the journal begins and received later is told by history.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.telemetry import Reading
 from weft.ports import HistoryScan, HistoryTrace
+from weft.rules.past.tables import Rows, Table
 
 BEFORE = -(2**62)  # places of samples that stand in no journal count up from here
 AT_ONCE = 256  # messages in one batch
@@ -77,69 +78,87 @@ class Messages:
 
     def __init__(self, watched: Sequence[Watched]) -> None:
         self._position = BEFORE
-        self._routes = {str(one.device.device_id): _route(one) for one in watched}
-        self._types = {str(one.device.device_id): one.type for one in watched}
+        self._routes = [_route(one) for one in watched]
+        self._integers = [_integers(one.type) for one in watched]
 
-    def batches(self, traces: Sequence[HistoryTrace]) -> "list[Committed]":
-        """Return the samples as messages, in the order of their moments."""
-        by_device: dict[str, list[HistoryTrace]] = {}
-        for trace in traces:
-            by_device.setdefault(trace.device, []).append(trace)
-        names: list[str] = []
-        readings: list[Reading] = []
-        for device, some in by_device.items():
-            made = self._readings(device, some)
-            readings += made
-            names += [device] * len(made)
-        order = np.argsort(np.array([one.at for one in readings], np.int64), kind="stable")
-        batches: list[Committed] = []
+    def batches(self, table: Table, chosen: Rows | None = None) -> Iterator[Committed]:
+        """Yield the rows that are chosen (None: all) as messages, in the order of their moments.
+
+        A row that is chosen out of others tells what each key had last, where that is asked
+        of the table (`filled`): what the rows between had sent is known then as well.
+        """
+        rows = np.arange(len(table.at)) if chosen is None else chosen
+        order = rows[np.argsort(table.at[rows], kind="stable")]
         for start in range(0, len(order), AT_ONCE):
-            rows = order[start : start + AT_ONCE].tolist()
-            envelopes = [Envelope(self._routes[names[row]], readings[row].at, b"") for row in rows]
-            decoded = [[readings[row]] for row in rows]
-            batches.append(Committed(self._position + 1, envelopes, decoded))
-            self._position += len(rows)
-        return batches
+            some = order[start : start + AT_ONCE]
+            moments, devices = table.at[some].tolist(), table.device[some].tolist()
+            values = self._values(table, some, devices, filled=chosen is not None)
+            first = self._position + 1
+            self._position += len(moments)
+            yield Committed(
+                first,
+                [
+                    Envelope(self._routes[device], at, b"")
+                    for device, at in zip(devices, moments, strict=True)
+                ],
+                [[Reading(at, sent)] for at, sent in zip(moments, values, strict=True)],
+            )
 
-    def _readings(self, device: str, traces: Sequence[HistoryTrace]) -> list[Reading]:
-        """Return one reading for each moment that any key has."""
-        moments = np.unique(np.concatenate([trace.at for trace in traces]))
-        rows: list[dict[str, Any]] = [{} for _ in range(len(moments))]
-        kind = self._types[device]
-        for trace in traces:
-            field = kind.telemetry.get(trace.key) if kind is not None else None
-            values = values_of(trace, field.type if field is not None else "")
-            for row, value in zip(np.searchsorted(moments, trace.at).tolist(), values, strict=True):
-                if value is not None:
-                    rows[row][trace.key] = value
-        return [
-            Reading(at, values) for at, values in zip(moments.tolist(), rows, strict=True) if values
-        ]
+    def _values(
+        self, table: Table, rows: Rows, devices: list[int], *, filled: bool
+    ) -> list[dict[str, Any]]:
+        made: list[dict[str, Any]] = [{} for _ in devices]
+        for key, column in table.columns.items():
+            whole = filled and column.filled is not None
+            numbers = (column.filled if whole else column.values)[rows].tolist()  # type: ignore[index]  # it is not None
+            sent = column.sent[rows].tolist()
+            for place, (number, is_sent) in enumerate(zip(numbers, sent, strict=True)):
+                if not (is_sent or (whole and number == number)):  # noqa: PLR0124  NaN
+                    continue
+                text = column.texts.get(int(rows[place])) if column.texts else None
+                if text is not None:
+                    made[place][key] = from_text(text)
+                elif key in self._integers[devices[place]]:
+                    made[place][key] = int(number)
+                else:
+                    made[place][key] = number
+        return made
 
 
-# What a declared type takes of what history has; None: whatever there is.
-_DECLARED: Mapping[str, Callable[[Any], bool]] = {
-    "number": lambda value: value.__class__ is float or value.__class__ is int,
-    "integer": lambda value: value.__class__ is int,
-    "string": lambda value: value.__class__ is str,
-    "boolean": lambda value: value.__class__ is bool,
-}
+def _integers(kind: DeviceType | None) -> frozenset[str]:
+    fields = kind.telemetry.items() if kind is not None else ()
+    return frozenset(key for key, field in fields if field.type == "integer")
 
 
-def values_of(trace: HistoryTrace, declared: str) -> list[Any]:
-    """Return the values as the device sent them; None where another type was sent once."""
-    values: list[Any] = trace.values.tolist()
-    if declared == "integer":
-        values = [int(value) if value == value and value.is_integer() else None for value in values]  # noqa: PLR0124  NaN
+def cleaned(trace: HistoryTrace, kind: DeviceType | None) -> HistoryTrace:
+    """Leave out what another type than the declared one was sent once, by an older version."""
+    field = kind.telemetry.get(trace.key) if kind is not None else None
+    declared = field.type if field is not None else ""
+    numbers = ~np.isnan(trace.values)
+    if declared == "number":
+        fits = numbers
+    elif declared == "integer":
+        fits = numbers & (np.floor(trace.values) == trace.values)
+    elif declared in {"string", "boolean"}:
+        texts = trace.texts or [None] * len(trace.at)
+        wanted = _is_text if declared == "string" else _is_truth
+        fits = np.array([wanted(text) for text in texts], np.bool_)
+    else:
+        return trace
+    if fits.all():
+        return trace
+    kept = None
     if trace.texts is not None:
-        values = [
-            value if text is None else from_text(text)
-            for value, text in zip(values, trace.texts, strict=True)
-        ]
-    takes = _DECLARED.get(declared)
-    if takes is None or (declared in {"number", "integer"} and trace.texts is None):
-        return values
-    return [value if takes(value) else None for value in values]
+        kept = [text for text, fit in zip(trace.texts, fits.tolist(), strict=True) if fit]
+    return HistoryTrace(trace.device, trace.key, trace.at[fits], trace.values[fits], kept)
+
+
+def _is_text(text: str | None) -> bool:
+    return text is not None and text.startswith('"')
+
+
+def _is_truth(text: str | None) -> bool:
+    return text in {"true", "false"}
 
 
 def _route(watched: Watched) -> Route:
