@@ -50,7 +50,7 @@ class ForgottenJournal(MemoryJournal):
         """All of it is gone."""
         return 2
 
-    async def first_after(self, at: int) -> int:
+    async def first_after(self, at: int) -> int:  # noqa: ARG002  of any
         """There is none."""
         return 2
 
