@@ -20,6 +20,7 @@ from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
 from weft.commands.settings import CommandSettings
 from weft.connectors.lorawan_servers import DownlinkSettings
+from weft.connectors.notifier import NotificationSettings
 from weft.connectors.outbox import OutboxSettings
 from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError
@@ -86,6 +87,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sparkplug: SparkplugSettings = field(default_factory=SparkplugSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
     alarms: FloodSettings = field(default_factory=FloodSettings)
     rules: RulesSettings = field(default_factory=RulesSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)

@@ -35,6 +35,7 @@ from weft.connectors.work_orders import WorkOrders
 from weft.errors import NotFound
 from weft.groups.filters import Around
 from weft.groups.groups import Groups
+from weft.groups.notification_policies import Policies
 from weft.history.history import History
 from weft.history.settings import HistorySettings
 from weft.ingest.gate import Gate
@@ -209,6 +210,9 @@ class World:
         self._make_rules()
         self.work_orders = WorkOrders(self.records)
         self.connectors = Connectors({})
+        self.policies = Policies(
+            self.records, self.audit, self.clock, self.connectors.require_action
+        )
         self.outbox = Outbox(
             self.records, self.connectors, self.work_orders, self.audit, self.clock
         )
@@ -389,7 +393,7 @@ class World:
             surroundings=self.surroundings,
             past=Past(self.samples, self.replays),
             alarms=self.alarms,
-            alarm_work=AlarmWork(self.handling, self.windows),
+            alarm_work=AlarmWork(self.handling, self.windows, self.policies),
             lineage=Lineage(self.records),
             connectors=self.connectors,
             outbox=self.outbox,

@@ -95,7 +95,7 @@ class FakeConnector:
 
     name: str = "erp"
     kind: str = "fake"
-    actions: frozenset[str] = frozenset({"work_order", "webhook"})
+    actions: frozenset[str] = frozenset({"notification", "work_order", "webhook"})
     follows: bool = True
     next: list[Exception | None] = field(default_factory=list)
     made: dict[str, Situation] = field(default_factory=dict)

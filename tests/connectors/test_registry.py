@@ -29,7 +29,7 @@ def test_settings_become_connectors() -> None:
     """Two tables, two connectors, with what each can do."""
     views = made({"erp": ERP, "alerts": HOOK}).list_connectors(MAIN)
     assert [(view.name, view.kind, view.actions) for view in views] == [
-        ("alerts", "webhook", ("webhook", "work_order")),
+        ("alerts", "webhook", ("notification", "webhook", "work_order")),
         ("erp", "tryton", ("work_order",)),
     ]
     assert all(view.healthy and view.last_success_at is None for view in views)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weft.commands.bulks import Bulks
     from weft.commands.commands import Commands
     from weft.groups.groups import Groups
+    from weft.groups.notification_policies import Policies
     from weft.history.history import History
     from weft.ingest.quarantine import Quarantine
     from weft.ingest.rejections import Rejections
@@ -80,6 +81,7 @@ class AlarmWork:
 
     handling: Handling
     windows: Windows
+    policies: Policies
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ async def open_business(
     downlinks = await open_downlinks(given, path, config)
     stack.push_async_callback(downlinks.close)
     suppression = await open_suppression(
-        (stores, identity, path), path.groups, clock, config, outbox.notify
+        (stores, identity, path), (path.groups, connectors), clock, config, outbox.notify
     )
     packs = open_packs(stores, identity, path, clock, connectors)
     return Business(

@@ -20,7 +20,7 @@ from weft.api.openapi import encode_document, make_document
 from weft.api.operations.table import TABLE
 from weft.api.seen import Seen
 from weft.api.server import HttpServer
-from weft.api.services import AlarmWork, Past, Services
+from weft.api.services import Past, Services
 from weft.api.snippets import Endpoints
 from weft.api.thingsboard import ThingsBoardHttp
 from weft.app.backup import Backups
@@ -292,7 +292,7 @@ class Weft:
             surroundings=path.surroundings,
             past=Past(path.samples, self.replays),
             alarms=path.alarms,
-            alarm_work=AlarmWork(path.handling, business.suppression.windows),
+            alarm_work=business.suppression.work,
             lineage=path.lineage,
             connectors=business.connectors,
             outbox=business.outbox,

@@ -65,6 +65,7 @@ class Housekeeping:
             ("waiting commands", path.commands.publish_waiting),
             ("shelved alarms", path.handling.return_due),
             ("suppressed alarms", self._weft.business.suppression.releasing.release_due),
+            ("notifications", self._weft.business.suppression.notifier.work),
             ("silent devices", self._sweep_silences),
             ("presence", identity.presence.checkpoint),
             ("history checkpoint", path.history.checkpoint),

@@ -23,6 +23,7 @@ GROUPS: dict[str, str] = {
     "key": "Service keys of business systems.",
     "lineage": "From a sample to a work order, and back.",
     "maintenance": "When alarms of a part of the plant are held back.",
+    "notification": "Who hears of which alarms.",
     "outbox": "Actions on their way to business systems.",
     "pack": "Packs: types, assets, rules and simulated devices, installed at once.",
     "quarantine": "Devices that came by themselves and wait for your word.",

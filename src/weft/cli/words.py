@@ -40,6 +40,8 @@ EMPTY: dict[str, str] = {
     "list_group_devices": "No device belongs to it now.",
     "list_groups": "No groups. Save one: weft group add critical \"'critical' in device.tags\"",
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
+    "list_notification_policies": "Nobody hears of alarms. Say who: "
+    "weft notification save shift policy.yaml",
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
     "list_packs": "This Weft brings no packs along.",

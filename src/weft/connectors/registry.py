@@ -13,7 +13,9 @@ from msgspec import Struct, structs
 
 from weft.connectors.base import Connector, ConnectorSettings, Requests, Situation, Tools
 from weft.connectors.certified import CertifiedClient
+from weft.connectors.chat import SlackConnector, SlackSettings, TeamsConnector, TeamsSettings
 from weft.connectors.credentials import Credentials
+from weft.connectors.email import EmailConnector, EmailSettings
 from weft.connectors.mappings import Mappings, SavedMapping, compiled
 from weft.connectors.odoo import OdooConnector, OdooSettings
 from weft.connectors.plugins import find_plugin, installed_kinds
@@ -44,10 +46,13 @@ class Making(Protocol):
 
 # A new business system is one module and one line here.
 KINDS: Mapping[str, tuple[type[ConnectorSettings], Making]] = {
+    "email": (EmailSettings, EmailConnector),
     "odoo": (OdooSettings, OdooConnector),
     "rest": (RestSettings, RestConnector),
     "salesforce": (SalesforceSettings, SalesforceConnector),
     "sap": (SapSettings, SapConnector),
+    "slack": (SlackSettings, SlackConnector),
+    "teams": (TeamsSettings, TeamsConnector),
     "tryton": (TrytonSettings, TrytonConnector),
     "webhook": (WebhookSettings, WebhookConnector),
 }

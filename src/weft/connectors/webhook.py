@@ -30,13 +30,14 @@ from weft.connectors.credentials import require_reference
 from weft.connectors.fields import Field
 from weft.connectors.mapping import description_of, facts_of, title_of
 from weft.errors import Unauthenticated
-from weft.model.alarm import OutboxEntry, WorkOrder
+from weft.model.alarm import NOTIFICATION, OutboxEntry, WorkOrder
 from weft.model.ids import WorkOrderId, derived_id, new_id
 from weft.model.moments import NS_PER_S, to_rfc3339
 
 SIGNATURE = "Weft-Signature"
 DELIVERY = "Weft-Delivery"
 TOLERANCE_S = 300.0
+_TYPES = {WORK_ORDER: "weft.work_order.requested", NOTIFICATION: "weft.notification"}
 
 
 class WebhookSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +51,7 @@ class WebhookConnector:
     """Posts events to one receiver."""
 
     kind = "webhook"
-    actions = frozenset({WEBHOOK, WORK_ORDER})
+    actions = frozenset({NOTIFICATION, WEBHOOK, WORK_ORDER})
     follows = False
     fields: ClassVar[Mapping[str, Field]] = {}
     more_fields = True  # all of them go into `data.fields`
@@ -89,7 +90,7 @@ class WebhookConnector:
                 "specversion": "1.0",
                 "id": action.action_id,
                 "source": f"weft/{action.tenant}",
-                "type": "weft.work_order.requested" if action.kind == WORK_ORDER else "weft.alarm",
+                "type": _TYPES.get(action.kind, "weft.alarm"),
                 "subject": situation.alarm.subject.name if situation.alarm else action.alarm_id,
                 "time": to_rfc3339(action.created_at),
                 "datacontenttype": "application/json",

@@ -206,6 +206,9 @@ def priority_of(severity: Severity, criticality: Any = None) -> Priority:
     return _RANKS[min(max(_BY_SEVERITY[severity] + shift, 0), len(_RANKS) - 1)]
 
 
+NOTIFICATION = "notification"  # a kind of action that a policy asks for, not a rule
+
+
 class Action(Struct, frozen=True):
     """One effect that a rule asks for; its id is derived, so asking twice changes nothing."""
 

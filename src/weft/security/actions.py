@@ -98,6 +98,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "maintenance.read": (_READ, "alarms:read"),
     "maintenance.write": (_OPERATE, "alarms:write"),
     "fault.read": (_READ, "alarms:read"),
+    "notification.read": (_OPERATE, "notifications:read"),  # addresses of people stand in it
+    "notification.write": (_ADMIN, "notifications:write"),
     "work_order.read": (_READ, "work_orders:read"),
     "connector.read": (_READ, "connectors:read"),
     "connector.write": (_ADMIN, "connectors:write"),

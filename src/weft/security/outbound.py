@@ -203,6 +203,26 @@ class OutboundClient:
             )
         return read
 
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """What proves a far side's name, for protocols beside HTTP."""
+        return self._tls
+
+    async def addresses_of(
+        self, host: str, port: int, *, ports: tuple[int, ...], clear_text: bool
+    ) -> list[str]:
+        """Resolve a name once and return its addresses, all checked; for protocols beside HTTP.
+
+        `ports` are those of public addresses; in clear text only what an operator has allowed
+        is reached. Raise `ConnectorError` where one of the addresses may not be.
+        """
+        settings = msgspec.structs.replace(self.settings, ports=ports)
+        scheme = "http" if clear_text else "https"
+        guard = _GuardedBackend(settings, self._allowed, self._resolve, scheme)
+        with _own_errors(host, settings.timeout_s):
+            async with asyncio.timeout(settings.timeout_s):
+                return [str(address) for address in await guard.checked(host, port)]
+
     async def close(self) -> None:
         """Close the connections that are kept for the next request."""
         for pool in self._pools.values():
@@ -312,7 +332,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         failure: Exception = httpcore2.ConnectError("no address")
-        for address in await self._checked(host, port):
+        for address in await self.checked(host, port):
             try:
                 return await self._sockets.connect_tcp(
                     str(address), port, timeout, local_address, socket_options
@@ -324,7 +344,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def _checked(self, host: str, port: int) -> list[Address]:
+    async def checked(self, host: str, port: int) -> list[Address]:
         literal = literal_of(host)
         found = [str(literal)] if literal else await self._resolve(host, port)
         addresses = list(dict.fromkeys(ip_address(text) for text in found))
