@@ -17,7 +17,7 @@ def test_a_notice_says_what_where_and_since_when() -> None:
     for part in (
         "[urgent] Bearing",
         "Device: pump-7",
-        "Asset: north / press-1",
+        "Place: north / press-1",
         "Assigned to: bob",
     ):
         assert part in text

@@ -6,7 +6,7 @@ from tests.rules.support import ALICE, MAIN, Plant, device, hot
 
 from weft.model.alarm import Action, Alarm
 from weft.model.asset import Asset
-from weft.model.ids import AssetId, AssetUid, DeviceId, TenantId
+from weft.model.ids import AssetId, AssetUid, TenantId
 from weft.rules.handling import Handling
 from weft.rules.maintenance import Where, Window, Windows, WindowTimes
 from weft.rules.releasing import Releasing
@@ -21,7 +21,8 @@ PLACES: Mapping[str, Where] = {
 }
 
 
-def find_place(tenant: TenantId, device_id: DeviceId) -> tuple[Where, Asset | None]:
+def find_place(alarm: Alarm) -> tuple[Where, Asset | None]:
+    tenant, device_id = alarm.tenant, alarm.device_id
     where = PLACES.get(device_id, Where(device_id))
     if not where.assets:
         return where, None

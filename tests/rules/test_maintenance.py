@@ -143,3 +143,12 @@ async def test_a_tenant_has_so_many_windows(monkeypatch: pytest.MonkeyPatch) -> 
     await windows.create(ALICE, window(assets=("line-1",)))
     with pytest.raises(QuotaExceeded):
         await windows.create(ALICE, window(name="more", assets=("line-1",)))
+
+
+async def test_a_groups_own_alarm_is_held_by_a_window_of_that_group() -> None:
+    """The rule speaks over the group; no device is named, and no window of others holds it."""
+    windows = windows_of(Plant())
+    await windows.create(ALICE, window(groups=("night-pumps",)))
+    at = moment("2026-03-07T22:00:00Z")
+    assert await windows.find_covering(MAIN, Where("", group="night-pumps"), at) is not None
+    assert await windows.find_covering(MAIN, Where("", group="day-pumps"), at) is None

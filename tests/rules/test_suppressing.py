@@ -2,12 +2,13 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.connectors.support import alarm as an_alarm
 from tests.rules.support import ALICE, HOOK, MAIN, ORDER
-from tests.rules.suppression_support import Quiet, find_place
+from tests.rules.suppression_support import Quiet
 
 from weft.model.alarm import AlarmState, Priority, SuppressionKind
 from weft.model.ids import DeviceId
-from weft.registry.assets import Assets
+from weft.registry.assets import Assets, NewAsset
 from weft.registry.attachments import Attachments
 from weft.registry.devices import Devices
 from weft.rules.alarms import Wanted
@@ -178,12 +179,20 @@ async def test_whatever_comes_first_no_alarm_is_lost(order: list[str], limit: in
             assert not holder.is_suppressed
 
 
-async def test_the_registry_says_where_a_device_stands() -> None:
-    """Of a device that is not there, only its name is known."""
+async def test_the_registry_says_where_a_subject_stands() -> None:
+    """Of a device that is not there only its name is known; an asset stands below its parents."""
     plant = Quiet()
     devices = Devices(plant.records, plant.audit, plant.clock)
     assets = Assets(plant.records, plant.audit, plant.clock)
-    attachments = Attachments(plant.records, plant.audit, plant.clock, devices, assets)
-    where, asset = Plant(devices, assets, attachments).find(MAIN, DeviceId("ghost"))
+    await assets.create(ALICE, NewAsset("site", "north"))
+    await assets.create(ALICE, NewAsset("line", "line-1", parent="north"))
+    places = Plant(
+        devices, assets, Attachments(plant.records, plant.audit, plant.clock, devices, assets)
+    )
+    where, asset = places.find(an_alarm(device_id=DeviceId("ghost")))
     assert (where.device_id, where.assets, asset) == ("ghost", (), None)
-    assert find_place(MAIN, DeviceId("fan-1"))[0].assets == ("north", "line-2")
+    where, asset = places.find(an_alarm(device_id=DeviceId(""), asset="line-1"))
+    assert where.assets == ("north", "line-1")
+    assert asset is not None
+    where, asset = places.find(an_alarm(device_id=DeviceId(""), group="pumps"))
+    assert (where.group, where.assets, asset) == ("pumps", (), None)

@@ -70,8 +70,8 @@ def _prefix(why: str) -> str:
 
 def _facts_of(alarm: Alarm) -> list[tuple[str, str]]:
     facts = [
-        ("Device", str(alarm.device_id)),
-        ("Asset", " / ".join(alarm.assets)),
+        (alarm.subject.kind.value.capitalize(), alarm.subject.name),
+        ("Place", " / ".join(alarm.assets)),
         ("Severity", alarm.severity.value),
         ("Priority", alarm.urgency.value),
         ("State", alarm.state.value),

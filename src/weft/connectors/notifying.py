@@ -129,7 +129,7 @@ def ask(
     if now - digest.began_at >= MINUTE_NS and not digest.count:
         digest = Digest(now)
     if digest.sent >= limit:
-        line = f"[{alarm.urgency.value}] {alarm.message or alarm.rule_id} ({alarm.device_id})"
+        line = f"[{alarm.urgency.value}] {alarm.message or alarm.rule_id} ({alarm.subject})"
         digest = replace(
             digest,
             channel=channel,

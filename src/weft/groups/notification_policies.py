@@ -38,7 +38,18 @@ SHORTEST_NS: Final = 60_000_000_000  # between two steps or reminders
 
 # An address as people have them; what RFC 5321 allows besides (quotes, comments) is refused.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
-_TEXTS = ("id", "device", "rule", "severity", "priority", "state", "message", "assignee", "asset")
+_TEXTS = (
+    "id",
+    "device",
+    "rule",
+    "severity",
+    "priority",
+    "state",
+    "message",
+    "assignee",
+    "asset",
+    "group",
+)
 
 ALARM_NAMES = Vocabulary(
     records={
@@ -157,7 +168,8 @@ _ALARM: Mapping[str, Callable[[Alarm], Any]] = {
     "state": lambda one: one.state.value,
     "message": lambda one: one.message,
     "assignee": lambda one: one.assignee or "",
-    "asset": lambda one: str(one.assets[-1]) if one.assets else "",
+    "asset": lambda one: one.asset or (str(one.assets[-1]) if one.assets else ""),
+    "group": lambda one: one.group,
     "assets": lambda one: [str(name) for name in one.assets],
     "flood": lambda one: one.flood,
 }

@@ -66,11 +66,12 @@ WINDOWS: Final = Kind("maintenance_window", Window)
 
 
 class Where(Struct, frozen=True):
-    """Where a device stands in the plant: by its own name, its gateway's, and its assets'."""
+    """Where an alarm's subject stands: by its own name, its gateway's, and its assets'."""
 
     device_id: str
     gateway_id: str = ""
     assets: tuple[str, ...] = ()  # from the root to what it observes
+    group: str = ""  # whose alarm it is, where it is no device's
 
 
 class Windows:
@@ -91,7 +92,7 @@ class Windows:
     async def find_covering(self, tenant: TenantId, where: Where, at: int) -> Window | None:
         """Return a window that holds back alarms of a device at a moment, or None."""
         in_force = [one for one in self._of(tenant).values() if one.holds_at(at)]
-        places = {where.device_id, where.gateway_id}
+        places = {where.device_id, where.gateway_id} - {""}
         for window in in_force:
             if not places.isdisjoint(window.devices) or not set(where.assets).isdisjoint(
                 window.assets
@@ -99,7 +100,7 @@ class Windows:
                 return window
         for window in in_force:
             for group in window.groups:
-                if await self._in_group(tenant, group, where.device_id):
+                if group == where.group or await self._in_group(tenant, group, where.device_id):
                     return window
         return None
 

@@ -70,7 +70,7 @@ class Releasing:
         self._after[tenant] = page[-1].held.alarm_id if len(page) == LOOKED_AT_ONCE else ""
         over = [one.held for one in page if one.alarm is None or not one.alarm.is_open]
         going = [
-            (one, await self._suppressing.place(tenant, one.alarm.device_id, one.alarm))
+            (one, await self._suppressing.place(one.alarm))
             for one in page
             if one.alarm is not None and one.alarm.is_open and self._may_go(one)
         ]

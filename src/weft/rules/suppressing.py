@@ -24,7 +24,7 @@ from weft.model.alarm import (
     priority_of,
 )
 from weft.model.asset import Asset
-from weft.model.ids import AlarmId, AssetId, DeviceId, RuleId, TenantId, derived_id_at
+from weft.model.ids import AlarmId, AssetId, RuleId, TenantId, derived_id_at
 from weft.model.principal import Principal
 from weft.ports import Clock, Kind, Reader, Writer
 from weft.registry.assets import Assets
@@ -84,21 +84,32 @@ class Plant:
         self._assets = assets
         self._attachments = attachments
 
-    def find(self, tenant: TenantId, device_id: DeviceId) -> tuple[Where, Asset | None]:
-        """Return where a device stands now, and the asset that it observes (or else steers)."""
-        device = self._devices.find(tenant, device_id)
+    def find(self, alarm: Alarm) -> tuple[Where, Asset | None]:
+        """Return where an alarm's subject stands now, and its asset.
+
+        A device's is what it observes (or else steers); a group has none.
+        """
+        if alarm.asset:
+            return self._at(Where(""), self._assets.find(alarm.tenant, alarm.asset))
+        if alarm.group:
+            return Where("", group=alarm.group), None
+        device = self._devices.find(alarm.tenant, alarm.device_id)
         if device is None:
-            return Where(device_id), None
+            return Where(alarm.device_id), None
         gateway = self._devices.find_uid(device.gateway) if device.gateway else None
         held = self._attachments.of_device(device.uid)
         asset = self._assets.find_uid(held[0].asset_uid) if held else None
-        if asset is not None and asset.tenant != tenant:
+        if asset is not None and asset.tenant != alarm.tenant:
             asset = None
-        chain = tuple(self._assets.chain_of(asset)) if asset is not None else ()
-        return Where(device_id, gateway.device_id if gateway else "", chain), asset
+        return self._at(Where(alarm.device_id, gateway.device_id if gateway else ""), asset)
+
+    def _at(self, where: Where, asset: Asset | None) -> tuple[Where, Asset | None]:
+        if asset is None:
+            return where, None
+        return replace(where, assets=tuple(self._assets.chain_of(asset))), asset
 
 
-FindPlace = Callable[[TenantId, DeviceId], tuple[Where, Asset | None]]
+FindPlace = Callable[[Alarm], tuple[Where, Asset | None]]
 
 
 class Suppressing:
@@ -117,17 +128,15 @@ class Suppressing:
     async def look(self, requests: Sequence[Request]) -> Mapping[AlarmId, Placed]:
         """Look up where the devices stand of what is to be raised."""
         return {
-            request.alarm_id: await self.place(
-                request.rule.tenant, request.device_id, request.alarm()
-            )
+            request.alarm_id: await self.place(request.alarm())
             for request in requests
             if isinstance(request, Raise)
         }
 
-    async def place(self, tenant: TenantId, device_id: DeviceId, alarm: Alarm) -> Placed:
-        """Look up where one alarm's device stands now."""
-        where, asset = self._find(tenant, device_id)
-        window = await self._windows.find_covering(tenant, where, self._clock.now())
+    async def place(self, alarm: Alarm) -> Placed:
+        """Look up where one alarm's subject stands now."""
+        where, asset = self._find(alarm)
+        window = await self._windows.find_covering(alarm.tenant, where, self._clock.now())
         criticality = asset.attributes.get("criticality") if asset is not None else None
         priority = priority_of(alarm.severity, criticality)
         return Placed(where, priority, window.name if window is not None else "")
@@ -231,6 +240,7 @@ def _flood_alarm(alarm: Alarm, key: str, limit: int, now: int) -> Alarm:
         message=f"Flood: more than {limit} alarms of {of} within a minute; the rest is held here",
         raised_at=now,
         priority=alarm.priority,
-        assets=(),
         flood=True,
+        group=alarm.group,
+        asset=alarm.asset,
     )
