@@ -6,6 +6,7 @@ in Teams' cards. An incoming webhook keeps no key of a message, so an answer tha
 after the message was taken makes it appear once more; nothing else does.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -47,7 +48,7 @@ class TeamsSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown
     webhook: str  # reference to the whole address of the webhook
 
 
-class _Chat:
+class _Chat(ABC):
     """What both have in common: one POST of a payload."""
 
     actions = frozenset({NOTIFICATION})
@@ -92,9 +93,9 @@ class _Chat:
         """Close the connections."""
         await self._outbound.close()
 
+    @abstractmethod
     def payload(self, notice: Notice) -> dict[str, Any]:
         """Return a notice in the words of this service."""
-        raise NotImplementedError
 
     async def _post(self, body: bytes, what: str) -> None:
         address = await self._credentials.get(self._reference)
