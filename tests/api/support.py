@@ -62,6 +62,7 @@ from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
 from weft.registry.relations import Relations
 from weft.registry.tenants import Tenants
+from weft.rules.alarm_bulks import AlarmBulks
 from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
 from weft.rules.handling import Handling
@@ -210,6 +211,9 @@ class World:
         self._make_rules()
         self.work_orders = WorkOrders(self.records)
         self.connectors = Connectors({})
+        self.alarm_bulks = AlarmBulks(
+            self.records, self.alarms, self.handling, self.policy, (self.audit, self.clock)
+        )
         self.policies = Policies(
             self.records, self.audit, self.clock, self.connectors.require_action
         )
@@ -393,7 +397,7 @@ class World:
             surroundings=self.surroundings,
             past=Past(self.samples, self.replays),
             alarms=self.alarms,
-            alarm_work=AlarmWork(self.handling, self.windows, self.policies),
+            alarm_work=AlarmWork(self.handling, self.windows, self.policies, self.alarm_bulks),
             lineage=Lineage(self.records),
             connectors=self.connectors,
             outbox=self.outbox,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from weft.registry.provisioning import Provisioning
     from weft.registry.relations import Relations
     from weft.registry.tenants import Tenants
+    from weft.rules.alarm_bulks import AlarmBulks
     from weft.rules.alarms import Alarms
     from weft.rules.engine import Engine
     from weft.rules.handling import Handling
@@ -82,6 +83,7 @@ class AlarmWork:
     handling: Handling
     windows: Windows
     policies: Policies
+    bulks: AlarmBulks
 
 
 @dataclass(frozen=True)

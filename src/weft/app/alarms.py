@@ -13,6 +13,7 @@ from weft.connectors.registry import Connectors
 from weft.groups.groups import Groups
 from weft.groups.notification_policies import Policies
 from weft.ports import Clock
+from weft.rules.alarm_bulks import AlarmBulks
 from weft.rules.maintenance import Windows
 from weft.rules.releasing import Releasing
 from weft.rules.suppressing import Plant, Suppressing
@@ -56,4 +57,9 @@ async def open_suppression(
     await notifier.load()
     notifier.on_actions(lambda _actions: notify())
     path.alarms.on_change(notifier.changed)
-    return Suppression(windows, releasing, notifier, AlarmWork(path.handling, windows, policies))
+    bulks = AlarmBulks(
+        stores.records, path.alarms, path.handling, identity.policy, (identity.audit, clock)
+    )
+    return Suppression(
+        windows, releasing, notifier, AlarmWork(path.handling, windows, policies, bulks)
+    )

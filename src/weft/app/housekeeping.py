@@ -65,6 +65,7 @@ class Housekeeping:
             ("waiting commands", path.commands.publish_waiting),
             ("shelved alarms", path.handling.return_due),
             ("suppressed alarms", self._weft.business.suppression.releasing.release_due),
+            ("alarm bulks", self._weft.business.suppression.work.bulks.work),
             ("notifications", self._weft.business.suppression.notifier.work),
             ("silent devices", self._sweep_silences),
             ("presence", identity.presence.checkpoint),
@@ -83,6 +84,7 @@ class Housekeeping:
         return [
             ("repeated requests", self._sweep_repeated_requests),
             ("old commands", weft.path.commands.forget_old),
+            ("old bulks of alarms", weft.business.suppression.work.bulks.forget_old),
             ("old bulk commands", weft.path.bulks.forget_old),
             ("enrolments", weft.identity.enrolments.sweep),
             ("claims", weft.identity.claiming.sweep),

@@ -95,6 +95,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "alarm.comment": (_OPERATE, "alarms:write"),
     "alarm.prioritise": (_OPERATE, "alarms:write"),
     "alarm.shelve": (_OPERATE, "alarms:write"),
+    "alarm.bulk": (_OPERATE, "alarms:write"),  # and the right to each act
     "maintenance.read": (_READ, "alarms:read"),
     "maintenance.write": (_OPERATE, "alarms:write"),
     "fault.read": (_READ, "alarms:read"),

@@ -2,6 +2,7 @@
 
 from weft.api.operation import Operation
 from weft.api.operations import (
+    alarm_bulks,
     alarm_handling,
     alarms,
     assets,
@@ -78,6 +79,7 @@ TABLE: tuple[Operation, ...] = (
     *packs.OPERATIONS,
     *alarms.OPERATIONS,
     *alarm_handling.OPERATIONS,
+    *alarm_bulks.OPERATIONS,
     *maintenance.OPERATIONS,
     *faults.OPERATIONS,
     *notifications.OPERATIONS,
