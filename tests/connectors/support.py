@@ -10,6 +10,7 @@ from weft.connectors.credentials import Credentials
 from weft.connectors.outbox import Outbox, OutboxSettings
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Configured, Connectors, Health
+from weft.connectors.synchronising import Synchroniser
 from weft.connectors.work_orders import WorkOrders
 from weft.model.alarm import (
     Action,
@@ -25,7 +26,9 @@ from weft.model.alarm import (
 from weft.model.ids import ActionId, AlarmId, DeviceId, RuleId, TenantId, WorkOrderId, derived_id
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Records, Writer
+from weft.rules.alarms import Alarms
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
+from weft.rules.order_ends import OrderEnds
 from weft.security.audit import Audit
 from weft.security.outbound import OutboundClient, OutboundSettings
 from weft.supervision import FakeClock
@@ -164,7 +167,11 @@ class Plant:
         self.outbox = Outbox(
             self.records, self.connectors, self.work_orders, self.audit, self.clock, settings
         )
-        self.poller = Poller(self.records, self.connectors, self.work_orders, self.clock)
+        self.alarms = Alarms(self.records, self.audit, self.clock)
+        self.synchroniser = Synchroniser(self.records, self.clock, OrderEnds(self.alarms))
+        self.poller = Poller(
+            self.records, self.connectors, self.work_orders, self.synchroniser, self.clock
+        )
 
     async def put(self, item: OutboxEntry, *, raised: Alarm | None = None) -> None:
         """Write what a rule writes in one transaction."""

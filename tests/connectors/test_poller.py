@@ -8,9 +8,10 @@ from msgspec import structs
 from tests.connectors.support import MAIN, NOON, FakeConnector, Plant, alarm, entry
 
 from weft.connectors.base import RemoteState
-from weft.connectors.poller import NOTED, Poller, PollerSettings
+from weft.connectors.poller import Poller, PollerSettings
 from weft.errors import ConnectorError, StorageError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrderState
+from weft.model.work_order import CLEAR_NOTED
 from weft.rules.kinds import ALARMS, WORK_ORDERS
 
 WORKING = RemoteState(WorkOrderState.IN_PROGRESS, "Waiting for parts")
@@ -63,11 +64,20 @@ async def test_nothing_is_written_when_nothing_has_changed() -> None:
     assert plant.seen == []
 
 
-async def test_a_closed_work_order_is_not_asked_for_again() -> None:
-    """Somebody opens the task again in the ERP: that is a new story, not ours."""
+async def test_a_task_that_is_opened_again_opens_its_work_order_again() -> None:
+    """The technician closed the wrong one. A week later it is a new story, not ours."""
     plant = Plant()
     [item] = await delivered(plant, 1)
     plant.erp.states[item.action.action_id] = DONE
+    await plant.poller.poll()
+    plant.erp.states[item.action.action_id] = WORKING
+    await plant.poller.poll()
+    order = await plant.order(item)
+    assert (order.state, order.closed_at, order.watch_until) == ("in_progress", None, None)
+
+    plant.erp.states[item.action.action_id] = DONE
+    await plant.poller.poll()
+    plant.clock.turn(8 * 86_400)
     await plant.poller.poll()
     plant.erp.states[item.action.action_id] = WORKING
     await plant.poller.poll()
@@ -87,7 +97,7 @@ async def test_a_cleared_alarm_is_told_to_the_task_once() -> None:
     assert "cleared by itself at 2026-03-01T12:00:00Z" in text
     order = await plant.order(item)
     assert order.state is WorkOrderState.OPEN
-    assert order.details[NOTED] == plant.clock.now()
+    assert order.details[CLEAR_NOTED] == plant.clock.now()
 
 
 async def test_a_task_that_is_done_needs_no_note() -> None:
@@ -122,7 +132,7 @@ async def test_a_note_that_is_refused_for_good_is_not_tried_for_ever() -> None:
     await plant.poller.poll()
     await plant.poller.poll()
     assert plant.erp.notes == []
-    assert NOTED in (await plant.order(item)).details
+    assert CLEAR_NOTED in (await plant.order(item)).details
 
 
 @pytest.mark.parametrize("error", [DOWN, KeyError("a bug of ours")])
@@ -150,7 +160,12 @@ async def test_all_pages_are_followed() -> None:
     plant = Plant()
     items = await delivered(plant, *range(7))
     poller = Poller(
-        plant.records, plant.connectors, plant.work_orders, plant.clock, PollerSettings(2.0, 2)
+        plant.records,
+        plant.connectors,
+        plant.work_orders,
+        plant.synchroniser,
+        plant.clock,
+        PollerSettings(2.0, 2),
     )
     plant.erp.states = {item.action.action_id: DONE for item in items}
     await poller.poll()
@@ -215,6 +230,7 @@ async def test_running_polls_by_the_interval_and_stops() -> None:
         plant.records,
         plant.connectors,
         plant.work_orders,
+        plant.synchroniser,
         plant.clock,
         PollerSettings(poll_interval_s=0.01),
     )

@@ -147,6 +147,10 @@ class Outgoing(Protocol):
 class Ordered(Protocol):
     """The work orders."""
 
+    def changed(self, order: WorkOrder) -> None:
+        """Tell the listeners of a change that is on disk."""
+        ...
+
     async def get(self, tenant: TenantId, work_order_id: WorkOrderId) -> Record[WorkOrder]:
         """Return a work order, or raise `NotFound`."""
         ...

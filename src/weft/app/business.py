@@ -17,6 +17,7 @@ from weft.connectors.mappings import Mappings, MappingsGiven
 from weft.connectors.outbox import Outbox
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
+from weft.connectors.synchronising import Synchroniser
 from weft.connectors.work_orders import WorkOrders
 from weft.groups.groups import Groups
 from weft.ingest.dialects import lorawan_words
@@ -26,6 +27,7 @@ from weft.packs.packs import Packs, PacksGiven
 from weft.packs.writers import Writers
 from weft.ports import Clock
 from weft.rules.model import ActionKind
+from weft.rules.order_ends import OrderEnds
 from weft.security.outbound import OutboundClient
 
 
@@ -65,7 +67,10 @@ async def open_business(
     stack.push_async_callback(connectors.close)
     work_orders = WorkOrders(stores.records)
     outbox = Outbox(stores.records, connectors, work_orders, identity.audit, clock, config.outbox)
-    poller = Poller(stores.records, connectors, work_orders, clock, config.work_orders)
+    synchroniser = Synchroniser(stores.records, clock, OrderEnds(path.alarms))
+    poller = Poller(
+        stores.records, connectors, work_orders, synchroniser, clock, config.work_orders
+    )
     path.engine.on_actions(lambda _actions: outbox.notify())
     tell_changes(path.live, path.alarms, path.twins, work_orders, path.commands)
     tell_presence(path.live, identity.presence, identity.devices)

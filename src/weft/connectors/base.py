@@ -19,6 +19,7 @@ from weft.connectors.credentials import Credentials
 from weft.connectors.fields import Field
 from weft.model.alarm import Alarm, OutboxEntry, WorkOrder, WorkOrderState
 from weft.model.ids import WorkOrderId
+from weft.model.work_order import OnClose
 from weft.ports import Clock
 from weft.security.outbound import Answer
 
@@ -34,6 +35,8 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     allow: tuple[str, ...] = ()  # CIDRs of an on-premise system, for this connector alone
     timeout_s: float = 10.0
     client_certificate: ClientCertificate | None = None  # where the far side asks for one
+    on_close: OnClose = OnClose.QUESTION  # of alarms, where their rule says nothing
+    close_when_cleared: bool = False  # end the record when all alarms have cleared by themselves
     fields: dict[str, str] = {}  # expressions instead of the kind's own; "" leaves a field out
 
 

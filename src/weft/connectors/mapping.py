@@ -62,11 +62,12 @@ def with_key(text: str, action_id: str, characters: int = 2 * TEXT_CHARACTERS) -
     return f"{text}\n\n{key}".lstrip("\n")
 
 
-def clear_note_of(alarm: Alarm) -> str:
+def clear_note_of(alarm: Alarm, *, closing: bool = False) -> str:
     """Return what the far side is told when an alarm clears before its task is done."""
     since = to_rfc3339(alarm.cleared_at or 0)
     who = "by itself" if alarm.cleared_by in {None, "rule"} else "by a person"
-    return f"Weft: the alarm has cleared {who} at {since}. The task is still open."
+    stands = "The task is closed with it." if closing else "The task is still open."
+    return f"Weft: the alarm has cleared {who} at {since}. {stands}"
 
 
 def facts_of(alarm: Alarm) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
 from weft.model.alarm import Alarm, OutboxEntry
 from weft.model.ids import AlarmId, TenantId, require_name
 from weft.model.principal import Principal
+from weft.model.work_order import OnClose
 from weft.observability.log import get_logger
 from weft.ports import Clock
 from weft.security.outbound import OutboundClient
@@ -87,6 +88,8 @@ class Configured(Struct, eq=False):
     url: str
     health: Health
     fields: Mapping[str, str] = {}  # of the settings, over the kind's own
+    on_close: OnClose = OnClose.QUESTION
+    close_when_cleared: bool = False
 
 
 class ConnectorView(Struct, frozen=True):
@@ -305,6 +308,8 @@ def _make(
         url=settings.url,
         health=Health(),
         fields=settings.fields,
+        on_close=settings.on_close,
+        close_when_cleared=settings.close_when_cleared,
     )
 
 

@@ -19,6 +19,8 @@ from weft.rules.faults import order_changed
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 
 ERROR_CHARACTERS = 500
+# What a person ends meanwhile stays ended; the far side is told behind this.
+_ON_ITS_WAY = frozenset({WorkOrderState.REQUESTED, WorkOrderState.FAILED})
 
 
 class Found(NamedTuple):
@@ -62,7 +64,7 @@ def store_delivered(
     order = found.situation.work_order or _order_of(entry.action, found.situation)
     order = structs.replace(
         order,
-        state=WorkOrderState.OPEN,
+        state=WorkOrderState.OPEN if order.state in _ON_ITS_WAY else order.state,
         remote_id=entry.remote_id,
         remote_state=delivered.remote_state,
         remote_url=delivered.url,
@@ -91,6 +93,8 @@ def store_failed(
     if next_attempt_at is not None or entry.action.kind != WORK_ORDER:
         return None
     order = found.situation.work_order or _order_of(entry.action, found.situation)
+    if order.state not in _ON_ITS_WAY:
+        return _put_order(writer, order)
     return _put_order(writer, structs.replace(order, state=WorkOrderState.FAILED))
 
 

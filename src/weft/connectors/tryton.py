@@ -53,6 +53,7 @@ class TrytonSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknow
 
 
 class _Status(Struct):
+    id: int = 0
     name: str = ""
     progress: float | None = None
 
@@ -122,6 +123,38 @@ class TrytonConnector:
         if not any(message.content == text for message in said):
             body = {"resource": resource, "content": text}
             await self._ask("POST", (_CHAT, "post"), body=body, what="Write note")
+
+    async def close_order(self, order: WorkOrder, text: str, *, cancelled: bool) -> bool:
+        """Set the task to the first status that is done, and leave a note.
+
+        Tryton's tasks have no status for what was cancelled: the note says it.
+        """
+        said = f"{text} (cancelled)" if cancelled else text
+        return await self._set_status(order, said, done=True)
+
+    async def reopen_order(self, order: WorkOrder, text: str) -> bool:
+        """Set the task back to the first status without progress, and leave a note."""
+        return await self._set_status(order, text, done=False)
+
+    async def _set_status(self, order: WorkOrder, text: str, *, done: bool) -> bool:
+        what = "Close the task" if done else "Open the task"
+        query = [("f", "name"), ("f", "progress")]
+        answer = await self._ask("GET", ("project.work.status",), query, what=what)
+        progress = 1.0 if done else 0.0
+        status = next(
+            (
+                one.id
+                for one in answer.decode(list[_Status], what)
+                if (one.progress or 0.0) == progress
+            ),
+            None,
+        )
+        if status is None or not order.remote_id:
+            return False
+        await self.note(order, text)
+        values = {"status": status, "progress": progress}
+        await self._ask("PUT", (_TASK, order.remote_id), body=values, what=what)
+        return True
 
     async def test(self) -> str:
         """Read the task states, which needs the key, the module and read access."""

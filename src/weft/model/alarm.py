@@ -130,6 +130,8 @@ class Alarm(Struct, frozen=True):
     group: str = ""  # whose alarm it is where it is no device's; then `device_id` is empty
     asset: str = ""
     members: tuple[DeviceId, ...] = ()  # of the group or asset: who made the condition true
+    questioned_at: int | None = None  # its work order has ended though its condition holds
+    questioned_by: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -172,6 +174,8 @@ class StepKind(StrEnum):
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     RELEASED = "released"  # what kept it back was over, and it still held
+    QUESTIONED = "questioned"  # its work order has ended though its condition holds
+    CONFIRMED = "confirmed"  # and was opened again
 
 
 class Step(Struct, frozen=True):
@@ -300,6 +304,8 @@ class WorkOrder(Struct, frozen=True):
     acknowledged_at: int | None = None
     acknowledged_by: str | None = None
     assigned_to: str = ""
+    on_close: str = ""  # of `OnClose`; empty: as the connector is set
+    close_when_cleared: bool = False
     closed_by: str = ""  # "weft", a principal, or empty for the far side
     remarks: tuple[Remark, ...] = ()
     tellings: tuple[Telling, ...] = ()  # what the far side is still to be told, in order

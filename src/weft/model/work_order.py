@@ -1,8 +1,20 @@
 """What a work order has beside its alarms: what people say of it, what is to be told of it."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
+
+
+class OnClose(StrEnum):
+    """What becomes of alarms whose condition still holds when their work order is closed."""
+
+    CLEAR = "clear"  # whoever closes is believed
+    QUESTION = "question"  # the alarm stays, and says who has closed and when
+    NOTHING = "nothing"
+
+
+CLEAR_NOTED: Final = "clear_noted_at"  # in `WorkOrder.details`, once the far side was told
 
 
 class Remark(Struct, frozen=True):

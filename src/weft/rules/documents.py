@@ -30,6 +30,7 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 from weft.errors import Invalid
 from weft.model.alarm import Severity
 from weft.model.ids import require_name
+from weft.model.work_order import OnClose
 from weft.registry.documents import read_document, require_plain
 from weft.rules.durations import read_duration
 from weft.rules.language.scope import suggest
@@ -232,6 +233,16 @@ def _causes(value: Any) -> bool:
     return bool(value)
 
 
+def _require_ending(parameters: Mapping[str, Any]) -> None:
+    """Raise `Invalid` unless what is said of the work order's end is known."""
+    known = [str(one) for one in OnClose]
+    given = parameters.get("on_close", OnClose.QUESTION)
+    if given not in known:
+        raise Invalid(f"on_close cannot be {given!r}.", remedy=suggest(str(given), known))
+    if not isinstance(parameters.get("close_when_cleared", False), bool):
+        raise Invalid("close_when_cleared is neither true nor false.", remedy="Write true.")
+
+
 def _action(value: Any) -> RuleAction:
     kinds = [str(kind) for kind in ActionKind]
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in kinds:
@@ -244,6 +255,8 @@ def _action(value: Any) -> RuleAction:
         raise Invalid(f"The {kind} names no connector.", remedy="Add connector: NAME.")
     if kind == ActionKind.WORK_ORDER and not isinstance(parameters.get("title"), str):
         raise Invalid("The work_order has no title.", remedy='Add title: "Inspect {device}".')
+    if kind == ActionKind.WORK_ORDER:
+        _require_ending(parameters)
     if len(msgspec_json.encode(parameters)) > MAX_PARAMETERS_BYTES:
         raise Invalid("The action is larger than 16 KiB.", remedy="Leave the details to the ERP.")
     rest = {key: one for key, one in parameters.items() if key != "connector"}

@@ -21,7 +21,7 @@ from weft.model.alarm import (
     priority_of,
 )
 from weft.model.ids import WorkOrderId
-from weft.model.work_order import Telling, TellingKind
+from weft.model.work_order import CLEAR_NOTED, Telling, TellingKind
 from weft.ports import Writer
 from weft.rules.faults import ENDED, Joined, add_order, join, with_devices
 from weft.rules.kinds import OUTBOX, WORK_ORDERS
@@ -103,6 +103,8 @@ def make_order(action: Action, alarm: Alarm, rule: Rule, joined: Joined) -> Work
         asset_id=fault.asset_id,
         priority=urgency_of(alarm, joined.subject.attributes, parameters.get("priority")),
         instructions=str(parameters.get("instructions", "")),
+        on_close=str(parameters.get("on_close", "")),
+        close_when_cleared=parameters.get("close_when_cleared") is True,
         alarms=fault.alarms,
         alarm_ids=(alarm.alarm_id,),
         devices=fault.devices[:LISTED_MAX],
@@ -123,8 +125,10 @@ def attach(writer: Writer, order_id: str, alarm: Alarm, rule: Rule, joined: Join
     tellings = order.tellings
     if joined.reopened and order.state in ENDED:
         tellings = (*tellings, _again(order, alarm))
+    details = {key: one for key, one in order.details.items() if key != CLEAR_NOTED}
     order = replace(
         order,
+        details=details,  # when all are cleared again, that is news
         alarms=order.alarms + 1,
         alarm_ids=listed,
         devices=devices,

@@ -102,6 +102,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "notification.read": (_OPERATE, "notifications:read"),  # addresses of people stand in it
     "notification.write": (_ADMIN, "notifications:write"),
     "work_order.read": (_READ, "work_orders:read"),
+    "work_order.write": (_OPERATE, "work_orders:write"),
     "connector.read": (_READ, "connectors:read"),
     "connector.write": (_ADMIN, "connectors:write"),
     "outbox.read": (_READ, "outbox:read"),

@@ -61,6 +61,8 @@ class AlarmView(Struct, frozen=True):
     suppressed: SuppressionView | None
     flood: bool  # it stands for many others
     held: int  # how many of them there are, as last counted
+    questioned_at: Moment | None  # its work order has ended though its condition holds
+    questioned_by: str | None
     version: int
 
 
@@ -124,6 +126,8 @@ def view_of(alarm: Alarm) -> AlarmView:
         suppressed=_mark_of(alarm.suppression),
         flood=alarm.flood,
         held=alarm.held,
+        questioned_at=moment(alarm.questioned_at),
+        questioned_by=alarm.questioned_by,
         version=alarm.version,
     )
 

@@ -82,6 +82,14 @@ class ProofView(Struct, frozen=True):
     samples: list[EvidenceView]
 
 
+class RemarkView(Struct, frozen=True):
+    """What a person wrote on it."""
+
+    at: Moment
+    by: str
+    text: str
+
+
 class WorkOrderView(Struct, frozen=True):
     """The business's copy of a fault."""
 
@@ -106,6 +114,12 @@ class WorkOrderView(Struct, frozen=True):
     alarm_ids: tuple[str, ...]  # the first 100 of them
     devices: tuple[str, ...]  # the first 100 of them
     evidence: list[ProofView]  # of the first 20 alarms
+    acknowledged_at: Moment | None
+    acknowledged_by: str | None
+    assigned_to: str
+    closed_by: str  # who closed it here; empty for the far side
+    remarks: list[RemarkView]
+    untold: int  # what the far side is still to be told
 
 
 class WorkOrderList(Paging, frozen=True):
@@ -177,6 +191,12 @@ def order_view(order: WorkOrder) -> WorkOrderView:
         alarm_ids=order.alarm_ids,
         devices=order.devices,
         evidence=[_proof_view(proof) for proof in order.evidence],
+        acknowledged_at=moment(order.acknowledged_at),
+        acknowledged_by=order.acknowledged_by,
+        assigned_to=order.assigned_to,
+        closed_by=order.closed_by,
+        remarks=[RemarkView(moment(one.at) or "", one.by, one.text) for one in order.remarks],
+        untold=len(order.tellings),
     )
 
 

@@ -48,6 +48,7 @@ from weft.api.operations import (
     twins,
     types,
     users,
+    work_orders,
 )
 
 TABLE: tuple[Operation, ...] = (
@@ -84,6 +85,7 @@ TABLE: tuple[Operation, ...] = (
     *faults.OPERATIONS,
     *notifications.OPERATIONS,
     *business.OPERATIONS,
+    *work_orders.OPERATIONS,
     *mappings.OPERATIONS,
     *connector_secrets.OPERATIONS,
     *lineage.OPERATIONS,

@@ -1,0 +1,189 @@
+"""Operations on one work order: what people do with it here, told to the far side behind it."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from weft.api.operation import Call, Command, Operation
+from weft.api.operations.business import WorkOrderView, order_view
+from weft.api.services import Services
+from weft.errors import Conflict, NotFound, QuotaExceeded
+from weft.model.work_order import OnClose
+from weft.rules.order_desk import Done, OrderDesk
+from weft.rules.order_ends import OrderEnds
+
+Text = Annotated[str, Meta(max_length=1000)]
+
+
+class Assignee(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is to do it; empty: nobody."""
+
+    to: Text
+
+
+class Saying(Struct, frozen=True, forbid_unknown_fields=True):
+    """What there is to say."""
+
+    comment: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class Ending(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why, in words."""
+
+    comment: Text = ""
+
+
+class Closing(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was done, and what that means for alarms whose condition still holds."""
+
+    comment: Text = ""
+    alarms: OnClose | None = None  # None: as the rule says, else they are questioned
+
+
+def _desk(services: Services) -> OrderDesk:
+    ends = OrderEnds(services.alarms)
+    return OrderDesk(services.records, services.audit, services.clock, ends)
+
+
+def _answer(services: Services, done: Done) -> WorkOrderView:
+    services.work_orders.changed(done.order)
+    return order_view(done.order)
+
+
+async def acknowledge_work_order(services: Services, call: Call) -> WorkOrderView:
+    """Take note that somebody has seen it."""
+    order_id = call.path["work_order_id"]
+    return _answer(services, await _desk(services).acknowledge(call.principal, order_id))
+
+
+async def assign_work_order(services: Services, call: Call) -> WorkOrderView:
+    """Give it to somebody."""
+    body: Assignee = call.body
+    done = await _desk(services).assign(call.principal, call.path["work_order_id"], body.to)
+    return _answer(services, done)
+
+
+async def comment_work_order(services: Services, call: Call) -> WorkOrderView:
+    """Write something on it."""
+    body: Saying = call.body
+    order_id = call.path["work_order_id"]
+    return _answer(services, await _desk(services).comment(call.principal, order_id, body.comment))
+
+
+async def close_work_order(services: Services, call: Call) -> WorkOrderView:
+    """Say that it is done."""
+    body: Closing = call.body or Closing()
+    done = await _desk(services).close(
+        call.principal, call.path["work_order_id"], body.comment, body.alarms
+    )
+    return _answer(services, done)
+
+
+async def cancel_work_order(services: Services, call: Call) -> WorkOrderView:
+    """Say that there is nothing to do."""
+    body: Ending = call.body or Ending()
+    order_id = call.path["work_order_id"]
+    return _answer(services, await _desk(services).cancel(call.principal, order_id, body.comment))
+
+
+async def reopen_work_order(services: Services, call: Call) -> WorkOrderView:
+    """Say that it is not done after all."""
+    body: Ending = call.body or Ending()
+    order_id = call.path["work_order_id"]
+    return _answer(services, await _desk(services).reopen(call.principal, order_id, body.comment))
+
+
+_ONE = "/work-orders/{work_order_id}"
+_TARGET = "work_order:{work_order_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "acknowledge_work_order",
+        "POST",
+        _ONE + "/acknowledge",
+        "Take note that somebody has seen a work order",
+        acknowledge_work_order,
+        action="work_order.write",
+        target=_TARGET,
+        result=WorkOrderView,
+        errors=(NotFound,),
+        command=Command("work-order", "acknowledge"),
+    ),
+    Operation(
+        "assign_work_order",
+        "POST",
+        _ONE + "/assign",
+        "Give a work order to somebody",
+        assign_work_order,
+        action="work_order.write",
+        target=_TARGET,
+        description="The far side gets a note.",
+        body=Assignee,
+        result=WorkOrderView,
+        errors=(NotFound, QuotaExceeded),
+        example={"to": "bob"},
+        command=Command("work-order", "assign"),
+    ),
+    Operation(
+        "comment_work_order",
+        "POST",
+        _ONE + "/comment",
+        "Write something on a work order",
+        comment_work_order,
+        action="work_order.write",
+        target=_TARGET,
+        description="The far side gets it as a note.",
+        body=Saying,
+        result=WorkOrderView,
+        errors=(NotFound, QuotaExceeded),
+        example={"comment": "Bring the long ladder."},
+        command=Command("work-order", "comment"),
+    ),
+    Operation(
+        "close_work_order",
+        "POST",
+        _ONE + "/close",
+        "Say that a work order is done",
+        close_work_order,
+        action="work_order.write",
+        target=_TARGET,
+        description="Closed at the far side as well where its connector can, else it gets a note.",
+        body=Closing,
+        body_optional=True,
+        result=WorkOrderView,
+        errors=(NotFound, Conflict, QuotaExceeded),
+        example={"comment": "New bearing.", "alarms": "question"},
+        command=Command("work-order", "close"),
+    ),
+    Operation(
+        "cancel_work_order",
+        "POST",
+        _ONE + "/cancel",
+        "Say that there is nothing to do",
+        cancel_work_order,
+        action="work_order.write",
+        target=_TARGET,
+        description="Its alarms are not cleared by that.",
+        body=Ending,
+        body_optional=True,
+        result=WorkOrderView,
+        errors=(NotFound, Conflict, QuotaExceeded),
+        example={"comment": "False alarm."},
+        command=Command("work-order", "cancel"),
+    ),
+    Operation(
+        "reopen_work_order",
+        "POST",
+        _ONE + "/reopen",
+        "Say that a work order is not done after all",
+        reopen_work_order,
+        action="work_order.write",
+        target=_TARGET,
+        body=Ending,
+        body_optional=True,
+        result=WorkOrderView,
+        errors=(NotFound, Conflict, QuotaExceeded),
+        example={"comment": "It is hot again."},
+        command=Command("work-order", "reopen"),
+    ),
+)

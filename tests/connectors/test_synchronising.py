@@ -1,0 +1,201 @@
+"""Synchronising: both sides say the same in the end, whatever fails in between."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from msgspec import structs
+from tests.connectors.support import ALICE, MAIN, FakeConnector, Plant, alarm, entry, order_of
+
+from weft.connectors.base import RemoteState
+from weft.errors import ConnectorError
+from weft.model.alarm import AlarmState, OutboxEntry, WorkOrder, WorkOrderState
+from weft.model.work_order import CLEAR_NOTED, OnClose
+from weft.rules.kinds import ALARMS, WORK_ORDERS
+from weft.rules.order_desk import OrderDesk
+from weft.rules.order_ends import OrderEnds
+
+OPEN = RemoteState(WorkOrderState.OPEN, "Open")
+DONE = RemoteState(WorkOrderState.CLOSED, "Done")
+CANCELLED = RemoteState(WorkOrderState.CANCELLED, "Cancelled")
+DOWN = ConnectorError("The connection failed.")
+REFUSED = ConnectorError("Not allowed.", permanent=True)
+
+
+@dataclass
+class ClosingConnector(FakeConnector):
+    """One that can end and open its records."""
+
+    ended: list[tuple[str, bool]] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    able: bool = True
+
+    async def close_order(self, order: WorkOrder, text: str, *, cancelled: bool) -> bool:
+        self._fail()
+        if self.able:
+            self.ended.append((text, cancelled))
+            self.states[order.work_order_id] = CANCELLED if cancelled else DONE
+        return self.able
+
+    async def reopen_order(self, order: WorkOrder, text: str) -> bool:
+        self._fail()
+        if self.able:
+            self.opened.append(text)
+            self.states[order.work_order_id] = OPEN
+        return self.able
+
+
+async def ready(plant: Plant) -> tuple[OutboxEntry, OrderDesk]:
+    item = entry(1)
+    await plant.put(item, raised=alarm(1))
+    await plant.outbox.deliver_due()
+    plant.erp.states[item.action.action_id] = OPEN
+    await plant.poller.poll()
+    desk = OrderDesk(plant.records, plant.audit, plant.clock, OrderEnds(plant.alarms))
+    return item, desk
+
+
+async def the_alarm(plant: Plant) -> Any:
+    return await plant.alarms.get(MAIN, alarm(1).alarm_id)
+
+
+async def change(plant: Plant, item: OutboxEntry, **changes: Any) -> None:
+    order = structs.replace(await plant.order(item), **changes)
+    await plant.records.write(lambda w: w.put(WORK_ORDERS, MAIN, order.work_order_id, order))
+
+
+@pytest.mark.parametrize(
+    ("told", "on_close", "by", "state"),
+    [
+        (DONE, OnClose.QUESTION, "system:connector:erp", AlarmState.ACTIVE),
+        (DONE, OnClose.NOTHING, None, AlarmState.ACTIVE),
+        (DONE, OnClose.CLEAR, None, AlarmState.CLEARED),
+        (CANCELLED, OnClose.CLEAR, "system:connector:erp", AlarmState.ACTIVE),
+    ],
+)
+async def test_closing_it_there_is_taken_as_the_connector_is_set(
+    told: RemoteState, on_close: OnClose, by: str | None, state: AlarmState
+) -> None:
+    """Clear, question, or nothing; with the name of who said so."""
+    plant = Plant()
+    item, _ = await ready(plant)
+    (found,) = plant.connectors
+    found.on_close = on_close
+    plant.erp.states[item.action.action_id] = told
+    await plant.poller.poll()
+    found_alarm = await the_alarm(plant)
+    assert (found_alarm.questioned_by, found_alarm.state) == (by, state)
+
+
+async def test_what_is_closed_here_is_closed_there_once_and_stays_closed() -> None:
+    """While the far side has not been told, what it says of the task is old."""
+    plant = Plant(ClosingConnector())
+    item, desk = await ready(plant)
+    await desk.close(ALICE, item.action.action_id, "Done.")
+    plant.erp.next = [DOWN]
+    await plant.poller.poll()
+    assert plant.erp.ended == []
+    assert (await plant.order(item)).state is WorkOrderState.CLOSED
+    await plant.poller.poll()
+    await plant.poller.poll()
+    assert plant.erp.ended == [("Weft: closed by alice. Done.", False)]
+    order = await plant.order(item)
+    assert (order.state, order.tellings) == (WorkOrderState.CLOSED, ())
+
+    plant.erp.states[item.action.action_id] = OPEN  # and somebody opens it there again
+    await plant.poller.poll()
+    assert (await plant.order(item)).state is WorkOrderState.OPEN
+    assert (await the_alarm(plant)).questioned_at is None
+
+
+@pytest.mark.parametrize("connector", [FakeConnector, ClosingConnector])
+async def test_a_far_side_that_cannot_close_gets_a_note(connector: Any) -> None:
+    """It was told; its open task does not open our order again."""
+    plant = Plant(connector())
+    plant.erp.able = False
+    item, desk = await ready(plant)
+    await desk.cancel(ALICE, item.action.action_id, "")
+    await plant.poller.poll()
+    await plant.poller.poll()
+    assert [text for _, text in plant.erp.notes] == ["Weft: cancelled by alice."]
+    assert (await plant.order(item)).state is WorkOrderState.CANCELLED
+
+
+async def test_what_is_refused_for_good_is_not_tried_for_ever() -> None:
+    """The log says it; the note goes out."""
+    plant = Plant(ClosingConnector())
+    item, desk = await ready(plant)
+    await desk.close(ALICE, item.action.action_id, "")
+    plant.erp.next = [None, REFUSED]
+    await plant.poller.poll()
+    plant.erp.next = [REFUSED]
+    await plant.poller.poll()
+    assert (await plant.order(item)).tellings == ()
+    assert len(plant.erp.notes) <= 1
+
+
+async def test_opened_again_here_is_opened_there() -> None:
+    """In the order in which it happened: closed, then opened."""
+    plant = Plant(ClosingConnector())
+    item, desk = await ready(plant)
+    await desk.close(ALICE, item.action.action_id, "")
+    await desk.reopen(ALICE, item.action.action_id, "No.")
+    await plant.poller.poll()
+    assert plant.erp.opened == ["Weft: opened again by alice. No."]
+    await plant.poller.poll()
+    assert (await plant.order(item)).state is WorkOrderState.OPEN
+
+
+async def test_what_is_done_before_delivery_waits_for_it() -> None:
+    """Cancelled while the far side was down: it is made, then ended, and never open here."""
+    plant = Plant(ClosingConnector())
+    item = entry(1)
+    await plant.put(item, raised=alarm(1))
+    desk = OrderDesk(plant.records, plant.audit, plant.clock, OrderEnds(plant.alarms))
+    await desk.cancel(ALICE, item.action.action_id, "")
+    await plant.outbox.deliver_due()
+    assert (await plant.order(item)).state is WorkOrderState.CANCELLED
+    await plant.poller.poll()
+    assert plant.erp.ended == [("Weft: cancelled by alice.", True)]
+
+
+async def test_an_alarm_that_clears_by_itself_may_close_the_task() -> None:
+    """Where the rule or the connector says so, and the far side can; else it gets a note."""
+    plant = Plant(ClosingConnector())
+    item, _ = await ready(plant)
+    await change(plant, item, close_when_cleared=True)
+    cleared = alarm(1, state=AlarmState.CLEARED, cleared_at=plant.clock.now(), cleared_by="rule")
+    await plant.records.write(lambda w: w.put(ALARMS, MAIN, cleared.alarm_id, cleared))
+    await plant.poller.poll()
+    await plant.poller.poll()
+    ((text, cancelled),) = plant.erp.ended
+    assert text.endswith("The task is closed with it.")
+    assert not cancelled
+    order = await plant.order(item)
+    assert (order.state, order.closed_by) == (WorkOrderState.CLOSED, "weft")
+    assert CLEAR_NOTED in order.details
+    assert plant.erp.notes == []
+
+
+async def test_further_alarms_are_one_note_an_hour() -> None:
+    """Fifty devices trip: the technician's phone does not."""
+    plant = Plant()
+    item, _ = await ready(plant)
+    for total in (20, 51):
+        await change(plant, item, alarms=total, devices=("pump-7", "pump-8"))
+        await plant.poller.poll()
+    assert [text for _, text in plant.erp.notes] == [
+        "Weft: this fault has 20 alarms now, of pump-7, pump-8."
+    ]
+    plant.clock.turn(3_600)
+    await plant.poller.poll()
+    await plant.poller.poll()
+    assert len(plant.erp.notes) == 2
+
+
+async def test_an_order_that_is_gone_from_the_records_is_passed_over() -> None:
+    """A backup was restored between the question and the answer."""
+    plant = Plant()
+    (found,) = plant.connectors
+    nothing = order_of(entry(9)).work_order_id
+    assert await plant.synchroniser.store(found, MAIN, {nothing: DONE}) == []
