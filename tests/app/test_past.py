@@ -48,3 +48,18 @@ async def test_what_the_journal_has_forgotten_is_in_the_history_of_the_disk(
         await run.run()
         (firing,) = run.side.firings
         assert [one.values for one in firing.evidence] == [{"temperature": 95.0}]
+
+
+async def test_data_that_came_late_is_worked_out_in_a_whole_weft(tmp_path: Path) -> None:
+    """A chore asks once a minute; here it is asked at once, and finds what was late."""
+    async with served(tmp_path) as weft:
+        pump = await add_pump(weft)
+        await weft.path.rules.create(MACHINE, HOT)
+        start = weft.clock.now() // 10**6 - 10_000
+        for after_ms, degrees in ((0, 20), (3_000, 20), (1_000, 95)):
+            values = b'{"temperature": %d}' % degrees
+            await send(weft, pump, b'{"ts": %d, "values": %s}' % (start + after_ms, values))
+        await weft.path.pipeline.settle()
+        await weft.late.sweep()
+        (replay,) = await weft.replays.list(MAIN)
+        assert (replay.asked.late, replay.asked.devices) == (True, ("pump-7",))

@@ -30,7 +30,7 @@ from weft.app.folder import DataFolder, ServerFile
 from weft.app.housekeeping import Housekeeping
 from weft.app.identity import Identity, open_identity
 from weft.app.message_path import MessagePath, open_message_path
-from weft.app.past import make_replays
+from weft.app.past import make_late, make_replays
 from weft.app.sockets import Sockets
 from weft.app.stores import Stores, open_stores
 from weft.config import Config
@@ -96,6 +96,7 @@ class Weft:
         self._stack = stack
         self.backups = Backups(self.stores, folder.path, self.identity.audit, self.clock, VERSION)
         self.replays = make_replays(self.stores, self.identity, self.path, self.clock, config)
+        self.late = make_late(self.replays, self.path, self.clock, config)
         self.links = Links(
             self.identity.connections,
             per_principal=config.api.streams_per_principal,

@@ -77,6 +77,7 @@ class Housekeeping:
             ("signed-in sessions", self._weft.identity.sessions.sweep),
             ("deleted devices", self._weft.identity.devices.forget_rest),
             ("journal retention", self.trim_journal),
+            ("late data", self._weft.late.sweep),
         ]
 
     def _each_hour(self) -> list[tuple[str, Work]]:

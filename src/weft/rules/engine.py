@@ -6,7 +6,7 @@ stores the state with its position, so that a crash repeats requests and never l
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -202,6 +202,11 @@ class Engine:
     def health(self, tenant: TenantId, rule_id: str) -> RuleHealth:
         """Return how a rule is doing since the start."""
         return self._runtime.rule_health(tenant, rule_id)
+
+    def take_late(self) -> Mapping[tuple[TenantId, DeviceId], int]:
+        """Return the oldest moment of each device that came late since the last call."""
+        late, self._runtime.late = self._runtime.late, {}
+        return late
 
     # --- projection -----------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ class Runtime:
     ) -> None:
         self.health = Health()
         self.dirty: list[DeviceState] = []
+        self.late: dict[tuple[TenantId, DeviceId], int] = {}  # the oldest moment that came late
         self.looking_at = 0  # position of the message that is being taken in
         self.passed_over = 0  # late samples that were older than a window, since the start
         self._ask = ask
@@ -320,6 +321,8 @@ class Runtime:
         self, state: DeviceState, position: int, reading: Reading, received: int
     ) -> None:
         """Let windows put a late sample in its place; it neither raises nor clears."""
+        place = (state.tenant, state.device_id)
+        self.late[place] = min(reading.at, self.late.get(place, NEVER))
         if state.feed is None:
             return
         skip = state.unborn(position)

@@ -94,3 +94,15 @@ async def test_replays_are_listed_and_one_that_has_ended_stays_so(world: World) 
     assert (await world.call("GET", f"/replays/{replay['replay_id']}", token=other)).status == 404
     cancel = await world.call("POST", f"/replays/{replay['replay_id']}/cancel", token=token)
     assert cancel.status == 409
+
+
+async def test_a_rule_is_judged_again_by_what_was_measured(world: World) -> None:
+    """By hand, over the last day or a time that is named; the replay says what it is."""
+    token = await warmed(world)
+    await world.call("POST", "/rules", token=token, body=HOT)
+    replay = await ended(world, token, "/rules/too-hot/recompute")
+    assert (replay["measured"], replay["late"], replay["added"]) == (True, False, 2)
+    body = {"start": "2026-03-01T12:03:30Z", "devices": ["pump-7"]}
+    assert (await ended(world, token, "/rules/too-hot/recompute", body))["added"] == 1
+    other = world.admin(OTHER)
+    assert (await world.call("POST", "/rules/too-hot/recompute", token=other)).status == 404

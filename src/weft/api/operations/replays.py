@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from weft.api.cursors import make_cursor, read_cursor
 from weft.api.operation import Call, Command, Operation, Reply
@@ -12,12 +13,13 @@ from weft.api.views import Cursor, Limit, Moment, Page, Paging, after_of, moment
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.alarm import Severity
 from weft.model.ids import TenantId
-from weft.model.moments import from_rfc3339
+from weft.model.moments import NS_PER_S, from_rfc3339, to_rfc3339
 from weft.rules.documents import read_rule
 from weft.rules.durations import read_duration
 from weft.rules.past.asking import warm_up_for
 from weft.rules.past.model import Against, Asked, Finding, Replay, ReplayState, Verdict
 
+_DAY_NS = 86_400 * NS_PER_S
 _Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 _Devices = Annotated[tuple[str, ...], Meta(max_length=1_000, description="All if left out.")]
 
@@ -37,6 +39,14 @@ class RuleReplay(Struct, frozen=True, forbid_unknown_fields=True):
     against_version: (
         Annotated[int, Meta(ge=1, description="Of the rule; the one in force if left out.")] | None
     ) = None
+
+
+class Recompute(Struct, frozen=True, forbid_unknown_fields=True):
+    """Over which time to judge again by all that was measured, however late it came."""
+
+    start: Annotated[_Instant | None, Meta(description="A day ago, if left out.")] = None
+    end: Annotated[_Instant | None, Meta(description="Now, if left out.")] = None
+    devices: _Devices = ()
 
 
 class NewReplay(RuleReplay, frozen=True, kw_only=True):
@@ -67,6 +77,8 @@ class ReplayView(Struct, frozen=True):
     failures: int
     last_failure: str
     complete: bool  # false: there would have been more alarms than are kept
+    measured: bool  # over history alone, in the order of the measuring
+    late: bool  # Weft has asked for it, because data came late
     problem: str
     actor: str
     created_at: Moment
@@ -126,6 +138,8 @@ def view_of(replay: Replay) -> ReplayView:
         failures=replay.failures,
         last_failure=replay.last_failure,
         complete=replay.complete,
+        measured=asked.measured,
+        late=asked.late,
         problem=replay.problem,
         actor=replay.actor,
         created_at=moment(replay.created_at) or "",
@@ -157,6 +171,17 @@ async def replay_rule(services: Services, call: Call) -> Reply:
     rule = await services.rules.get(call.principal.tenant, call.path["rule_id"])
     options = call.body or RuleReplay()
     asked = await _asked(services, call, options, rule.source, rule.version)
+    return Reply(view_of(await services.past.replays.start(call.principal, asked)))
+
+
+async def recompute_rule(services: Services, call: Call) -> Reply:
+    """Begin to judge again by what was measured."""
+    rule = await services.rules.get(call.principal.tenant, call.path["rule_id"])
+    body = call.body or Recompute()
+    day_ago = to_rfc3339(services.clock.now() - _DAY_NS)
+    options = RuleReplay(start=body.start or day_ago, end=body.end, devices=body.devices)
+    asked = await _asked(services, call, options, rule.source, rule.version)
+    asked = replace(asked, measured=True)
     return Reply(view_of(await services.past.replays.start(call.principal, asked)))
 
 
@@ -274,6 +299,26 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202,
         errors=(NotFound, QuotaExceeded),
         example={"start": "2026-03-01T00:00:00Z", "end": "2026-03-08T00:00:00Z"},
+    ),
+    Operation(
+        "recompute_rule",
+        "POST",
+        "/rules/{rule_id}/recompute",
+        "Judge again by all that was measured, however late it came",
+        recompute_rule,
+        action="rule.replay",
+        target="rule:{rule_id}",
+        description=(
+            "A replay over history in the order of the measuring, against the alarms that there "
+            "were: added is what late data would have raised, missing what it speaks against."
+        ),
+        body=Recompute,
+        body_optional=True,
+        result=ReplayView,
+        status=202,
+        errors=(NotFound, QuotaExceeded),
+        example={"start": "2026-03-01T00:00:00Z", "devices": ["pump-7"]},
+        command=Command("rule", "recompute"),
     ),
     Operation(
         "replay_document",

@@ -55,6 +55,8 @@ class Asked(Struct, frozen=True):
     against: Against = Against.RECORDED
     against_version: int = 0
     against_document: dict[str, Any] | None = None
+    measured: bool = False  # history alone, in the order in which it was measured
+    late: bool = False  # asked for because data came late
 
 
 class Counts(Struct, frozen=True):

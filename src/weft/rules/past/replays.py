@@ -7,7 +7,7 @@ and findings, and nothing else: no alarm, no action, no audit entry but that it 
 import asyncio
 import builtins
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -46,6 +46,8 @@ log = get_logger(__name__)
 _PAGE: Final = 500
 ALARMS_MAX: Final = 100_000  # recorded alarms of one rule that are looked at
 
+AfterEnd = Callable[[Replay, Sequence[Finding]], Awaitable[None]]
+
 
 class _Running(Struct, eq=False):
     progress: Progress
@@ -64,8 +66,13 @@ class Replays:
         self._clock = clock
         self._settings = settings
         self._running: dict[tuple[TenantId, str], _Running] = {}
+        self._after_end: list[AfterEnd] = []
         self._wanted = asyncio.Event()
         self._wanted.set()  # some may have been left by a crash
+
+    def after_end(self, callback: AfterEnd) -> None:
+        """Call `callback` with each replay that was run to its end, and what it found."""
+        self._after_end.append(callback)
 
     async def start(self, actor: Principal, asked: Asked) -> Replay:
         """Keep a replay; it is run as soon as there is room.
@@ -221,9 +228,11 @@ class Replays:
             ended = replace(replay, state=ReplayState.FAILED, problem=problem)
         finally:
             self._running.pop(place, None)
-        await self._records.write(
-            lambda writer: _end(writer, replace(ended, ended_at=self._clock.now()), findings)
-        )
+        ended = replace(ended, ended_at=self._clock.now())
+        kept = await self._records.write(lambda writer: _end(writer, ended, findings))
+        if kept and ended.state is ReplayState.DONE:
+            for callback in self._after_end:
+                await callback(ended, findings)
 
     async def _compared(self, replay: Replay, run: Run) -> Sequence[Finding]:
         asked = replay.asked
@@ -286,14 +295,16 @@ def _recorded(reader: Reader, replay: Replay) -> list[Alarm]:
     return found
 
 
-def _end(writer: Writer, ended: Replay, findings: Sequence[Finding]) -> None:
+def _end(writer: Writer, ended: Replay, findings: Sequence[Finding]) -> bool:
+    """Keep the end of a replay; return whether it was awaited still."""
     record = writer.find(REPLAYS, ended.tenant, ended.replay_id)
     if record is None or record.value.state in ENDED:
-        return  # forgotten, or cancelled meanwhile: what it had found so far is no answer
+        return False  # forgotten, or cancelled meanwhile: what it had found so far is no answer
     for place, start in enumerate(range(0, len(findings), FINDINGS_AT_ONCE)):
         some = Findings(list(findings[start : start + FINDINGS_AT_ONCE]))
         writer.put(FINDINGS, ended.tenant, findings_key(ended.replay_id, place), some)
     writer.put(REPLAYS, ended.tenant, ended.replay_id, ended, version=record.version)
+    return True
 
 
 def _forget_old(writer: Writer, tenant: TenantId, kept: int) -> None:

@@ -43,6 +43,7 @@ from weft.rules.surroundings import Surroundings
 
 WARM_UP_NS = 10 * 60 * 1_000_000_000  # at least: a key that is sent seldom is known then
 _NAMED = re.compile(r"\{([^{}]+)\}")
+NEVER = 2**63 - 1
 _PAGE = 1_000
 _ALL_SEEN = 5
 
@@ -133,7 +134,7 @@ class Run:
         """Read and evaluate everything, or until it is cancelled or full."""
         asked, journal = self._asked, self._given.journal
         begin = asked.start - asked.warm_up_ns
-        kept_from = await journal_begin(self._given)
+        kept_from = NEVER if asked.measured else await journal_begin(self._given)
         scan = HistoryScan(self._tenant, (), (), begin, min(asked.end, max(kept_from, begin)))
         watched = list(watched_by([side.rule for side in self._sides], self._given.around))
         if scan.start < scan.end and watched:
@@ -229,7 +230,7 @@ async def journal_begin(given: Given) -> int:
         return 0
     async for batch in journal.read(journal.tail - 1, until=journal.tail):
         return batch.envelopes[0].received_at
-    return 2**63 - 1  # it keeps none
+    return NEVER  # it keeps none
 
 
 def past_rule(
