@@ -71,6 +71,8 @@ from weft.rules.maintenance import Windows
 from weft.rules.past.replays import Replays
 from weft.rules.past.run import Given
 from weft.rules.past.settings import ReplaySettings
+from weft.rules.places import book
+from weft.rules.places.books import make_places
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 from weft.security.actions import ACTIONS, Role
@@ -287,7 +289,7 @@ class World:
     def _make_past(self) -> None:
         """Make what keeps telemetry over time, and what runs rules over it."""
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
-        self.surroundings = Surroundings(self.devices, self.types)
+        self.surroundings = Surroundings(self.devices, self.types, places=self.places.atlas)
         past = Given(self.journal, self.samples, self.history, self.surroundings)
         self.replays = Replays(past, self.records, self.audit, self.clock, ReplaySettings())
 
@@ -298,6 +300,8 @@ class World:
             self.records, self.audit, self.clock, self.devices, self.assets
         )
         self.relations = Relations(self.records, self.audit, self.clock, self.assets)
+        given = book.Given(self.records, self.audit, self.clock)
+        self.places = make_places(given, self.devices, self.assets, self.attachments)
 
     def _make_path(self) -> None:
         """Make what a message goes through; the stations behind it are there."""
@@ -396,6 +400,7 @@ class World:
             engine=self.engine,
             surroundings=self.surroundings,
             past=Past(self.samples, self.replays),
+            places=self.places,
             alarms=self.alarms,
             alarm_work=AlarmWork(self.handling, self.windows, self.policies, self.alarm_bulks),
             lineage=Lineage(self.records),

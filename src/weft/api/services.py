@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from weft.rules.lineage import Lineage
     from weft.rules.maintenance import Windows
     from weft.rules.past.replays import Replays
+    from weft.rules.places.books import PlaceBooks
     from weft.rules.rules import Rules
     from weft.rules.surroundings import Surroundings
     from weft.security.audit import Audit
@@ -134,6 +135,7 @@ class Services:
     engine: Engine
     surroundings: Surroundings
     past: Past
+    places: PlaceBooks
     alarms: Alarms
     alarm_work: AlarmWork
     lineage: Lineage

@@ -219,7 +219,7 @@ class Weft:
 
     async def _serve_http(self, stack: AsyncExitStack) -> None:
         api = self.config.api
-        self.services = self._services()
+        self.services = self._services(self.identity, self.path, self.business)
         self.application = Application(self.services, TABLE, api)
         requests = self.path.thingsboard
         device_api = ThingsBoardHttp(self.services, self.application, api, requests)
@@ -245,8 +245,7 @@ class Weft:
         self.path.commands.close()
         self.path.thingsboard.close()
 
-    def _services(self) -> Services:
-        identity, path, business = self.identity, self.path, self.business
+    def _services(self, identity: Identity, path: MessagePath, business: Business) -> Services:
         return Services(
             records=self.stores.records,
             journal=self.stores.journal,
@@ -292,6 +291,7 @@ class Weft:
             engine=path.engine,
             surroundings=path.surroundings,
             past=Past(path.samples, self.replays),
+            places=path.places,
             alarms=path.alarms,
             alarm_work=business.suppression.work,
             lineage=path.lineage,

@@ -38,6 +38,8 @@ from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine
 from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
+from weft.rules.places.book import Given
+from weft.rules.places.books import PlaceBooks, make_places
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Reported, Surroundings
 from weft.twins.twins import Twins
@@ -67,6 +69,7 @@ class MessagePath:
     live: Live
     groups: Groups
     surroundings: Surroundings
+    places: PlaceBooks
     rules: Rules
     engine: Engine
     alarms: Alarms
@@ -113,14 +116,16 @@ class _Late:
 
 
 async def _open_surroundings(
-    stores: Stores, identity: Identity, twins: Twins, clock: Clock
+    stores: Stores, identity: Identity, twins: Twins, given: tuple[Clock, PlaceBooks]
 ) -> tuple[Groups, Surroundings]:
+    clock, places = given
     around = around_of(identity, twins)
     groups = Groups(stores.records, identity.audit, clock, around)
     await groups.load()
     members = Membership(groups, around)
     reported = _reported_by(twins)
-    return groups, Surroundings(identity.devices, identity.types, reported, members)
+    known = Surroundings(identity.devices, identity.types, reported, members, places.atlas)
+    return groups, known
 
 
 async def open_message_path(
@@ -135,7 +140,8 @@ async def open_message_path(
     inbox = RejectionInbox(records, config.rejections)
     commands.refuse_with(inbox.put_answers)
     alarms = Alarms(records, audit, clock)
-    groups, surroundings = await _open_surroundings(stores, identity, twins, clock)
+    places = await _open_places(Given(records, audit, clock), identity)
+    groups, surroundings = await _open_surroundings(stores, identity, twins, (clock, places))
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
     desk = late.desk = Desk(stores.journal, records)
@@ -177,6 +183,7 @@ async def open_message_path(
         live=live,
         groups=groups,
         surroundings=surroundings,
+        places=places,
         rules=rules,
         engine=engine,
         alarms=alarms,
@@ -188,6 +195,12 @@ async def open_message_path(
     connect(path, identity, clock)
     tell_members(engine, groups, identity, clock)
     return path
+
+
+async def _open_places(given: Given, identity: Identity) -> PlaceBooks:
+    places = make_places(given, identity.devices, identity.assets, identity.attachments)
+    await places.load()
+    return places
 
 
 def _make_gate(pipeline: Pipeline, identity: Identity, broker: Broker) -> Gate:

@@ -37,6 +37,7 @@ EMPTY: dict[str, str] = {
     "list_faults": "No faults. Alarms of rules with a work_order action open them: weft rule list",
     "list_fault_alarms": "None of its alarms is behind that.",
     "list_imports": "No imports. Begin one: weft device import pumps.csv",
+    "list_geofences": "No geofences. Save one: weft geofence save depot depot.geojson",
     "list_group_devices": "No device belongs to it now.",
     "list_groups": "No groups. Save one: weft group add critical \"'critical' in device.tags\"",
     "list_keys": "No service keys. Make one: weft key add erp --scope devices:read",
@@ -51,10 +52,12 @@ EMPTY: dict[str, str] = {
     "list_replays": "No replays. Run a rule over the past: weft rule replay RULE",
     "list_relations": "It is related to nothing: weft asset relate ASSET feeds OTHER",
     "list_rejections": "No message was refused.",
+    "list_routes": "No routes. Save one: weft route save tour tour.geojson",
     "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "
     "weft rule add FILE",
     "list_rule_versions": "No versions of this rule are kept.",
     "list_tenants": "No tenants. Make one: weft tenant add north",
+    "list_trips": "No trips. Make one: weft trip add --help",
     "list_types": "No device types. Save one: weft type save pump pump.yaml",
     "list_users": "Nobody has signed up yet. Make a one-time link: weft user link",
     "list_windows": "No maintenance windows. Plan one: "
@@ -94,6 +97,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "weft key add line-3 --grant action=subscribe,filter=devices/+/telemetry",
     ),
     "create_rule": ("weft rule add too-hot.yaml", "weft rule add - <too-hot.yaml"),
+    "create_trip": (
+        "weft trip add d1 tour --device truck-1 --from 2026-03-02T06:00Z --until 2026-03-03T00:00Z",
+    ),
     "create_tenant": ('weft tenant add north --name "Northern plant" --quotas devices=500',),
     "get_asyncapi": ("weft type asyncapi pump --format yaml >pump.asyncapi.yaml",),
     "get_td": ("weft device td pump-1 >pump-1.td.json",),
@@ -128,6 +134,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "redrive_rejection": ("weft rejection redrive 1160",),
     "redrive_rejections": ("weft rejection redrive-all --device pump-1",),
+    "save_geofence": ("weft geofence save depot depot.geojson",),
+    "export_geofences": ("weft geofence export >fences.geojson",),
     "save_type": (
         "weft type save pump pump.yaml",
         "weft type save pump pump.yaml --breaking allow",

@@ -237,7 +237,8 @@ class Bindings:
         if program is None:
             if len(self._programs) >= PROGRAMS_MAX:
                 self._programs.clear()
-            program = Program(*self._compile(rules, type_name, type_version))
+            made = self._compile(rules, type_name, type_version)
+            program = Program(*made, places=self._around.places)
             self._programs[key] = program
         return program if program.rules or program.members else None
 

@@ -21,6 +21,7 @@ from weft.rules.language.generate import boolean, call, compile_function, is_uns
 from weft.rules.language.syntax import Path, Type
 from weft.rules.language.values import AbsentError, plain, truth
 from weft.rules.loading import assign, function_of, load
+from weft.rules.places.lookup import Places
 
 TRUE = 1
 CLEAR = 2
@@ -102,7 +103,14 @@ def _inners(members: Sequence[CompiledMember]) -> list[str]:
 class Program:
     """Compiled rules over one layout of slots; shared by all devices of one kind."""
 
-    def __init__(self, rules: Sequence[Compiled], members: Sequence[CompiledMember] = ()) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Compiled],
+        members: Sequence[CompiledMember] = (),
+        *,
+        places: Places | None = None,
+    ) -> None:
+        self.places = places
         self.rules = tuple(rules)
         parts: tuple[Compiled | CompiledMember, ...] = (*rules, *members)
         self.paths: tuple[Path, ...] = tuple(sorted({p for one in parts for p in one.paths}))

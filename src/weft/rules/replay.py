@@ -18,6 +18,7 @@ from weft.rules.documents import read_rule
 from weft.rules.health import RuleHealth
 from weft.rules.language import ANY, scope_of
 from weft.rules.model import Rule
+from weft.rules.places.checking import functions_of
 from weft.rules.requests import Clear, Pause, Raise, Request
 from weft.rules.runtime import Runtime
 from weft.rules.surroundings import Surroundings
@@ -91,6 +92,7 @@ def trial_rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surr
     read, source = read_rule(document)
     kind = around.types.find(tenant, read.selector.type_name) if read.selector.type_name else None
     scope = scope_of(kind) if kind else ANY
+    scope = replace(scope, functions=functions_of(around.places, tenant))
     if read.scope is None:
         require_conditions(read, scope)
     else:

@@ -26,6 +26,7 @@ from weft.rules.kinds import RULE_VERSIONS, RULES, version_key
 from weft.rules.language import ANY, Scope, scope_of
 from weft.rules.memory import memory_of, require_bounded, require_room
 from weft.rules.model import Rule, RuleDocument
+from weft.rules.places.checking import functions_of
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
 from weft.security.policy import require
@@ -255,6 +256,7 @@ class Rules:
     def _scopes(self, tenant: TenantId, document: RuleDocument) -> builtins.list[Scope]:
         """Return every scope that the rule will meet, as far as it can be known now."""
         selector, types = document.selector, self._around.types
+        functions = functions_of(self._around.places, tenant)
         if selector.type_name is not None:
             kind = types.find(tenant, selector.type_name)
             if kind is None:
@@ -262,22 +264,25 @@ class Rules:
                     f"selector.type: there is no device type {selector.type_name!r}.",
                     remedy="See weft type list.",
                 )
-            return [scope_of(kind)]
+            return [replace(scope_of(kind), functions=functions)]
         found = [self._around.devices.find(tenant, device_id) for device_id in selector.devices]
         followed = [types.followed_by(device) for device in found if device is not None]
         kinds = {(kind.name, kind.version) if kind else ("", 0): kind for kind in followed}
-        return [scope_of(kinds[key]) for key in sorted(kinds)] or [ANY]
+        scopes = [scope_of(kinds[key]) for key in sorted(kinds)] or [ANY]
+        return [replace(scope, functions=functions) for scope in scopes]
 
     def _member_scopes(self, tenant: TenantId, document: RuleDocument) -> builtins.list[Scope]:
         """Return what its members can say today; one of them must be able to answer."""
         if document.selector.type_name is not None or document.scope is None:
             return self._scopes(tenant, document)
         kinds: dict[tuple[str, int], Scope] = {}
+        functions = functions_of(self._around.places, tenant)
         for device in self._around.members.members_of(document.scope, tenant):
             matches = document.selector.matches(device.device_id, device.type_name or "", device)
             if matches and self._around.members.subjects_of(document.scope, device):
                 kind = self._around.types.followed_by(device)
-                kinds.setdefault((kind.name, kind.version) if kind else ("", 0), scope_of(kind))
+                scope = replace(scope_of(kind), functions=functions)
+                kinds.setdefault((kind.name, kind.version) if kind else ("", 0), scope)
         return builtins.list(kinds.values())
 
     def _tell(self, old: Rule | None, new: Rule | None) -> None:

@@ -118,7 +118,12 @@ class DeviceState:
 
     def _make_feeds(self, kept: Mapping[str, Feed], now: int) -> None:
         feeding = self.program.feeding
-        origin = Origin(tenant=self.tenant, device_id=self.device_id, began_at=now)
+        origin = Origin(
+            tenant=self.tenant,
+            device_id=self.device_id,
+            began_at=now,
+            places=self.program.places,
+        )
         self.feeds = [
             kept[node.text] if node.text in kept else feeding.make(place, origin)
             for place, node in enumerate(feeding.nodes)

@@ -14,6 +14,7 @@ from weft.model.alarm import Subject
 from weft.model.device import Device, DeviceType
 from weft.model.ids import DeviceId, TenantId
 from weft.rules.model import RuleScope
+from weft.rules.places.lookup import Places
 
 
 class DeviceFinder(Protocol):
@@ -94,3 +95,4 @@ class Surroundings(Struct, frozen=True, eq=False):
     # Asked once, when a device is first met: what it had reported before there were rules.
     reported: Reported | None = None
     members: MemberFinder = NoMembers()
+    places: Places | None = None  # fences and trips

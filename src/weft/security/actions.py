@@ -80,6 +80,9 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "twin.desire_own": (_ADMIN, "twins:write"),  # a device answers for its own desired side
     "command.read": (_READ, "commands:read"),
     "command.send": (_OPERATE, "commands:write"),
+    "place.read": (_READ, "places:read"),
+    "place.write": (_OPERATE, "places:write"),
+    "place.delete": (_OPERATE, "places:write"),
     "rule.read": (_READ, "rules:read"),
     "rule.write": (_ADMIN, "rules:write"),
     "rule.delete": (_ADMIN, "rules:write"),

@@ -21,7 +21,9 @@ def node_of(name: str) -> Node:
     """Return the call of the function's own example."""
     text = FUNCTIONS[name].example
     gives = FUNCTIONS[name].gives
-    compared = text if gives in {"bool", "dyn"} else f"{text} != {'text' if gives == 'x' else '0'}"
+    compared = (
+        text if gives in {"bool", "dyn"} else f"{text} != {chr(39) * 2 if gives == 'string' else 0}"
+    )
     condition = compile_condition(compared, ANY)
     return next(one for one in condition.feeds if one.name == name)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from weft.model.ids import DeviceId, TenantId
+from weft.rules.places.lookup import Places
 
 NEVER = 2**63  # a moment that does not come
 NS_PER_S = 1_000_000_000
@@ -50,6 +51,7 @@ class Origin(Struct, frozen=True):
     tenant: TenantId
     device_id: DeviceId
     began_at: int
+    places: Places | None = None  # fences and trips; None where there are none
 
 
 class Span(Struct, frozen=True):
@@ -112,5 +114,8 @@ class Function(Struct, frozen=True, eq=False):
     doc: str  # a sentence for the manual
     example: str
     clocked: bool = False  # has no expression: every message of the device tells it the time
+    places: bool = False  # a parameter "fence" or "stop" names one of the tenant
     unprompted: bool = False  # says something though the device has never said anything
-    unit: str = ""  # "same": the unit of the expression; "apart": of a difference; "/s": a second
+    unit: str = (
+        ""  # "same": the unit of the expression; "apart": of a difference; "/s": a second; else it
+    )

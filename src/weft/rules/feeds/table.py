@@ -7,6 +7,7 @@ from weft.rules.feeds.absence import make_silent, silent_cost
 from weft.rules.feeds.anomaly import ANOMALIES
 from weft.rules.feeds.base import Function, Parameter, Takes
 from weft.rules.feeds.edges import edge_cost, make_held, make_hysteresis, make_pair
+from weft.rules.feeds.places import PLACES
 from weft.rules.feeds.ranks import make_ranks, ranks_cost
 from weft.rules.feeds.schedule import during_cost, make_during
 from weft.rules.feeds.windows import make_window, window_cost
@@ -128,5 +129,5 @@ _CLOCKS = (
 )
 
 FUNCTIONS: Mapping[str, Function] = {
-    function.name: function for function in (*_WINDOWS, *_EDGES, *_CLOCKS, *ANOMALIES)
+    function.name: function for function in (*_WINDOWS, *_EDGES, *_CLOCKS, *ANOMALIES, *PLACES)
 }

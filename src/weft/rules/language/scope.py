@@ -70,12 +70,13 @@ class Scope(Struct, frozen=True):
     telemetry: Mapping[str, Type] | None = None
     reported: Mapping[str, Type] | None = None
     units: Mapping[str, str] = {}
+    functions: Mapping[str, Function] | None = None  # that remember; None: all, unchecked
     reported_units: Mapping[str, str] = {}
 
     @property
     def remembers(self) -> Mapping[str, Function]:
         """All functions that remember: a rule follows its device."""
-        return FUNCTIONS
+        return FUNCTIONS if self.functions is None else self.functions
 
     def path_of(self, chain: tuple[str, ...]) -> Path | None:
         """Return the input that `a.b.c` is, or None when it is none by itself."""

@@ -109,8 +109,12 @@ class Units:
 
     def _of_feed(self, tree: Feed) -> Measure | None:
         function = self._function_of(tree.name)
+        if function is None or not function.unit:
+            return None
+        if function.unit not in {"same", "apart", "/s"}:
+            return Measure(function.unit, apart=True)
         inner = self.measure(tree.samples[0]) if tree.samples else None
-        if function is None or inner is None or not function.unit:
+        if inner is None:
             return None
         if function.unit == "same":
             return inner

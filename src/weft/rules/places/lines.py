@@ -6,6 +6,7 @@ line of 1,000 pieces costs some 15 µs a question (benchmarks/places.py).
 """
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from math import ceil, hypot, inf, sqrt
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from weft.rules.places.sphere import Position, degree_m
 
 PIECE_M: Final = 50_000.0
 _FAN: Final = 8
+_FEW: Final = 64  # pieces that are looked at one by one
 _TIE_M: Final = 0.01  # nearer by less is not nearer: the earlier place on the line counts
 _NORTH_LEAST_M: Final = 110_574.0  # one degree of latitude is nowhere shorter
 
@@ -45,6 +47,7 @@ class Line:
             for begin, end in itertools.pairwise(part):
                 along = self._add(begin, end, along, boxes)
         self.length_m = along
+        self._alongs = [piece.along_m for piece in self._pieces]
         self.west = min((box[0] for box in boxes), default=0.0)
         self.south = min((box[1] for box in boxes), default=0.0)
         self.east = max((box[2] for box in boxes), default=0.0)
@@ -86,6 +89,11 @@ class Line:
         there is no such part.
         """
         longitude = self.beside(longitude)
+        if low_m > 0.0 or high_m < inf:
+            first = max(bisect_left(self._alongs, low_m) - 1, 0)
+            last = bisect_right(self._alongs, high_m, first)
+            if last - first <= _FEW:
+                return self._nearest_of(range(first, last), (latitude, longitude), (low_m, high_m))
         top = len(self._levels) - 1
         limit = self._descend(latitude, longitude) if low_m <= 0.0 and high_m == inf else inf
         best, where = inf, 0.0
@@ -109,6 +117,16 @@ class Line:
             if found < best - _TIE_M:
                 best, where = found, along
                 limit = min(limit, best)
+        return best, where
+
+    def _nearest_of(
+        self, places: range, point: tuple[float, float], part: tuple[float, float]
+    ) -> tuple[float, float]:
+        best, where = inf, 0.0
+        for place in places:
+            found, along = _measure(self._pieces[place], *point, *part)
+            if found < best - _TIE_M:
+                best, where = found, along
         return best, where
 
     def _descend(self, latitude: float, longitude: float) -> float:
