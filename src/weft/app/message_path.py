@@ -191,9 +191,13 @@ async def open_message_path(
         lineage=Lineage(records),
         stores=stores,
     )
+    return _connected(path, identity, clock)
+
+
+def _connected(path: MessagePath, identity: Identity, clock: Clock) -> MessagePath:
     connect_twins(path, identity)
     connect(path, identity, clock)
-    tell_members(engine, groups, identity, clock)
+    tell_members(path.engine, path.groups, identity, clock)
     return path
 
 
