@@ -20,6 +20,7 @@ from weft.rules.alarms import Alarms
 from weft.rules.engine import Engine, RulesSettings
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 from weft.rules.model import RuleScope
+from weft.rules.places.lookup import Places
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import AUDIT, Audit
@@ -230,6 +231,7 @@ class Plant:
         *devices: Device,
         records: MemoryRecords | None = None,
         errors_in_a_row: int = 5,
+        places: Places | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.records = records or MemoryRecords()
@@ -240,7 +242,7 @@ class Plant:
             serialization.NoEncryption(),
         )
         self.audit = Audit(self.records, self.clock, key)
-        self.around = around(*devices)
+        self.around = msgspec.structs.replace(around(*devices), places=places)
         self.alarms = Alarms(self.records, self.audit, self.clock)
         self.engine = Engine(
             self.records,

@@ -88,20 +88,30 @@ def test_leaving_before_its_time_is_not_expected_of_a_vehicle_at_a_stop() -> Non
     assert seconds_to(made, late, "end") == pytest.approx(890 + 1800 / late.pace, abs=5)
 
 
-def test_a_detour_keeps_the_place_and_adds_the_way_back() -> None:
-    """Two kilometres north of the road; then back on it, farther on."""
+def test_a_detour_goes_on_beside_the_road_and_adds_the_way_back() -> None:
+    """Two kilometres north of the road; its speed there says nothing of the pace on it."""
     made, track = plan(), Track(1)
     drive(made, track, even(0, 900, 0, 12.0, PLANNED))
-    along = track.along_m
     for second in range(900, 1300, 10):
-        track.move(made, second * S, 51.02, 12.25 + (second - 900) * PLANNED)
+        track.move(made, second * S, 51.02, 12.25 + (second - 900) * PLANNED / 2)
     assert track.off_m == pytest.approx(2_225, abs=5)
-    assert track.along_m == along
-    on_road = (0.25 * 70_200 + 2_225) / (0.5 * 70_200) * 1800
+    assert track.pace == pytest.approx(1.0, abs=0.01)
+    left = 0.25 - 390 * PLANNED / 2
+    on_road = (left * 70_200 + 2_225) / (0.5 * 70_200) * 1800
     assert seconds_to(made, track, "middle") == pytest.approx(on_road, rel=0.03)
     track.move(made, 1310 * S, 51.0, 12.4)
     assert track.off_m < 1
-    assert track.along_m > along
+
+
+def test_far_from_the_road_it_keeps_its_place() -> None:
+    """Fifty kilometres north; where it comes back, it goes on, a way ahead or not."""
+    made, track = plan(), Track(1)
+    drive(made, track, even(0, 900, 0, 12.0, PLANNED))
+    along = track.along_m
+    track.move(made, 910 * S, 51.5, 12.3)
+    assert (track.along_m, track.off_m) == (along, pytest.approx(55_600, rel=0.01))
+    track.move(made, 920 * S, 51.0, 12.9)
+    assert track.along_m == pytest.approx(0.9 * made.line.length_m, rel=0.01)
 
 
 def test_a_stop_that_is_passed_is_missed() -> None:

@@ -1,8 +1,8 @@
 """Tracking: where on its planned route a vehicle is, which stops it has served, when it arrives.
 
 A position is put on the line near where the vehicle was, as far on as it can have come since:
-a road that is driven out and back has each place twice. Off the line it keeps its place, and
-what it still has to drive grows by the way back.
+a road that is driven out and back has each place twice. Beside the line it goes on beside it,
+up to some kilometres, and what it still has to drive grows by the way back.
 
 What is left to drive takes as long as planned, by the pace of this vehicle: how fast it has
 been against the plan, over the last kilometres. Pace is learnt by the way, not by the clock,
@@ -17,6 +17,7 @@ from weft.rules.places.sphere import distance_m
 
 NS: Final = 1_000_000_000
 ON_ROUTE_M: Final = 200.0  # nearer than this it is on the line
+BESIDE_M: Final = 5_000.0  # nearer than this it goes on beside it
 _WINDOW_M: Final = 1_000.0  # back and forth of where it was, however short the time
 _BACK_M: Final = 20.0  # nearer than this a place behind is no nearer: a receiver wanders
 _FASTEST_M_S: Final = 60.0
@@ -48,33 +49,38 @@ class Track:
 
     def move(self, plan: Plan, at: int, latitude: float, longitude: float) -> None:
         """Take a position in, newer than all before."""
-        before_m, before_at = self.along_m, self.along_at
+        before_m, before_at, before_off_m = self.along_m, self.at, self.off_m
         self._project(plan, at, latitude, longitude)
-        if before_m >= 0 and self.along_at == at:
+        # A pace is learnt on the road alone, from one position to the next.
+        on_road = max(before_off_m, self.off_m) <= ON_ROUTE_M
+        if on_road and before_m >= 0 and self.along_at == at:
             self._learn_pace(plan, before_m, at - before_at)
         self.at, self.latitude, self.longitude = at, latitude, longitude
         self._serve(plan, at)
 
     def _project(self, plan: Plan, at: int, latitude: float, longitude: float) -> None:
-        line = plan.line
+        line, beside, along = plan.line, inf, 0.0
         if self.along_m >= 0:
             reach = _WINDOW_M + _FASTEST_M_S * max(at - self.along_at, 0) / NS
             here = self.along_m
             ahead, along = line.nearest(latitude, longitude, here, here + reach)
             back, before = line.nearest(latitude, longitude, max(here - _WINDOW_M, 0.0), here)
             # Forward, where both fit: behind the turn of a road that is driven back as well.
-            self.off_m, along = (ahead, along) if ahead <= back + _BACK_M else (back, before)
-            if self.off_m <= ON_ROUTE_M:
-                self.along_m, self.along_at = along, at
-                return
-        self.off_m, along = line.nearest(latitude, longitude)
-        if self.off_m <= ON_ROUTE_M:
+            beside, along = (ahead, along) if ahead <= back + _BACK_M else (back, before)
+        self.off_m, anywhere = beside, along
+        if beside > ON_ROUTE_M:
+            self.off_m, anywhere = line.nearest(latitude, longitude)
+        if self.off_m <= ON_ROUTE_M:  # where it was expected, or where it came back to the line
+            self.along_m, self.along_at = anywhere, at
+        elif beside <= BESIDE_M:
             self.along_m, self.along_at = along, at
 
     def _learn_pace(self, plan: Plan, before_m: float, took: int) -> None:
         driven = self.along_m - before_m
         if took <= 0 or driven * NS < _MOVING_M_S * took:
             return
+        if any(before_m <= one.along_m <= self.along_m for one in plan.places):
+            return  # a halt may lie within
         planned = plan.planned_ns(before_m, self.along_m)
         if planned > 0:
             pace = min(max(planned / took, _PACE[0]), _PACE[1])
