@@ -1,0 +1,1 @@
+"""Events for business systems: CloudEvents by subscription."""
