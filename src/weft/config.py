@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
 from weft.commands.settings import CommandSettings
+from weft.connectors.events.settings import EventSettings
 from weft.connectors.lorawan_servers import DownlinkSettings
 from weft.connectors.notifier import NotificationSettings
 from weft.connectors.outbox import OutboxSettings
@@ -91,6 +92,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     alarms: FloodSettings = field(default_factory=FloodSettings)
     rules: RulesSettings = field(default_factory=RulesSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     work_orders: PollerSettings = field(default_factory=PollerSettings)
     connectors: dict[str, dict[str, Any]] = {}

@@ -11,6 +11,7 @@ import msgspec
 
 from weft.api.application import Application
 from weft.api.asset_changes import tell_assets
+from weft.api.event_work import EventWork
 from weft.api.links import Links
 from weft.api.live import Live
 from weft.api.openapi import encode_document, make_document
@@ -29,6 +30,10 @@ from weft.commands.bulks import Bulks
 from weft.commands.commands import Commands
 from weft.commands.drafts import CommandDependencies
 from weft.commands.settings import CommandSettings
+from weft.connectors.events.deliverer import Deliverer
+from weft.connectors.events.settings import EventSettings
+from weft.connectors.events.subscriptions import Given as EventsGiven
+from weft.connectors.events.subscriptions import Subscriptions
 from weft.connectors.outbox import Outbox
 from weft.connectors.registry import Connectors
 from weft.connectors.work_orders import WorkOrders
@@ -85,6 +90,7 @@ from weft.security.credentials import Credentials
 from weft.security.enrolment import Enrolments
 from weft.security.keys import Keys
 from weft.security.limits import Limiter, LimitSettings, Rate
+from weft.security.outbound import OutboundClient, OutboundSettings
 from weft.security.passwords import PasswordHasher
 from weft.security.people import People
 from weft.security.policy import Policy
@@ -224,6 +230,7 @@ class World:
         )
         self.backups = FakeSnapshots()
         self._make_path()
+        self._make_events()
         self.document = make_document(table, "0.1.0")
         self.services = self._services()
         self.application = Application(self.services, table, self.settings)
@@ -340,6 +347,26 @@ class World:
             self.revocation,
         )
 
+    def _make_events(self) -> None:
+        """Make what tells business systems; only loopback is reached."""
+        around = Around(
+            self.devices, self.assets, self.attachments, self.presence, self.twins, self.types
+        )
+        given = EventsGiven(
+            records=self.records,
+            audit=self.audit,
+            clock=self.clock,
+            vault=self.vault,
+            policy=self.policy,
+            journal=self.journal,
+            around=around,
+        )
+        settings = EventSettings()
+        subscriptions = Subscriptions(given, settings)
+        outbound = OutboundClient(OutboundSettings(allow=("127.0.0.1/32",), timeout_s=1.0))
+        deliverer = Deliverer(given, subscriptions, outbound, "weft.example", settings)
+        self.events = EventWork(subscriptions, deliverer)
+
     def _make_batches(self) -> None:
         """Make what devices come by in numbers."""
         self.imports = Imports(
@@ -407,6 +434,7 @@ class World:
             connectors=self.connectors,
             outbox=self.outbox,
             work_orders=self.work_orders,
+            events=self.events,
             live=self.live,
             links=self.links,
             heartbeat_s=self.settings.heartbeat_s,

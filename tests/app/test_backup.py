@@ -110,7 +110,8 @@ async def test_a_journal_that_forgot_what_the_copies_need_is_no_backup(tmp_path:
             async def copy_to(self, folder: Path) -> None:
                 (folder / "journal.sqlite").touch()
 
-        stores = backup.Stores(weft.stores.records, Trimmed(), weft.stores.history)  # type: ignore[arg-type]  # a fake
+        kept = weft.stores
+        stores = backup.Stores(kept.records, Trimmed(), kept.history, kept.documents)  # type: ignore[arg-type]  # a fake
         target = tmp_path / "copies" / "one"
         with pytest.raises(StorageError, match="forgot messages"):
             await backup.write_snapshot(stores, data.path, target, (1, "0"), lambda _step: None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weft.security.actions import ACTIONS
 
 if TYPE_CHECKING:
+    from weft.api.event_work import EventWork
     from weft.api.links import Links
     from weft.api.live import Live
     from weft.api.operator import Operator
@@ -142,6 +143,7 @@ class Services:
     connectors: KnownConnectors
     outbox: Outgoing
     work_orders: Ordered
+    events: EventWork
     live: Live
     links: Links
     heartbeat_s: float  # of streams

@@ -69,7 +69,7 @@ async def write_snapshot(
     tell("history")
     await stores.history.copy_to(str(target))
     tell("records")
-    await stores.records.copy_to(target)
+    await stores.documents.copy_to(target)
     tell("journal")
     await stores.journal.copy_to(target)
     if stores.journal.tail > least + 1:

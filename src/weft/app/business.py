@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weft.api.asset_changes import tell_assets
 from weft.api.changes import tell_changes, tell_presence
 from weft.app.alarms import Suppression, open_suppression
+from weft.app.events import Events, open_events
 from weft.app.identity import Identity
 from weft.app.membership import around_of
 from weft.app.message_path import MessagePath
@@ -43,6 +44,7 @@ class Business:
     packs: Packs
     downlinks: Downlinks
     suppression: Suppression
+    events: Events
 
 
 async def open_business(
@@ -83,8 +85,9 @@ async def open_business(
         (stores, identity, path), (path.groups, connectors), clock, config, outbox.notify
     )
     packs = open_packs(stores, identity, path, clock, connectors)
+    events = open_events((stores, identity, around), clock, config, stack)
     return Business(
-        connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression
+        connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression, events
     )
 
 

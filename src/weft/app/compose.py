@@ -151,6 +151,7 @@ class Weft:
                 tasks.create_task(self.housekeeping.run()),
                 tasks.create_task(self.backups.run()),
                 tasks.create_task(business.downlinks.run()),
+                tasks.create_task(business.events.deliverer.run()),
                 tasks.create_task(self.identity.imports.run()),
             ]
             async with AsyncExitStack() as stack:
@@ -298,6 +299,7 @@ class Weft:
             connectors=business.connectors,
             outbox=business.outbox,
             work_orders=business.work_orders,
+            events=business.events.work,
             live=path.live,
             links=self.links,
             heartbeat_s=self.config.api.heartbeat_s,

@@ -78,6 +78,7 @@ class Housekeeping:
             ("deleted devices", self._weft.identity.devices.forget_rest),
             ("journal retention", self.trim_journal),
             ("late data", self._weft.late.sweep),
+            ("told changes", self._trim_changes),
         ]
 
     def _each_hour(self) -> list[tuple[str, Work]]:
@@ -102,6 +103,9 @@ class Housekeeping:
 
     async def _sweep_silences(self) -> None:
         self._weft.identity.silences.sweep()
+
+    async def _trim_changes(self) -> None:
+        await self._weft.business.events.deliverer.trim()
 
     async def _sweep_broker(self) -> None:
         await self._weft.path.broker.sweep(self._weft.clock.now())

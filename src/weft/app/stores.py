@@ -7,10 +7,13 @@ from pathlib import Path
 from weft.backends.duckdb.history import DuckDbHistory
 from weft.backends.sqlite.journal import SqliteJournal
 from weft.backends.sqlite.records import SqliteRecords
+from weft.connectors.events.describing import DESCRIBE
+from weft.connectors.events.noting import NotedRecords
 from weft.history.settings import HistorySettings
 from weft.model.ids import TenantId
 from weft.observability.log import get_logger
 from weft.ports import Kind, Reader
+from weft.supervision import SystemClock
 
 log = get_logger(__name__)
 
@@ -22,9 +25,10 @@ POSITIONS: Kind[int] = Kind("projection", int)
 class Stores:
     """The open stores."""
 
-    records: SqliteRecords
+    records: NotedRecords
     journal: SqliteJournal
     history: DuckDbHistory
+    documents: SqliteRecords  # the records without notes, to be copied
 
 
 async def open_stores(folder: Path, settings: HistorySettings, stack: AsyncExitStack) -> Stores:
@@ -39,7 +43,7 @@ async def open_stores(folder: Path, settings: HistorySettings, stack: AsyncExitS
     for report in (records.opening, journal.opening):
         for note in report.notes:
             log.error("store_opened", file=report.file, note=note)
-    return Stores(records, journal, history)
+    return Stores(NotedRecords(records, SystemClock(), DESCRIBE), journal, history, records)
 
 
 def _furthest(reader: Reader) -> int:

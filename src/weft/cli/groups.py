@@ -32,6 +32,7 @@ GROUPS: dict[str, str] = {
     "replay": "Rules over the past: what was found, and what is under way.",
     "route": "Planned routes, with stops and times.",
     "rule": "Rules: save, try and switch them.",
+    "subscription": "Who is told of events by HTTP, and how far that is.",
     "system": "How Weft is, and who you are.",
     "tenant": "Tenants of this Weft.",
     "trip": "Trips: who follows which route, and when.",

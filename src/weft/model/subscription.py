@@ -43,7 +43,7 @@ class Mode(StrEnum):
 Filter = Annotated[
     str,
     Meta(
-        max_length=4_000,
+        max_length=4_096,
         description="As of rules: alarm.severity == 'critical' && device.type == 'pump'",
     ),
 ]

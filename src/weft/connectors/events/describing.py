@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from weft.connectors.events.kinds import Describe
 from weft.connectors.mapping import facts_of
 from weft.model.alarm import Alarm, AlarmState, WorkOrder, WorkOrderState
 from weft.model.device import Device
@@ -131,7 +132,7 @@ def device_facts(device: Device) -> dict[str, Any]:
     }
 
 
-DESCRIBE: Final = {
+DESCRIBE: Final[Mapping[str, Describe]] = {
     "alarm": alarm_change,
     "work_order": work_order_change,
     "device": device_change,

@@ -1,11 +1,15 @@
 """Kinds: how subscriptions, changes and what could not be delivered are kept."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from msgspec import Struct
 
 from weft.model.subscription import Change, DeadEvent, Progress, Subscription
 from weft.ports import Kind
+
+# Before and after, of which one may be None; numbered and dated by who asks.
+Describe = Callable[[Any, Any], Change | None]
 
 
 class Head(Struct, frozen=True):

@@ -10,15 +10,12 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from weft.connectors.events.kinds import CHANGES, HEAD, HEADS, SUBSCRIPTIONS, Head, key_of
+from weft.connectors.events.kinds import CHANGES, HEAD, HEADS, SUBSCRIPTIONS, Describe, Head, key_of
 from weft.model.ids import TenantId
-from weft.model.subscription import Change
 from weft.ports import Clock, Kind, Reader, Record, Records, Writer
 
 T = TypeVar("T")
 V = TypeVar("V")
-
-Describe = Callable[[Any, Any], Change | None]  # before and after; numbered and dated here
 
 
 class NotedRecords:
