@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from weft.api.operator import Operator
     from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
     from weft.api.seen import Seen
-    from weft.api.settings import LineSettings
+    from weft.api.settings import ApiSettings
     from weft.api.snippets import Endpoints
     from weft.commands.bulks import Bulks
     from weft.commands.commands import Commands
@@ -146,8 +146,7 @@ class Services:
     events: EventWork
     live: Live
     links: Links
-    heartbeat_s: float  # of streams
-    lines: LineSettings
+    settings: ApiSettings
     heard: Seen  # deliveries of network servers
     backups: Snapshots
     endpoints: Callable[[], Endpoints]  # ports are known once all listen

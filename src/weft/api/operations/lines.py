@@ -51,7 +51,7 @@ async def stream_telemetry(services: Services, call: Call) -> LinesTaken:
     feed = services.ingest.feed(call.principal, topic, address=call.address)
     taken = LinesTaken(refusals=[])
     assert call.receive is not None
-    limits = services.lines
+    limits = services.settings.lines
     async for batch in read_lines(
         call.receive, line_max_bytes=limits.line_max_bytes, idle_s=limits.idle_s
     ):
@@ -89,7 +89,7 @@ async def _pay(services: Services, principal: Principal, batch: Batch, taken: Li
             if wait_s <= 0:
                 break
             waited_s += wait_s
-            if waited_s > services.lines.idle_s:
+            if waited_s > services.settings.lines.idle_s:
                 raise RateLimited(
                     f"{principal}, or its tenant, sends more {kind} than it may. {_kept(taken)}",
                     retry_after_s=wait_s,

@@ -111,7 +111,7 @@ async def _events(
     """Yield what is wanted and was not sent yet, then what comes; a comment when nothing does."""
     device, watch = watched
     position, version = after
-    heartbeat_s = services.heartbeat_s
+    heartbeat_s = services.settings.heartbeat_s
     try:
         yield b"retry: 2000\n: weft device stream\n\n"
         while not watch.reason:
