@@ -21,6 +21,7 @@ import uvloop
 from rich.console import Console
 
 from weft.cli.client import Client, Refused, find_client
+from weft.cli.simulate_pack import announce, find_pack, make_device, make_fleet, told
 from weft.cli.simulation.behaviour import EVENT_EVERY_S
 from weft.cli.simulation.faults import Fault, read_fault
 from weft.cli.simulation.fleet import Fleet
@@ -72,11 +73,21 @@ SHOW_S = 1.0
     metavar="NAME[:DEVICES]",
     help=f"One of {', '.join(Fault)}; on so many devices (1).",
 )
+@click.option("--pack", "pack_name", help="The devices and the story of a pack instead.")
+@click.option(
+    "--speed",
+    default=1.0,
+    type=click.FloatRange(1.0, 10_000.0),
+    help="With --pack: told once, so many times as fast as life, as if it ended now.",
+)
 @click.option("--after", "after_s", default=10.0, help="Seconds until the faults begin.")
 @click.pass_context
 def simulate(ctx: click.Context, /, **options: Any) -> None:
     """Drive simulated devices until Ctrl-C."""
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
+    if options["pack_name"]:
+        _simulate_pack(client, options)
+        return
     faults = [_read_fault(text) for text in options["faults"]]
     model = _model_of(client, options["type_name"])
     prefix = options["prefix"] or options["type_name"]
@@ -94,6 +105,47 @@ def simulate(ctx: click.Context, /, **options: Any) -> None:
     console.print(f"{len(names)} devices send every {options['interval_s']:g} s; stop with Ctrl-C.")
     uvloop.run(_run(fleet, names, faults, options, console))
     console.print(f"{fleet.sent} messages acknowledged, {fleet.refused} refused.")
+
+
+def _simulate_pack(client: Client, options: dict[str, Any]) -> None:
+    pack, prefix, speed = find_pack(options["pack_name"]), options["prefix"], options["speed"]
+    known = {}
+    for device in pack.simulation.devices:
+        name, type_name = prefix + device.device, prefix + device.type
+        try:
+            model = _model_of(client, type_name)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            remedy = f"weft pack install {pack.name}" + (f" --prefix {prefix}" if prefix else "")
+            raise refused.with_remedy(f"Install the pack first: {remedy}") from refused
+        make_device(client, device, prefix)
+        known[device.device] = model, _credential_of(client, name, type_name)[1]
+    fleet = make_fleet(mqtt_address(client), pack, known, prefix=prefix, speed=speed)
+    console = Console(stderr=True)
+    announce(console, pack, speed)
+    uvloop.run(_play(fleet, options["seconds"], console))
+    console.print(f"{fleet.sent} messages acknowledged, {fleet.refused} refused.")
+
+
+async def _play(fleet: Fleet, seconds: float, console: Console) -> None:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(fleet.run()),
+            tasks.create_task(_show(fleet, console)),
+            tasks.create_task(_stop_when_told(fleet, stop)),
+        ]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds or None)
+        for task in running:
+            task.cancel()
+
+
+async def _stop_when_told(fleet: Fleet, stop: asyncio.Event) -> None:
+    await told(fleet)
+    stop.set()
 
 
 async def _run(
