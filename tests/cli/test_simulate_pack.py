@@ -14,8 +14,6 @@ from weft.packs.packs import Order
 from weft.packs.reading import read_library
 from weft.rules.kinds import ALARMS
 
-PACKS = read_library()
-
 
 @pytest.fixture(autouse=True)
 def _no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,12 +34,10 @@ async def alarms(weft: Weft) -> Counter[tuple[str, str]]:
     return Counter((one.value.rule_id, one.value.subject.name) for one in found)
 
 
-@pytest.mark.parametrize("name", sorted(PACKS))
-async def test_the_story_of_a_pack_raises_what_its_samples_promise(
-    tmp_path: Path, name: str
-) -> None:
+async def test_the_story_of_a_pack_raises_what_its_samples_promise(tmp_path: Path) -> None:
     """Told at once, nothing refused; each device at its asset, under the install's prefix."""
-    pack = PACKS[name]
+    name = "predictive-maintenance"
+    pack = read_library()[name]
     async with served(tmp_path) as weft:
         await weft.business.packs.install(MACHINE, name, Order(prefix="x-"))
         result = await simulate(tmp_path, "--pack", name, "--prefix", "x-", "--speed", "10000")
