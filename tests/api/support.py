@@ -30,6 +30,7 @@ from weft.commands.bulks import Bulks
 from weft.commands.commands import Commands
 from weft.commands.drafts import CommandDependencies
 from weft.commands.settings import CommandSettings
+from weft.connectors.credentials import Credentials as ConnectorSecrets
 from weft.connectors.events.deliverer import Deliverer
 from weft.connectors.events.settings import EventSettings
 from weft.connectors.events.subscriptions import Given as EventsGiven
@@ -218,7 +219,9 @@ class World:
         self._make_past()
         self._make_rules()
         self.work_orders = WorkOrders(self.records)
-        self.connectors = Connectors({})
+        self.connectors = Connectors(
+            {}, credentials=ConnectorSecrets(self.records, self.vault, self.audit)
+        )
         self.alarm_bulks = AlarmBulks(
             self.records, self.alarms, self.handling, self.policy, (self.audit, self.clock)
         )

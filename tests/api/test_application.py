@@ -93,7 +93,7 @@ async def test_a_full_disk_says_so(world: World, monkeypatch: pytest.MonkeyPatch
     async def full(*_: object, **__: object) -> None:
         raise StorageError("The disk is full.", remedy="Free some space.")
 
-    monkeypatch.setattr(world.devices, "list", full)
+    monkeypatch.setattr(world.devices, "list_part", full)
     answer = await world.call("GET", "/devices", token=world.admin())
     assert (answer.status, answer.json["code"]) == (503, "storage_failed")
     assert answer.headers["retry-after"]
