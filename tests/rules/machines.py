@@ -19,7 +19,8 @@ from tests.rules.support import MAIN, START, S, around, device, route
 
 from weft.model.message import Committed, Envelope
 from weft.model.telemetry import Reading
-from weft.rules.replay import Firing, try_rule
+from weft.rules.ledger import Firing
+from weft.rules.replay import try_rule
 
 RECORDINGS = Path(
     os.environ.get("RECORDINGS", Path(__file__).parents[3] / "shared" / "data")

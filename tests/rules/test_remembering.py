@@ -12,7 +12,8 @@ from tests.rules.support import ALICE, MAIN, START, Line, Plant, S, around, devi
 from weft.model.alarm import Alarm
 from weft.model.device import Lifecycle
 from weft.model.message import Committed, Operation
-from weft.rules.replay import Firing, try_rule
+from weft.rules.ledger import Firing
+from weft.rules.replay import try_rule
 
 MEAN = hot(when="mean(temperature, 1m) > 80", clear="mean(temperature, 1m) < 75")
 

@@ -10,7 +10,8 @@ from tests.rules.support import ALICE, MAIN, ORDER, START, Line, Plant, S, aroun
 from weft.errors import Invalid
 from weft.model.alarm import Alarm
 from weft.model.message import Committed
-from weft.rules.replay import Firing, try_rule
+from weft.rules.ledger import Firing
+from weft.rules.replay import try_rule
 
 
 async def stream(line: Line) -> AsyncIterator[Committed]:

@@ -13,6 +13,7 @@ from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
 from weft.config import Config
 from weft.connectors.credentials import Credentials
+from weft.connectors.inward import Inward
 from weft.connectors.lorawan import DownlinkGiven, Downlinks
 from weft.connectors.mappings import Mappings, MappingsGiven
 from weft.connectors.outbox import Outbox
@@ -66,6 +67,7 @@ async def open_business(
         clock=clock,
         mappings=Mappings(MappingsGiven(stores.records, identity.audit, clock, around)),
     )
+    connectors.add_inward(Inward(identity.policy, path.twins, path.commands))
     stack.push_async_callback(connectors.close)
     work_orders = WorkOrders(stores.records)
     outbox = Outbox(stores.records, connectors, work_orders, identity.audit, clock, config.outbox)

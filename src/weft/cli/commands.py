@@ -171,7 +171,7 @@ def _callback(
             _for_machines(received)
         else:
             _for_people(operation.name, command, received)
-        if isinstance(received, dict) and received.get("intact") is False:
+        if isinstance(received, dict) and False in {received.get("intact"), received.get("passed")}:
             ctx.exit(1)
 
     return run

@@ -250,6 +250,22 @@ def why_lines(found: dict[str, Any], width: int) -> list[str]:
     return lines
 
 
+def trace_lines(trace: dict[str, Any], _width: int) -> list[str]:
+    """Return why an alarm was raised and cleared, part by part."""
+    if not trace["words"]:
+        return ["Nothing is known of it: it was raised before there were traces."]
+    return [escape_controls(line) for line in trace["words"]]
+
+
+def proof_lines(proofs: dict[str, Any], _width: int) -> list[str]:
+    """Return the tests of a rule, and what is wrong with those that fail."""
+    lines = []
+    for test in proofs["tests"]:
+        lines.append(f"{'pass' if test['passed'] else 'FAIL'}{GAP}{escape_controls(test['name'])}")
+        lines += [f"{GAP}{GAP}{escape_controls(problem)}" for problem in test["problems"]]
+    return lines or ["The rule has no tests: add tests: to its document."]
+
+
 VIEWS: dict[str, View] = {
     "check_type": difference_lines,
     "compare_type_versions": difference_lines,
@@ -257,6 +273,7 @@ VIEWS: dict[str, View] = {
     "create_rule": rule_lines,
     "disable_rule": rule_lines,
     "enable_rule": rule_lines,
+    "get_alarm_trace": trace_lines,
     "get_asyncapi": document_lines,
     "get_device_connection": why_lines,
     "get_device_history": history_lines,
@@ -272,8 +289,10 @@ VIEWS: dict[str, View] = {
     "install_pack": pack_lines,
     "invite_user": invitation_lines,
     "issue_credential": credential_lines,
+    "prove_rule": proof_lines,
     "remove_pack": pack_lines,
     "save_type": type_lines,
+    "test_rule": proof_lines,
     "try_rule": trial_lines,
     "update_rule": rule_lines,
     "update_twin": twin_lines,

@@ -76,7 +76,8 @@ class Asked(Struct, frozen=True):
 
 def is_told_of(alarm: Alarm) -> bool:
     """Whether anybody is to hear of an alarm now."""
-    return alarm.state is AlarmState.ACTIVE and not alarm.is_suppressed and not alarm.is_shelved
+    kept_back = alarm.is_suppressed or alarm.is_shelved or alarm.dry_run
+    return alarm.state is AlarmState.ACTIVE and not kept_back
 
 
 def begin(alarm: Alarm, policy: Policy, now: int) -> Telling:

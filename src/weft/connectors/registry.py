@@ -90,6 +90,7 @@ class Configured(Struct, eq=False):
     fields: Mapping[str, str] = {}  # of the settings, over the kind's own
     on_close: OnClose = OnClose.QUESTION
     close_when_cleared: bool = False
+    everybody: bool = False  # Weft itself: every tenant's rules may name it
 
 
 class ConnectorView(Struct, frozen=True):
@@ -124,10 +125,18 @@ class Connectors:
     def __iter__(self) -> Any:
         return iter(self._configured.values())
 
+    def add_inward(self, connector: Connector) -> None:
+        """Let rules ask something of Weft itself; call before anything is delivered."""
+        self._configured[connector.name] = Configured(
+            connector, frozenset(), "weft:", Health(), everybody=True
+        )
+
     def find(self, tenant: TenantId, name: str) -> Configured | None:
         """Return a tenant's connector, or None."""
         found = self._configured.get(name)
-        return found if found is not None and tenant in found.tenants else None
+        if found is None or not (found.everybody or tenant in found.tenants):
+            return None
+        return found
 
     def get(self, tenant: TenantId, name: str) -> ConnectorView:
         """Return what is to be seen of a connector."""

@@ -132,6 +132,7 @@ class Alarm(Struct, frozen=True):
     members: tuple[DeviceId, ...] = ()  # of the group or asset: who made the condition true
     questioned_at: int | None = None  # its work order has ended though its condition holds
     questioned_by: str | None = None
+    dry_run: bool = False  # it would have been raised: its rule only tries, and asks for nothing
 
     @property
     def is_open(self) -> bool:

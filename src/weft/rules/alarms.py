@@ -20,7 +20,8 @@ from weft.registry import listing
 from weft.registry.changes import Listeners
 from weft.registry.listing import Part
 from weft.rules.faults import alarm_cleared
-from weft.rules.kinds import ALARMS, STEPS, step_key
+from weft.rules.kinds import ALARMS, STEPS, TRACES, step_key
+from weft.rules.tracing import AlarmTrace
 from weft.security.audit import Audit
 
 COMMENT_MAX_CHARACTERS = 1_000
@@ -114,6 +115,16 @@ class Alarms:
         """Return an alarm, or raise `NotFound`."""
         record = await self._records.read(lambda reader: reader.get(ALARMS, tenant, alarm_id))
         return record.value
+
+    async def trace(self, tenant: TenantId, alarm_id: AlarmId) -> AlarmTrace:
+        """Return why an alarm was raised and cleared, or raise `NotFound`."""
+
+        def work(reader: Reader) -> AlarmTrace:
+            reader.get(ALARMS, tenant, alarm_id)
+            held = reader.find(TRACES, tenant, alarm_id)
+            return AlarmTrace() if held is None else held.value
+
+        return await self._records.read(work)
 
     async def list(
         self, tenant: TenantId, wanted: Wanted | None = None, *, after: str = "", limit: int = 100

@@ -12,6 +12,7 @@ from weft.rules.model import Rule
 from weft.rules.requests import Clear, Raise
 from weft.rules.state import DeviceState
 from weft.rules.subjects import SubjectState
+from weft.rules.trace import States, trace_of
 
 _BY_KEY = frozenset({"telemetry", "feed", SOURCE})
 
@@ -24,7 +25,9 @@ class Now(Struct, frozen=True):
     sent: dict[str, Any] = field(default_factory=dict)
 
 
-def raise_of(rule: Rule, state: DeviceState, cell: Cell, now: Now) -> Raise:
+def raise_of(
+    rule: Rule, state: DeviceState, cell: Cell, now: Now, states: States | None = None
+) -> Raise:
     """Make the request to raise; templates may name what is known and what was just sent."""
     known = {key: value for (_source, key), value in state.values().items()}
     members: tuple[DeviceId, ...] = ()
@@ -49,10 +52,19 @@ def raise_of(rule: Rule, state: DeviceState, cell: Cell, now: Now) -> Raise:
         },
         subject=state.subject,
         members=members,
+        trace=trace_of(state, rule.rule_id, "when", now.at, states or {}),
     )
 
 
-def clear_of(rule: Rule, state: DeviceState, cell: Cell, now: Now, reason: str = "") -> Clear:
+def clear_of(
+    rule: Rule,
+    state: DeviceState,
+    cell: Cell,
+    now: Now,
+    reason: str = "",
+    *,
+    states: States | None = None,
+) -> Clear:
     """Make the request to clear what a cell has raised."""
     return Clear(
         rule=rule,
@@ -63,6 +75,7 @@ def clear_of(rule: Rule, state: DeviceState, cell: Cell, now: Now, reason: str =
         position=now.position,
         reason=reason,
         subject=state.subject,
+        trace=None if reason else trace_of(state, rule.rule_id, "clear", now.at, states or {}),
     )
 
 

@@ -106,7 +106,7 @@ class Bindings:
         type_name = (device.type_name or "") if device else ""
         kind = self._around.types.followed_by(device) if device else None
         program = self.program(tenant, device_id, type_name, kind.version if kind else 0)
-        made = Program(()) if program is None else program
+        made = Program((), marked=True) if program is None else program
         state = DeviceState(tenant, device_id, made, now=row.at)
         state.restore(row)
         self.states[tenant, device_id] = state
@@ -238,7 +238,7 @@ class Bindings:
             if len(self._programs) >= PROGRAMS_MAX:
                 self._programs.clear()
             made = self._compile(rules, type_name, type_version)
-            program = Program(*made, places=self._around.places)
+            program = Program(*made, places=self._around.places, marked=True)
             self._programs[key] = program
         return program if program.rules or program.members else None
 

@@ -33,8 +33,10 @@ from weft.model.ids import require_name
 from weft.model.work_order import OnClose
 from weft.registry.documents import read_document, require_plain
 from weft.rules.durations import read_duration
+from weft.rules.examples import read_tests
 from weft.rules.language.scope import suggest
 from weft.rules.model import ActionKind, RuleAction, RuleDocument, RuleScope, Selector
+from weft.rules.writes import RIGHTS, read_write
 
 T = TypeVar("T")
 
@@ -42,7 +44,7 @@ MAX_ACTIONS: Final = 8
 MAX_PARAMETERS_BYTES: Final = 16 * 1024
 _KEYS = (
     "name", "description", "enabled", "selector", "scope", "when", "for", "clear", "clear_for",
-    "severity", "message", "causes", "actions", "fault", "quiet",
+    "severity", "message", "causes", "actions", "fault", "quiet", "mode", "tests",
 )  # fmt: skip
 _SELECTOR_KEYS = ("type", "devices", "attributes")
 _SCOPES = ("group", "asset", "each_asset")
@@ -116,6 +118,8 @@ class _Reader:
             actions=self._actions(values),
             fault=self._fault(values),
             quiet_ns=self._duration(values, "quiet"),
+            dry_run=self.at("mode", lambda: _is_dry_run(values.get("mode", "live"))),
+            tests=self.at("tests", lambda: read_tests(values.get("tests", []))),
         )
 
     def _require_keys(self, values: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
@@ -217,6 +221,12 @@ def _refuse_count(count: int) -> None:
     )
 
 
+def _is_dry_run(value: Any) -> bool:
+    if value not in {"live", "dry_run"}:
+        raise Invalid(f"{value!r} is no mode.", remedy="Write live, or dry_run to try it.")
+    return bool(value == "dry_run")
+
+
 def _severity(value: Any) -> Severity:
     known = [str(one) for one in Severity]
     if value not in known:
@@ -247,10 +257,14 @@ def _action(value: Any) -> RuleAction:
     kinds = [str(kind) for kind in ActionKind]
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in kinds:
         raise Invalid(
-            "An action is one of work_order or webhook.",
+            "An action is one of work_order, webhook, desire or command.",
             remedy="Write - work_order: {connector: erp, title: ...}.",
         )
     ((kind, parameters),) = value.items()
+    if isinstance(parameters, dict) and ActionKind(kind) in RIGHTS:
+        if len(msgspec_json.encode(parameters)) > MAX_PARAMETERS_BYTES:
+            raise Invalid("The action is larger than 16 KiB.", remedy="Say less.")
+        return read_write(ActionKind(kind), parameters)
     if not isinstance(parameters, dict) or not isinstance(parameters.get("connector"), str):
         raise Invalid(f"The {kind} names no connector.", remedy="Add connector: NAME.")
     if kind == ActionKind.WORK_ORDER and not isinstance(parameters.get("title"), str):

@@ -312,6 +312,7 @@ class Engine:
         if fired.actions:
             self._actions.tell(fired.actions)
         for rule in fired.paused:
+            self._runtime.pause_version(rule)
             log.warning("rule_paused", tenant=rule.tenant, rule=rule.rule_id, reason=rule.paused)
 
     def _ask(self, request: Request) -> None:

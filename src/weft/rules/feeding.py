@@ -73,8 +73,14 @@ class Feeding:
     """All feeds of a program."""
 
     def __init__(
-        self, nodes: Sequence[Node], slots: Mapping[Path, int], types: Callable[[Path], Type]
+        self,
+        nodes: Sequence[Node],
+        slots: Mapping[Path, int],
+        types: Callable[[Path], Type],
+        *,
+        marked: bool = False,
     ) -> None:
+        self._marked = marked
         self.nodes = tuple(nodes)
         self._slots = slots
         self._types = types
@@ -171,7 +177,7 @@ class Feeding:
                 assign(there, is_unset(local, negated=True)),
                 ast.If(
                     test=name(there),
-                    body=kept(slot, local, self._types(path)),
+                    body=kept(slot, local, self._types(path), marked=self._marked),
                     orelse=[assign(local, item("slots", slot))],
                 ),
             ]

@@ -5,25 +5,30 @@ again, after a crash or a replay, changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from weft.model.alarm import (
     Action,
     Alarm,
     AlarmState,
+    Severity,
 )
 from weft.model.ids import ActionId, AlarmId, derived_id_at
 from weft.ports import Deciding, Writer
 from weft.rules.faults import alarm_cleared
 from weft.rules.health import Health
-from weft.rules.kinds import ALARMS, RULES
+from weft.rules.kinds import ALARMS, RULES, TRACES
+from weft.rules.loops import LOOP, Loops
 from weft.rules.model import Rule, RuleAction
 from weft.rules.orders import ask_for
 from weft.rules.requests import Clear, Pause, Raise, Request
 from weft.rules.suppressing import Placed, Suppressing
 from weft.rules.templates import fill_all
+from weft.rules.tracing import AlarmTrace
+from weft.rules.writes import RIGHTS, device_of, filled, written_by
 from weft.security.audit import Audit
 
 ACT = "rule.act"
@@ -45,6 +50,7 @@ class Firing:
         self._audit = audit
         self._health = health
         self._suppressing: Suppressing | None = None
+        self._loops = Loops()
 
     def suppress_with(self, suppressing: Suppressing) -> None:
         """Let a step decide which alarms are kept back."""
@@ -61,15 +67,30 @@ class Firing:
         """
         refused: dict[tuple[str, int], str] = {}
         for request in requests:
-            if not isinstance(request, Raise):
-                continue
-            for place, action in enumerate(request.rule.document.actions):
-                target = f"connector:{action.connector}"
-                decision = self._policy.decide(request.rule.owner, ACT, target)
-                if not decision.allowed:
-                    refused[request.alarm_id, place] = decision.reason
-                    self._health.denied(request.rule, decision.reason)
+            if isinstance(request, Raise) and not request.rule.document.dry_run:
+                self._judge(request, refused)
         return refused
+
+    def _judge(self, request: Raise, refused: dict[tuple[str, int], str]) -> None:
+        actions = request.rule.document.actions
+        writes = [one for action in actions for one in written_by(action, request.values)]
+        acts = any(action.kind in RIGHTS for action in actions)
+        looped = self._loops.judge(request, writes) if acts else ""
+        for place, action in enumerate(actions):
+            asked = [(ACT, f"connector:{action.connector}")]
+            if action.kind in RIGHTS:
+                device = device_of(action, request.values)
+                asked.append((RIGHTS[action.kind], f"device:{device}"))
+            reasons = [
+                decision.reason
+                for act, target in asked
+                if not (decision := self._policy.decide(request.rule.owner, act, target)).allowed
+            ]
+            if action.kind in RIGHTS and looped:
+                reasons.append(looped)
+            if reasons:
+                refused[request.alarm_id, place] = reasons[0]
+                self._health.denied(request.rule, reasons[0])
 
     def write(
         self,
@@ -107,6 +128,7 @@ class Firing:
             alarm, made = self._suppressing.judge(writer, alarm, placed[alarm.alarm_id])
             fired.alarms += made
         writer.insert(ALARMS, alarm.tenant, alarm.alarm_id, alarm)
+        writer.put(TRACES, alarm.tenant, alarm.alarm_id, AlarmTrace(raised=request.trace))
         fired.alarms.append(alarm)
         rule = request.rule
         about = request.about
@@ -127,6 +149,8 @@ class Firing:
         """Ask for the actions of a new alarm, or keep them with it while it is kept back."""
         request, alarm = raised
         rule = request.rule
+        if alarm.dry_run:
+            return
         if alarm.is_suppressed and self._suppressing is not None:
             # Their rights are asked when it comes forth.
             actions = enumerate(rule.document.actions)
@@ -145,9 +169,28 @@ class Firing:
                     outcome="denied",
                     detail={"reason": reason, "alarm": alarm.alarm_id},
                 )
+                if reason.startswith(LOOP):
+                    self._cut(writer, request, reason, fired)
                 continue
             asked.append(_action(request, alarm, place, action))
         fired.actions += ask_for(writer, alarm, rule, asked)
+
+    def _cut(self, writer: Writer, request: Raise, reason: str, fired: Fired) -> None:
+        """Raise an alarm for a loop, and pause the rule that would have gone on with it (RU-3)."""
+        rule = request.rule
+        loop = replace(
+            request.alarm(),
+            alarm_id=AlarmId(derived_id_at(request.at, "loop", request.alarm_id)),
+            severity=Severity.MAJOR,
+            message=f"{rule.rule_id} was paused: {reason}",
+        )
+        if writer.find(ALARMS, loop.tenant, loop.alarm_id) is None:
+            writer.insert(ALARMS, loop.tenant, loop.alarm_id, loop)
+            fired.alarms.append(loop)
+            facts = {"rule": rule.rule_id, "reason": reason}
+            target = f"alarm:{loop.alarm_id}"
+            self._audit.entry(writer, rule.principal, "alarm.raise", target, detail=facts)
+        self._pause(writer, Pause(rule=rule, reason=reason, at=request.at), fired)
 
     def _clear(self, writer: Writer, request: Clear, fired: Fired) -> None:
         record = writer.find(ALARMS, request.tenant, request.alarm_id)
@@ -164,6 +207,10 @@ class Firing:
         writer.put(ALARMS, request.tenant, request.alarm_id, alarm, version=record.version)
         fired.alarms.append(alarm)
         alarm_cleared(writer, alarm)
+        held = writer.find(TRACES, request.tenant, request.alarm_id)
+        raised = held.value.raised if held is not None else None
+        trace = AlarmTrace(raised, request.trace, request.reason)
+        writer.put(TRACES, request.tenant, request.alarm_id, trace)
         self._audit.entry(
             writer,
             request.rule.principal,
@@ -197,7 +244,7 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
         kind=action.kind.value,
         alarm_id=alarm.alarm_id,
         parameters={
-            **fill_all(action.parameters, request.values),
+            **_filled(request, action),
             "alarm": {
                 alarm.subject.kind.value: alarm.subject.name,
                 "rule": alarm.rule_id,
@@ -209,3 +256,11 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
         },
         created_at=alarm.raised_at,
     )
+
+
+def _filled(request: Raise, action: RuleAction) -> dict[str, Any]:
+    if action.kind not in RIGHTS:
+        return fill_all(action.parameters, request.values)
+    rule = request.rule
+    who = {"owner": to_builtins(rule.owner), "rule": to_builtins(rule.principal)}
+    return {**filled(action, request.values), **who}

@@ -11,6 +11,7 @@ from weft.model.alarm import Alarm, OutboxEntry, Shelf, Step, SuppressionKind, W
 from weft.model.fault import Fault, FaultAlarm, FaultState
 from weft.ports import Kind
 from weft.rules.model import Rule
+from weft.rules.tracing import AlarmTrace
 
 
 def _alarm_index(alarm: Alarm) -> Mapping[str, str]:
@@ -106,6 +107,8 @@ ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index)
 STEPS: Kind[Step] = Kind("alarm_step", Step, index=lambda step: {"alarm": step.alarm_id})
 # What a rule's alarms on a device were put aside for, keyed by `shelf_key`.
 SHELVES: Kind[Shelf] = Kind("alarm_shelf", Shelf)
+# Why an alarm was raised and cleared, keyed by its id.
+TRACES: Kind[AlarmTrace] = Kind("alarm_trace", AlarmTrace)
 # Keyed by the action's id.
 OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
 # Keyed by the work order's id, which is its action's.
@@ -144,6 +147,7 @@ __all__ = [
     "RULE_VERSIONS",
     "SHELVES",
     "STEPS",
+    "TRACES",
     "WORK_ORDERS",
     "fault_key",
     "shelf_key",

@@ -24,7 +24,9 @@ def keep(slot: int, local: str) -> ast.stmt:
     return ast.Assign(targets=[target], value=name(local))
 
 
-def load(slot: int, path: Path, kind: Type, values_class: type | None) -> list[ast.stmt]:
+def load(
+    slot: int, path: Path, kind: Type, values_class: type | None, *, marked: bool = False
+) -> list[ast.stmt]:
     """Make the code that reads an input into `value_SLOT`, and keeps what is new."""
     local, known = f"value_{slot}", item("slots", slot)
     sent = sent_in(path, values_class)
@@ -32,14 +34,31 @@ def load(slot: int, path: Path, kind: Type, values_class: type | None) -> list[a
         return [assign(local, known)]
     return [
         assign(local, sent),
-        ast.If(test=is_unset(local), body=[assign(local, known)], orelse=kept(slot, local, kind)),
+        ast.If(
+            test=is_unset(local),
+            body=[assign(local, known)],
+            orelse=kept(slot, local, kind, marked=marked),
+        ),
     ]
 
 
-def kept(slot: int, local: str, kind: Type) -> list[ast.stmt]:
-    """Make the code that keeps a value that was sent."""
-    stored = keep(slot, local)
-    return [_numbers_are_doubles(local), stored] if kind is Type.DYN else [stored]
+def kept(slot: int, local: str, kind: Type, *, marked: bool = False) -> list[ast.stmt]:
+    """Make the code that keeps a value that was sent, and where it came from where marked."""
+    stored = [keep(slot, local)]
+    if marked:
+        target = ast.Subscript(
+            value=name("slots"), slice=ast.Constant(mark_place(slot)), ctx=ast.Store()
+        )
+        stored.append(ast.Assign(targets=[target], value=item("slots", NOW)))
+    return [_numbers_are_doubles(local), *stored] if kind is Type.DYN else stored
+
+
+NOW = -1  # of a marked row: (position, moment) of the sample that is being taken in
+
+
+def mark_place(slot: int) -> int:
+    """Return where a marked row holds the sample that an input came from."""
+    return NOW - 1 - slot
 
 
 def sent_in(path: Path, values_class: type | None) -> ast.expr | None:

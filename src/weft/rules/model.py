@@ -48,6 +48,8 @@ class ActionKind(StrEnum):
 
     WEBHOOK = "webhook"
     WORK_ORDER = "work_order"
+    DESIRE = "desire"  # in Weft itself: a property of a device
+    COMMAND = "command"  # in Weft itself: a command to a device
 
 
 class RuleAction(Struct, frozen=True):
@@ -56,6 +58,46 @@ class RuleAction(Struct, frozen=True):
     kind: ActionKind
     connector: str
     parameters: dict[str, Any]  # texts in it are templates, as the message is
+
+
+class GivenSample(Struct, frozen=True):
+    """What a device says in a test."""
+
+    at_ns: int  # since the test began
+    device: str
+    values: dict[str, Any]
+    reported: bool = False  # properties, not telemetry
+    received_ns: int | None = None  # None: at once
+
+
+class ExpectedAlarm(Struct, frozen=True, omit_defaults=True):
+    """An alarm that a test expects; what is None may be anything."""
+
+    raised_ns: int
+    cleared_ns: int | None = None
+    open: bool = False  # it must not have cleared
+    subject: str | None = None
+    message: str | None = None
+    members: tuple[str, ...] | None = None
+
+
+class GivenDevice(Struct, frozen=True, omit_defaults=True):
+    """What a test says of a device before it speaks."""
+
+    type_name: str | None = None  # None: that of the selector
+    attributes: dict[str, Any] = {}
+    asset: str = ""  # where a rule speaks of each asset of a kind
+
+
+class RuleTest(Struct, frozen=True, omit_defaults=True):
+    """One test of a rule: samples in, alarms out."""
+
+    name: str
+    given: tuple[GivenSample, ...]
+    expect: tuple[ExpectedAlarm, ...] = ()
+    until_ns: int = 0  # the clock goes on to here
+    start_ns: int | None = None  # when it begins, where schedules matter
+    devices: dict[str, GivenDevice] = {}
 
 
 class RuleDocument(Struct, frozen=True):
@@ -73,6 +115,8 @@ class RuleDocument(Struct, frozen=True):
     message: str = ""
     description: str = ""
     actions: tuple[RuleAction, ...] = ()
+    dry_run: bool = False  # alarms are marked as tried, and nothing is asked for
+    tests: tuple["RuleTest", ...] = ()
     causes: bool = False  # its alarm is the cause of those below its device
     fault: str = ""  # the code of the fault that it notices; empty: the rule's own name
     quiet_ns: int = 0  # an alarm this soon after the end of its fault opens that again

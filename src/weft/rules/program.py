@@ -20,7 +20,7 @@ from weft.rules.language.evaluate import FAILURES, Evaluate, evaluator
 from weft.rules.language.generate import boolean, call, compile_function, is_unset, name
 from weft.rules.language.syntax import Path, Type
 from weft.rules.language.values import AbsentError, plain, truth
-from weft.rules.loading import assign, function_of, load
+from weft.rules.loading import NOW, assign, function_of, load, mark_place
 from weft.rules.places.lookup import Places
 
 TRUE = 1
@@ -76,6 +76,7 @@ class _Member:
         parts = [one for one in asked if one.member.inner == inner]
         tree = parts[0].member.tree
         self.inner = inner
+        self.tree = tree
         self.rules = tuple(one.rule for one in parts)
         # Position of the oldest version, of those here, that asks it: it begins behind it.
         self.saved = min(rule.effective_after for rule in self.rules)
@@ -109,8 +110,11 @@ class Program:
         members: Sequence[CompiledMember] = (),
         *,
         places: Places | None = None,
+        marked: bool = False,
     ) -> None:
+        """`marked` keeps beside each input which sample it came from, for traces."""
         self.places = places
+        self.marked = marked
         self.rules = tuple(rules)
         parts: tuple[Compiled | CompiledMember, ...] = (*rules, *members)
         self.paths: tuple[Path, ...] = tuple(sorted({p for one in parts for p in one.paths}))
@@ -121,7 +125,7 @@ class Program:
         # What only feeds look at is read, and kept, when they are fed.
         self._direct = sorted({path for one in parts for path in one.direct})
         nodes = {feed.text: feed for one in parts for feed in one.feeds}
-        self.feeding = Feeding(tuple(nodes.values()), self.slots, self.type_of)
+        self.feeding = Feeding(tuple(nodes.values()), self.slots, self.type_of, marked=marked)
         # Position of the oldest version, of those here, that has a feed: it begins behind it.
         self.saved: Mapping[str, int] = {
             text: min(
@@ -135,6 +139,11 @@ class Program:
         self.errors = sum(ERROR << BITS * place for place in range(len(rules)))
         self._references = [_Reference(one, self.slots) for one in rules]
         self._functions: dict[type | None, Evaluator] = {}
+
+    def row(self) -> list[Any]:
+        """Return the slots of a device that has said nothing."""
+        tail = [None] * (len(self.paths) + 1) if self.marked else []
+        return [UNSET] * len(self.paths) + tail
 
     def function(self, values_class: type | None) -> Evaluator:
         """Return the function for a class of values; None: the slots alone are read."""
@@ -158,11 +167,15 @@ class Program:
             if path in self.slots:
                 dynamic = self.type_of(path) is Type.DYN
                 slots[self.slots[path]] = plain(value) if dynamic else value
+                if self.marked:
+                    slots[mark_place(self.slots[path])] = slots[NOW]
 
     def _generate(self, values_class: type | None) -> Evaluator:
         body: list[ast.stmt] = [assign("mask", ast.Constant(0))]
         for path in self._direct:
-            body += load(self.slots[path], path, self.type_of(path), values_class)
+            body += load(
+                self.slots[path], path, self.type_of(path), values_class, marked=self.marked
+            )
         locals_ = {path: f"value_{slot}" for slot, path in enumerate(self.paths)}
         for place, compiled in enumerate(self.rules):
             body.append(_rule(place, compiled, locals_))

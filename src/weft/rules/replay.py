@@ -9,37 +9,21 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from weft.model.alarm import Evidence, Severity, Subject
-from weft.model.ids import AlarmId, DeviceId, RuleId, TenantId
+from weft.model.ids import RuleId, TenantId
 from weft.model.message import Committed
 from weft.model.principal import Principal, PrincipalKind
 from weft.rules.conditions import require_conditions, require_over
 from weft.rules.documents import read_rule
 from weft.rules.health import RuleHealth
 from weft.rules.language import ANY, scope_of
+from weft.rules.ledger import Firing, Ledger
 from weft.rules.model import Rule
 from weft.rules.places.checking import functions_of
-from weft.rules.requests import Clear, Pause, Raise, Request
+from weft.rules.requests import Request
 from weft.rules.runtime import Runtime
 from weft.rules.surroundings import Surroundings
 
 MAX_FIRINGS = 10_000
-
-
-class Firing(Struct, frozen=True):
-    """One alarm that the rule would have raised, and when it would have cleared."""
-
-    device_id: DeviceId  # empty for an alarm of a group or an asset
-    severity: Severity
-    message: str
-    episode: int
-    raised_at: int
-    evidence: tuple[Evidence, ...]
-    actions: int
-    subject: Subject
-    cleared_at: int | None = None
-    clearing_position: int | None = None
-    members: tuple[DeviceId, ...] = ()
 
 
 class Trial(Struct, frozen=True):
@@ -110,44 +94,3 @@ def trial_rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surr
         updated_at=0,
         enabled=True,
     )
-
-
-class Ledger:
-    """Raises and clears joined into firings."""
-
-    def __init__(self) -> None:
-        self.firings: dict[AlarmId, Firing] = {}
-
-    def take(self, asked: list[Request]) -> None:
-        """Take in what was asked for, and empty the list."""
-        for request in asked:
-            match request:
-                case Raise():
-                    self._raise(request)
-                case Clear():
-                    self._clear(request)
-                case Pause():  # told in the trial's health
-                    continue
-        asked.clear()
-
-    def _raise(self, request: Raise) -> None:
-        alarm = request.alarm()
-        self.firings[alarm.alarm_id] = Firing(
-            device_id=alarm.device_id,
-            severity=alarm.severity,
-            message=alarm.message,
-            episode=alarm.episode,
-            raised_at=alarm.raised_at,
-            evidence=alarm.evidence,
-            actions=len(request.rule.document.actions),
-            subject=alarm.subject,
-            members=alarm.members,
-        )
-
-    def _clear(self, request: Clear) -> None:
-        raised = self.firings.get(request.alarm_id)
-        if raised is None:
-            return
-        self.firings[request.alarm_id] = replace(
-            raised, cleared_at=request.at, clearing_position=request.position
-        )

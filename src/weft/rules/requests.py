@@ -8,6 +8,7 @@ from weft.model.alarm import Alarm, AlarmState, Evidence, Subject, SubjectKind
 from weft.model.ids import AlarmId, DeviceId, TenantId, derived_id_at
 from weft.rules.model import Rule
 from weft.rules.templates import fill
+from weft.rules.tracing import Trace
 
 
 class Raise(Struct, frozen=True):
@@ -23,6 +24,7 @@ class Raise(Struct, frozen=True):
     values: dict[str, Any]  # what templates may name
     subject: Subject | None = None  # None: the device
     members: tuple[DeviceId, ...] = ()  # of the group or asset: who made it true
+    trace: Trace | None = None
 
     @property
     def about(self) -> Subject:
@@ -58,6 +60,7 @@ class Raise(Struct, frozen=True):
             message=fill(document.message or default, self.values),
             raised_at=self.at,
             evidence=self.evidence,
+            dry_run=document.dry_run,
             causes=document.causes,
         )
 
@@ -73,6 +76,7 @@ class Clear(Struct, frozen=True):
     position: int | None
     reason: str = ""
     subject: Subject | None = None  # None: the device
+    trace: Trace | None = None
 
     @property
     def about(self) -> Subject:

@@ -27,7 +27,9 @@ from weft.rules.language import ANY, Scope, scope_of
 from weft.rules.memory import memory_of, require_bounded, require_room
 from weft.rules.model import Rule, RuleDocument
 from weft.rules.places.checking import functions_of
+from weft.rules.proving import Proof, prove, require_proved
 from weft.rules.surroundings import Surroundings
+from weft.rules.writes import RIGHTS
 from weft.security.audit import Audit
 from weft.security.policy import require
 
@@ -115,9 +117,20 @@ class Rules:
             self._require_action(tenant, action.connector, action.kind)
         return read, source
 
-    async def create(self, actor: Principal, document: str | Mapping[str, Any]) -> Rule:
-        """Make a rule owned by the actor; raise `AlreadyExists` for a name that is taken."""
+    def prove(self, tenant: TenantId, document: str | Mapping[str, Any]) -> builtins.list[Proof]:
+        """Run the tests of a document that could be saved, and return what became of each."""
+        read, _source = self.check(tenant, document)
+        return prove(read, tenant, self._around)
+
+    async def create(
+        self, actor: Principal, document: str | Mapping[str, Any], *, force: bool = False
+    ) -> Rule:
+        """Make a rule owned by the actor; raise `AlreadyExists` for a name that is taken.
+
+        Raises `TestsFailed` for one that fails its own tests, unless it is forced.
+        """
         read, source = self.check(actor.tenant, document)
+        self._require_proved(actor.tenant, read, force=force)
         cost = self._memory(actor.tenant, read)
         self._require_rights(actor, read)
 
@@ -145,6 +158,7 @@ class Rules:
         document: str | Mapping[str, Any],
         *,
         version: int | None = None,
+        force: bool = False,
     ) -> Rule:
         """Save a new version, owned by the actor; raise `StaleVersion` unless at `version`."""
         read, source = self.check(actor.tenant, document)
@@ -154,6 +168,7 @@ class Rules:
                 f"The document names the rule {read.name!r}, not {rule_id!r}.",
                 remedy="A rule keeps its name; make a new one and delete this.",
             )
+        self._require_proved(actor.tenant, read, force=force)
         self._require_rights(actor, read)
 
         def work(writer: Writer) -> tuple[Rule, Rule]:
@@ -248,10 +263,17 @@ class Rules:
             return memory_of(*require_over(document, []))
         return memory_of(*require_conditions(document, self._scopes(tenant, document)[0]))
 
+    def _require_proved(self, tenant: TenantId, document: RuleDocument, *, force: bool) -> None:
+        if document.tests and not force and not document.dry_run:
+            require_proved(document, tenant, self._around)
+
     def _require_rights(self, owner: Principal, document: RuleDocument) -> None:
         require(self._policy, owner, ACT, f"rule:{document.name}")
         for action in document.actions:
             require(self._policy, owner, ACT, f"connector:{action.connector}")
+            if action.kind in RIGHTS:
+                device = str(action.parameters.get("device") or "*")
+                require(self._policy, owner, RIGHTS[action.kind], f"device:{device}")
 
     def _scopes(self, tenant: TenantId, document: RuleDocument) -> builtins.list[Scope]:
         """Return every scope that the rule will meet, as far as it can be known now."""

@@ -39,6 +39,7 @@ from weft.rules.feeding import Feeder
 from weft.rules.feeds.base import NEVER
 from weft.rules.health import Health, RuleHealth
 from weft.rules.language.syntax import Path
+from weft.rules.loading import NOW, mark_place
 from weft.rules.model import Rule
 from weft.rules.program import BITS, ERROR, MASK, coerced
 from weft.rules.requests import Pause, Request
@@ -87,6 +88,10 @@ class Runtime:
         What an older version has raised stays raised and is cleared by the new one, so that
         an edit makes no second alarm; on devices that it no longer watches it is cleared now.
         """
+        old = self._bindings.rules(rule.tenant).get(rule.rule_id)
+        if old is not None and old.document.dry_run is not rule.document.dry_run:
+            for state in self._bindings.holders(old):  # what was tried is not what is raised
+                self._end(old, state, at, "the rule's mode was changed")
         self._bindings.set_rule(rule)
         if rule.updated_at:
             self._count(rule, rule.updated_at)
@@ -158,6 +163,12 @@ class Runtime:
         """Stop evaluating a rule; what it has raised stays raised."""
         self._bindings.drop_rule(rule)
         self.subjects.drop_rule(rule)
+
+    def pause_version(self, rule: Rule) -> None:
+        """Stop evaluating a rule that was paused, unless a newer version is evaluated."""
+        held = self._bindings.rules(rule.tenant).get(rule.rule_id)
+        if held is not None and held.version == rule.version:
+            self.pause_rule(held)
 
     def drop_rule(self, rule: Rule, *, at: int, reason: str) -> None:
         """Stop evaluating a rule and clear what it has raised."""
@@ -251,6 +262,7 @@ class Runtime:
                 values = reading.values
                 if values.__class__ is not state.values_class:
                     state.take_class(values.__class__)
+                state.slots[NOW] = (position, at)
                 if state.feed is not None:
                     self._feed(state, state.feed, position, reading, (at, received))
                 mask = state.evaluate(values, state.slots)
@@ -272,6 +284,7 @@ class Runtime:
                 value = patch[path[1]]
                 kind = state.program.type_of(path)
                 state.slots[slot] = UNSET if value is None else coerced(value, kind)
+                state.slots[mark_place(slot)] = (position, envelope.received_at)
                 named.append(path)
         if not named:
             return
@@ -496,9 +509,9 @@ class Runtime:
     def _do(self, outcome: Outcome, rule: Rule, state: DeviceState, cell: Cell, now: Now) -> None:
         if outcome is Outcome.CLEAR:
             state.cells.pop(rule.rule_id, None)
-            self._ask(clear_of(rule, state, cell, now))
+            self._ask(clear_of(rule, state, cell, now, states=self.states))
             return
-        request = raise_of(rule, state, cell, now)
+        request = raise_of(rule, state, cell, now, self.states)
         cell.alarm_id, cell.evidence = request.alarm_id, []
         self._ask(request)
 

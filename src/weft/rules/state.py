@@ -12,6 +12,7 @@ from weft.rules.cells import Cell, Phase
 from weft.rules.feeding import Feeder
 from weft.rules.feeds.base import NEVER, Feed, Origin
 from weft.rules.language.syntax import Path
+from weft.rules.loading import mark_place
 from weft.rules.program import Evaluator, Program
 
 _SOURCES_KEPT = frozenset({"telemetry", "reported"})
@@ -34,6 +35,8 @@ class Row(Struct, frozen=True, omit_defaults=True):
     position: int = 0  # of the newest message that fed one
     told: dict[str, Any] = field(default_factory=dict)  # as a member of groups and assets
     heard: int = 0  # when it was heard last, by the clock of receipt; 0: no member
+    # Source, key, position and moment: the sample that each value came from.
+    marks: list[tuple[str, str, int, int]] = field(default_factory=list)
 
 
 class Chunk(Struct, frozen=True):
@@ -70,7 +73,7 @@ class DeviceState:
         self.errors: dict[str, int] = {}  # in a row, by rule
         self.values_class: type | None = None
         self.program = program
-        self.slots: list[Any] = [UNSET] * len(program.paths)
+        self.slots: list[Any] = program.row()
         self.evaluate: Evaluator = program.function(None)
         self.position = 0  # of the newest message that fed something
         self.generation = -1  # of the lookup that bound it
@@ -91,13 +94,17 @@ class DeviceState:
 
         What is remembered stays where the same call stands in the new rules.
         """
-        known = self.values()
+        known, marks = self.values(), self._marks()
         kept = {
             node.text: feed
             for node, feed in zip(self.program.feeding.nodes, self.feeds, strict=True)
         }
         self.program = program
-        self.slots = [known.get(path, UNSET) for path in program.paths]
+        self.slots = program.row()
+        for slot, path in enumerate(program.paths):
+            self.slots[slot] = known.get(path, UNSET)
+            if program.marked:
+                self.slots[mark_place(slot)] = marks.get(path)
         self.values_class, self.evaluate = None, program.function(None)
         self.mask, self.busy = -1, True
         asked = {one.inner for one in program.members}
@@ -155,9 +162,20 @@ class DeviceState:
         """Return the known inputs."""
         return {
             path: value
-            for path, value in zip(self.program.paths, self.slots, strict=True)
+            for path, value in zip(self.program.paths, self.slots, strict=False)  # then marks
             if value is not UNSET
         }
+
+    def mark_of(self, path: Path) -> tuple[int | None, int | None]:
+        """Return (position, moment) of the sample that an input came from; None where unknown."""
+        found = self._marks().get(path)
+        return found if found is not None else (None, None)
+
+    def _marks(self) -> dict[Path, tuple[int, int]]:
+        if not self.program.marked:
+            return {}
+        held = {path: self.slots[mark_place(slot)] for path, slot in self.program.slots.items()}
+        return {path: mark for path, mark in held.items() if mark is not None}
 
     def restore(self, row: Row) -> None:
         """Take back what was kept on disk."""
@@ -166,6 +184,10 @@ class DeviceState:
             slot = self.program.slots.get((source, key))
             if slot is not None:
                 self.slots[slot] = value
+        for source, key, position, at in row.marks if self.program.marked else ():
+            slot = self.program.slots.get((source, key))
+            if slot is not None:
+                self.slots[mark_place(slot)] = (position, at)
         self.cells = {kept.rule_id: kept.cell for kept in row.cells}
         self.position = row.position
         self.told, self.heard = dict(row.told), row.heard
@@ -196,6 +218,7 @@ class DeviceState:
             position=self.position,
             told=dict(self.told),
             heard=self.heard,
+            marks=[(*path, *mark) for path, mark in self._marks().items()],
         )
 
 

@@ -25,6 +25,7 @@ from weft.rules.conditions import compile_over
 from weft.rules.feeds.base import NEVER
 from weft.rules.health import Health
 from weft.rules.language.members import MemberCall
+from weft.rules.language.syntax import Path
 from weft.rules.model import Rule
 from weft.rules.program import Program
 from weft.rules.state import DeviceState
@@ -167,9 +168,9 @@ class SubjectState(DeviceState):
             found.update(dict.fromkeys(tally.named(call.name)))
         return tuple(found)[:NAMED_MAX]
 
-    def calls(self) -> Iterable[tuple[MemberCall, Tally]]:
-        """Return each call with what it counts."""
-        return self._calls.values()
+    def call_of(self, path: Path) -> tuple[MemberCall, Tally]:
+        """Return the call that is an input of the condition, with what it counts."""
+        return self._calls[self.program.slots[path]]
 
     def refresh(self) -> None:
         """Let the condition see what is told now."""

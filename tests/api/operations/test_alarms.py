@@ -3,7 +3,8 @@
 from tests.api.support import MAIN, OTHER, World
 from tests.api.test_changes import ALARM
 
-from weft.rules.kinds import ALARMS
+from weft.rules.kinds import ALARMS, TRACES
+from weft.rules.tracing import AlarmTrace, Part, Trace
 
 
 async def raised(world: World) -> str:
@@ -50,3 +51,21 @@ async def test_another_tenants_alarm_is_not_there(world: World) -> None:
     assert (await world.call("GET", "/alarms", token=token)).json["items"] == []
     for method, path in (("GET", ""), ("POST", "/acknowledge"), ("POST", "/clear")):
         assert (await world.call(method, f"/alarms/a-1{path}", token=token)).status == 404
+
+
+async def test_an_alarm_tells_why_it_was_raised(world: World) -> None:
+    """As a tree and in words; one from before there were traces tells nothing."""
+    token = await raised(world)
+    assert (await world.call("GET", "/alarms/a-1/trace", token=token)).json["words"] == []
+    part = Part("(temperature > 80)", value=True, parts=(Part("temperature", 90.5, position=7),))
+    why = AlarmTrace(raised=Trace("when", 1, part), reason="the rule was deleted")
+    await world.records.write(lambda w: w.put(TRACES, MAIN, "a-1", why))
+
+    told = (await world.call("GET", "/alarms/a-1/trace", token=token)).json
+
+    assert told["raised"]["root"]["parts"][0]["position"] == 7
+    assert "    temperature is 90.5, message 7" in told["words"]
+    assert told["words"][-1] == "ended, because the rule was deleted"
+    assert told["cleared"] is None
+    foreign = world.admin(OTHER)
+    assert (await world.call("GET", "/alarms/a-1/trace", token=foreign)).status == 404

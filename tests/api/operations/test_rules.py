@@ -56,3 +56,26 @@ async def test_a_rule_is_tried_on_what_was(world: World) -> None:
     )
     assert len(late.json["firings"]) == 1
     assert (await world.call("GET", "/alarms", token=token)).json["items"] == []
+
+
+HOT_TEST = {
+    "name": "hot",
+    "given": [{"at": "1s", "values": {"temperature": 95}}],
+    "expect": [{"raised": "1s"}],
+}
+
+
+async def test_a_rule_is_saved_with_tests_that_pass_or_by_force(world: World) -> None:
+    """Run on save, on demand, and before anything is saved."""
+    token = world.admin()
+    good = {"name": "hot", "when": "temperature > 90", "tests": [HOT_TEST]}
+    wrong = {**good, "when": "temperature > 99"}
+
+    told = await world.call("POST", "/rule-tests", token=token, body=wrong)
+    assert (told.json["passed"], told.json["tests"][0]["passed"]) == (False, False)
+    refused = await world.call("POST", "/rules", token=token, body=wrong)
+    assert (refused.status, refused.json["code"]) == (422, "rule_tests_failed")
+    assert (await world.call("POST", "/rules", token=token, body=good)).status == 201
+    assert (await world.call("POST", "/rules/hot/test", token=token)).json["passed"]
+    forced = await world.call("PUT", "/rules/hot?force=true", token=token, body=wrong)
+    assert (forced.status, forced.json["mode"]) == (200, "live")

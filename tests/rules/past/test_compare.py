@@ -4,9 +4,9 @@ from tests.rules.support import START, S
 
 from weft.model.alarm import Severity, Subject, SubjectKind
 from weft.model.ids import DeviceId
+from weft.rules.ledger import Firing
 from weft.rules.past.compare import compare, count, within
 from weft.rules.past.model import Verdict
-from weft.rules.replay import Firing
 
 
 def episode(raised: float, cleared: float | None, device: str = "pump-7") -> Firing:

@@ -9,12 +9,13 @@ from tests.rules.past.support import Past
 from tests.rules.support import MACHINE, MAIN, START, S, device, hot
 
 from weft.ports import Rows
+from weft.rules.ledger import Firing
 from weft.rules.past import run as module
 from weft.rules.past.run import Run
 from weft.rules.past.settings import ReplaySettings
 from weft.rules.past.sieve import make_sieve
 from weft.rules.past.sources import Watched
-from weft.rules.replay import Firing, trial_rule
+from weft.rules.replay import trial_rule
 
 CONDITIONS = [
     ("temperature > 80", None),

@@ -1,6 +1,6 @@
 """Operations on alarms: see, count, acknowledge and clear them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -12,6 +12,7 @@ from weft.errors import Conflict, NotFound
 from weft.model.alarm import Alarm, AlarmState, Priority, Severity, Suppression, SuppressionKind
 from weft.model.ids import AlarmId, DeviceId, RuleId
 from weft.rules.alarms import Wanted
+from weft.rules.tracing import Part, Trace, words_of
 
 
 class ShelfView(Struct, frozen=True):
@@ -42,6 +43,7 @@ class AlarmView(Struct, frozen=True):
     group: str
     asset: str
     subject: str  # pump-7, group pumps, asset line-2
+    dry_run: bool  # it would have been raised; its rule only tries
     members: list[str]  # of a group or asset: who made the condition true
     severity: Severity
     state: AlarmState
@@ -72,6 +74,37 @@ class OverviewView(Struct, frozen=True):
     severities: dict[str, dict[str, int]]  # severity -> state -> how many are before one's eyes
     shelved: int
     suppressed: int
+
+
+class PartView(Struct, frozen=True):
+    """One part of a condition, as it was."""
+
+    text: str
+    value: Any
+    unknown: str  # why it had no value; empty where it had
+    position: int | None  # of an input: the message that it came with
+    at: Moment | None
+    device_id: str  # the member that it is of, below a call over members
+    parts: list["PartView"]
+
+
+class ConditionView(Struct, frozen=True):
+    """A condition as it was when it decided."""
+
+    condition: str  # when or clear
+    at: Moment
+    truncated: bool
+    root: PartView
+
+
+class TraceView(Struct, frozen=True):
+    """Why an alarm was raised, and why it cleared."""
+
+    alarm_id: str
+    raised: ConditionView | None
+    cleared: ConditionView | None
+    reason: str  # why it was ended from outside; empty where its condition did
+    words: list[str]  # the same, to read
 
 
 class AlarmList(Paging, frozen=True):
@@ -107,6 +140,7 @@ def view_of(alarm: Alarm) -> AlarmView:
         group=alarm.group,
         asset=alarm.asset,
         subject=str(alarm.subject),
+        dry_run=alarm.dry_run,
         members=list(alarm.members),
         severity=alarm.severity,
         state=alarm.state,
@@ -194,6 +228,38 @@ async def count_alarms(services: Services, call: Call) -> OverviewView:
     return OverviewView(severities, overview.shelved, overview.suppressed)
 
 
+async def get_trace(services: Services, call: Call) -> TraceView:
+    """Answer why an alarm was raised and cleared."""
+    alarm_id = AlarmId(call.path["alarm_id"])
+    trace = await services.alarms.trace(call.principal.tenant, alarm_id)
+    words = [line for one in (trace.raised, trace.cleared) if one for line in words_of(one)]
+    if trace.reason:
+        words.append(f"ended, because {trace.reason}")
+    return TraceView(
+        alarm_id, _condition(trace.raised), _condition(trace.cleared), trace.reason, words
+    )
+
+
+def _condition(trace: Trace | None) -> ConditionView | None:
+    if trace is None:
+        return None
+    return ConditionView(
+        trace.condition, moment(trace.at) or "", trace.truncated, _part(trace.root)
+    )
+
+
+def _part(part: Part) -> PartView:
+    return PartView(
+        text=part.text,
+        value=part.value,
+        unknown=part.unknown,
+        position=part.position,
+        at=moment(part.at),
+        device_id=part.device_id,
+        parts=[_part(one) for one in part.parts],
+    )
+
+
 async def acknowledge_alarm(services: Services, call: Call) -> Reply:
     """Take note that a person has seen it."""
     body: Comment = call.body or Comment()
@@ -268,6 +334,19 @@ OPERATIONS: tuple[Operation, ...] = (
         etag=True,
         errors=(NotFound,),
         command=Command("alarm", "show"),
+    ),
+    Operation(
+        "get_alarm_trace",
+        "GET",
+        _ONE + "/trace",
+        "Show why an alarm was raised and cleared",
+        get_trace,
+        action="alarm.read",
+        target=_TARGET,
+        description="Each part of the condition with its value, and the sample it came from.",
+        result=TraceView,
+        errors=(NotFound,),
+        command=Command("alarm", "why"),
     ),
     Operation(
         "acknowledge_alarm",

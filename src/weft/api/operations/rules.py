@@ -11,6 +11,7 @@ from weft.errors import AlreadyExists, Conflict, Damaged, Forbidden, NotFound, Q
 from weft.model.alarm import Evidence, Severity
 from weft.model.moments import from_rfc3339
 from weft.rules.model import Rule
+from weft.rules.proving import Proof
 from weft.rules.replay import Trial, try_rule
 
 
@@ -32,6 +33,7 @@ class RuleView(Struct, frozen=True):
     rule_id: str
     version: int
     enabled: bool
+    mode: str  # live, or dry_run: its alarms are marked as tried, and nothing is asked for
     paused: str  # why Weft has stopped it; empty while it runs
     severity: Severity
     description: str
@@ -40,6 +42,27 @@ class RuleView(Struct, frozen=True):
     created_at: Moment
     updated_at: Moment
     health: RuleHealthView
+
+
+class Saving(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a rule is saved."""
+
+    force: Annotated[bool, Meta(description="Save it though its own tests fail.")] = False
+
+
+class ProofView(Struct, frozen=True):
+    """One test of a rule and what became of it."""
+
+    name: str
+    passed: bool
+    problems: list[str]
+
+
+class ProofsView(Struct, frozen=True):
+    """All tests of a rule. Nothing was kept or sent."""
+
+    passed: bool
+    tests: list[ProofView]
 
 
 class EvidenceView(Struct, frozen=True):
@@ -93,6 +116,7 @@ def _view(services: Services, rule: Rule) -> RuleView:
         rule_id=rule.rule_id,
         version=rule.version,
         enabled=rule.enabled,
+        mode="dry_run" if rule.document.dry_run else "live",
         paused=rule.paused,
         severity=rule.document.severity,
         description=rule.document.description,
@@ -128,7 +152,9 @@ async def list_rules(services: Services, call: Call) -> Page[RuleView]:
 
 async def create_rule(services: Services, call: Call) -> Reply:
     """Make a rule; it acts with the rights of whoever saves it."""
-    return _reply(services, await services.rules.create(call.principal, call.body))
+    query: Saving = call.query
+    saved = await services.rules.create(call.principal, call.body, force=query.force)
+    return _reply(services, saved)
 
 
 async def get_rule(services: Services, call: Call) -> Reply:
@@ -139,8 +165,13 @@ async def get_rule(services: Services, call: Call) -> Reply:
 
 async def update_rule(services: Services, call: Call) -> Reply:
     """Save a rule's next version."""
+    query: Saving = call.query
     saved = await services.rules.update(
-        call.principal, call.path["rule_id"], call.body, version=call.if_match
+        call.principal,
+        call.path["rule_id"],
+        call.body,
+        version=call.if_match,
+        force=query.force,
     )
     return _reply(services, saved)
 
@@ -180,6 +211,22 @@ async def try_document(services: Services, call: Call) -> TrialView:
     """Answer what a rule that is not saved yet would have done."""
     services.rules.check(call.principal.tenant, call.body)
     return await _try(services, call, call.body)
+
+
+async def test_rule(services: Services, call: Call) -> ProofsView:
+    """Answer what became of the tests of a saved rule."""
+    rule = await services.rules.get(call.principal.tenant, call.path["rule_id"])
+    return _proofs(services.rules.prove(rule.tenant, rule.source))
+
+
+async def test_document(services: Services, call: Call) -> ProofsView:
+    """Answer what became of the tests of a rule that is not saved."""
+    return _proofs(services.rules.prove(call.principal.tenant, call.body))
+
+
+def _proofs(proofs: list[Proof]) -> ProofsView:
+    views = [ProofView(one.name, one.passed, list(one.problems)) for one in proofs]
+    return ProofsView(all(one.passed for one in proofs), views)
 
 
 async def _try(services: Services, call: Call, document: dict[str, Any]) -> TrialView:
@@ -252,6 +299,7 @@ OPERATIONS: tuple[Operation, ...] = (
         create_rule,
         action="rule.write",
         description="It acts with the rights of whoever saves it, now and later.",
+        query=Saving,
         body=dict[str, Any],
         accepts=(JSON, YAML),
         result=RuleView,
@@ -282,6 +330,7 @@ OPERATIONS: tuple[Operation, ...] = (
         update_rule,
         action="rule.write",
         target=_TARGET,
+        query=Saving,
         body=dict[str, Any],
         accepts=(JSON, YAML),
         result=RuleView,
@@ -342,6 +391,35 @@ OPERATIONS: tuple[Operation, ...] = (
         result=Page[RuleView],
         errors=(NotFound,),
         command=Command("rule", "versions", columns=("version", "enabled", "owner", "updated_at")),
+    ),
+    Operation(
+        "test_rule",
+        "POST",
+        _ONE + "/test",
+        "Run the tests of a saved rule",
+        test_rule,
+        action="rule.replay",
+        target=_TARGET,
+        description="The live evaluation on a virtual clock. Nothing is kept or sent.",
+        result=ProofsView,
+        errors=(NotFound,),
+        command=Command("rule", "test"),
+    ),
+    Operation(
+        "prove_rule",
+        "POST",
+        "/rule-tests",
+        "Run the tests of a rule that is not saved",
+        test_document,
+        action="rule.replay",
+        description="The live evaluation on a virtual clock. Nothing is kept or sent.",
+        tag="rules",
+        body=dict[str, Any],
+        accepts=(JSON, YAML),
+        result=ProofsView,
+        errors=(NotFound,),
+        example=_EXAMPLE,
+        command=Command("rule", "prove", file=True),
     ),
     Operation(
         "try_rule",

@@ -30,7 +30,7 @@ _UNITS = (
 )
 _ROOTS = {
     "telemetry": "", "reported": "twin.reported.", "attribute": "device.attributes.",
-    "device": "device.",
+    "device": "device.", "members": "",
 }  # fmt: skip
 _PREFIX = {"negate": "-", "!": "!"}
 _METHODS = frozenset({"startsWith", "endsWith", "contains"})

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from weft.model.alarm import Alarm, Subject
+from weft.rules.ledger import Firing
 from weft.rules.past.model import Counts, Finding, Verdict
-from weft.rules.replay import Firing
 
 _FOREVER = 2**63
 

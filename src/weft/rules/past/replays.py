@@ -20,6 +20,7 @@ from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Record, Records, Writer
 from weft.rules.kinds import ALARMS
+from weft.rules.ledger import Firing
 from weft.rules.past.compare import compare, count, within
 from weft.rules.past.model import (
     ENDED,
@@ -37,7 +38,6 @@ from weft.rules.past.model import (
 )
 from weft.rules.past.run import Given, Progress, Run
 from weft.rules.past.settings import ReplaySettings
-from weft.rules.replay import Firing
 from weft.security.audit import Audit
 from weft.supervision import keep_running
 

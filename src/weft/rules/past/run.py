@@ -20,6 +20,7 @@ from weft.rules.conditions import Compiled, CompiledMember, compile_members, com
 from weft.rules.feeds.base import Span
 from weft.rules.health import RuleHealth
 from weft.rules.language import Scope, scope_of
+from weft.rules.ledger import Firing, Ledger
 from weft.rules.model import Rule
 from weft.rules.past.model import Asked
 from weft.rules.past.pace import Pace
@@ -36,7 +37,7 @@ from weft.rules.past.sources import (
     without,
 )
 from weft.rules.past.tables import Rows, Table, make_table
-from weft.rules.replay import MAX_FIRINGS, Firing, Ledger, trial_rule
+from weft.rules.replay import MAX_FIRINGS, trial_rule
 from weft.rules.requests import Request
 from weft.rules.runtime import Runtime
 from weft.rules.surroundings import Surroundings
