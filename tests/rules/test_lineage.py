@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
+from tests.rules.faults import Machine, rule_of, trips
 from tests.rules.support import ALICE, HOOK, MAIN, ORDER, Plant, device, hot, members_of
 
 from weft.errors import NotFound
@@ -16,7 +17,7 @@ async def plant_with_order() -> Plant:
     await plant.hear(0, {"temperature": 20.0})
     await plant.hear(1, {"temperature": 90.0})
     (order,) = await plant.orders()
-    opened = replace(order, remote_id="WO-17", remote_state="open")
+    opened = replace(order, remote_id="WO-17", remote_state="done", state="closed", closed_at=9)
     await plant.records.write(
         lambda writer: writer.put(WORK_ORDERS, MAIN, order.work_order_id, opened)
     )
@@ -24,7 +25,7 @@ async def plant_with_order() -> Plant:
 
 
 async def test_the_chain_is_the_same_from_every_link() -> None:
-    """Sample, device, rule, alarm, action, order, remote id: seven ways in, one graph."""
+    """Sample, device, rule, alarm, fault, action, order, remote id, closing: one graph."""
     plant = await plant_with_order()
     (alarm,) = await plant.raised()
     (order,) = await plant.orders()
@@ -39,6 +40,8 @@ async def test_the_chain_is_the_same_from_every_link() -> None:
             (LineageKind.ACTION, order.work_order_id),
             (LineageKind.WORK_ORDER, order.work_order_id),
             (LineageKind.REMOTE, "WO-17"),
+            (LineageKind.FAULT, order.fault_id),
+            (LineageKind.CLOSING, order.work_order_id),
         ]
     ]
     assert all(one.nodes == graphs[0].nodes and one.edges == graphs[0].edges for one in graphs)
@@ -50,7 +53,8 @@ async def test_the_chain_is_the_same_from_every_link() -> None:
     relations = {(edge.source.split(":")[0], edge.relation) for edge in graphs[0].edges}
     assert relations == {
         ("device", "measured"), ("sample", "proved"), ("rule", "judged"), ("alarm", "asked"),
-        ("action", "ordered"), ("work_order", "became"),
+        ("alarm", "part of"), ("fault", "asked"), ("action", "ordered"),
+        ("work_order", "became"), ("remote", "ended"),
     }  # fmt: skip
 
 
@@ -92,3 +96,18 @@ async def test_an_alarm_of_a_group_leads_to_the_member_that_spoke() -> None:
         f"group:pumps concerned alarm:{alarm.alarm_id}",
         "device:pump-7 measured sample:1",
     }
+
+
+async def test_every_alarm_of_a_fault_leads_to_its_one_work_order() -> None:
+    """The second device made no work order; its alarm is followed to the first one's."""
+    machine = Machine()
+    (rule,) = await machine.ready(rule_of("hot"))
+    first, second = (trips(rule, name) for name in machine.names)
+    await machine.write(first, second)
+    (order,) = await machine.plant.orders()
+    lineage = Lineage(machine.records)
+    from_second = await lineage.trace(MAIN, LineageKind.ALARM, second.alarm_id)
+    assert f"work_order:{order.work_order_id}" in {node.id for node in from_second.nodes}
+    back = await lineage.trace(MAIN, LineageKind.WORK_ORDER, order.work_order_id)
+    alarms = {node.key for node in back.nodes if node.kind is LineageKind.ALARM}
+    assert alarms == {first.alarm_id, second.alarm_id}

@@ -5,11 +5,14 @@ tried again later, `health` says so, and the other chores go on.
 """
 
 import asyncio
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from weft.errors import StorageError
+from weft.model.ids import DeviceId, TenantId
 from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
+from weft.rules.plans import Plans
 from weft.supervision.chores import Chore, Chores, Work
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ class Housekeeping:
             ("journal retention", self.trim_journal),
             ("late data", self._weft.late.sweep),
             ("told changes", self._trim_changes),
+            ("maintenance plans", self.order_planned_work),
         ]
 
     def _each_hour(self) -> list[tuple[str, Work]]:
@@ -116,6 +120,26 @@ class Housekeeping:
 
     async def _sweep_repeated_requests(self) -> None:
         await self._weft.application.idempotency.sweep()  # there is none before HTTP serves
+
+    async def order_planned_work(self) -> None:
+        """Make the work orders of maintenance plans that are due."""
+        weft = self._weft
+        plans = Plans(weft.stores.records, weft.identity.policy, weft.identity.audit, weft.clock)
+        made = await plans.run_due(self._reading)
+        for order in made:
+            weft.business.work_orders.changed(order)
+        if made:
+            weft.business.outbox.notify()
+
+    def _reading(self, tenant: TenantId, device: str, key: str) -> float | None:
+        """Return what a device's counter says, None for what is no number or was never said."""
+        if self._weft.identity.devices.find(tenant, device) is None:
+            return None
+        latest = self._weft.path.twins.get(tenant, DeviceId(device)).telemetry.get(key)
+        value = latest.value if latest is not None else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            return None
+        return float(value)
 
     async def renew_certificates(self) -> None:
         """Renew the intermediate's and the server's certificate in their last third."""

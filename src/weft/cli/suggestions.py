@@ -21,6 +21,8 @@ LISTS: dict[str, tuple[str, str]] = {
     "import_id": ("/imports", "import_id"),
     "group": ("/groups", "name"),
     "key_id": ("/keys", "key_id"),
+    "plan": ("/maintenance-plans", "name"),
+    "calendar": ("/calendars", "name"),
     "rule_id": ("/rules", "rule_id"),
     "tenant_id": ("/tenants", "tenant_id"),
     "type_name": ("/types", "name"),

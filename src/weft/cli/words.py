@@ -46,6 +46,10 @@ EMPTY: dict[str, str] = {
     "list_outbox": "Nothing went to business systems. Rules with actions ask for that: "
     "weft rule list",
     "list_packs": "This Weft brings no packs along.",
+    "list_plans": "No maintenance plans. Make one: weft plan add oil erp 'Change the oil' 2 "
+    "--unit weeks --start 2026-03-02",
+    "list_calendars": "No working calendars, so due dates count day and night. Save one: "
+    "weft calendar save default 'Mon-Fri 07:00-15:00' --zone Europe/Berlin",
     "list_quarantine": "No device waits. Those of a claim without --approve, and of an "
     "authority without --auto-approve, come here first.",
     "list_findings": "Nothing: the rule would not have raised, and nothing was recorded.",

@@ -107,6 +107,8 @@ def _order_lines(order: WorkOrder) -> list[str]:
     if order.fault_code:
         lines.append(f"Fault: {order.fault_code} ({order.fault_id})")
         lines.append(f"Priority: {order.priority}")
+    if order.due_at is not None:
+        lines.append(f"Due: {to_rfc3339(order.due_at)}")
     if order.alarms > 1:
         lines.append(f"Alarms: {order.alarms}, of {', '.join(order.devices[:_DEVICES_NAMED])}")
     return [*lines, ""] if lines else []

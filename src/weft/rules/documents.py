@@ -249,6 +249,8 @@ def _require_ending(parameters: Mapping[str, Any]) -> None:
     given = parameters.get("on_close", OnClose.QUESTION)
     if given not in known:
         raise Invalid(f"on_close cannot be {given!r}.", remedy=suggest(str(given), known))
+    if "within" in parameters:
+        read_duration(str(parameters["within"]))
     if not isinstance(parameters.get("close_when_cleared", False), bool):
         raise Invalid("close_when_cleared is neither true nor false.", remedy="Write true.")
 

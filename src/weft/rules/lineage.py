@@ -12,10 +12,19 @@ from msgspec import Struct
 
 from weft.errors import NotFound
 from weft.model.alarm import Alarm, OutboxEntry, SubjectKind, WorkOrder
+from weft.model.fault import Fault
 from weft.model.ids import TenantId
 from weft.model.moments import to_rfc3339
 from weft.ports import Reader, Records
-from weft.rules.kinds import ALARMS, OUTBOX, RULE_VERSIONS, WORK_ORDERS, version_key
+from weft.rules.kinds import (
+    ALARMS,
+    FAULT_ALARMS,
+    FAULTS,
+    OUTBOX,
+    RULE_VERSIONS,
+    WORK_ORDERS,
+    version_key,
+)
 
 ALARMS_MAX = 100  # of one device or position, the newest
 _PAGE = 500
@@ -30,9 +39,11 @@ class LineageKind(StrEnum):
     ASSET = "asset"
     RULE = "rule"
     ALARM = "alarm"
+    FAULT = "fault"
     ACTION = "action"
     WORK_ORDER = "work_order"
     REMOTE = "remote"
+    CLOSING = "closing"  # how a work order ended; named by its work order
 
 
 _INDEXED = {LineageKind.DEVICE, LineageKind.GROUP, LineageKind.RULE}
@@ -120,9 +131,19 @@ def _alarms(
     if kind is LineageKind.ACTION:
         action = reader.find(OUTBOX, tenant, key)
         alarm_key = action.value.action.alarm_id if action else ""
-    elif kind is LineageKind.WORK_ORDER:
+        if alarm_key and reader.find(FAULT_ALARMS, tenant, alarm_key) is not None:
+            order = reader.find(WORK_ORDERS, tenant, key)
+            if order is not None:
+                return _alarms_of_orders(reader, [order.value])
+    elif kind in {LineageKind.WORK_ORDER, LineageKind.CLOSING}:
         order = reader.find(WORK_ORDERS, tenant, key)
-        alarm_key = order.value.alarm_id if order else ""
+        if order is None or (kind is LineageKind.CLOSING and order.value.closed_at is None):
+            return [], False
+        return _alarms_of_orders(reader, [order.value])
+    elif kind is LineageKind.REMOTE:
+        return _alarms_of_orders(reader, _orders_of_remote(reader, tenant, key))
+    elif kind is LineageKind.FAULT:
+        return _alarms_of_fault(reader, tenant, key)
     elif kind is not LineageKind.ALARM:
         return _alarms_of_many(reader, tenant, kind, key)
     found = reader.find(ALARMS, tenant, alarm_key) if alarm_key else None
@@ -138,29 +159,48 @@ def _alarms_of_many(
     while page := reader.list(ALARMS, tenant, where=where, after=after, limit=_PAGE):
         found += [record.value for record in page if where or _touches(record.value, kind, key)]
         after = page[-1].key
-    if kind is LineageKind.REMOTE:
-        ids = _alarm_ids_of_remote(reader, tenant, key)
-        found = [alarm for alarm in found if alarm.alarm_id in ids]
     found.sort(key=lambda alarm: alarm.raised_at, reverse=True)
     return found[:ALARMS_MAX], len(found) > ALARMS_MAX
 
 
 def _touches(alarm: Alarm, kind: LineageKind, key: str) -> bool:
-    if kind is LineageKind.REMOTE:
-        return True
     if kind is LineageKind.ASSET:
         return key == alarm.asset
     positions = {str(sample.position) for sample in alarm.evidence}
     return key in positions | {str(alarm.episode), str(alarm.clearing_position)}
 
 
-def _alarm_ids_of_remote(reader: Reader, tenant: TenantId, key: str) -> set[str]:
-    ids: set[str] = set()
+def _orders_of_remote(reader: Reader, tenant: TenantId, key: str) -> list[WorkOrder]:
+    orders: list[WorkOrder] = []
     after = ""
     while page := reader.list(WORK_ORDERS, tenant, after=after, limit=_PAGE):
-        ids |= {str(one.value.alarm_id) for one in page if one.value.remote_id == key}
+        orders += [one.value for one in page if one.value.remote_id == key]
         after = page[-1].key
-    return ids
+    return orders
+
+
+def _alarms_of_orders(reader: Reader, orders: list[WorkOrder]) -> tuple[list[Alarm], bool]:
+    """Return the alarms of all faults of these orders, the newest first."""
+    found: dict[str, Alarm] = {}
+    truncated = False
+    for order in orders:
+        if order.fault_id:
+            alarms, more = _alarms_of_fault(reader, order.tenant, order.fault_id)
+            truncated = truncated or more
+            found |= {alarm.alarm_id: alarm for alarm in alarms}
+        elif order.alarm_id:
+            alarm = reader.find(ALARMS, order.tenant, order.alarm_id)
+            found |= {alarm.key: alarm.value} if alarm is not None else {}
+    newest = sorted(found.values(), key=lambda alarm: alarm.raised_at, reverse=True)
+    return newest[:ALARMS_MAX], truncated or len(newest) > ALARMS_MAX
+
+
+def _alarms_of_fault(reader: Reader, tenant: TenantId, key: str) -> tuple[list[Alarm], bool]:
+    parts = reader.list(
+        FAULT_ALARMS, tenant, where=("fault", key), limit=ALARMS_MAX + 1, descending=True
+    )
+    alarms = [reader.find(ALARMS, tenant, part.key) for part in parts[:ALARMS_MAX]]
+    return [one.value for one in alarms if one is not None], len(parts) > ALARMS_MAX
 
 
 def _draw(drawing: _Drawing, reader: Reader, alarm: Alarm) -> None:
@@ -204,22 +244,38 @@ def _draw_rule(drawing: _Drawing, reader: Reader, alarm: Alarm) -> str:
 
 
 def _draw_orders(drawing: _Drawing, reader: Reader, alarm: Alarm, raised: str) -> None:
+    """Draw what came of an alarm: by itself, and as a part of its fault."""
     where = ("alarm", alarm.alarm_id)
-    for entry in reader.list(OUTBOX, alarm.tenant, where=where):
-        drawing.join(raised, _draw_action(drawing, entry.value), "asked")
-    for record in reader.list(WORK_ORDERS, alarm.tenant, where=where):
-        order = record.value
-        placed = _draw_order(drawing, order)
-        drawing.join(_node_id(LineageKind.ACTION, order.work_order_id), placed, "ordered")
-        if order.remote_id is not None:
-            remote = drawing.add(
-                LineageKind.REMOTE,
-                order.remote_id,
-                f"{order.connector} {order.remote_id}",
-                state=order.remote_state,
-                url=order.remote_url,
-            )
-            drawing.join(placed, remote, "became")
+    ordered: set[str] = set()
+    part = reader.find(FAULT_ALARMS, alarm.tenant, alarm.alarm_id)
+    if part is not None:
+        fault = reader.get(FAULTS, alarm.tenant, part.value.fault_id).value
+        node = _draw_fault(drawing, fault)
+        drawing.join(raised, node, "part of")
+        ordered = {ref.work_order_id for ref in fault.orders}
+        for order_id in sorted(ordered):
+            entry = reader.find(OUTBOX, alarm.tenant, order_id)
+            if entry is not None:
+                drawing.join(node, _draw_action(drawing, entry.value), "asked")
+            _draw_order(drawing, reader.get(WORK_ORDERS, alarm.tenant, order_id).value)
+    for record in reader.list(OUTBOX, alarm.tenant, where=where):
+        if record.key not in ordered:
+            drawing.join(raised, _draw_action(drawing, record.value), "asked")
+    for order in reader.list(WORK_ORDERS, alarm.tenant, where=where):
+        if order.key not in ordered:
+            _draw_order(drawing, order.value)
+
+
+def _draw_fault(drawing: _Drawing, fault: Fault) -> str:
+    return drawing.add(
+        LineageKind.FAULT,
+        fault.fault_id,
+        f"{fault.code} of {fault.asset_id or fault.device_id or fault.subject}",
+        state=fault.state.value,
+        alarms=fault.alarms,
+        opened_at=to_rfc3339(fault.opened_at),
+        over_at=None if fault.over_at is None else to_rfc3339(fault.over_at),
+    )
 
 
 def _draw_action(drawing: _Drawing, entry: OutboxEntry) -> str:
@@ -235,8 +291,9 @@ def _draw_action(drawing: _Drawing, entry: OutboxEntry) -> str:
     )
 
 
-def _draw_order(drawing: _Drawing, order: WorkOrder) -> str:
-    return drawing.add(
+def _draw_order(drawing: _Drawing, order: WorkOrder) -> None:
+    """Draw a work order below its action, its remote record, and how it ended."""
+    placed = drawing.add(
         LineageKind.WORK_ORDER,
         order.work_order_id,
         order.title,
@@ -244,3 +301,23 @@ def _draw_order(drawing: _Drawing, order: WorkOrder) -> str:
         connector=order.connector,
         remote_id=order.remote_id,
     )
+    drawing.join(_node_id(LineageKind.ACTION, order.work_order_id), placed, "ordered")
+    if order.remote_id is not None:
+        remote = drawing.add(
+            LineageKind.REMOTE,
+            order.remote_id,
+            f"{order.connector} {order.remote_id}",
+            state=order.remote_state,
+            url=order.remote_url,
+        )
+        drawing.join(placed, remote, "became")
+        placed = remote
+    if order.closed_at is not None:
+        ending = drawing.add(
+            LineageKind.CLOSING,
+            order.work_order_id,
+            f"by {order.closed_by or order.connector}",
+            state=order.state.value,
+            at=to_rfc3339(order.closed_at),
+        )
+        drawing.join(placed, ending, "ended")

@@ -22,7 +22,9 @@ from weft.model.alarm import (
 )
 from weft.model.ids import WorkOrderId
 from weft.model.work_order import CLEAR_NOTED, Telling, TellingKind
-from weft.ports import Writer
+from weft.ports import Reader, Writer
+from weft.rules.calendars import due_at
+from weft.rules.durations import read_duration
 from weft.rules.faults import ENDED, Joined, add_order, join, with_devices
 from weft.rules.kinds import OUTBOX, WORK_ORDERS
 from weft.rules.model import ActionKind, Rule
@@ -31,7 +33,9 @@ EVIDENCE_MAX: Final = 20  # alarms whose samples are copied: about 20 KB
 LISTED_MAX: Final = 100
 _RANKS: Final = tuple(Priority)
 # Words of an action that have a place of their own on the work order.
-_PLACED: Final = frozenset({"title", "alarm", "instructions", "on_close", "close_when_cleared"})
+_PLACED: Final = frozenset(
+    {"title", "alarm", "instructions", "on_close", "close_when_cleared", "within"}
+)
 
 
 def urgency_of(alarm: Alarm, attributes: Mapping[str, Any], given: object = None) -> Priority:
@@ -56,7 +60,7 @@ def ask_for(writer: Writer, alarm: Alarm, rule: Rule, actions: Sequence[Action])
         if joined is not None and action.kind == ActionKind.WORK_ORDER:
             if any(ref.connector == action.connector for ref in joined.fault.orders):
                 continue
-            order = make_order(action, alarm, rule, joined)
+            order = make_order(writer, action, alarm, rule, joined)
             writer.insert(WORK_ORDERS, alarm.tenant, action.action_id, order)
             joined = replace(joined, fault=add_order(writer, joined.fault, order))
         entry = OutboxEntry(
@@ -85,9 +89,15 @@ def proof_of(alarm: Alarm, rule: Rule) -> Proof:
     )
 
 
-def make_order(action: Action, alarm: Alarm, rule: Rule, joined: Joined) -> WorkOrder:
+def make_order(
+    reader: Reader, action: Action, alarm: Alarm, rule: Rule, joined: Joined
+) -> WorkOrder:
     """Make the work order of a fault, as the alarm that asks for it knows it."""
     parameters, fault = action.parameters, joined.fault
+    urgency = urgency_of(alarm, joined.subject.attributes, parameters.get("priority"))
+    within = parameters.get("within")
+    within_ns = read_duration(within) if isinstance(within, str) else None
+    place = (alarm.tenant, fault.asset_id)
     return WorkOrder(
         work_order_id=WorkOrderId(action.action_id),
         tenant=alarm.tenant,
@@ -101,7 +111,8 @@ def make_order(action: Action, alarm: Alarm, rule: Rule, joined: Joined) -> Work
         fault_id=fault.fault_id,
         fault_code=fault.code,
         asset_id=fault.asset_id,
-        priority=urgency_of(alarm, joined.subject.attributes, parameters.get("priority")),
+        priority=urgency,
+        due_at=due_at(reader, place, urgency, action.created_at, within_ns),
         instructions=str(parameters.get("instructions", "")),
         on_close=str(parameters.get("on_close", "")),
         close_when_cleared=parameters.get("close_when_cleared") is True,

@@ -104,6 +104,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "fault.read": (_READ, "alarms:read"),
     "notification.read": (_OPERATE, "notifications:read"),  # addresses of people stand in it
     "notification.write": (_ADMIN, "notifications:write"),
+    "plan.read": (_READ, "work_orders:read"),
+    "plan.write": (_ADMIN, "work_orders:write"),
     "work_order.read": (_READ, "work_orders:read"),
     "work_order.write": (_OPERATE, "work_orders:write"),
     "connector.read": (_READ, "connectors:read"),

@@ -109,6 +109,7 @@ class WorkOrderView(Struct, frozen=True):
     fault_code: str
     asset_id: str
     priority: Priority
+    due_at: Moment | None  # as the working calendar proposes
     instructions: str
     alarms: int  # of the fault
     alarm_ids: tuple[str, ...]  # the first 100 of them
@@ -186,6 +187,7 @@ def order_view(order: WorkOrder) -> WorkOrderView:
         fault_code=order.fault_code,
         asset_id=order.asset_id,
         priority=order.priority,
+        due_at=moment(order.due_at),
         instructions=order.instructions,
         alarms=order.alarms,
         alarm_ids=order.alarm_ids,

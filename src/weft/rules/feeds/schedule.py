@@ -147,9 +147,9 @@ def during_cost(_settings: Settings) -> Cost:
     return Cost(state_bytes=64, sample_ns=1_000)
 
 
-def read_schedule(times: str, zone: str) -> Schedule:
+def read_schedule(times: str, zone: str, holidays: tuple[str, ...] = ()) -> Schedule:
     """Return the times of the week of a place; raise `Invalid` for what cannot be read."""
-    return _schedule(times, zone, ())
+    return _schedule(times, zone, holidays)
 
 
 @lru_cache(maxsize=1_024)
