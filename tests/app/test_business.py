@@ -6,8 +6,10 @@ import pytest
 from tests.app.support import HOT, add_pump, eventually, opened, send, served
 
 from weft.app.compose import MACHINE, MAIN, Weft
+from weft.app.housekeeping import Housekeeping
 from weft.errors import ConfigurationError, Invalid
 from weft.model.alarm import OutboxEntry
+from weft.rules.plans import ByMeter, Plan, Plans
 
 # A far side that nobody listens at: what is asked of it waits.
 HOOK = (
@@ -78,3 +80,25 @@ async def test_a_connector_that_cannot_work_keeps_weft_from_starting(
     assert says in caught.value.detail
     async with opened(tmp_path):  # and leaves the folder as it was
         pass
+
+
+async def test_a_counter_that_has_grown_orders_planned_work(tmp_path: Path) -> None:
+    """Housekeeping looks at the meter: one order, and a text or a silent device is no reading."""
+    async with served(tmp_path, HOOK) as weft:
+        pump = await add_pump(weft)
+        plans = Plans(weft.stores.records, weft.identity.policy, weft.identity.audit, weft.clock)
+        for name, device, key in (
+            ("grease", "pump-7", "temperature"),
+            ("silent", "pump-7", "never_said"),
+            ("gone", "pump-9", "temperature"),
+        ):
+            meter = ByMeter(device, key, 500.0)
+            plan = Plan(MAIN, name, "", MACHINE, "hook", f"Do {name}", by_meter=meter)
+            await plans.create(MACHINE, plan)
+        housekeeping = Housekeeping(weft)
+        for degrees in (10, 400, 511, 511):
+            await send(weft, pump, b'{"temperature": %d}' % degrees)
+            await weft.path.pipeline.settle()
+            await housekeeping.order_planned_work()
+        orders = await weft.business.work_orders.list_work_orders(MAIN)
+        assert [one.value.title for one in orders] == ["Do grease"]

@@ -12,6 +12,7 @@ from weft.errors import StorageError
 from weft.model.ids import DeviceId, TenantId
 from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
+from weft.rules.charts import Charts
 from weft.rules.plans import Plans
 from weft.supervision.chores import Chore, Chores, Work
 
@@ -83,6 +84,7 @@ class Housekeeping:
             ("late data", self._weft.late.sweep),
             ("told changes", self._trim_changes),
             ("maintenance plans", self.order_planned_work),
+            ("charts of work orders", self._draw_charts),
         ]
 
     def _each_hour(self) -> list[tuple[str, Work]]:
@@ -120,6 +122,11 @@ class Housekeeping:
 
     async def _sweep_repeated_requests(self) -> None:
         await self._weft.application.idempotency.sweep()  # there is none before HTTP serves
+
+    async def _draw_charts(self) -> None:
+        weft = self._weft
+        charts = Charts(weft.stores.records, weft.path.history.query, weft.clock)
+        await charts.make_missing()
 
     async def order_planned_work(self) -> None:
         """Make the work orders of maintenance plans that are due."""

@@ -4,6 +4,7 @@ import pytest
 from tests.api.operations.test_business import ordered
 from tests.api.support import MAIN, OTHER, World
 
+from weft.rules.charts import CHARTS, Chart, Series
 from weft.rules.kinds import WORK_ORDERS
 
 ACTS = ("acknowledge", "assign", "comment", "close", "cancel", "reopen")
@@ -49,3 +50,16 @@ async def test_another_tenants_work_order_cannot_be_touched(world: World, act: s
     assert answer.status == 404
     after = await world.records.read(lambda r: r.get(WORK_ORDERS, MAIN, "w-1"))
     assert after.value == before
+
+
+async def test_the_chart_of_a_work_order_is_shown_once_it_is_made(world: World) -> None:
+    """Not found before, and never for another tenant (TN-1)."""
+    token = await ordered(world)
+    assert (await world.call("GET", "/work-orders/w-1/chart", token=token)).status == 404
+    series = (Series("pump-7", "temperature", (1_000_000_000,), (81.0,)),)
+    chart = Chart("w-1", 3, 1, 2, series)
+    await world.records.write(lambda w: w.insert(CHARTS, MAIN, "w-1", chart))
+    shown = await world.call("GET", "/work-orders/w-1/chart", token=token)
+    assert [one["values"] for one in shown.json["series"]] == [[81.0]]
+    other = world.admin(OTHER)
+    assert (await world.call("GET", "/work-orders/w-1/chart", token=other)).status == 404

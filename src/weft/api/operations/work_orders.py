@@ -7,8 +7,10 @@ from msgspec import Meta, Struct
 from weft.api.operation import Call, Command, Operation
 from weft.api.operations.business import WorkOrderView, order_view
 from weft.api.services import Services
+from weft.api.views import Moment, moment
 from weft.errors import Conflict, NotFound, QuotaExceeded
 from weft.model.work_order import OnClose
+from weft.rules.charts import get_chart
 from weft.rules.order_desk import Done, OrderDesk
 from weft.rules.order_ends import OrderEnds
 
@@ -38,6 +40,24 @@ class Closing(Struct, frozen=True, forbid_unknown_fields=True):
 
     comment: Text = ""
     alarms: OnClose | None = None  # None: as the rule says, else they are questioned
+
+
+class SeriesView(Struct, frozen=True):
+    """One key of one device over time."""
+
+    device_id: str
+    key: str
+    at: list[Moment]
+    values: tuple[float, ...]
+
+
+class ChartView(Struct, frozen=True):
+    """What a work order's devices measured around its first alarm."""
+
+    work_order_id: str
+    start: Moment
+    end: Moment
+    series: list[SeriesView]
 
 
 def _desk(services: Services) -> OrderDesk:
@@ -93,10 +113,38 @@ async def reopen_work_order(services: Services, call: Call) -> WorkOrderView:
     return _answer(services, await _desk(services).reopen(call.principal, order_id, body.comment))
 
 
+async def get_work_order_chart(services: Services, call: Call) -> ChartView:
+    """Answer with what was measured around its first alarm."""
+    tenant, order_id = call.principal.tenant, call.path["work_order_id"]
+    chart = await get_chart(services.records, tenant, order_id)
+    return ChartView(
+        work_order_id=chart.work_order_id,
+        start=moment(chart.from_at) or "",
+        end=moment(chart.until_at) or "",
+        series=[
+            SeriesView(one.device_id, one.key, [moment(at) or "" for at in one.at], one.values)
+            for one in chart.series
+        ],
+    )
+
+
 _ONE = "/work-orders/{work_order_id}"
 _TARGET = "work_order:{work_order_id}"
 
 OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "get_work_order_chart",
+        "GET",
+        _ONE + "/chart",
+        "Show what was measured around a work order's first alarm",
+        get_work_order_chart,
+        action="work_order.read",
+        target=_TARGET,
+        description="Made a minute after the alarm, and kept as long as the work order.",
+        result=ChartView,
+        errors=(NotFound,),
+        command=Command("work-order", "chart"),
+    ),
     Operation(
         "acknowledge_work_order",
         "POST",
