@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from weft.api.settings import ApiSettings
 from weft.broker.settings import BrokerSettings
 from weft.commands.settings import CommandSettings
+from weft.connectors.bridge.settings import BridgeSettings
 from weft.connectors.events.settings import EventSettings
 from weft.connectors.lorawan_servers import DownlinkSettings
 from weft.connectors.notifier import NotificationSettings
@@ -97,6 +98,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     work_orders: PollerSettings = field(default_factory=PollerSettings)
     connectors: dict[str, dict[str, Any]] = {}
     lorawan: dict[str, DownlinkSettings] = {}
+    bridges: dict[str, BridgeSettings] = {}
 
 
 def load_config(

@@ -438,3 +438,13 @@ async def test_cookies_are_handed_over_and_not_kept(client: OutboundClient) -> N
         await client.request("GET", side.url)
     assert answer.cookies == ("a=1; Path=/", "b=2; HttpOnly")
     assert "cookie" not in side.asked[1].headers
+
+
+async def test_ss_1_a_stream_goes_only_where_a_request_may() -> None:
+    """A broker is no way around the list of addresses and ports."""
+    client = OutboundClient(OutboundSettings())
+    with pytest.raises(ConnectorError, match="not a public address"):
+        await client.open_stream("127.0.0.1", 1883, tls=False, timeout_s=1.0)
+    nowhere = OutboundClient(OutboundSettings(allow=("127.0.0.1/32",)))
+    with pytest.raises(ConnectorError, match="failed"):
+        await nowhere.open_stream("127.0.0.1", 9, tls=False, timeout_s=1.0)

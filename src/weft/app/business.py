@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weft.api.asset_changes import tell_assets
 from weft.api.changes import tell_changes, tell_presence
 from weft.app.alarms import Suppression, open_suppression
+from weft.app.bridges import Bridges, open_bridges
 from weft.app.events import Events, open_events
 from weft.app.identity import Identity
 from weft.app.membership import around_of
@@ -46,6 +47,7 @@ class Business:
     downlinks: Downlinks
     suppression: Suppression
     events: Events
+    bridges: Bridges
 
 
 async def open_business(
@@ -88,9 +90,9 @@ async def open_business(
     )
     packs = open_packs(stores, identity, path, clock, connectors)
     events = open_events((stores, identity, around), clock, config, stack)
-    return Business(
-        connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression, events
-    )
+    bridges = open_bridges((stores, path, identity.policy, credentials), clock, config)
+    ours = (connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression)
+    return Business(*ours, events, bridges)
 
 
 def open_packs(

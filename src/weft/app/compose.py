@@ -152,6 +152,7 @@ class Weft:
                 tasks.create_task(self.backups.run()),
                 tasks.create_task(business.downlinks.run()),
                 tasks.create_task(business.events.deliverer.run()),
+                tasks.create_task(business.bridges.run()),
                 tasks.create_task(self.identity.imports.run()),
             ]
             async with AsyncExitStack() as stack:
@@ -345,6 +346,7 @@ class Weft:
                 parts["pre-shared keys"] = listener.fault or "ok"
         for view in self.business.connectors.list_connectors(MAIN):
             parts[f"connector {view.name}"] = "ok" if view.healthy else view.last_error
+        parts.update(self.business.bridges.health)
         parts["certificates"] = self.identity.authority.state().warning or "ok"
         parts["housekeeping"] = self.housekeeping.health
         return parts

@@ -223,6 +223,30 @@ class OutboundClient:
             async with asyncio.timeout(settings.timeout_s):
                 return [str(address) for address in await guard.checked(host, port)]
 
+    async def open_stream(
+        self, host: str, port: int, *, tls: bool, timeout_s: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a broker that is no HTTP server, under the same checks as a request.
+
+        The settings must list its port where the address is public.
+        """
+        ports = self.settings.ports
+        found = await self.addresses_of(host, port, ports=ports, clear_text=not tls)
+        with _own_errors(host, timeout_s):
+            async with asyncio.timeout(timeout_s):
+                failure: OSError = ConnectionRefusedError("no address")
+                for address in found:
+                    try:
+                        return await asyncio.open_connection(
+                            address,
+                            port,
+                            ssl=self._tls if tls else None,
+                            server_hostname=host if tls else None,
+                        )
+                    except OSError as error:
+                        failure = error
+                raise failure
+
     async def close(self) -> None:
         """Close the connections that are kept for the next request."""
         for pool in self._pools.values():
@@ -345,6 +369,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
     async def checked(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of a host, each allowed, or raise `ConnectorError`."""
         literal = literal_of(host)
         found = [str(literal)] if literal else await self._resolve(host, port)
         addresses = list(dict.fromkeys(ip_address(text) for text in found))

@@ -1,0 +1,60 @@
+"""Bridges to other brokers, put together: each through its own guarded door."""
+
+import asyncio
+from collections.abc import Mapping
+
+from msgspec import structs
+
+from weft.app.message_path import MessagePath
+from weft.app.stores import Stores
+from weft.config import Config
+from weft.connectors.bridge.bridge import Bridge, BridgeGiven
+from weft.connectors.bridge.settings import BridgeSettings, require_sound
+from weft.connectors.credentials import Credentials
+from weft.ports import Clock, Deciding
+from weft.security.outbound import OutboundClient, OutboundSettings
+
+
+class Bridges:
+    """All configured bridges."""
+
+    def __init__(self, bridges: tuple[Bridge, ...]) -> None:
+        self._bridges = bridges
+
+    async def run(self) -> None:
+        """Carry until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for bridge in self._bridges:
+                tasks.create_task(bridge.run())
+
+    @property
+    def health(self) -> Mapping[str, str]:
+        """Return each bridge, and "ok" or what is wrong."""
+        return {f"bridge {one.name}": one.health for one in self._bridges}
+
+
+def open_bridges(
+    parts: tuple[Stores, MessagePath, Deciding, Credentials], clock: Clock, config: Config
+) -> Bridges:
+    """Make the bridges of the configuration, or raise `ConfigurationError`."""
+    stores, path, policy, credentials = parts
+    given = BridgeGiven(stores.records, stores.journal, path.ingest, policy, credentials, clock)
+    return Bridges(
+        tuple(
+            Bridge(name, one, _door(name, one, config.outbound), given)
+            for name, one in sorted(config.bridges.items())
+        )
+    )
+
+
+def _door(name: str, settings: BridgeSettings, outbound: OutboundSettings) -> OutboundClient:
+    """Return a door of the bridge's own; its port was named by the operator."""
+    address = require_sound(name, settings)
+    return OutboundClient(
+        structs.replace(
+            outbound,
+            allow=outbound.allow + settings.allow,
+            ports=(*outbound.ports, address.port),
+            ca_file=settings.ca_file or outbound.ca_file,
+        )
+    )
