@@ -21,6 +21,7 @@ from weft.broker.settings import BrokerSettings
 from weft.commands.settings import CommandSettings
 from weft.connectors.bridge.settings import BridgeSettings
 from weft.connectors.events.settings import EventSettings
+from weft.connectors.kafka.settings import KafkaSettings
 from weft.connectors.lorawan_servers import DownlinkSettings
 from weft.connectors.notifier import NotificationSettings
 from weft.connectors.outbox import OutboxSettings
@@ -99,6 +100,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     connectors: dict[str, dict[str, Any]] = {}
     lorawan: dict[str, DownlinkSettings] = {}
     bridges: dict[str, BridgeSettings] = {}
+    kafka: dict[str, KafkaSettings] = {}
 
 
 def load_config(

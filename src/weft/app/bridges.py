@@ -1,4 +1,4 @@
-"""Bridges to other brokers, put together: each through its own guarded door."""
+"""Bridges to other brokers and lines to Kafka, put together."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,39 +11,48 @@ from weft.config import Config
 from weft.connectors.bridge.bridge import Bridge, BridgeGiven
 from weft.connectors.bridge.settings import BridgeSettings, require_sound
 from weft.connectors.credentials import Credentials
+from weft.connectors.kafka.line import Line, LineGiven
+from weft.connectors.kafka.orders import Doors
 from weft.ports import Clock, Deciding
 from weft.security.outbound import OutboundClient, OutboundSettings
 
 
 class Bridges:
-    """All configured bridges."""
+    """All configured bridges and lines."""
 
-    def __init__(self, bridges: tuple[Bridge, ...]) -> None:
-        self._bridges = bridges
+    def __init__(self, bridges: tuple[Bridge, ...], lines: tuple[Line, ...]) -> None:
+        self.bridges = bridges
+        self.lines = lines
 
     async def run(self) -> None:
         """Carry until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for bridge in self._bridges:
+            for bridge in self.bridges:
                 tasks.create_task(bridge.run())
+            for line in self.lines:
+                tasks.create_task(line.run())
 
     @property
     def health(self) -> Mapping[str, str]:
         """Return each bridge, and "ok" or what is wrong."""
-        return {f"bridge {one.name}": one.health for one in self._bridges}
+        found = {f"bridge {one.name}": one.health for one in self.bridges}
+        return found | {f"kafka {one.name}": one.health for one in self.lines}
 
 
 def open_bridges(
     parts: tuple[Stores, MessagePath, Deciding, Credentials], clock: Clock, config: Config
 ) -> Bridges:
-    """Make the bridges of the configuration, or raise `ConfigurationError`."""
+    """Make the bridges and lines of the configuration, or raise `ConfigurationError`."""
     stores, path, policy, credentials = parts
     given = BridgeGiven(stores.records, stores.journal, path.ingest, policy, credentials, clock)
+    doors = Doors(policy, path.ingest, path.twins, path.commands)
+    theirs = LineGiven(stores.records, stores.journal, doors, credentials, clock)
     return Bridges(
         tuple(
             Bridge(name, one, _door(name, one, config.outbound), given)
             for name, one in sorted(config.bridges.items())
-        )
+        ),
+        tuple(Line(name, one, theirs) for name, one in sorted(config.kafka.items())),
     )
 
 

@@ -85,7 +85,7 @@ async def say(ingest: Ingest, pump: Principal, number: int) -> None:
 
 
 def bridge_of(weft: RunningWeft) -> Any:
-    return weft.weft.business.bridges._bridges[0]
+    return weft.weft.business.bridges.bridges[0]
 
 
 def up(weft: RunningWeft) -> Callable[[], bool]:
@@ -206,7 +206,7 @@ async def test_a_revoked_key_ends_what_crosses(tmp_path: Path, broker: Mosquitto
         await asyncio.sleep(0.6)
         assert reader.heard == []
         await broker.kill()
-        await until(lambda: "no service key" in bridge_of(weft).health, 20)
+        await until(lambda: "There is no service key" in bridge_of(weft).health, 20)
 
 
 async def test_what_the_journal_no_longer_has_is_told(tmp_path: Path, broker: Mosquitto) -> None:

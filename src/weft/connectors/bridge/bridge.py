@@ -119,7 +119,10 @@ class Bridge:
 
     async def _carry(self) -> None:
         """Carry over one connection until it ends; raise where none came about."""
-        self._principal = await self._find_principal()
+        given = self._given
+        self._principal = await find_key(
+            given.records, self._tenant, self._settings.key, given.clock.now()
+        )
         self._stored = self.state.reached = await self._load()
         link = await Link.open(
             await self._door(),
@@ -186,19 +189,6 @@ class Bridge:
         get = self._given.credentials.get
         certificate, key = await get(pair.certificate), await get(pair.key)
         return await asyncio.to_thread(self._outbound.presenting, certificate, key)
-
-    async def _find_principal(self) -> Principal:
-        key_id = self._settings.key
-        found = await self._given.records.read(lambda r: r.find(KEYS, self._tenant, key_id))
-        now = self._given.clock.now()
-        key = found.value if found is not None and found.value.revoked_at is None else None
-        if key is None or (key.expires_at is not None and key.expires_at <= now):
-            raise ConnectorError(
-                f"[bridges.{self.name}] key: there is no service key {key_id!r}.",
-                remedy="Make one with weft key add, with what the bridge may do, and name its "
-                "id.",
-            )
-        return Principal(self._tenant, PrincipalKind.KEY, key_id, key.uid)
 
     async def _keep_alive(self, link: Link) -> None:
         """Say that we are here; end the connection before a token does."""
@@ -346,6 +336,18 @@ class Bridge:
         first = Reached(self._given.journal.head)  # it begins with what comes from now on
         await self._given.records.write(lambda w: w.put(BRIDGES, self._tenant, self.name, first))
         return first
+
+
+async def find_key(records: Records, tenant: TenantId, key_id: str, now: int) -> Principal:
+    """Return the service key that carries, or raise `ConnectorError` where there is none."""
+    found = await records.read(lambda r: r.find(KEYS, tenant, key_id))
+    key = found.value if found is not None and found.value.revoked_at is None else None
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
+        raise ConnectorError(
+            f"There is no service key {key_id!r} to carry with.",
+            remedy="Make one with weft key add, with what may cross, and name its id.",
+        )
+    return Principal(tenant, PrincipalKind.KEY, key_id, key.uid)
 
 
 def _kept(properties: Properties) -> PublishProperties | None:

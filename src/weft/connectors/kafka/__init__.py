@@ -1,0 +1,1 @@
+"""Kafka, both ways; needs the extra `kafka`."""
