@@ -85,3 +85,13 @@ async def test_their_number_is_bounded(tmp_path: Path) -> None:
     await desk.subscribe(URL)
     with pytest.raises(QuotaExceeded):
         await desk.subscribe(URL, name="second")
+
+
+async def test_a_topic_that_is_added_begins_with_what_comes_from_then_on(tmp_path: Path) -> None:
+    """Who asks for telemetry today is not told of last week's."""
+    desk = Desk(tmp_path)
+    await desk.subscribe(URL)
+    await desk.say(b"{}")
+    patch = SubscriptionPatch(topics=(Topic.ALARM, Topic.TELEMETRY))
+    changed = await desk.subscriptions.patch(ALICE, "cmms", patch)
+    assert changed.progress.position == desk.journal.head == 1

@@ -19,6 +19,7 @@ from weft.groups.filters import Around
 from weft.model.ids import TenantId, new_id, require_name
 from weft.model.principal import Principal
 from weft.model.subscription import (
+    JOURNALED,
     RIGHT_OF,
     DeadEvent,
     NewSubscription,
@@ -156,6 +157,7 @@ class Subscriptions:
     ) -> Standing:
         """Change a subscription; who changes it owns it from then on."""
         given, tenant = self._given, actor.tenant
+        head = given.journal.head  # what is asked for anew begins with what comes from now on
 
         def work(writer: Writer) -> Standing:
             record = _get(writer, tenant, name)
@@ -182,6 +184,8 @@ class Subscriptions:
                 new = structs.replace(new, sealed=sealed)
             writer.put(SUBSCRIPTIONS, tenant, name, new, version=record.version)
             progress = _progress_after(writer.get(PROGRESS, tenant, old.uid).value, old, patch)
+            if set(new.topics) & JOURNALED and not set(old.topics) & JOURNALED:
+                progress = structs.replace(progress, position=max(progress.position, head))
             writer.put(PROGRESS, tenant, old.uid, progress)
             self._note(writer, actor, "update", new)
             return _standing(writer, tenant, name)
