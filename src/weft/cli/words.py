@@ -33,6 +33,7 @@ EMPTY: dict[str, str] = {
     "list_device_connections": "It has never connected. Why: weft device why DEVICE",
     "list_device_children": "It speaks for no other device: weft device add NAME --gateway DEVICE",
     "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
+    "list_dead_events": "The receiver has taken everything so far.",
     "list_devices": "No devices. Add one: weft device add pump-1",
     "list_faults": "No faults. Alarms of rules with a work_order action open them: weft rule list",
     "list_fault_alarms": "None of its alarms is behind that.",
@@ -60,6 +61,8 @@ EMPTY: dict[str, str] = {
     "list_rules": "No rules. Try one on the past, then save it: weft rule try FILE; "
     "weft rule add FILE",
     "list_rule_versions": "No versions of this rule are kept.",
+    "list_subscriptions": "Nobody has subscribed to events. Say who: "
+    "weft subscription add NAME URL",
     "list_tenants": "No tenants. Make one: weft tenant add north",
     "list_trips": "No trips. Make one: weft trip add --help",
     "list_types": "No device types. Save one: weft type save pump pump.yaml",
