@@ -288,7 +288,7 @@ class World:
                 self.policy,
                 self.audit,
                 self.clock,
-                Writers(self.types, self.assets, self.rules),
+                Writers(self.types, self.assets, self.places.routes, self.rules),
                 lambda _tenant, _connector: False,
             )
         )

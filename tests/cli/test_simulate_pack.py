@@ -62,3 +62,14 @@ async def test_a_pack_that_is_not_installed_says_how_to(tmp_path: Path) -> None:
         assert "weft pack install predictive-maintenance --prefix y-" in said
         result = await simulate(tmp_path, "--pack", "nothing")
         assert "predictive-maintenance" in result.output
+
+
+async def test_at_the_pace_of_life_vehicles_are_on_their_planned_routes(tmp_path: Path) -> None:
+    """So that the rules of delays and detours have something to say."""
+    async with served(tmp_path) as weft:
+        await weft.business.packs.install(MACHINE, "cold-chain-fleet", Order(prefix="x-"))
+        given = ("--pack", "cold-chain-fleet", "--prefix", "x-", "--seconds", "0.5")
+        result = await simulate(tmp_path, *given)
+        assert result.exit_code == 0, result.output
+        (trip,) = weft.path.places.trips.book.behind(MAIN, "", 10)
+        assert (trip.route, trip.device_id) == ("x-hanover-hamburg", "x-truck-1")

@@ -16,6 +16,8 @@ from weft.packs.reading import LIBRARY
 from weft.packs.writers import Writers
 from weft.registry.assets import AssetPatch
 from weft.registry.devices import NewDevice
+from weft.rules.places.book import Given
+from weft.rules.places.routes import Routes, document_of
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 
@@ -32,13 +34,14 @@ class Plant:
         one = self.registry
         around = Surroundings(devices=one.devices, types=one.types)
         self.rules = Rules(one.records, self.policy, one.audit, one.clock, around, lambda: 0)
+        self.routes = Routes(Given(one.records, one.audit, one.clock))
         self.library = library
         self.packs = self.made()
 
     def made(self) -> Packs:
         """Return the service as a start makes it."""
         one = self.registry
-        writers = Writers(one.types, one.assets, self.rules)
+        writers = Writers(one.types, one.assets, self.routes, self.rules)
         takes = lambda _tenant, name: name in self.connectors  # noqa: E731
         given = PacksGiven(one.records, self.policy, one.audit, one.clock, writers, takes)
         return Packs(given, self.library)
@@ -55,6 +58,10 @@ class Plant:
         return {
             **{f"type:{t.name}": (t.version, t.document) for t in one.types.list(tenant)},
             **{f"asset:{a.asset_id}": (a.version, a) for a in one.assets.behind(tenant, "", 100)},
+            **{
+                f"route:{one.newest.name}": (one.newest.version, document_of(one.newest))
+                for one in self.routes.book.all(tenant)
+            },
             **{f"rule:{r.rule_id}": (r.version, r.source) for r in await self.rules.list(tenant)},
         }
 

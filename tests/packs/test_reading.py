@@ -21,7 +21,7 @@ def test_every_pack_that_is_shipped_loads_and_has_all_its_parts() -> None:
     """Types, assets, rules, simulated devices and samples of each of them."""
     for name, pack in read_library().items():
         assert pack.name == name
-        assert all(pack.of(kind) for kind in ItemKind)
+        assert all(pack.of(kind) for kind in ItemKind if kind is not ItemKind.ROUTE)
         assert pack.expects
         assert {one.device for one in pack.samples} == {d.device for d in pack.simulation.devices}
         keys = [item.key for item in pack.items]

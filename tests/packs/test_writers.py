@@ -5,7 +5,7 @@ from tests.packs.test_packs import NAME, Plant
 from tests.registry.support import ALICE
 
 from weft.errors import StaleVersion
-from weft.packs.model import ItemKind, digest_of
+from weft.packs.model import Item, ItemKind, digest_of
 from weft.packs.packs import Order
 from weft.packs.writers import Writers
 from weft.registry.assets import AssetPatch, Place
@@ -14,7 +14,7 @@ from weft.registry.assets import AssetPatch, Place
 async def installed() -> tuple[Plant, Writers]:
     plant = Plant()
     await plant.packs.install(ALICE, NAME, Order())
-    return plant, Writers(plant.registry.types, plant.registry.assets, plant.rules)
+    return plant, Writers(plant.registry.types, plant.registry.assets, plant.routes, plant.rules)
 
 
 async def test_what_was_written_is_found_as_the_pack_has_it() -> None:
@@ -27,7 +27,7 @@ async def test_what_was_written_is_found_as_the_pack_has_it() -> None:
     assert await writers.find(ALICE.tenant, "rule:nothing") is None
 
 
-@pytest.mark.parametrize("kind", list(ItemKind))
+@pytest.mark.parametrize("kind", [ItemKind.TYPE, ItemKind.ASSET, ItemKind.RULE])
 async def test_a_document_that_changed_meanwhile_is_neither_written_nor_deleted(
     kind: ItemKind,
 ) -> None:
@@ -61,3 +61,21 @@ async def test_a_rule_that_was_switched_off_says_so() -> None:
     found = await writers.find(ALICE.tenant, "rule:zone-c")
     assert found is not None
     assert found["enabled"] is False
+
+
+async def test_a_route_is_found_as_its_pack_has_it_and_written_at_its_version() -> None:
+    """Its document comes back in one form, whatever its author left out."""
+    plant = Plant()
+    await plant.packs.install(ALICE, "cold-chain-fleet", Order())
+    writers = Writers(plant.registry.types, plant.registry.assets, plant.routes, plant.rules)
+    (item,) = (await plant.packs.get("cold-chain-fleet")).of(ItemKind.ROUTE)
+    held = await writers.find(ALICE.tenant, item.key)
+    assert held is not None
+    assert digest_of(held) == digest_of(item.document)
+    other = Item(item.kind, item.name, {**item.document, "label": "By night"})
+    with pytest.raises(StaleVersion):
+        await writers.update(ALICE, other, "another digest")
+    await writers.update(ALICE, other, digest_of(held))
+    assert plant.routes.book.get(ALICE.tenant, item.name).label == "By night"
+    await writers.delete(ALICE, other, digest_of(other.document))
+    assert await writers.find(ALICE.tenant, item.key) is None

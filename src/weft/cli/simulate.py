@@ -21,11 +21,12 @@ import uvloop
 from rich.console import Console
 
 from weft.cli.client import Client, Refused, find_client
-from weft.cli.simulate_pack import announce, find_pack, make_device, make_fleet, told
+from weft.cli.simulate_pack import announce, find_pack, make_device, make_fleet, make_trips, told
 from weft.cli.simulation.behaviour import EVENT_EVERY_S
 from weft.cli.simulation.faults import Fault, read_fault
 from weft.cli.simulation.fleet import Fleet
 from weft.cli.simulation.generator import Model
+from weft.supervision import SystemClock
 
 DEFAULT_TYPE = "simulated-machine"
 DEFAULT_TELEMETRY: dict[str, Any] = {
@@ -121,7 +122,10 @@ def _simulate_pack(client: Client, options: dict[str, Any]) -> None:
             raise refused.with_remedy(f"Install the pack first: {remedy}") from refused
         make_device(client, device, prefix)
         known[device.device] = model, _credential_of(client, name, type_name)[1]
-    fleet = make_fleet(mqtt_address(client), pack, known, prefix=prefix, speed=speed)
+    now = SystemClock().now()
+    if speed <= 1:  # delays and halts of trips are looked at by the clock as well
+        make_trips(client, pack, prefix, now)
+    fleet = make_fleet(mqtt_address(client), pack, known, prefix=prefix, speed=speed, ends_at=now)
     console = Console(stderr=True)
     announce(console, pack, speed)
     uvloop.run(_play(fleet, options["seconds"], console))

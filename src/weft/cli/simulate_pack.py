@@ -18,10 +18,10 @@ from weft.cli.simulation.behaviour import Behaviour
 from weft.cli.simulation.fleet import Fleet, Member
 from weft.cli.simulation.generator import Model
 from weft.cli.simulation.story import StoryMachine
+from weft.model.moments import to_rfc3339
 from weft.packs.model import Pack
 from weft.packs.reading import read_library
 from weft.packs.simulation import SimulatedDevice
-from weft.supervision import SystemClock
 
 LOOK_S = 0.05
 
@@ -54,6 +54,19 @@ def make_device(client: Client, device: SimulatedDevice, prefix: str) -> None:
         client.send("PUT", path, body=msgspec.json.encode({"asset": prefix + device.asset}))
 
 
+def make_trips(client: Client, pack: Pack, prefix: str, begins_at: int) -> None:
+    """Send the story's vehicles on their planned routes, from a moment (ns) on."""
+    for one in pack.simulation.trips:
+        body = {
+            "name": f"{prefix}{one.trip}-{begins_at // 1_000_000_000}",
+            "route": prefix + one.route,
+            "device_id": prefix + one.device,
+            "starts_at": to_rfc3339(begins_at),
+            "ends_at": to_rfc3339(begins_at + round(one.until_s * 1e9)),
+        }
+        client.send("POST", "/trips", body=msgspec.json.encode(body))
+
+
 def make_fleet(
     address: tuple[str, int],
     pack: Pack,
@@ -61,11 +74,14 @@ def make_fleet(
     *,
     prefix: str,
     speed: float,
+    ends_at: int,
 ) -> Fleet:
-    """Return the pack's devices, ready to run; `known` has model and secret of each."""
+    """Return the pack's devices, ready to run; `known` has model and secret of each.
+
+    `ends_at` is the moment (ns) at which a story that is told faster than life ends.
+    """
     story = pack.simulation
     fleet = Fleet(address, (), {}, interval_s=story.every_s / speed)
-    ends_at = SystemClock().now()
     for number, device in enumerate(story.devices):
         model, token = known[device.device]
         machine = StoryMachine(

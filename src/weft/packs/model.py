@@ -18,6 +18,7 @@ class ItemKind(StrEnum):
 
     TYPE = "type"
     ASSET = "asset"
+    ROUTE = "route"
     RULE = "rule"
 
 

@@ -23,7 +23,7 @@ def items_for(pack: Pack, prefix: str, connector: str) -> list[Item]:
     ]
 
 
-def _type(document: Mapping[str, Any], _prefix: str, _connector: str) -> dict[str, Any]:
+def _as_it_is(document: Mapping[str, Any], _prefix: str, _connector: str) -> dict[str, Any]:
     return dict(document)
 
 
@@ -64,4 +64,9 @@ def _action(action: Mapping[str, Any], connector: str) -> dict[str, Any]:
     return {kind: {**parameters, "connector": connector}}
 
 
-_WRITERS = {ItemKind.TYPE: _type, ItemKind.ASSET: _asset, ItemKind.RULE: _rule}
+_WRITERS = {
+    ItemKind.TYPE: _as_it_is,
+    ItemKind.ASSET: _asset,
+    ItemKind.ROUTE: _as_it_is,
+    ItemKind.RULE: _rule,
+}

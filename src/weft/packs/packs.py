@@ -32,11 +32,13 @@ TakesOrders = Callable[[TenantId, str], bool]
 _WRITES = {
     ItemKind.TYPE: "type.write",
     ItemKind.ASSET: "asset.write",
+    ItemKind.ROUTE: "place.write",
     ItemKind.RULE: "rule.write",
 }
 _DELETES = {
     ItemKind.TYPE: "type.delete",
     ItemKind.ASSET: "asset.delete",
+    ItemKind.ROUTE: "place.delete",
     ItemKind.RULE: "rule.delete",
 }
 

@@ -3,6 +3,7 @@
     pack.yaml           name, version, title, description, sources, expects
     types/NAME.yaml     device types, as `weft type save` takes them
     assets.yaml         assets, each behind the one it stands below
+    routes/NAME.yaml    planned routes, as `weft route save` takes them; none where it has no folder
     rules/NAME.yaml     rules, as `weft rule add` takes them
     simulation.yaml     simulated devices
     samples.ndjson      samples of those devices
@@ -31,6 +32,8 @@ from weft.registry.thing_models import read_type
 from weft.rules.conditions import require_conditions, require_over, require_texts
 from weft.rules.documents import read_rule
 from weft.rules.language import ANY, scope_of
+from weft.rules.places.kinds import PlannedRoute
+from weft.rules.places.routes import document_of, read_route
 
 T = TypeVar("T")
 
@@ -61,9 +64,10 @@ def read_pack(folder: Path) -> Pack:
     simulation = _at(
         folder / "simulation.yaml", lambda text: _struct(text, "simulation", Simulation)
     )
-    assets, rules = _assets(folder), _rules(folder, types)
+    assets, routes, rules = _assets(folder), _routes(folder), _rules(folder, types)
     samples = _at(folder / "samples.ndjson", _samples)
     _require_consistent(folder, types, {one.name for one in assets}, simulation)
+    _require_trips(folder, {one.name for one in routes}, simulation)
     _require_samples(folder, types, simulation, samples)
     made = [Item(ItemKind.TYPE, name, kind.document) for name, kind in types.items()]
     return Pack(
@@ -72,7 +76,7 @@ def read_pack(folder: Path) -> Pack:
         title=head.title,
         description=head.description,
         sources=head.sources,
-        items=(*made, *assets, *rules),
+        items=(*made, *assets, *routes, *rules),
         simulation=simulation,
         samples=samples,
         expects=head.expects,
@@ -98,6 +102,23 @@ def _assets(folder: Path) -> list[Item]:
         return [Item(ItemKind.ASSET, one.asset_id or "", asset_document(one)) for one in found]
 
     return _at(folder / "assets.yaml", read)
+
+
+def _routes(folder: Path) -> list[Item]:
+    def read(path: Path) -> Item:
+        fields = _at(path, lambda text: read_route(read_document(text, "route")))
+        route = PlannedRoute(
+            tenant=_NOWHERE,
+            name=path.stem,
+            uid="",
+            created_at=0,
+            created_by="",
+            updated_at=0,
+            **fields,
+        )
+        return Item(ItemKind.ROUTE, path.stem, document_of(route))
+
+    return [read(path) for path in sorted((folder / "routes").glob("*.yaml"))]
 
 
 def _rules(folder: Path, types: Mapping[str, DeviceType]) -> list[Item]:
@@ -138,6 +159,15 @@ def _require_consistent(
         if unknown:
             raise _damaged(
                 folder / "simulation.yaml", f"{device.device} has values for {sorted(unknown)}"
+            )
+
+
+def _require_trips(folder: Path, routes: set[str], simulation: Simulation) -> None:
+    devices = {device.device for device in simulation.devices}
+    for trip in simulation.trips:
+        if trip.route not in routes or trip.device not in devices:
+            raise _damaged(
+                folder / "simulation.yaml", f"the trip {trip.trip} names what the pack has not"
             )
 
 

@@ -31,12 +31,22 @@ class SimulatedDevice(Struct, frozen=True, forbid_unknown_fields=True):
     silent: tuple[tuple[float, float], ...] = ()  # from, until: it sends nothing
 
 
+class SimulatedTrip(Struct, frozen=True, forbid_unknown_fields=True):
+    """A device on a planned route, from its story's beginning on."""
+
+    trip: str
+    route: str
+    device: str
+    until_s: Annotated[float, Meta(gt=0)]
+
+
 class Simulation(Struct, frozen=True, forbid_unknown_fields=True):
     """What `weft simulate --pack` plays."""
 
     every_s: Annotated[float, Meta(gt=0)]
     lasts_s: Annotated[float, Meta(gt=0)]
     devices: tuple[SimulatedDevice, ...]
+    trips: tuple[SimulatedTrip, ...] = ()
 
 
 def value_at(points: Sequence[Point], at_s: float) -> Any:

@@ -19,6 +19,7 @@ from weft.packs.reading import asset_document
 from weft.registry.assets import AssetPatch, Assets, NewAsset
 from weft.registry.device_types import DeviceTypes
 from weft.rules.model import Rule
+from weft.rules.places.routes import Routes, document_of
 from weft.rules.rules import Rules
 
 
@@ -52,10 +53,11 @@ class ItemWriter(Protocol):
 class Writers:
     """All kinds of items."""
 
-    def __init__(self, types: DeviceTypes, assets: Assets, rules: Rules) -> None:
+    def __init__(self, types: DeviceTypes, assets: Assets, routes: Routes, rules: Rules) -> None:
         self._of: dict[ItemKind, ItemWriter] = {
             ItemKind.TYPE: _Types(types),
             ItemKind.ASSET: _Assets(assets),
+            ItemKind.ROUTE: _Routes(routes),
             ItemKind.RULE: _Rules(rules),
         }
 
@@ -138,6 +140,24 @@ class _Assets:
 
     async def delete(self, actor: Principal, name: str, old: Found) -> None:
         await self._assets.delete(actor, name, version=old.version)
+
+
+class _Routes:
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+
+    async def find(self, tenant: TenantId, name: str) -> Found | None:
+        found = self._routes.book.find(tenant, name)
+        return Found(document_of(found.newest), found.newest.version) if found else None
+
+    async def add(self, actor: Principal, item: Item) -> None:
+        await self._routes.save(actor, item.name, item.document)
+
+    async def update(self, actor: Principal, item: Item, old: Found) -> None:
+        await self._routes.save(actor, item.name, item.document, version=old.version)
+
+    async def delete(self, actor: Principal, name: str, old: Found) -> None:
+        await self._routes.delete(actor, name, version=old.version)
 
 
 class _Rules:

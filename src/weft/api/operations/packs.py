@@ -55,6 +55,7 @@ class PackDetail(Struct, frozen=True):
     sources: list[str]
     types: list[str]
     assets: list[str]
+    routes: list[str]
     rules: list[str]
     devices: list[str]  # of its simulation and its samples
     samples: int
@@ -159,6 +160,7 @@ async def get_pack(services: Services, call: Call) -> PackDetail:
         sources=list(pack.sources),
         types=[item.name for item in pack.of(ItemKind.TYPE)],
         assets=[item.name for item in pack.of(ItemKind.ASSET)],
+        routes=[item.name for item in pack.of(ItemKind.ROUTE)],
         rules=[item.name for item in pack.of(ItemKind.RULE)],
         devices=[device.device for device in pack.simulation.devices],
         samples=len(pack.samples),
