@@ -59,7 +59,8 @@ class TestAnswer(Struct, frozen=True):
 
     __test__ = False
 
-    answer: str
+    taken: bool
+    answer: Annotated[str, Meta(description="In words; where it was not taken, what to do.")]
 
 
 def view_of(standing: Standing, secret: str = "") -> SubscriptionView:
@@ -137,9 +138,13 @@ async def delete_subscription(services: Services, call: Call) -> None:
 
 
 async def test_subscription(services: Services, call: Call) -> TestAnswer:
-    """Send a test event now."""
+    """Send a test event now; that it is not taken is an answer, no fault of ours."""
     deliveries = services.events.deliveries
-    return TestAnswer(await deliveries.test(call.principal.tenant, call.path["name"]))
+    try:
+        said = await deliveries.test(call.principal.tenant, call.path["name"])
+    except ConnectorError as error:
+        return TestAnswer(taken=False, answer=f"{error.detail} {error.remedy}".strip())
+    return TestAnswer(taken=True, answer=said)
 
 
 test_subscription.__test__ = False  # type: ignore[attr-defined]  # a handler, not a test
@@ -260,7 +265,7 @@ OPERATIONS: tuple[Operation, ...] = (
         action="subscription.write",
         target=_TARGET,
         result=TestAnswer,
-        errors=(NotFound, ConnectorError),
+        errors=(NotFound,),
         command=Command("subscription", "test"),
     ),
     Operation(
