@@ -65,7 +65,7 @@ class ReplayView(Struct, frozen=True):
     percent: float
     samples: int
     samples_per_s: float
-    start: Moment
+    start: Moment | None  # None: from where the journal begins
     end: Moment
     against: Against
     against_version: int
@@ -126,7 +126,7 @@ def view_of(replay: Replay) -> ReplayView:
         percent=replay.percent,
         samples=replay.samples,
         samples_per_s=replay.samples_per_s,
-        start=moment(asked.start) or "",
+        start=moment(asked.start),
         end=moment(asked.end) or "",
         against=asked.against,
         against_version=asked.against_version,
