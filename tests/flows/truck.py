@@ -164,12 +164,13 @@ class Dispatch:
         await again.plant.engine.flush()
         return again
 
-    async def hear(self, fix: Any, cargo: float) -> None:
-        """Take one message in, as the truck sent it."""
+    async def hear(self, fix: Any, cargo: float, *, received: float | None = None) -> None:
+        """Take one message in, as the truck sent it; received just then, or so many seconds in."""
         values = TruckValues(fix.latitude, fix.longitude, fix.accuracy, cargo)
         at = START + round(fix.second * S)
+        received_at = at if received is None else START + round(received * S)
         line, engine = self.plant.line, self.plant.engine
-        engine.apply(line.commit([Reading(at, values)], at, "truck-1", "truck"))
+        engine.apply(line.commit([Reading(at, values)], received_at, "truck-1", "truck"))
         await engine.flush()
 
     async def end(self, second: float) -> None:

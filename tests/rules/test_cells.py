@@ -81,3 +81,11 @@ def test_an_episode_is_named_by_its_sample() -> None:
     first.step(TRUE, moment(7), PLAIN)
     second.step(TRUE, moment(7, ordinal=2), PLAIN)
     assert (first.episode, second.episode) == ("7", "7.2")
+
+
+def test_what_the_clock_finds_is_of_the_time_of_the_samples() -> None:
+    """Ninety behind: what is due at 110 is of 20. A sample from the future shifts nothing."""
+    cell = Cell()
+    cell.step(TRUE, moment(10, received=100), SLOW)
+    assert cell.own_time(110) == 20
+    assert Cell(since_at=100, since_received=90).own_time(110) == 110

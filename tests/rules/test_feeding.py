@@ -110,7 +110,7 @@ def test_time_moves_what_is_due_and_what_stands_above_it() -> None:
     """The inner window has run empty: its value changes, and the outer one takes it."""
     fed = Fed("max(count(temperature, 1m), 1h) + min(count(temperature, 1m), 1h) > 0")
     fed.say(1, MachineValues(temperature=50.0))
-    fed.program.feeding.advance(fed.slots, fed.feeds, 61 * S)
+    fed.program.feeding.advance(fed.slots, fed.feeds, (61 * S, 61 * S))
     assert fed.value("count(temperature, 1m)") == 0
     assert fed.value("min(count(temperature, 1m), 1h)") == 0
     assert fed.value("max(count(temperature, 1m), 1h)") == 1

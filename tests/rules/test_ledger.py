@@ -31,3 +31,18 @@ def test_a_firing_is_raised_once_and_cleared_by_its_own_clear() -> None:
     empty.take(late)
     assert empty.firings == {}
     assert path.tenant == MAIN
+
+
+def test_a_firing_is_never_cleared_before_it_was_raised() -> None:
+    """The clock raised it; then memory told that it was well before: it ends as it began."""
+    asked: list[Request] = []
+    runtime = Runtime(around(), asked.append)
+    runtime.set_rule(rule_of(hot(**{"for": "5m"})), at=START)
+    path, ledger, hour = route(), Ledger(), 3_600 * S
+    for position, value in enumerate((90.0, 20.0), 1):
+        reading = Reading(START + position * S, {"temperature": value})
+        received = START + position * hour
+        runtime.apply(Committed(position, [Envelope(path, received, b"")], [[reading]]), after=0)
+    ledger.take(asked)
+    (firing,) = ledger.firings.values()
+    assert firing.raised_at == firing.cleared_at == START + 301 * S

@@ -86,3 +86,33 @@ def test_time_only_goes_forward() -> None:
     runtime.advance(START)
     runtime.advance(START - S)
     assert not asked
+
+
+async def test_what_the_clock_raises_is_of_the_time_of_the_samples() -> None:
+    """Hot an hour ago, then silence; what it sends later of that hour ends it, not before."""
+    weft = Plant()
+    await weft.rules.create(ALICE, hot(**{"for": "5m"}))
+    await weft.hear(0, {"temperature": 90.0}, received=3_600)
+    await weft.engine.tick(START + 3_902 * S)
+    await weft.engine.flush()
+    (alarm,) = await weft.raised()
+    assert alarm.raised_at == START + 300 * S
+
+    await weft.hear(60, {"temperature": 20.0}, received=4_000)
+    (alarm,) = await weft.raised()
+    assert (alarm.raised_at, alarm.cleared_at) == (START + 300 * S, START + 300 * S)
+
+
+async def test_time_alone_ends_a_window_in_the_time_of_the_samples() -> None:
+    """An hour behind, before and after a restart: the clear is an hour behind too."""
+    for restarts in (False, True):
+        weft = Plant()
+        await weft.rules.create(ALICE, hot(when="count(temperature, 1m) > 0"))
+        await weft.hear(0, {"temperature": 90.0}, received=3_600)
+        if restarts:
+            await weft.engine.checkpoint()
+            weft = await weft.restart()
+        await weft.engine.tick(START + 3_662 * S)
+        await weft.engine.flush()
+        (alarm,) = await weft.raised()
+        assert (alarm.raised_at, alarm.cleared_at) == (START, START + 60 * S)

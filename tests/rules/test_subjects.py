@@ -128,6 +128,28 @@ async def test_each_asset_of_a_kind_has_an_alarm_of_its_own() -> None:
     assert [alarm.asset for alarm in await weft.raised()] == ["line-1", "line-2"]
 
 
+async def test_a_device_that_joins_may_send_what_was_before() -> None:
+    """Attached today, it empties two hours of memory: the line stood for long enough, once."""
+    weft = Plant(device("p1"), device("p2"))
+    members = members_of(weft.around)
+    members.assets["line-1"] = {"p1"}
+    members.kinds["line-1"] = "line"
+    stop = over("all(running == false)", scope={"each_asset": "line"}, **{"for": "5m"})
+    await weft.rules.create(ALICE, stop)
+    now = 7_200.0
+    members.assets["line-1"] = {"p2"}
+    for name in ("p1", "p2"):
+        weft.engine.device_moved(device(name), at=START + round(now * S))
+
+    for minute, running in enumerate([True, False, False, False, False, False, False, True, True]):
+        received = now + 1 + minute / 100
+        await weft.hear(minute * 60.0, {"running": running}, name="p2", received=received)
+
+    (alarm,) = await weft.raised()
+    assert (alarm.asset, alarm.raised_at) == ("line-1", START + 6 * 60 * S)
+    assert (alarm.state, alarm.cleared_at) == (AlarmState.CLEARED, START + 7 * 60 * S)
+
+
 async def test_an_edit_makes_no_second_alarm_and_a_deleted_rule_clears() -> None:
     """What an older version has raised is cleared by the new one."""
     weft = plant("p1", "p2")

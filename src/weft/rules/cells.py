@@ -95,6 +95,10 @@ class Cell(Struct):
             return Outcome.CLEAR
         return None
 
+    def own_time(self, due: int) -> int:
+        """Return a moment of receipt in the time of the samples, by the one it waits since."""
+        return due - max(self.since_received - self.since_at, 0)
+
     def _begin(self, moment: Moment, rule: RuleDocument) -> Outcome | None:
         self.position, self.ordinal = moment.position, moment.ordinal
         self.moved_at = moment.at if moment.by_time else 0

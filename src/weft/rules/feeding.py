@@ -145,8 +145,12 @@ class Feeding:
             row[mouth.slot] = then[mouth.slot]
         return soonest
 
-    def advance(self, row: list[Any], feeds: Sequence[Feed], now: int) -> None:
-        """Let time move the feeds that are due, and feed those above them."""
+    def advance(self, row: list[Any], feeds: Sequence[Feed], moment: tuple[int, int]) -> None:
+        """Let time move the feeds that are due, and feed those above them.
+
+        The moment is the device's own and that of receipt, as of a sample.
+        """
+        own, now = moment
         moved: set[Path] = set()
         for mouth, feed in zip(self._mouths, feeds, strict=True):
             before = row[mouth.slot]
@@ -155,7 +159,7 @@ class Feeding:
             if mouth.inner & moved:
                 given = mouth.sample(row)
                 if given is not UNSET:
-                    row[mouth.slot] = feed.take(now, now, given)
+                    row[mouth.slot] = feed.take(own, now, given)
             if row[mouth.slot] is not before and row[mouth.slot] != before:
                 moved.add(mouth.node.path)
 

@@ -199,7 +199,8 @@ class Firing:
         alarm = replace(
             record.value,
             state=AlarmState.CLEARED,
-            cleared_at=request.at,
+            # Time alone may have raised it behind what a silent device sends from its memory.
+            cleared_at=max(request.at, record.value.raised_at),
             cleared_by="rule",
             clearing_position=request.position,
             version=record.value.version + 1,

@@ -61,5 +61,7 @@ class Ledger:
         if raised is None:
             return
         self.firings[request.alarm_id] = replace(
-            raised, cleared_at=request.at, clearing_position=request.position
+            raised,
+            cleared_at=max(request.at, raised.raised_at),
+            clearing_position=request.position,
         )

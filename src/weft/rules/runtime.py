@@ -18,6 +18,8 @@ The words, precisely:
   have seen it. A key that was never sent is absent: the condition is unknown, which
   neither raises nor clears.
 - A late sample still reaches what looks back over a window, which has a place for it.
+- Time alone does not move a device's own time. What it finds is of the moment of receipt,
+  less how late the newest sample was.
 - `twin.reported.x` is what the device reported last, `device.attributes.x` what operators
   say now.
 """
@@ -133,7 +135,8 @@ class Runtime:
             rule = self._bindings.rules(subject.tenant).get(subject.rule_id)
             if subject.members:
                 self._timers.set_device(subject, subject.silence_due())
-                self._look(subject, at, _Source(at, None, (), by_time=True))
+                own = subject.own_time(at)
+                self._look(subject, own, _Source(at, None, (), by_time=True))
             elif rule is not None:
                 self._drop_empty(rule, at)
 
@@ -258,7 +261,7 @@ class Runtime:
                 if at < state.at and (received >= state.at or envelope.session == REDRIVEN):
                     self._feed_late(state, position, reading, received)
                     continue
-                state.at = at
+                state.at, state.received = at, received
                 values = reading.values
                 if values.__class__ is not state.values_class:
                     state.take_class(values.__class__)
@@ -290,6 +293,7 @@ class Runtime:
             return
         received = envelope.received_at
         state.at = at = max(state.at, received)
+        state.received = received
         if state.feed is not None:
             self._feed_named(state, position, named, (received, received))
         mask = state.program.function(None)(None, state.slots)
@@ -363,7 +367,7 @@ class Runtime:
             outcome = cell.expire(timer.due, rule.document)
             if outcome is not None:
                 self._touch(state)
-                self._do(outcome, rule, state, cell, Now(timer.due))
+                self._do(outcome, rule, state, cell, Now(cell.own_time(timer.due)))
 
     def _remember(self, state: DeviceState, due: int) -> None:
         """Let time move what is remembered of a device, and look at its rules again."""
@@ -371,17 +375,19 @@ class Runtime:
             silent = state.silence(due)
             self._timers.set_device(state, state.silence_due())
             if silent:
-                self._look(state, due, _Source(due, None, (), by_time=True))
+                own = state.own_time(due)
+                self._look(state, own, _Source(due, None, (), by_time=True))
             return
         self._bindings.now = due
         if not self._bindings.bind_again(state):
             state.due = NEVER
             return
-        state.program.feeding.advance(state.slots, state.feeds, due)
+        own = state.own_time(due)
+        state.program.feeding.advance(state.slots, state.feeds, (own, due))
         self._timers.set_device(state, state.moment_due())
         mask = state.program.function(None)(None, state.slots)
         if state.busy or mask != state.mask:
-            self._step(state, mask, state.position, due, _Source(due, None, (), by_time=True))
+            self._step(state, mask, state.position, own, _Source(due, None, (), by_time=True))
         self._touch(state)
 
     # --- beside the hot path --------------------------------------------------------------
@@ -402,7 +408,7 @@ class Runtime:
         for place, compiled in enumerate(state.program.rules):
             rule = compiled.rule
             bits = mask >> BITS * place & MASK
-            if at <= rule.updated_at if by_time else position <= rule.effective_after:
+            if received <= rule.updated_at if by_time else position <= rule.effective_after:
                 state.mask, state.busy = -1, True  # older than this version: look again later
                 continue
             cell = state.cells.get(rule.rule_id)
@@ -466,8 +472,13 @@ class Runtime:
         return changed
 
     def _look(self, subject: SubjectState, at: int, source: _Source) -> None:
-        """Look at a group or an asset; its time is that of its newest member."""
-        subject.at = at = max(subject.at, at)
+        """Look at a group or an asset; its time is that of its newest member.
+
+        Time alone does not set it on: samples of its members may still be on their way.
+        """
+        if at >= subject.at and not source.by_time:
+            subject.at, subject.received = at, source.received
+        at = max(subject.at, at)
         mask = subject.evaluate(None, subject.slots)
         if subject.busy or mask != subject.mask:
             self._step(subject, mask, subject.position, at, source)

@@ -37,6 +37,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
     heard: int = 0  # when it was heard last, by the clock of receipt; 0: no member
     # Source, key, position and moment: the sample that each value came from.
     marks: list[tuple[str, str, int, int]] = field(default_factory=list)
+    received: int = 0  # when the newest sample was received; 0: as it was measured
 
 
 class Chunk(Struct, frozen=True):
@@ -55,7 +56,7 @@ class DeviceState:
     __slots__ = (
         "at", "busy", "cells", "device_id", "dirty", "due", "errors", "evaluate", "feed", "feeds",
         "fresh", "fresh_after", "generation", "heard", "label", "mask", "position", "program",
-        "slots", "subject", "tenant", "told", "values_class",
+        "received", "slots", "subject", "tenant", "told", "values_class",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class DeviceState:
         self.device_id = device_id
         self.label = ""
         self.at = 0  # the newest sample seen; older ones are late
+        self.received = 0  # when that one was received
         self.mask = -1  # -1: not evaluated since it was made
         self.busy = True  # a cell waits, or a rule fails: look at every sample
         self.dirty = False
@@ -139,6 +141,14 @@ class DeviceState:
         self.fresh_after = max(self.fresh.values(), default=-1)
         self.feed = feeding.function(dict) if self.feeds else None
 
+    def own_time(self, now: int) -> int:
+        """Return a moment of receipt in the device's own time: as far behind as its newest sample.
+
+        Of a device that sends from its memory, time alone knows no more than that. By the
+        plain clock an hour of the past would be over before its samples have been seen.
+        """
+        return now - max(self.received - self.at, 0)
+
     def unborn(self, position: int) -> Collection[str]:
         """Return the feeds that a message at this position is too old for."""
         if position > self.fresh_after:
@@ -179,7 +189,7 @@ class DeviceState:
 
     def restore(self, row: Row) -> None:
         """Take back what was kept on disk."""
-        self.at = row.at
+        self.at, self.received = row.at, row.received
         for source, key, value in row.values:
             slot = self.program.slots.get((source, key))
             if slot is not None:
@@ -219,6 +229,7 @@ class DeviceState:
             told=dict(self.told),
             heard=self.heard,
             marks=[(*path, *mark) for path, mark in self._marks().items()],
+            received=self.received,
         )
 
 

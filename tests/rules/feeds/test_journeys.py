@@ -230,3 +230,22 @@ def test_it_keeps_no_more_than_it_says() -> None:
     track = feed._track  # type: ignore[attr-defined]  # what it keeps
     track.served = {"s" * 64 + str(n): [2**62, 2**62] for n in range(100)}
     assert len(repr(feed.state())) < journey_cost({}).state_bytes
+
+
+def test_the_clock_counts_in_the_time_of_a_vehicle_that_sends_from_its_memory() -> None:
+    """A day behind: the halt is too long when its samples say so, and the trip ends with them."""
+    day = 86_400 * S
+    feed = feed_of("overstays", OneTrip(), "middle")
+    for place, (second, longitude) in enumerate(((0, 12.0), (1_800, 12.5), (2_400, 12.5001))):
+        at = START + second * S
+        assert feed.take(at, START + day + place, (51.0, longitude)) is False
+    lag = START + day + 2 - (START + 2_400 * S)
+    assert feed.due == START + (1_800 + 1_800) * S + 1 + lag
+    kept = feed_of("overstays", OneTrip(), "middle")
+    kept.restore(feed.state())
+    for one in (feed, kept):
+        assert one.advance(one.due) is True
+        assert one.due == END + lag
+        assert one.advance(one.due) is False
+    older = feed_of("overstays", OneTrip(), "middle")
+    assert older.restore(feed.state()[:5]) is False  # kept on disk before lags were

@@ -3,6 +3,8 @@
 Each looks at the trip that the device is on at the sample's own moment; without one nothing
 is deviated from and nothing late: 0, false or an empty text, so that an alarm clears when
 its trip ends, by the clock if the vehicle has fallen silent. A late sample is passed over.
+The clock counts in the vehicle's own time: one that sends from its memory is as late as its
+newest sample, and its trip is not over before its samples say so.
 """
 
 from collections.abc import Callable
@@ -23,8 +25,8 @@ class Journeying:
     """One question about the trip that a device is on."""
 
     __slots__ = (
-        "_found", "_none", "_origin", "_seen_at", "_stop", "_tell", "_told", "_track", "_trip",
-        "due",
+        "_found", "_lag", "_none", "_origin", "_seen_at", "_stop", "_tell", "_told", "_track",
+        "_trip", "due",
     )  # fmt: skip
 
     def __init__(self, tell: Tell, none: Any, stop: str | None, origin: Origin) -> None:
@@ -37,6 +39,7 @@ class Journeying:
         self._trip = ""
         self._track: Track | None = None
         self._seen_at = 0
+        self._lag = 0  # how long after its moment the newest position was received
         self._told: Any = UNSET
         self.due = NEVER
 
@@ -46,7 +49,7 @@ class Journeying:
         there = -90 <= latitude <= 90 and -180 <= longitude <= 180
         if not there or at <= self._seen_at <= received:
             return self._told
-        self._seen_at = at
+        self._seen_at, self._lag = at, max(received - at, 0)
         journey = self._journey(at, received)
         self._told = self._none
         self.due = NEVER
@@ -55,20 +58,21 @@ class Journeying:
                 self._track = Track(journey.plan.version)
             self._track.move(journey.plan, at, latitude, longitude)
             self._told = self._tell(journey, self._track, self._stop, at)
-            self.due = max(self._next(journey, at), received + 1)
+            self.due = max(self._next(journey, at) + self._lag, received + 1)
         return self._told
 
     def advance(self, now: int) -> Any:
         """A trip has ended, or a halt has become too long."""
         if now < self.due:
             return self._told
-        journey = self._look_up(now, now)
+        own = now - self._lag
+        journey = self._look_up(own, now)
         self.due, self._told = NEVER, self._none
         # What is known of a trip that is over stays: positions of it may still be on their way.
         same = journey is not None and journey.trip.uid == self._trip
         if journey is not None and same and self._track is not None:
-            self._told = self._tell(journey, self._track, self._stop, now)
-            self.due = max(self._next(journey, now), now + 1)
+            self._told = self._tell(journey, self._track, self._stop, own)
+            self.due = max(self._next(journey, own) + self._lag, now + 1)
         return self._told
 
     def _look_up(self, at: int, received: int) -> Journey | None:
@@ -110,11 +114,13 @@ class Journeying:
             self._seen_at,
             None if self.due == NEVER else self.due,
             None if self._told is UNSET else self._told,
+            self._lag,
         ]
 
     def restore(self, state: Any) -> Any:
-        """Take back what `state` gave."""
-        self._trip, track, self._seen_at, due, told = state
+        """Take back what `state` gave; what was kept by an older Weft has no lag."""
+        self._trip, track, self._seen_at, due, told, *lag = state
+        self._lag = lag[0] if lag else 0
         self._track = Track.of(track) if track else None
         self.due = NEVER if due is None else due
         self._told = UNSET if told is None else told
