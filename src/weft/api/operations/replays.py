@@ -214,6 +214,7 @@ async def _asked(
         against=options.against,
         against_version=other_version,
         against_document=other,
+        open=options.start is None,
     )
 
 

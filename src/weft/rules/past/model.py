@@ -57,6 +57,12 @@ class Asked(Struct, frozen=True):
     against_document: dict[str, Any] | None = None
     measured: bool = False  # history alone, in the order in which it was measured
     late: bool = False  # asked for because data came late
+    open: bool = False  # no start was asked for: what was measured before the journal counts too
+
+    @property
+    def since(self) -> int:
+        """The moment from which on episodes count."""
+        return 0 if self.open else self.start
 
 
 class Counts(Struct, frozen=True):

@@ -236,10 +236,10 @@ class Replays:
 
     async def _compared(self, replay: Replay, run: Run) -> Sequence[Finding]:
         asked = replay.asked
-        start, end = asked.start, asked.end
+        since, end = asked.since, asked.end
 
         def inside(some: Sequence[Firing]) -> Sequence[Firing]:
-            return [one for one in some if within(one.raised_at, one.cleared_at, start, end)]
+            return [one for one in some if within(one.raised_at, one.cleared_at, since, end)]
 
         if run.other is not None:
             return compare(inside(run.side.firings), inside(run.other.firings))
@@ -289,7 +289,7 @@ def _recorded(reader: Reader, replay: Replay) -> list[Alarm]:
         found += [
             record.value
             for record in page
-            if within(record.value.raised_at, record.value.cleared_at, asked.start, asked.end)
+            if within(record.value.raised_at, record.value.cleared_at, asked.since, asked.end)
             and (not asked.devices or record.value.device_id in asked.devices)
         ]
     return found
