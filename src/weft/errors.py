@@ -11,7 +11,8 @@ by people, so neither ever holds a secret or a payload.
     │   ├── Forbidden           we know who it is, and it may not
     │   ├── NotFound            no such record for this caller
     │   ├── Invalid             a document or parameter is not as declared
-    │   │   └── PayloadInvalid  a message does not decode, or is against its type
+    │   │   ├── PayloadInvalid  a message does not decode, or is against its type
+    │   │   └── SigningRequestInvalid  a signing request proves no key that may be signed
     │   ├── Conflict            the record is not as the caller believes
     │   │   ├── AlreadyExists
     │   │   └── StaleVersion

@@ -121,7 +121,7 @@ async def test_what_weft_says_for_a_session_is_not_refused_as_a_message_of_the_d
     pump = await station.pump()
     sent = await station.commands.send(ALICE, PUMP, "restart")
     station.commands.refused(pump, sent.topic)
-    [(envelope, answer)] = [refusal_of(sent, station.clock.now())]
+    [(envelope, answer)] = [refusal_of(sent, station.clock.now(), "The server is gone.")]
     station.answer(sent, {"status": "succeeded"})
     station.commit(envelope, answer)
     await station.commands.checkpoint()

@@ -58,22 +58,35 @@ class NewSubscription(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(max_length=128)]
     url: Url
-    topics: tuple[Topic, ...] = (Topic.ALARM, Topic.WORK_ORDER)
+    topics: Annotated[tuple[Topic, ...], Meta(description="What it is told of.")] = (
+        Topic.ALARM,
+        Topic.WORK_ORDER,
+    )
     filter: Filter = ""
-    mode: Mode = Mode.STRUCTURED
-    secret: Secret | None = None  # made and shown once where none is given
-    handshake: bool = True  # ask before the first delivery whether we are welcome
+    mode: Annotated[Mode, Meta(description="How an event is written.")] = Mode.STRUCTURED
+    secret: (
+        Annotated[Secret, Meta(description="Signs the events; made and shown once if left out.")]
+        | None
+    ) = None
+    handshake: Annotated[
+        bool, Meta(description="Ask before the first delivery whether we are welcome.")
+    ] = True
 
 
 class SubscriptionPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """What may be changed; `paused` false also goes on after a pause of our own."""
 
-    url: Url | UnsetType = UNSET
-    topics: tuple[Topic, ...] | UnsetType = UNSET
+    url: Annotated[Url, Meta(description="Where to from now on.")] | UnsetType = UNSET
+    topics: Annotated[tuple[Topic, ...], Meta(description="What it is told of.")] | UnsetType = (
+        UNSET
+    )
     filter: Filter | UnsetType = UNSET
-    mode: Mode | UnsetType = UNSET
-    secret: Secret | UnsetType = UNSET
-    paused: bool | UnsetType = UNSET
+    mode: Annotated[Mode, Meta(description="How an event is written.")] | UnsetType = UNSET
+    secret: Annotated[Secret, Meta(description="Signs the events.")] | UnsetType = UNSET
+    paused: (
+        Annotated[bool, Meta(description="Hold it; no goes on, also after a pause of Weft's.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Subscription(Struct, frozen=True):

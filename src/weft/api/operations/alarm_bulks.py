@@ -22,11 +22,11 @@ class NewAlarmBulk(Struct, frozen=True, forbid_unknown_fields=True):
     severity: Severity | None = None
     device: str | None = None
     rule: str | None = None
-    assignee: str | None = None
-    asset: str | None = None
-    shelved: bool | None = None
-    suppressed: bool | None = None
-    under: str | None = None
+    assignee: Annotated[str, Meta(description="Whose they are; empty: nobody's.")] | None = None
+    asset: Annotated[str, Meta(description="Of this asset and those below it.")] | None = None
+    shelved: Annotated[bool, Meta(description="Those put aside, or the others.")] | None = None
+    suppressed: Annotated[bool, Meta(description="Those kept back, or the others.")] | None = None
+    under: Annotated[str, Meta(description="Kept back by this alarm.")] | None = None
     comment: Words = ""
     user: Annotated[str, Meta(max_length=128, description="Whom they are given to.")] | None = None
     priority: Annotated[Priority, Meta(description="What they get.")] | None = None

@@ -1,8 +1,8 @@
 """Operations towards business systems: connectors, the outbox and work orders."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation
 from weft.api.operations.rules import EvidenceView, evidence_of
@@ -129,8 +129,8 @@ class WorkOrderList(Paging, frozen=True):
     state: WorkOrderState | None = None
     alarm: str | None = None
     device: str | None = None
-    fault: str | None = None
-    asset: str | None = None
+    fault: Annotated[str, Meta(description="For this fault.")] | None = None
+    asset: Annotated[str, Meta(description="On this asset.")] | None = None
 
 
 def _connector_view(found: ConnectorInfo) -> ConnectorView:

@@ -1,6 +1,8 @@
 """Operations on faults: what is wrong with which asset, and which alarms say so."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
@@ -53,7 +55,7 @@ class FaultList(Paging, frozen=True):
     """Which faults to list: of a state, an asset, a code, or opened by a device."""
 
     state: FaultState | None = None
-    asset: str | None = None
+    asset: Annotated[str, Meta(description="Of this asset.")] | None = None
     code: str | None = None
     device: str | None = None
 

@@ -49,17 +49,19 @@ class NewTrip(Struct, frozen=True, forbid_unknown_fields=True):
     route: Name
     starts_at: Annotated[Moment, Meta(description="When the times of the stops begin to count.")]
     ends_at: Annotated[Moment, Meta(description="When it is over; leave room for a delay.")]
-    device_id: Name | None = None
-    asset_id: Name | None = None
+    device_id: Annotated[Name, Meta(description="Which device travels.")] | None = None
+    asset_id: Annotated[Name, Meta(description="Or which asset.")] | None = None
     label: str = ""
 
 
 class TripPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """What may be changed of a trip; an earlier end ends it."""
 
-    route: Name | UnsetType = UNSET
-    starts_at: Moment | UnsetType = UNSET
-    ends_at: Moment | UnsetType = UNSET
+    route: Annotated[Name, Meta(description="Along which route.")] | UnsetType = UNSET
+    starts_at: Annotated[Moment, Meta(description="RFC 3339.")] | UnsetType = UNSET
+    ends_at: Annotated[Moment, Meta(description="RFC 3339; now or before ends it.")] | UnsetType = (
+        UNSET
+    )
     label: str | UnsetType = UNSET
 
 

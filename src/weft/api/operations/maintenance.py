@@ -25,8 +25,8 @@ class WindowBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: Annotated[str, Meta(max_length=500)] = ""
     devices: Names = ()
-    assets: Names = ()
-    groups: Names = ()
+    assets: Annotated[Names, Meta(description="With all below them.")] = ()
+    groups: Annotated[Names, Meta(description="Whoever belongs to them then.")] = ()
     start: Annotated[Moment, Meta(description="RFC 3339; not before.")] | None = None
     end: Annotated[Moment, Meta(description="RFC 3339; not from then on.")] | None = None
     times: Times = ""

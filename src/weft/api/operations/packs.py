@@ -62,7 +62,7 @@ class PackDetail(Struct, frozen=True):
     installed: list[InstallView]
 
 
-class StepView(Struct, frozen=True):
+class PackStepView(Struct, frozen=True):
     """What becomes of one item."""
 
     kind: ItemKind
@@ -81,7 +81,7 @@ class PackReport(Struct, frozen=True):
     prefix: str
     connector: str
     dry_run: bool
-    steps: list[StepView]
+    steps: list[PackStepView]
 
 
 class PackOrder(Struct, frozen=True, forbid_unknown_fields=True):
@@ -219,7 +219,7 @@ def _report(report: Report, *, dry_run: bool) -> PackReport:
         connector=report.connector,
         dry_run=dry_run,
         steps=[
-            StepView(
+            PackStepView(
                 kind=step.item.kind,
                 name=step.item.name,
                 outcome=step.outcome,

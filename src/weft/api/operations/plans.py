@@ -24,15 +24,17 @@ class NewPlan(Struct, frozen=True, forbid_unknown_fields=True):
     connector: Word
     title: Annotated[str, Meta(min_length=1, max_length=120)]
     every: Annotated[float, Meta(gt=0)]
-    unit: Unit | None = None  # of the calendar; without one it is the counter's
+    unit: (
+        Annotated[Unit, Meta(description="Of the calendar; left out, it is the counter's.")] | None
+    ) = None
     start: Word = ""  # a date: 2026-03-02
-    at: Word = "07:00"
-    zone: Word = "UTC"
+    at: Annotated[Word, Meta(description="The time of the day.")] = "07:00"
+    zone: Annotated[Word, Meta(description="As Europe/Berlin.")] = "UTC"
     device: Word = ""  # whose counter
-    key: Word = ""  # which of its telemetry
-    asset: Word = ""
-    priority: Priority = Priority.MEDIUM
-    instructions: Text = ""
+    key: Annotated[Word, Meta(description="The counter: a key of the device's telemetry.")] = ""
+    asset: Annotated[Word, Meta(description="What the work is done on.")] = ""
+    priority: Annotated[Priority, Meta(description="Of the work orders.")] = Priority.MEDIUM
+    instructions: Annotated[Text, Meta(description="What is to be done.")] = ""
 
 
 class PlanView(Struct, frozen=True):
@@ -63,9 +65,11 @@ class CalendarBody(Struct, frozen=True, forbid_unknown_fields=True):
     """When people work at a place, and how soon they respond."""
 
     times: Text
-    zone: Word = "UTC"
-    holidays: Dates = ()
-    respond: dict[str, Word] = {}
+    zone: Annotated[Word, Meta(description="As Europe/Berlin.")] = "UTC"
+    holidays: Annotated[Dates, Meta(description="Dates without work: 2026-12-25.")] = ()
+    respond: Annotated[
+        dict[str, Word], Meta(description="How soon, by severity: critical=4h.")
+    ] = {}
 
 
 class CalendarView(Struct, frozen=True):

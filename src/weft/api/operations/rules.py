@@ -50,7 +50,7 @@ class Saving(Struct, frozen=True, forbid_unknown_fields=True):
     force: Annotated[bool, Meta(description="Save it though its own tests fail.")] = False
 
 
-class ProofView(Struct, frozen=True):
+class RuleTestView(Struct, frozen=True):
     """One test of a rule and what became of it."""
 
     name: str
@@ -62,7 +62,7 @@ class ProofsView(Struct, frozen=True):
     """All tests of a rule. Nothing was kept or sent."""
 
     passed: bool
-    tests: list[ProofView]
+    tests: list[RuleTestView]
 
 
 class EvidenceView(Struct, frozen=True):
@@ -225,7 +225,7 @@ async def test_document(services: Services, call: Call) -> ProofsView:
 
 
 def _proofs(proofs: list[Proof]) -> ProofsView:
-    views = [ProofView(one.name, one.passed, list(one.problems)) for one in proofs]
+    views = [RuleTestView(one.name, one.passed, list(one.problems)) for one in proofs]
     return ProofsView(all(one.passed for one in proofs), views)
 
 

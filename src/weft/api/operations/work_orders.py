@@ -20,7 +20,7 @@ Text = Annotated[str, Meta(max_length=1000)]
 class Assignee(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is to do it; empty: nobody."""
 
-    to: Text
+    to: Annotated[Text, Meta(description="A user's name; empty: nobody.")]
 
 
 class Saying(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,10 @@ class Closing(Struct, frozen=True, forbid_unknown_fields=True):
     """What was done, and what that means for alarms whose condition still holds."""
 
     comment: Text = ""
-    alarms: OnClose | None = None  # None: as the rule says, else they are questioned
+    alarms: (
+        Annotated[OnClose, Meta(description="What becomes of them; as the rule says if left out.")]
+        | None
+    ) = None
 
 
 class SeriesView(Struct, frozen=True):
