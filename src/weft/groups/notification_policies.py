@@ -300,6 +300,8 @@ class Policies:
 
     def _keep(self, policy: Policy) -> None:
         if policy.body.filter not in self._filters:
+            used = {one.body.filter for held in self._cache.values() for one in held.values()}
+            self._filters = {text: kept for text, kept in self._filters.items() if text in used}
             self._filters[policy.body.filter] = compile_filter(policy.body.filter)
         self._cache.setdefault(policy.tenant, {})[policy.name] = policy
 

@@ -235,8 +235,11 @@ def require_sound(plan: Plan) -> None:
             "A plan goes by the calendar or by a meter.", remedy="Give one of the two, not both."
         )
     meter, calendar = plan.by_meter, plan.by_calendar
-    if meter is not None and not meter.every > 0:
-        raise Invalid("A meter that grows by nothing is never due.", remedy="Give every: 500.")
+    if meter is not None and not METER_MIN <= meter.every <= METER_MAX:
+        raise Invalid(
+            f"Every {meter.every} of a meter is no rhythm.",
+            remedy=f"Give a number from {METER_MIN} to {METER_MAX:.0e}, as every: 500.",
+        )
     if calendar is None:
         return
     if not 1 <= calendar.every <= EVERY_MAX:
@@ -255,6 +258,9 @@ def require_sound(plan: Plan) -> None:
 
 
 EVERY_MAX: Final = 1_000
+METER_MIN: Final = 0.001
+METER_MAX: Final = 1e12
+_COUNTER_MAX: Final = 1e15  # beyond it a double no longer counts thousandths; no machine is there
 
 
 def _moved(plan: Plan, now: int, value: float | None) -> Plan | None:
@@ -263,11 +269,11 @@ def _moved(plan: Plan, now: int, value: float | None) -> Plan | None:
         newest = plan.by_calendar.newest(now)
         return replace(plan, done=newest) if newest is not None and newest > plan.done else None
     assert plan.by_meter is not None
-    if value is None or value == plan.reading:
-        return None
+    if value is None or value == plan.reading or not 0 <= value <= _COUNTER_MAX:
+        return None  # what no counter can show moves nothing
     before = value if plan.reading is None else plan.reading
     # A counter that is smaller than before was set back: it has grown from nought.
-    grown = plan.grown + (value - before if value >= before else value)
+    grown = min(plan.grown + (value - before if value >= before else value), _COUNTER_MAX)
     done = max(plan.done, int(grown // plan.by_meter.every))
     return replace(plan, reading=value, grown=grown, done=done)
 

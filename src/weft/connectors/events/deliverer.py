@@ -142,9 +142,15 @@ class Deliverer:
             log.error("events_halted", subscription=subscription.name, error=error.detail)
         except Exception as error:  # a bug rests the subscription that met it, and only that one
             log.exception("subscription_bug", name=subscription.name)
-            await self._rest(subscription, f"Weft itself failed here ({type(error).__name__}).")
+            await self._rest_after(subscription, error)
         finally:
             self._busy.discard(subscription.uid)
+
+    async def _rest_after(self, subscription: Subscription, bug: Exception) -> None:
+        try:
+            await self._rest(subscription, f"Weft itself failed here ({type(bug).__name__}).")
+        except (NotFound, StorageError, Unavailable) as error:  # the next look meets it again
+            log.error("events_halted", subscription=subscription.name, error=error.detail)
 
     # --- one subscription ---
 

@@ -166,25 +166,43 @@ class Replays:
     async def run(self) -> None:
         """Run what waits, the oldest first, until cancelled; a disk that fails is tried again."""
 
+        starting = asyncio.Lock()
+        begun: list[bool] = []
+
+        async def begin() -> None:
+            async with starting:
+                if not begun:
+                    await self._records.write(self._queue_again)
+                    begun.append(True)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._settings.at_once):
+                tasks.create_task(self._keep_working(begin))
+
+    async def _keep_working(self, begin: Callable[[], Awaitable[None]]) -> None:
+        """Work until cancelled; each worker meets the faults of the disk for itself."""
+        held: list[Replay] = []  # taken, and not ended when the disk failed
+
+        async def work() -> None:
+            await begin()
+            while True:
+                if not held:
+                    held.append(await self._next())
+                await self.do(held[0])
+                held.clear()
+
         def failed(error: Exception, wait_s: float) -> None:
             log.error("replays_stopped", error=str(error), retry_in_s=round(wait_s, 1))
 
-        await keep_running(self._run_all, expected=(StorageError,), failed=failed)
+        await keep_running(work, expected=(StorageError,), failed=failed)
 
-    async def _run_all(self) -> None:
-        await self._records.write(self._queue_again)
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._settings.at_once):
-                tasks.create_task(self._work())
-
-    async def _work(self) -> None:
+    async def _next(self) -> Replay:
         while True:
             self._wanted.clear()  # first: what is asked for while we look is seen the next time
             taken = await self._records.write(self._take)
-            if taken is None:
-                await self._wanted.wait()
-                continue
-            await self.do(taken)
+            if taken is not None:
+                return taken
+            await self._wanted.wait()
 
     def _queue_again(self, writer: Writer) -> None:
         """Let what a crash has ended in the middle begin anew."""
@@ -231,8 +249,14 @@ class Replays:
         ended = replace(ended, ended_at=self._clock.now())
         kept = await self._records.write(lambda writer: _end(writer, ended, findings))
         if kept and ended.state is ReplayState.DONE:
-            for callback in self._after_end:
+            await self._tell(ended, findings)
+
+    async def _tell(self, ended: Replay, findings: Sequence[Finding]) -> None:
+        for callback in self._after_end:
+            try:
                 await callback(ended, findings)
+            except Exception:  # the replay has ended and is kept; what hears of it may fail
+                log.exception("replay_not_told", replay=ended.replay_id)
 
     async def _compared(self, replay: Replay, run: Run) -> Sequence[Finding]:
         asked = replay.asked
