@@ -100,3 +100,17 @@ async def test_tn_1_a_key_of_another_tenant_is_not_found(world: World) -> None:
             await call
     assert await world.keys.list_keys(OTHER) == []
     assert len(await world.keys.list_keys(MAIN)) == 1
+
+
+async def test_az_5_an_expired_key_has_no_rights_where_it_acts_unasked(world: World) -> None:
+    """It owns a subscription and never proves itself again; also after a restart."""
+    issued = await world.keys.create(ADMIN, NewKey("erp", scopes=("telemetry:read",), life_s=60))
+    erp = world.door.by_bearer(issued.token, PEER)
+    world.clock.turn(59)
+    world.keys.end_due()
+    assert world.policy.decide(erp, "telemetry.read", "*").allowed
+    world.clock.turn(1)
+    world.keys.end_due()
+    assert not world.policy.decide(erp, "telemetry.read", "*").allowed
+    await world.keys.load()
+    assert not world.policy.decide(erp, "telemetry.read", "*").allowed

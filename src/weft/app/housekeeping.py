@@ -106,6 +106,7 @@ class Housekeeping:
     async def _end_credentials(self) -> None:
         self._weft.identity.connections.cut_expired()
         self._weft.identity.rotation.end_due()
+        self._weft.identity.keys.end_due()
 
     async def _sweep_silences(self) -> None:
         self._weft.identity.silences.sweep()

@@ -4,6 +4,7 @@ A person makes a key for one purpose; its secret is shown once. A key never has 
 its scopes and grants say, and no scope reaches people, keys, policy or backups (AZ-6).
 """
 
+import heapq
 from collections.abc import Sequence
 
 from msgspec import Struct, structs
@@ -76,12 +77,27 @@ class Keys:
         self._policy = policy
         self._revocation = revocation
         self._index: dict[str, ServiceKey] = {}
+        self._ends: list[tuple[int, str]] = []  # a heap: when, and which key
 
     async def load(self) -> None:
-        """Read all keys that are not revoked, and tell the policy of them."""
+        """Read all keys that have not ended, and tell the policy of them."""
+        now = self._clock.now()
         for key in await self._records.read(_all_keys):
-            if key.revoked_at is None:
+            if key.revoked_at is None and (key.expires_at is None or now < key.expires_at):
                 self._learn(key)
+
+    def end_due(self) -> None:
+        """End the rights of keys that have expired.
+
+        A key also acts where it does not prove itself again: as the owner of a subscription,
+        a rule or a plan (AZ-5).
+        """
+        now = self._clock.now()
+        while self._ends and self._ends[0][0] <= now:
+            _at, key_id = heapq.heappop(self._ends)
+            key = self._index.pop(key_id, None)
+            if key is not None:
+                self._revocation.end(key.uid, "the key has expired")
 
     async def create(self, actor: Principal, new: NewKey) -> IssuedKey:
         """Make a key in the actor's tenant."""
@@ -151,6 +167,8 @@ class Keys:
 
     def _learn(self, key: ServiceKey) -> None:
         self._index[key.key_id] = key
+        if key.expires_at is not None:
+            heapq.heappush(self._ends, (key.expires_at, key.key_id))
         self._policy.set_key(key.tenant, key.uid, frozenset(key.scopes), key.grants)
 
 

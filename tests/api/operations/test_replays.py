@@ -106,3 +106,16 @@ async def test_a_rule_is_judged_again_by_what_was_measured(world: World) -> None
     assert (await ended(world, token, "/rules/too-hot/recompute", body))["added"] == 1
     other = world.admin(OTHER)
     assert (await world.call("POST", "/rules/too-hot/recompute", token=other)).status == 404
+
+
+async def test_az_3_whoever_may_not_see_samples_sees_none_through_a_replay(world: World) -> None:
+    """Findings carry samples and stand beside alarms: the right to read rules is not enough."""
+    token = await warmed(world)
+    replay = await ended(world, token, "/replays", {"document": HOT})
+    made = await world.call(
+        "POST", "/keys", token=token, body={"name": "reader", "scopes": ["rules:read"]}
+    )
+    key = made.json["token"]
+    path = f"/replays/{replay['replay_id']}/findings"
+    assert (await world.call("GET", path, token=key)).status == 403
+    assert (await world.call("POST", "/replays", token=key, body={"document": HOT})).status == 403

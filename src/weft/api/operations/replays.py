@@ -14,10 +14,12 @@ from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.alarm import Severity
 from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S, from_rfc3339, to_rfc3339
+from weft.model.principal import Principal
 from weft.rules.documents import read_rule
 from weft.rules.durations import read_duration
 from weft.rules.past.asking import warm_up_for
 from weft.rules.past.model import Against, Asked, Finding, Replay, ReplayState, Verdict
+from weft.security.policy import require
 
 _DAY_NS = 86_400 * NS_PER_S
 _Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -192,9 +194,16 @@ async def replay_document(services: Services, call: Call) -> Reply:
     return Reply(view_of(await services.past.replays.start(call.principal, asked)))
 
 
+def _require_sight(services: Services, principal: Principal) -> None:
+    """Raise `Forbidden` unless one may see what a replay shows: samples, and alarms beside them."""
+    for right in ("history.read", "alarm.read"):
+        require(services.policy, principal, right, "*")
+
+
 async def _asked(
     services: Services, call: Call, options: RuleReplay, document: dict[str, Any], version: int
 ) -> Asked:
+    _require_sight(services, call.principal)
     tenant = call.principal.tenant
     end = services.clock.now() + 1 if options.end is None else from_rfc3339(options.end)
     start = await _start(services, options)
@@ -261,6 +270,7 @@ async def get_replay(services: Services, call: Call) -> ReplayView:
 
 async def list_findings(services: Services, call: Call) -> Page[FindingView]:
     """Answer with a page of what a replay has found."""
+    _require_sight(services, call.principal)
     tenant, query = call.principal.tenant, call.query
     listing = f"findings/{call.path['replay_id']}"
     after = 0 if query.cursor is None else read_cursor(tenant, listing, query.cursor, int)
