@@ -9,6 +9,7 @@ from tests.connectors.contract import HELD_ELSEWHERE, STANDS_FOR, far_of
 from tests.connectors.support import tools
 
 from weft.connectors.base import WEBHOOK, WORK_ORDER, Connector, ConnectorSettings, Quality
+from weft.connectors.inward import Inward
 from weft.connectors.registry import KINDS
 from weft.rules.model import ActionKind
 
@@ -35,8 +36,8 @@ def test_every_kind_has_the_common_settings() -> None:
 
 
 def test_rules_and_connectors_name_actions_alike() -> None:
-    """A rule's action kind is what connectors say that they carry out."""
-    assert {str(kind) for kind in ActionKind} == {WEBHOOK, WORK_ORDER}
+    """A rule's action kind is what connectors, or Weft itself, say that they carry out."""
+    assert {str(kind) for kind in ActionKind} == {WEBHOOK, WORK_ORDER} | Inward.actions
 
 
 PAGES = Path(__file__).parents[2] / "docs"

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.connectors.support import ALICE, MAIN, OTHER, FakeConnector, Plant, alarm, entry
 
 from weft.connectors.base import Delivered, Situation
@@ -11,7 +12,7 @@ from weft.connectors.outbox import OutboxSettings
 from weft.errors import Conflict, ConnectorError, Invalid, NotFound, StorageError
 from weft.model.alarm import OutboxEntry, OutboxState, WorkOrderState
 from weft.model.ids import ActionId
-from weft.rules.kinds import ALARMS, OUTBOX
+from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 from weft.security.audit import AUDIT
 
 DOWN = ConnectorError("The connection failed.")
@@ -180,6 +181,17 @@ async def test_a_dead_entry_is_redriven_by_a_person_and_the_act_is_kept() -> Non
     assert (await plant.entry(item)).state is OutboxState.DELIVERED
     audits = await plant.records.read(lambda r: r.list(AUDIT, MAIN))
     assert [(a.value.actor, a.value.action) for a in audits] == [("alice", "outbox.redrive")]
+
+
+async def test_what_a_person_has_ended_stays_ended_when_its_entry_is_redriven() -> None:
+    """The entry died, Alice cancelled the order, then somebody redrives all that is dead."""
+    plant, item = Plant(FakeConnector(next=[WRONG])), entry()
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+    order = replace(await plant.order(item), state=WorkOrderState.CANCELLED)
+    await plant.records.write(lambda w: w.put(WORK_ORDERS, MAIN, order.work_order_id, order))
+    await plant.outbox.redrive(ALICE, MAIN, item.action.action_id)
+    assert (await plant.order(item)).state is WorkOrderState.CANCELLED
 
 
 async def test_only_what_is_dead_is_redriven() -> None:

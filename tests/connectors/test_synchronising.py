@@ -153,6 +153,8 @@ async def test_what_is_done_before_delivery_waits_for_it() -> None:
     await plant.put(item, raised=alarm(1))
     desk = OrderDesk(plant.records, plant.audit, plant.clock, OrderEnds(plant.alarms))
     await desk.cancel(ALICE, item.action.action_id, "")
+    await plant.poller.poll()  # there is nothing yet that could be ended
+    assert (plant.erp.ended, plant.erp.notes) == ([], [])
     await plant.outbox.deliver_due()
     assert (await plant.order(item)).state is WorkOrderState.CANCELLED
     await plant.poller.poll()

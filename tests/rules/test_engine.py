@@ -286,6 +286,21 @@ async def test_an_edited_rule_makes_no_second_alarm() -> None:
     assert [one.state for one in await plant.raised()] == [AlarmState.CLEARED]
 
 
+async def test_what_waits_under_other_words_raises_nothing_under_the_new_ones() -> None:
+    """Warm for a while, then the rule asks for hot, and the device says nothing more."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(when="temperature > 50", **{"for": "30s"}))
+    await plant.hear(0, {"temperature": 60.0})
+    await plant.rules.update(ALICE, "overheating", hot(**{"for": "30s"}))
+    await plant.engine.tick(START + 60 * S)
+    await plant.engine.flush()
+    assert not await plant.raised()
+    await plant.hear(61, {"temperature": 99.0})
+    await plant.engine.tick(START + 120 * S)
+    await plant.engine.flush()
+    assert len(await plant.raised()) == 1
+
+
 async def test_a_new_version_is_not_tried_on_what_came_before_it() -> None:
     """A crash right after an edit replays messages that the old version had judged."""
     plant = Plant()

@@ -257,3 +257,18 @@ async def test_every_function_lives_through_messages_reports_and_restarts(when: 
             await plant.engine.checkpoint()
             plant = await plant.restart()
     assert not plant.engine.health(MAIN, "overheating").failures
+
+
+async def test_silence_that_was_asked_for_lately_is_told_after_a_restart_too() -> None:
+    """Another rule has watched the pump before; the question is new, the pump says nothing."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot())
+    await plant.hear(0, {"temperature": 20.0})
+    await plant.engine.checkpoint()
+    plant.clock.turn(3600)
+    await plant.rules.create(ALICE, hot(name="quiet", when="silent(temperature, 10m)"))
+    await plant.engine.checkpoint()
+    again = await plant.restart()
+    await again.engine.tick(START + (3600 + 700) * S)
+    await again.engine.flush()
+    assert [one.rule_id for one in await again.raised()] == ["quiet"]

@@ -170,7 +170,7 @@ def _orders(
     found: list[Followed] = []
     for record in page:
         order = record.value
-        if order.state in _NOT_THERE:
+        if order.state in _NOT_THERE or order.polled_at is None:
             continue  # the far side has none yet; what is to be told of it waits
         alarm = reader.find(ALARMS, tenant, order.alarm_id) if order.alarm_id else None
         fault = reader.find(FAULTS, tenant, order.fault_id) if order.fault_id else None

@@ -115,8 +115,8 @@ def store_redriven(writer: Writer, tenant: TenantId, action_id: ActionId) -> Wor
     )
     writer.put(OUTBOX, tenant, action_id, entry)
     found = writer.find(WORK_ORDERS, tenant, action_id)
-    if found is None:
-        return None
+    if found is None or found.value.state is not WorkOrderState.FAILED:
+        return None  # what a person has ended meanwhile stays ended
     return _put_order(writer, structs.replace(found.value, state=WorkOrderState.REQUESTED))
 
 

@@ -253,11 +253,11 @@ class Engine:
         """Make everything applied so far durable."""
         position, dirty = self._applied, self._runtime.dirty
         self._runtime.dirty = []
+        while self._runtime.subjects.gone:  # first: one of them may be there again
+            self._chunks.drop(*self._runtime.subjects.gone.pop())
         for state in dirty:
             state.dirty = False
             self._keep(state)
-        while self._runtime.subjects.gone:
-            self._chunks.drop(*self._runtime.subjects.gone.pop())
         taken = self._chunks.take_dirty()
         if position == self._position and not taken:
             return

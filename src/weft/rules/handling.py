@@ -147,8 +147,10 @@ class Handling:
             writer.put(SHELVES, new.tenant, shelf_key(new.rule_id, str(new.subject)), shelf)
             return old, new
 
-        self._due_at = min(self._due_at, shelf.until)
-        return await self._written(work)
+        try:
+            return await self._written(work)
+        finally:  # behind the write: a look that began before it has not seen this shelf
+            self._due_at = min(self._due_at, shelf.until)
 
     async def unshelve(
         self, actor: Principal, alarm_id: AlarmId, *, version: int | None = None, comment: str = ""

@@ -156,6 +156,7 @@ class Runtime:
     def _wake_device(self, device: Device, at: int) -> None:
         state = self._bindings.bind_device(device, now=at)
         if state is not None:
+            self._touch(state)  # since when it is silent must outlive a restart
             # What an older rule remembers already may answer a new one: look soon.
             known = any(feed is not UNSET for feed in state.remembered())
             due = min(state.moment_due(), at + 1) if known else state.moment_due()
@@ -363,6 +364,10 @@ class Runtime:
             rule = self._bindings.rules(timer.tenant).get(timer.rule_id)
             cell = timer.cell_in(state)
             if state is None or rule is None or cell is None:
+                continue
+            if cell.phase is Phase.PENDING and cell.version != rule.version:
+                state.cells.pop(rule.rule_id)  # what began under other words raises nothing now
+                self._touch(state)
                 continue
             outcome = cell.expire(timer.due, rule.document)
             if outcome is not None:
