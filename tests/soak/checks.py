@@ -94,10 +94,12 @@ async def check_alarms(
     floors: Mapping[str, tuple[int, int]],
     *,
     final: bool,
+    with_faults: bool = True,
 ) -> tuple[int, int]:
     """Count alarms per device and rule against the episodes; return (alarms, actions).
 
-    `floors` holds (episodes begun and acknowledged, episodes ended) before the crash.
+    `floors` holds (episodes begun and acknowledged, episodes ended) before the crash. Faults
+    are asked one by one, which takes long where there are hundreds.
     """
     alarms = await server.pages("/alarms", limit=1000)
     counts = Counter((one["device_id"], one["rule_id"]) for one in alarms)
@@ -123,7 +125,8 @@ async def check_alarms(
     twice = {alarm: count for alarm, count in per_alarm.items() if count != 1}
     if twice:
         raise Violation(f"Actions per alarm: {twice}")
-    await _check_faults(server, known_alarms)
+    if with_faults:
+        await _check_faults(server, known_alarms)
     return len(alarms), len(entries)
 
 

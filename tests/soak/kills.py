@@ -192,7 +192,11 @@ class Soak:
         await checks.check_twins(self._server, some, newest)
         if self.tally.alarms < MANY_ALARMS or not self.tally.rounds % 10:
             self.tally.alarms, self.tally.actions = await checks.check_alarms(
-                self._server, self._episodes, floors, final=False
+                self._server,
+                self._episodes,
+                floors,
+                final=False,
+                with_faults=self.tally.rounds % 10 == 0,
             )
             await checks.check_tasks(self._erp)
         if self.tally.alarms > TASKS_MAX:

@@ -47,6 +47,11 @@ def erp_settings(url: str, key_file: Path) -> tuple[str, ...]:
         f"connectors.erp.key=file:{key_file}",
         'connectors.erp.allow=["127.0.0.0/8"]',
         "connectors.erp.settle_s=1.0",
+        "connectors.erp.close_when_cleared=true",  # so that each episode may have its own order
+        "work_orders.poll_interval_s=0.5",
+        # Four devices alternate for minutes: that is no flood here, whose alarm would be one more.
+        "alarms.flood_per_rule=1_000_000",
+        "alarms.flood_per_tenant=1_000_000",
         "outbox.pause_s=0.2",
         "outbox.pause_max_s=1.0",
         "outbox.scan_interval_s=1.0",

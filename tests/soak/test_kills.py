@@ -21,4 +21,4 @@ async def test_du_1_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) 
     tally = await run_kills(tmp_path, Plan(rounds=ROUNDS, seed=7, warm=True))
     assert tally.kills >= ROUNDS
     assert tally.resent > 0, "no kill met a message on its way: the load is too light"
-    assert tally.alarms >= tally.actions > 0
+    assert tally.alarms >= tally.actions > ROUNDS, "too few orders: the load is too light"
