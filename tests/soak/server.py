@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,11 @@ class ServerProcess:
         )
 
     async def get(self, path: str, **params: Any) -> Any:
-        """Return the JSON that a GET answers."""
+        """Return the JSON that a GET answers; wait where we have asked too often."""
         answer = await self.ask("GET", path, params=params)
+        while answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
+            answer = await self.ask("GET", path, params=params)
         assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
