@@ -226,7 +226,7 @@ class World:
             self.records, self.alarms, self.handling, self.policy, (self.audit, self.clock)
         )
         self.policies = Policies(
-            self.records, self.audit, self.clock, self.connectors.require_action
+            self.records, self.policy, self.audit, self.clock, self.connectors.require_action
         )
         self.outbox = Outbox(
             self.records, self.connectors, self.work_orders, self.audit, self.clock

@@ -23,6 +23,9 @@ from weft.groups.notification_policies import (
 from weft.model.alarm import NOTIFICATION, Alarm, OutboxState
 from weft.rules.kinds import OUTBOX
 from weft.rules.suppressing import FloodSettings
+from weft.security.actions import Role
+from weft.security.audit import AUDIT
+from weft.security.policy import Policy
 
 from tests.rules.support import ALICE, MAIN  # isort: skip
 
@@ -37,9 +40,21 @@ class Told(Quiet):
     def __init__(self, *names: str, per_channel: int = 30, **more: Any) -> None:
         super().__init__(*names, **more)
         self.per_channel = per_channel
-        self.policies = Policies(self.records, self.audit, self.clock, lambda *_: None)
+        self.rights = Policy()
+        self.allow(True)
+        self.policies = Policies(self.records, self.rights, self.audit, self.clock, lambda *_: None)
         self.notifier = self.another()
         self.alarms.on_change(self._changed)
+
+    def allow(self, yes: bool) -> None:
+        """Give the owner of the policies a role that reads alarms, or one that does not."""
+        role = Role.TENANT_ADMIN if yes else Role.PLATFORM_ADMIN
+        self.rights.set_user(MAIN, ALICE.uid, frozenset({role}))
+
+    async def denials(self) -> list[Any]:
+        """Return what is on record of policies that told nobody."""
+        found = await self.records.read(lambda reader: reader.list(AUDIT, MAIN, limit=500))
+        return [one.value for one in found if one.value.outcome == "denied"]
 
     def _changed(self, alarm: Alarm) -> None:
         self.notifier.changed(alarm)  # whichever runs now
@@ -228,6 +243,56 @@ async def test_a_policy_that_is_deleted_tells_no_more() -> None:
     await plant.wait(30)
     assert len(await plant.told()) == 1
     assert not await plant.all(TELLINGS)
+
+
+async def test_az_5_a_policy_whose_owner_lost_the_right_tells_no_more() -> None:
+    """AZ-5: neither a new alarm nor a further step; that is on record once, and then told."""
+    plant = await hot_plant()
+    plant.allow(False)
+    await plant.wait(15)
+    await plant.wait(1)
+    await plant.heat("pump-1", second=1, degrees=20.0)
+    await plant.heat("pump-1", second=2)
+    for _ in range(3):
+        await plant.wait(1)
+    assert await plant.told() == [("mail", "alarm")]
+    denied = await plant.denials()
+    assert [one.action for one in denied] == ["alarm.notify"] * 3  # escalation, end, new alarm
+    assert all("may not alarm.read" in one.reason for one in denied)
+    assert {one.detail["policy"] for one in denied} == {"shift"}
+
+
+async def test_az_5_with_the_right_back_what_still_holds_is_told() -> None:
+    """AZ-5: an owner who is given the role again within a restart loses no alarm that stands."""
+    plant = Told("pump-1")
+    await plant.rule()
+    await plant.save()
+    plant.allow(False)
+    await plant.heat("pump-1")
+    await plant.notifier.work()
+    assert not await plant.told()
+    plant.notifier = plant.another()
+    await plant.notifier.load()
+    await plant.notifier.work()
+    assert len(await plant.denials()) == 1
+    plant.allow(True)
+    await plant.wait(1)
+    assert await plant.told() == [("mail", "alarm")]
+
+
+async def test_az_5_what_waits_in_a_digest_is_told_with_rights_only() -> None:
+    """AZ-5: the right ends within the minute in which a channel's messages are gathered."""
+    names = [f"meter-{number}" for number in range(5)]
+    plant = Told(*names, per_channel=2)
+    await plant.rule()
+    await plant.save(steps=STEPS[:1])
+    await plant.heat(*names)
+    await plant.notifier.work()
+    plant.allow(False)
+    await plant.wait(1)
+    assert await plant.told() == [("mail", "alarm")] * 2
+    (denied,) = await plant.denials()
+    assert (denied.target, denied.detail["count"]) == ("notification_policy:shift", 3)
 
 
 async def test_what_happened_while_weft_was_down_is_told_after_the_start() -> None:

@@ -9,12 +9,14 @@ from weft.connectors.notifying import (
     MINUTE_NS,
     NEVER,
     Asked,
+    Digest,
     advance,
     ask,
     begin,
     channel_key,
     is_told_of,
     tell_digest,
+    without,
 )
 from weft.groups.notification_policies import Channel, NotifyStep, Policy, PolicyBody
 from weft.model.alarm import AlarmState, Shelf, Suppression, SuppressionKind
@@ -102,3 +104,14 @@ def test_a_channel_is_a_connector_and_whom_it_reaches() -> None:
     assert channel_key(MAIL) != channel_key(Channel("mail", ("c@d.example",)))
     both = ("a@b.example", "c@d.example")
     assert channel_key(Channel("mail", both)) == channel_key(Channel("mail", both[::-1]))
+
+
+def test_a_digest_leaves_out_what_its_policies_may_not_tell() -> None:
+    """Lines and how many there are, also of those that were over what is listed."""
+    digest = Digest(
+        NOON, count=5, lines=("a", "b", "c"), policies=("x", "y", "x"), counts={"x": 3, "y": 2}
+    )
+    left = without(digest, {"x"})
+    assert (left.count, left.lines, left.counts) == (2, ("b",), {"y": 2})
+    assert without(digest, {"z"}) is digest
+    assert without(left, {"y"}).count == 0

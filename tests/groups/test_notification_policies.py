@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.connectors.support import ALICE, MAIN, OTHER, alarm
 from tests.rules.support import Plant, device
 
-from weft.errors import Invalid, NotFound, QuotaExceeded, StaleVersion
+from weft.errors import Forbidden, Invalid, NotFound, QuotaExceeded, StaleVersion
 from weft.groups import notification_policies as module
 from weft.groups.notification_policies import (
     AlarmFacts,
@@ -23,7 +24,11 @@ from weft.model.alarm import NOTIFICATION, Priority
 from weft.model.asset import Asset
 from weft.model.ids import AssetId, AssetUid, TenantId
 from weft.model.moments import from_rfc3339
+from weft.model.principal import Principal, PrincipalKind
+from weft.security.actions import Role
+from weft.security.policy import Policy
 
+KEY = Principal(MAIN, PrincipalKind.KEY, "cmms", "k-1")
 MAIL = NotifyStep((Channel("mail", ("shift@example.com",)),))
 PRESS = Asset(
     MAIN, AssetId("press-1"), AssetUid("x"), "machine", 0, attributes={"hall": 2}, tags=("hot",)
@@ -36,7 +41,7 @@ def require_action(tenant: TenantId, name: str, kind: str) -> None:
 
 
 def policies_of(plant: Plant) -> Policies:
-    return Policies(plant.records, plant.audit, plant.clock, require_action)
+    return Policies(plant.records, plant.policy, plant.audit, plant.clock, require_action)
 
 
 def body(**more: Any) -> PolicyBody:
@@ -62,15 +67,15 @@ def test_a_filter_asks_of_the_alarm_its_device_and_asset(text: str, matches: boo
     """What is absent, or of another type, does not match: as in groups."""
     raised = alarm(assets=("north", "press-1"))
     facts = AlarmFacts(raised, device("pump-7", line="a"), PRESS)
-    assert compile_filter(text)(facts) is matches
+    assert compile_filter(text).matches(facts) is matches
 
 
 def test_without_a_device_or_asset_their_values_are_absent() -> None:
     """Both were deleted; the alarm is still told to whom it concerns by itself."""
     facts = AlarmFacts(alarm())
-    assert compile_filter("alarm.device == 'pump-7'")(facts)
+    assert compile_filter("alarm.device == 'pump-7'").matches(facts)
     for text in ("device.type == ''", "asset.kind == ''", "device.attributes.x == 1"):
-        assert not compile_filter(text)(facts)
+        assert not compile_filter(text).matches(facts)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,65 @@ async def test_policies_are_kept_in_versions_and_on_record() -> None:
         await policies.delete(ALICE, "shift")
     acts = [act for act in await plant.audited() if act.startswith("notification.")]
     assert acts == ["notification.save", "notification.save", "notification.delete"]
+
+
+def test_a_filter_says_which_rights_it_takes() -> None:
+    """Who filters by the values of a device or an asset could read them that way."""
+    assert compile_filter("alarm.asset == 'press-1'").rights == frozenset()
+    assert compile_filter("device.attributes.line == 'a'").rights == {"device.read"}
+    both = compile_filter("asset.kind == 'line' && has(device.tags)")
+    assert both.rights == {"device.read", "asset.read"}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "text", "lacks"),
+    [
+        ({"notifications:write"}, "true", "alarm.read"),
+        ({"alarms:read"}, "device.type == 'machine'", "device.read"),
+        ({"alarms:read", "devices:read"}, "asset.attributes.hall == 2", "asset.read"),
+    ],
+)
+async def test_az_5_a_policy_is_saved_only_by_who_may_read_what_it_tells_and_asks(
+    scopes: set[str], text: str, lacks: str
+) -> None:
+    """AZ-5: a key that may write policies reads no alarms, devices or assets through them."""
+    plant, rights = Plant(), Policy()
+    rights.set_key(MAIN, KEY.uid, frozenset(scopes), ())
+    policies = Policies(plant.records, rights, plant.audit, plant.clock, require_action)
+    with pytest.raises(Forbidden, match=lacks):
+        await policies.save(KEY, "shift", body(filter=text))
+    assert policies.list(MAIN) == []
+
+
+async def test_az_5_a_policy_says_why_it_tells_nobody_any_more() -> None:
+    """AZ-5: the owner's rights count, not those of who wrote it before; a restart keeps that."""
+    plant, rights = Plant(), Policy()
+    rights.set_user(MAIN, ALICE.uid, frozenset({Role.TENANT_ADMIN}))
+    rights.set_key(MAIN, KEY.uid, frozenset({"alarms:read", "devices:read"}), ())
+    policies = Policies(plant.records, rights, plant.audit, plant.clock, require_action)
+    await policies.save(ALICE, "shift", body())
+    made = await policies.save(KEY, "shift", body(filter="device.type == 'machine'"))
+    assert (made.owner, policies.denied(made)) == (KEY, "")
+    rights.set_key(MAIN, KEY.uid, frozenset({"alarms:read"}), ())
+    restarted = Policies(plant.records, rights, plant.audit, plant.clock, require_action)
+    await restarted.load()
+    assert "may not device.read" in restarted.denied(restarted.get(MAIN, "shift"))
+    assert list(restarted.all_denied(MAIN)) == ["shift"]
+    assert restarted.all_denied(OTHER) == {}
+    rights.forget(KEY.uid)
+    assert "may not alarm.read" in restarted.denied(made)
+
+
+async def test_az_5_a_policy_from_before_there_were_owners_waits_for_one() -> None:
+    """AZ-5: nobody's rights can be asked for it, so it tells nobody until it is saved again."""
+    plant = Plant()
+    policies = policies_of(plant)
+    made = await policies.save(ALICE, "shift", body())
+    old = replace(made, owner=None)
+    await plant.records.write(lambda writer: writer.put(module.POLICIES, MAIN, "shift", old))
+    restarted = policies_of(plant)
+    await restarted.load()
+    assert "save it again" in restarted.all_denied(MAIN)["shift"]
 
 
 async def test_a_tenant_has_so_many_policies(monkeypatch: pytest.MonkeyPatch) -> None:

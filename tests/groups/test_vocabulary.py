@@ -3,7 +3,7 @@
 import pytest
 
 from weft.errors import Invalid
-from weft.groups.vocabulary import ASSETS, DEVICES, Vocabulary
+from weft.groups.vocabulary import ASSETS, DEVICES, Vocabulary, rights_of
 from weft.rules.language.condition import compile_condition
 from weft.rules.language.syntax import Type
 
@@ -67,3 +67,10 @@ def test_assets_know_no_devices() -> None:
     """An asset may have many; the filter over devices is the one to use."""
     with pytest.raises(Invalid, match="no name that a filter knows"):
         compile_condition("device.id == 'x'", ASSETS)
+
+
+def test_values_of_devices_and_assets_take_the_right_to_read_them() -> None:
+    """What an alarm or an event says itself takes none beside its own."""
+    paths = [("alarm", "severity"), ("device_attributes", "line"), ("asset", "kind"), ("data", "x")]
+    assert rights_of(paths) == {"device.read", "asset.read"}
+    assert rights_of(paths[:1]) == frozenset()

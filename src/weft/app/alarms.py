@@ -48,7 +48,9 @@ async def open_suppression(
         stores.records, path.alarms, suppressing, identity.policy, (identity.audit, clock)
     )
     releasing.on_actions(lambda _actions: notify())
-    policies = Policies(stores.records, identity.audit, clock, connectors.require_action)
+    policies = Policies(
+        stores.records, identity.policy, identity.audit, clock, connectors.require_action
+    )
     await policies.load()
     look = look_in(identity.devices.find, identity.assets.find)
     notifier = Notifier(

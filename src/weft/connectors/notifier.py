@@ -3,11 +3,12 @@
 It hears of each change once that is on disk, and at the start reads what it may have missed.
 What it decides is one transaction with the messages that it asks for, so an episode is told
 once per step of a policy, whatever crashes; from there the outbox delivers, tries again and
-keeps what nobody takes.
+keeps what nobody takes. A policy whose owner may no longer read what it tells is held: that
+is on record, and it goes on where the owner gets the right back while the alarm holds (AZ-5).
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from weft.connectors.notifying import (
     is_told_of,
     tell_digest,
     telling_key,
+    without,
 )
 from weft.groups.notification_policies import AlarmFacts, Policies, Policy
 from weft.model.alarm import Action, Alarm, AlarmState
@@ -31,11 +33,15 @@ from weft.model.asset import Asset
 from weft.model.device import Device
 from weft.model.ids import AlarmId, TenantId
 from weft.model.moments import NS_PER_S
+from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records, Writer
 from weft.rules.handling import clockwork
 from weft.rules.kinds import ALARMS
 from weft.security.audit import Audit
 
+log = get_logger(__name__)
+
+NOTIFY: Final = "alarm.notify"
 NEWS_MAX: Final = 10_000  # changes not looked at yet; behind that all open alarms are read
 AT_ONCE: Final = 200  # in one transaction
 ASIDE_NS: Final = 60 * NS_PER_S  # until what is put aside is looked at again
@@ -43,6 +49,7 @@ QUIET_MAX_NS: Final = 24 * 3600 * NS_PER_S
 
 Look = Callable[[Alarm], AlarmFacts]
 _Place = tuple[TenantId, str]
+_Denied = Mapping[TenantId, Mapping[str, str]]  # of each tenant, policies that may not, and why
 
 
 class NotificationSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,17 +121,18 @@ class Notifier:
             part = dict(list(self._news.items())[:AT_ONCE])
             alarms = await self._records.read(lambda r, part=part: _alarms_of(r, part))  # type: ignore[misc]  # bound now
             wanted = {alarm.alarm_id: self._wanted(alarm, live) for alarm, live in alarms}
+            denied = self._denied({alarm.tenant for alarm, _live in alarms})
 
             def work(
                 writer: Writer, wanted: Mapping[AlarmId, Sequence[Policy]] = wanted,
-                alarms: Sequence[tuple[Alarm, bool]] = alarms,
+                alarms: Sequence[tuple[Alarm, bool]] = alarms, denied: _Denied = denied,
             ) -> tuple[list[Action], list[tuple[int, TenantId, str]]]:  # fmt: skip
                 actions: list[Action] = []
                 due: list[tuple[int, TenantId, str]] = []
                 for alarm, _live in alarms:
                     due += self._begin(writer, alarm, wanted[alarm.alarm_id])
                     if alarm.state is AlarmState.CLEARED:
-                        actions += self._end(writer, alarm)
+                        actions += self._end(writer, alarm, denied[alarm.tenant])
                 return actions, due
 
             actions, due = await self._records.write(work) if alarms else ([], [])
@@ -135,6 +143,10 @@ class Notifier:
                 if self._news.get(place) == live:
                     del self._news[place]
         return asked
+
+    def _denied(self, tenants: Iterable[TenantId]) -> _Denied:
+        """Ask which policies may tell nobody, and why: on the loop, before a transaction."""
+        return {tenant: self._policies.all_denied(tenant) for tenant in set(tenants)}
 
     def _wanted(self, alarm: Alarm, live: bool) -> list[Policy]:  # noqa: FBT001  a fact of the news
         if not is_told_of(alarm):
@@ -157,7 +169,7 @@ class Notifier:
                 due.append((telling.due_at, alarm.tenant, key))
         return due
 
-    def _end(self, writer: Writer, alarm: Alarm) -> list[Action]:
+    def _end(self, writer: Writer, alarm: Alarm, denied: Mapping[str, str]) -> list[Action]:
         """Tell those who have heard of an alarm that it is over, and forget about it."""
         actions: list[Action] = []
         where = ("alarm", str(alarm.alarm_id))
@@ -165,8 +177,12 @@ class Notifier:
             telling = record.value
             policy = self._policies.find(alarm.tenant, telling.policy)
             if policy is not None and policy.body.tell_cleared and policy.body.enabled:
-                asked = Asked(telling, "cleared", telling.told)
-                actions += self._ask(writer, alarm, asked)
+                reason = denied.get(telling.policy, "")
+                if not reason:
+                    asked = Asked(telling, "cleared", telling.told)
+                    actions += self._ask(writer, alarm, asked)
+                elif telling.told:
+                    self._note_denied(writer, alarm, policy, reason)
             writer.delete(TELLINGS, alarm.tenant, record.key)
         return actions
 
@@ -179,12 +195,13 @@ class Notifier:
             taken.append(heapq.heappop(self._due))
         if not taken:
             return []
+        denied = self._denied(tenant for _at, tenant, _key in taken)
 
         def work(writer: Writer) -> tuple[list[Action], list[tuple[int, TenantId, str]]]:
             actions: list[Action] = []
             again: list[tuple[int, TenantId, str]] = []
             for _at, tenant, key in taken:
-                asked, next_at = self._step(writer, tenant, key, now)
+                asked, next_at = self._step(writer, (tenant, key), now, denied[tenant])
                 actions += asked
                 if next_at < NEVER:
                     again.append((next_at, tenant, key))
@@ -201,9 +218,10 @@ class Notifier:
         return actions
 
     def _step(
-        self, writer: Writer, tenant: TenantId, key: str, now: int
+        self, writer: Writer, place: _Place, now: int, denied: Mapping[str, str]
     ) -> tuple[list[Action], int]:
         """Take the step of one telling; return what is asked for and when to look again."""
+        tenant, key = place
         record = writer.find(TELLINGS, tenant, key)
         if record is None:
             return [], NEVER
@@ -224,7 +242,13 @@ class Notifier:
         if quiet_until is not None:
             until = min(quiet_until, now + QUIET_MAX_NS)
             return [], self._put_off(writer, tenant, key, until)
-        after, why, channels = advance(telling, policy, now)
+        reason = denied.get(policy.name, "")
+        if reason:
+            if not telling.denied:  # said once, not at each look
+                writer.put(TELLINGS, tenant, key, replace(telling, denied=reason))
+                self._note_denied(writer, alarm, policy, reason)
+            return [], now + ASIDE_NS
+        after, why, channels = advance(replace(telling, denied=""), policy, now)
         writer.put(TELLINGS, tenant, key, after, version=record.version)
         return self._ask(writer, alarm, Asked(telling, why, channels)), after.due_at
 
@@ -247,10 +271,16 @@ class Notifier:
                 "connectors": [one.connector for one in asked.channels],
             }
             target = f"alarm:{alarm.alarm_id}"
-            self._audit.entry(
-                writer, clockwork(alarm.tenant), "alarm.notify", target, detail=detail
-            )
+            self._audit.entry(writer, clockwork(alarm.tenant), NOTIFY, target, detail=detail)
         return made
+
+    def _note_denied(self, writer: Writer, alarm: Alarm, policy: Policy, reason: str) -> None:
+        detail = {"policy": policy.name, "owner": str(policy.owner or ""), "reason": reason}
+        target = f"alarm:{alarm.alarm_id}"
+        self._audit.entry(
+            writer, clockwork(alarm.tenant), NOTIFY, target, outcome="denied", detail=detail
+        )
+        log.warning("notification_denied", tenant=alarm.tenant, policy=policy.name, reason=reason)
 
     # --- what was over a channel's limit ---
 
@@ -259,12 +289,32 @@ class Notifier:
         due = await self._records.read(lambda reader: _digests(reader, now))
         if not due:
             return []
+        denied = self._denied(tenant for tenant, _key in due)
 
         def work(writer: Writer) -> list[Action]:
+            for tenant, key in due:
+                self._withhold(writer, tenant, key, denied[tenant])
             told = [tell_digest(writer, tenant, key, now) for tenant, key in due]
             return [one for one in told if one is not None]
 
         return await self._records.write(work)
+
+    def _withhold(
+        self, writer: Writer, tenant: TenantId, key: str, denied: Mapping[str, str]
+    ) -> None:
+        """Take out of a digest what its policies may not tell any more."""
+        record = writer.find(DIGESTS, tenant, key)
+        if record is None:
+            return
+        for name in denied.keys() & record.value.counts.keys():
+            detail = {"count": record.value.counts[name], "reason": denied[name]}
+            target = f"notification_policy:{name}"
+            self._audit.entry(
+                writer, clockwork(tenant), NOTIFY, target, outcome="denied", detail=detail
+            )
+        left = without(record.value, denied)
+        if left is not record.value:
+            writer.put(DIGESTS, tenant, key, left)
 
 
 def look_in(

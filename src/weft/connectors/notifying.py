@@ -6,7 +6,7 @@ A channel takes so many messages a minute; what is over that waits in a `Digest`
 as one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -33,6 +33,7 @@ class Telling(Struct, frozen=True):
     reminders: int = 0
     due_at: int = 0
     told: tuple[Channel, ...] = ()  # who has heard of it, for when it is over
+    denied: str = ""  # why its policy may not tell it; said once
 
 
 class Digest(Struct, frozen=True):
@@ -44,6 +45,8 @@ class Digest(Struct, frozen=True):
     count: int = 0  # waiting to be told as one
     lines: tuple[str, ...] = ()
     alarm_id: AlarmId | None = None
+    policies: tuple[str, ...] = ()  # of each line, which policy tells it
+    counts: dict[str, int] = {}  # of each policy, how many wait
 
 
 def telling_key(alarm_id: str, policy: str) -> str:
@@ -130,6 +133,7 @@ def ask(
     if now - digest.began_at >= MINUTE_NS and not digest.count:
         digest = Digest(now)
     if digest.sent >= limit:
+        policy = asked.telling.policy
         line = f"[{alarm.urgency.value}] {alarm.message or alarm.rule_id} ({alarm.subject})"
         digest = replace(
             digest,
@@ -137,6 +141,8 @@ def ask(
             count=digest.count + 1,
             lines=(*digest.lines, line)[:DIGEST_LINES],
             alarm_id=digest.alarm_id or alarm.alarm_id,
+            policies=(*digest.policies, policy)[:DIGEST_LINES],
+            counts=digest.counts | {policy: digest.counts.get(policy, 0) + 1},
         )
         writer.put(DIGESTS, alarm.tenant, key, digest)
         return None
@@ -148,6 +154,22 @@ def ask(
     writer.put(DIGESTS, alarm.tenant, key, replace(digest, sent=digest.sent + 1))
     _put(writer, action)
     return action
+
+
+def without(digest: Digest, denied: Collection[str]) -> Digest:
+    """Return a digest without what these policies would have told."""
+    held = {name: count for name, count in digest.counts.items() if name not in denied}
+    pairs = [one for one in zip(digest.lines, digest.policies, strict=False) if one[1] in held]
+    lost = sum(digest.counts.values()) - sum(held.values())
+    if not lost:
+        return digest
+    return replace(
+        digest,
+        count=digest.count - lost,
+        lines=tuple(line for line, _policy in pairs),
+        policies=tuple(policy for _line, policy in pairs),
+        counts=held,
+    )
 
 
 def tell_digest(writer: Writer, tenant: TenantId, key: str, now: int) -> Action | None:

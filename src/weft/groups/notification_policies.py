@@ -4,6 +4,9 @@ A policy is a filter over alarms in the language of groups and rules, steps (at 
 again when nobody has acknowledged after a time), reminders, and quiet hours by the wall
 clock of a place, through which only what is urgent enough passes. It is checked when it is
 saved: the filter with its column, the channels against the connectors that are configured.
+
+Whoever saves it owns it from then on: it tells what its owner may read, and asks for that
+right when it is saved and each time it tells (AZ-5).
 """
 
 import builtins
@@ -14,13 +17,13 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct
 
 from weft.errors import Invalid, NotFound, QuotaExceeded, StaleVersion
-from weft.groups.vocabulary import Vocabulary
+from weft.groups.vocabulary import Vocabulary, rights_of
 from weft.model.alarm import NOTIFICATION, Alarm, Priority
 from weft.model.asset import Asset
 from weft.model.device import Device
 from weft.model.ids import TenantId, require_name
 from weft.model.principal import Principal
-from weft.ports import Clock, Kind, Reader, Records, Writer
+from weft.ports import Clock, Deciding, Kind, Reader, Records, Writer
 from weft.rules.durations import read_duration
 from weft.rules.feeds.schedule import read_schedule
 from weft.rules.language.condition import compile_condition
@@ -29,12 +32,14 @@ from weft.rules.language.syntax import Path, Type
 from weft.rules.language.tokens import MAX_CHARACTERS
 from weft.rules.language.values import plain
 from weft.security.audit import Audit
+from weft.security.policy import require
 
 POLICIES_MAX: Final = 100  # of one tenant: each alarm is held against all of them
 STEPS_MAX: Final = 8
 CHANNELS_MAX: Final = 8  # of one step
 RECIPIENTS_MAX: Final = 20  # of one channel
 SHORTEST_NS: Final = 60_000_000_000  # between two steps or reminders
+READ: Final = "alarm.read"  # who tells others of alarms could read them
 
 # An address as people have them; what RFC 5321 allows besides (quotes, comments) is refused.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
@@ -109,6 +114,7 @@ class Policy(Struct, frozen=True):
     since: int  # ns; of alarms from before it says nothing
     updated_by: str
     version: int = 1
+    owner: Principal | None = None  # whose rights count; None: saved before policies had owners
 
     def after_ns(self, step: int) -> int:
         """How long after the alarm a step is due."""
@@ -194,7 +200,14 @@ def require_address(text: str) -> str:
     return text
 
 
-def compile_filter(text: str) -> Callable[[AlarmFacts], bool]:
+class AlarmFilter(Struct, frozen=True):
+    """A checked filter over alarms, ready for one after the other."""
+
+    matches: Callable[[AlarmFacts], bool]
+    rights: frozenset[str]  # actions that the owner must be allowed, beside reading alarms
+
+
+def compile_filter(text: str) -> AlarmFilter:
     """Compile a filter over alarms; raise `Invalid` with the column and what to write."""
     try:
         condition = compile_condition(text, ALARM_NAMES)
@@ -209,21 +222,27 @@ def compile_filter(text: str) -> Callable[[AlarmFacts], bool]:
         except FAILURES:
             return False  # absent, or of another type: neither is a match
 
-    return matches
+    return AlarmFilter(matches, rights_of(paths))
 
 
 class Policies:
     """The policies of all tenants, in memory as well: every alarm is held against them."""
 
     def __init__(
-        self, records: Records, audit: Audit, clock: Clock, require_action: RequireAction
+        self,
+        records: Records,
+        policy: Deciding,
+        audit: Audit,
+        clock: Clock,
+        require_action: RequireAction,
     ) -> None:
         self._records = records
+        self._policy = policy
         self._audit = audit
         self._clock = clock
         self._require_action = require_action
         self._cache: dict[TenantId, dict[str, Policy]] = {}
-        self._filters: dict[str, Callable[[AlarmFacts], bool]] = {}
+        self._filters: dict[str, AlarmFilter] = {}
 
     async def load(self) -> None:
         """Read all policies; call once, before the first alarm."""
@@ -235,8 +254,24 @@ class Policies:
         return [
             policy
             for policy in self._of(facts.alarm.tenant).values()
-            if policy.body.enabled and self._filters[policy.body.filter](facts)
+            if policy.body.enabled and self._filters[policy.body.filter].matches(facts)
         ]
+
+    def denied(self, policy: Policy) -> str:
+        """Say why a policy may tell nobody now, empty where it may; on the event loop."""
+        owner = policy.owner
+        if owner is None:
+            return "it was saved before policies had an owner; save it again"
+        for action in _rights(self._filters[policy.body.filter]):
+            decision = self._policy.decide(owner, action, "*")
+            if not decision.allowed:
+                return f"its owner {owner} may not {action}: {decision.reason}"
+        return ""
+
+    def all_denied(self, tenant: TenantId) -> dict[str, str]:
+        """Return the policies of a tenant that may tell nobody now, and why."""
+        reasons = {name: self.denied(policy) for name, policy in self._of(tenant).items()}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def find(self, tenant: TenantId, name: str) -> Policy | None:
         """Return a policy, or None."""
@@ -257,10 +292,15 @@ class Policies:
     async def save(
         self, actor: Principal, name: str, body: PolicyBody, *, version: int | None = None
     ) -> Policy:
-        """Make or replace a policy; raise `Invalid` for what cannot work."""
+        """Make or replace a policy, owned by the actor from then on.
+
+        Raises `Invalid` for what cannot work, `Forbidden` for what the actor may not read.
+        """
         tenant = actor.tenant
         require_name(name, "name of a notification policy")
         self._require_sound(tenant, body)
+        for action in _rights(compile_filter(body.filter)):
+            require(self._policy, actor, action, "*")
         now = self._clock.now()
 
         def work(writer: Writer) -> Policy:
@@ -272,7 +312,15 @@ class Policies:
                     f"The tenant has {POLICIES_MAX} notification policies, as many as fit.",
                     remedy="Delete those that are out of use.",
                 )
-            new = Policy(tenant, name, body, now, str(actor), 1 if old is None else old.version + 1)
+            new = Policy(
+                tenant=tenant,
+                name=name,
+                body=body,
+                since=now,
+                updated_by=str(actor),
+                version=1 if old is None else old.version + 1,
+                owner=actor,
+            )
             writer.put(POLICIES, tenant, name, new, version=record.version if record else 0)
             detail = {"filter": body.filter, "steps": len(body.steps), "enabled": body.enabled}
             target = f"notification_policy:{name}"
@@ -330,6 +378,10 @@ class Policies:
             read_schedule(body.quiet.times, body.quiet.zone)
 
 
+def _rights(compiled: AlarmFilter) -> builtins.list[str]:
+    return [READ, *sorted(compiled.rights)]
+
+
 def _require_version(old: Policy | None, version: int | None) -> None:
     if version is not None and (old is None or old.version != version):
         is_at = "is not there" if old is None else f"is at version {old.version}"
@@ -352,6 +404,6 @@ def _all(reader: Reader) -> Iterable[Policy]:
 
 
 __all__ = [
-    "AlarmFacts", "Channel", "NotifyStep", "Policies", "Policy", "PolicyBody", "QuietHours",
-    "compile_filter",
+    "AlarmFacts", "AlarmFilter", "Channel", "NotifyStep", "Policies", "Policy", "PolicyBody",
+    "QuietHours", "compile_filter",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ are the owner's: any may stand there, and where a device has none the filter doe
 What the tenant's types declare of them is held against a filter in `declared.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -33,6 +33,20 @@ _DEVICE: dict[str, Type] = {
     "gateway": Type.STRING,
     "tags": Type.LIST,
 }
+
+
+# Who asks an alarm or an event by a value of its device or asset could read it that way.
+_RIGHTS: dict[str, str] = {
+    "device": "device.read",
+    "device_attributes": "device.read",
+    "asset": "asset.read",
+    "asset_attributes": "asset.read",
+}
+
+
+def rights_of(paths: Iterable[Path]) -> frozenset[str]:
+    """Return the actions that who filters alarms or events by these inputs must be allowed."""
+    return frozenset(_RIGHTS[source] for source, _key in paths if source in _RIGHTS)
 
 
 class Vocabulary(Struct, frozen=True):

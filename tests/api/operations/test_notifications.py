@@ -77,3 +77,16 @@ async def test_only_who_may_sees_and_writes_them(world: World) -> None:
     assert (await world.call("GET", PATH, token=other)).status == 404
     assert (await world.call("DELETE", PATH, token=other)).status == 404
     assert (await world.call("PUT", PATH, token=other, body=POLICY)).status == 422
+
+
+async def test_az_5_a_policy_shows_its_owner_and_why_it_tells_nobody(world: World) -> None:
+    """AZ-5: the owner's role is taken away; who looks at the policy reads it there."""
+    token = world.admin()
+    made = await world.call("PUT", PATH, token=token, body=POLICY)
+    assert (made.json["owner"], made.json["denied"]) == (made.json["updated_by"], "")
+    owner = world.policies.get(MAIN, "shift").owner
+    assert owner is not None
+    world.policy.set_user(MAIN, owner.uid, frozenset({Role.PLATFORM_ADMIN}))
+    second = world.person("second", Role.TENANT_ADMIN)
+    (shown,) = (await world.call("GET", "/notification-policies", token=second)).json["items"]
+    assert "may not alarm.read" in shown["denied"]

@@ -218,6 +218,23 @@ async def test_an_owner_who_lost_the_right_is_told_no_more(tmp_path: Path) -> No
         assert (await desk.progress()).withheld == 1
 
 
+async def test_az_5_what_the_filter_asks_takes_a_right_at_each_delivery(tmp_path: Path) -> None:
+    """AZ-5: a filter that asks of devices tells nothing once its owner may not read them."""
+    desk = Desk(tmp_path)
+    scopes = frozenset({"alarms:read", "work_orders:read", "devices:read"})
+    desk.policy.set_key(MAIN, ALICE.uid, scopes, ())
+    async with far_side(ok) as side:
+        await desk.subscribe(side.url, filter="alarm.rule != 'x' || device.type == 'pump'")
+        await desk.put(alarm(1))
+        await desk.deliverer.deliver_due()
+        assert len(side.asked) == 1
+        desk.policy.set_key(MAIN, ALICE.uid, scopes - {"devices:read"}, ())
+        await desk.put(alarm(2))
+        await desk.deliverer.deliver_due()
+        progress = await desk.progress()
+        assert (len(side.asked), progress.delivered, progress.withheld) == (1, 1, 1)
+
+
 async def test_a_filter_tells_only_what_it_asks_for(tmp_path: Path) -> None:
     """Warnings of the same rule are none of the CMMS's business."""
     desk = Desk(tmp_path)

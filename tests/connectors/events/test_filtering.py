@@ -48,15 +48,15 @@ RAISED = Change(
 )
 def test_what_a_filter_takes(text: str, *, matches: bool) -> None:
     """What is absent does not match."""
-    assert event_filter(text, AROUND, MAIN)(RAISED) is matches
+    assert event_filter(text, AROUND, MAIN).matches(RAISED) is matches
 
 
 def test_another_tenants_device_or_asset_is_not_looked_at() -> None:
     """A filter reads nothing of a neighbour."""
-    assert not event_filter("device.type == 'pump'", AROUND, OTHER)(RAISED)
+    assert not event_filter("device.type == 'pump'", AROUND, OTHER).matches(RAISED)
     foreign = replace(RAISED, device_id="elsewhere")
-    assert not event_filter("asset.kind == 'line'", AROUND, MAIN)(foreign)
-    assert event_filter("device.id == 'elsewhere'", AROUND, MAIN)(foreign)
+    assert not event_filter("asset.kind == 'line'", AROUND, MAIN).matches(foreign)
+    assert event_filter("device.id == 'elsewhere'", AROUND, MAIN).matches(foreign)
 
 
 @pytest.mark.parametrize("text", ["alarm.severty == 'x'", "1 +", "alarm.severity", "nobody.x"])
@@ -64,3 +64,11 @@ def test_a_wrong_filter_is_refused_with_its_place(text: str) -> None:
     """At the subscription, not at three in the morning."""
     with pytest.raises(Invalid, match="The filter"):
         event_filter(text, AROUND, MAIN)
+
+
+def test_az_5_a_filter_says_which_rights_it_takes() -> None:
+    """AZ-5: what an event says itself takes none; its device and asset are looked up."""
+    assert event_filter("", AROUND, MAIN).rights == frozenset()
+    assert event_filter("alarm.rule == 'hot' && data.x == 1", AROUND, MAIN).rights == frozenset()
+    assert event_filter("device.type == 'pump'", AROUND, MAIN).rights == {"device.read"}
+    assert event_filter("asset.attributes.site == 'x'", AROUND, MAIN).rights == {"asset.read"}

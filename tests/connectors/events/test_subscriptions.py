@@ -45,6 +45,18 @@ async def test_only_who_may_read_it_subscribes_to_it(tmp_path: Path) -> None:
         await desk.subscribe(URL, name="y", filter="alarm.x == 1")
 
 
+async def test_az_5_only_who_may_read_devices_and_assets_filters_by_them(tmp_path: Path) -> None:
+    """AZ-5: which events come would tell what a device or an asset says of itself."""
+    desk = Desk(tmp_path)
+    desk.policy.set_key(MAIN, ALICE.uid, frozenset({"alarms:read", "work_orders:read"}), ())
+    await desk.subscribe(URL, filter="alarm.severity == 'critical'")
+    for text, lacks in (("device.label == 'x'", "device.read"), ("asset.id == 'x'", "asset.read")):
+        with pytest.raises(Forbidden, match=lacks):
+            await desk.subscribe(URL, name="y", filter=text)
+        with pytest.raises(Forbidden, match=lacks):
+            await desk.subscriptions.patch(ALICE, "cmms", SubscriptionPatch(filter=text))
+
+
 async def test_a_change_names_the_version_it_read(tmp_path: Path) -> None:
     """Secret, address, topics; the receiver is asked anew where the address changed."""
     desk = Desk(tmp_path)

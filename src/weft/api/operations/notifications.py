@@ -1,5 +1,7 @@
 """Operations on notification policies: who hears of which alarms."""
 
+from functools import partial
+
 from msgspec import Struct
 
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
@@ -19,10 +21,12 @@ class PolicyView(Struct, frozen=True):
     document: PolicyBody  # as its owner wrote it
     updated_at: Moment
     updated_by: str
+    owner: str  # with whose rights it tells
+    denied: str  # why it tells nobody now
     version: int
 
 
-def _view(policy: Policy) -> PolicyView:
+def _view(services: Services, policy: Policy) -> PolicyView:
     return PolicyView(
         name=policy.name,
         enabled=policy.body.enabled,
@@ -31,12 +35,14 @@ def _view(policy: Policy) -> PolicyView:
         document=policy.body,
         updated_at=moment(policy.since) or "",
         updated_by=policy.updated_by,
+        owner="" if policy.owner is None else str(policy.owner),
+        denied=services.alarm_work.policies.denied(policy),
         version=policy.version,
     )
 
 
-def _reply(policy: Policy) -> Reply:
-    return Reply(_view(policy), version=policy.version)
+def _reply(services: Services, policy: Policy) -> Reply:
+    return Reply(_view(services, policy), version=policy.version)
 
 
 async def list_notification_policies(services: Services, call: Call) -> Page[PolicyView]:
@@ -44,21 +50,22 @@ async def list_notification_policies(services: Services, call: Call) -> Page[Pol
     found = services.alarm_work.policies.list(
         call.principal.tenant, after=after_of(call, "policies"), limit=call.query.limit + 1
     )
-    return page_of(call, "policies", found, _view, lambda policy: policy.name)
+    view = partial(_view, services)
+    return page_of(call, "policies", found, view, lambda policy: policy.name)
 
 
 async def get_notification_policy(services: Services, call: Call) -> Reply:
     """Answer with a policy."""
-    return _reply(services.alarm_work.policies.get(call.principal.tenant, call.path["policy"]))
+    policy = services.alarm_work.policies.get(call.principal.tenant, call.path["policy"])
+    return _reply(services, policy)
 
 
 async def save_notification_policy(services: Services, call: Call) -> Reply:
     """Make or replace a policy."""
-    return _reply(
-        await services.alarm_work.policies.save(
-            call.principal, call.path["policy"], call.body, version=call.if_match
-        )
+    policy = await services.alarm_work.policies.save(
+        call.principal, call.path["policy"], call.body, version=call.if_match
     )
+    return _reply(services, policy)
 
 
 async def delete_notification_policy(services: Services, call: Call) -> None:
@@ -83,7 +90,9 @@ OPERATIONS: tuple[Operation, ...] = (
         query=Paging,
         result=Page[PolicyView],
         command=Command(
-            "notification", "list", columns=("name", "enabled", "filter", "steps", "updated_by")
+            "notification",
+            "list",
+            columns=("name", "enabled", "filter", "steps", "owner", "denied"),
         ),
     ),
     Operation(
@@ -112,7 +121,9 @@ OPERATIONS: tuple[Operation, ...] = (
             "The filter is written as conditions of rules are, over alarm.severity, "
             "alarm.priority, alarm.rule, alarm.device, alarm.asset, alarm.assets, device.type, "
             "device.tags, device.attributes.x, asset.kind, asset.attributes.x and others. It says "
-            "nothing of alarms from before it was saved."
+            "nothing of alarms from before it was saved. Whoever saves it owns it: it tells what "
+            "its owner may read (alarm.read, and device.read or asset.read where the filter asks "
+            "of them), at each telling."
         ),
         tag="alarms",
         body=PolicyBody,

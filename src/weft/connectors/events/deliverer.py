@@ -17,7 +17,7 @@ from msgspec import structs
 
 from weft.connectors.base import Requests
 from weft.connectors.events.encoding import cloud_event, encode, event_id
-from weft.connectors.events.filtering import event_filter
+from weft.connectors.events.filtering import EventFilter, event_filter
 from weft.connectors.events.kinds import (
     CHANGES,
     DEAD_EVENTS,
@@ -82,6 +82,7 @@ class Deliverer:
         self._settings = settings
         self._wake = asyncio.Event()
         self._busy: set[str] = set()
+        self._filters: dict[str, tuple[str, EventFilter]] = {}  # by uid: its text, compiled
         self._slots = asyncio.Semaphore(settings.parallel)
 
     def notify(self) -> None:
@@ -129,7 +130,11 @@ class Deliverer:
                 for record in reader.list(SUBSCRIPTIONS, tenant, limit=PAGE)
             ]
 
-        return await self._given.records.read(work)
+        found = await self._given.records.read(work)
+        gone = self._filters.keys() - {one.uid for one in found}
+        for uid in gone:
+            del self._filters[uid]
+        return found
 
     async def _work(self, subscription: Subscription) -> None:
         """Deliver for one subscription; what goes wrong here stays here."""
@@ -201,12 +206,28 @@ class Deliverer:
         log.info("subscription_confirmed", tenant=subscription.tenant, name=subscription.name)
 
     def _wanted(self, subscription: Subscription, part: Part) -> list[Change]:
-        matches = event_filter(subscription.filter, self._given.around, subscription.tenant)
-        return [change for change in part.changes if matches(change)]
+        wanted = self._filter_of(subscription)
+        if not self._may_filter(subscription, wanted):
+            return list(part.changes)  # which of them match is not to be known: all are withheld
+        return [change for change in part.changes if wanted.matches(change)]
+
+    def _filter_of(self, subscription: Subscription) -> EventFilter:
+        held = self._filters.get(subscription.uid)
+        if held is None or held[0] != subscription.filter:
+            made = event_filter(subscription.filter, self._given.around, subscription.tenant)
+            held = self._filters[subscription.uid] = (subscription.filter, made)
+        return held[1]
+
+    def _may_filter(self, subscription: Subscription, wanted: EventFilter) -> bool:
+        decide, owner = self._given.policy.decide, subscription.owner
+        return all(decide(owner, right, "*").allowed for right in wanted.rights)
 
     def _allowed(self, subscription: Subscription, change: Change) -> bool:
+        """Whether the owner may read this, and what the filter asks of it (AZ-5)."""
+        wanted = self._filter_of(subscription)
         right = RIGHT_OF[change.topic]
-        return self._given.policy.decide(subscription.owner, right, change.target).allowed
+        decision = self._given.policy.decide(subscription.owner, right, change.target)
+        return decision.allowed and self._may_filter(subscription, wanted)
 
     def _batches(
         self, subscription: Subscription, changes: Sequence[Change]

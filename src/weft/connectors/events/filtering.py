@@ -8,13 +8,13 @@ filter does not match; `has()` tells.
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from weft.connectors.events.describing import device_facts
 from weft.connectors.events.encoding import event_id
 from weft.errors import Invalid
 from weft.groups.filters import Around
-from weft.groups.vocabulary import Vocabulary
+from weft.groups.vocabulary import Vocabulary, rights_of
 from weft.model.ids import DeviceId, TenantId
 from weft.model.subscription import Change
 from weft.rules.language.condition import compile_condition
@@ -48,13 +48,18 @@ EVENTS = Vocabulary(
     },
 )
 
-Matches = Callable[[Change], bool]
+
+class EventFilter(Struct, frozen=True):
+    """A checked filter over events, ready for one after the other."""
+
+    matches: Callable[[Change], bool]
+    rights: frozenset[str] = frozenset()  # actions that the owner must be allowed
 
 
-def event_filter(text: str, around: Around, tenant: TenantId) -> Matches:
+def event_filter(text: str, around: Around, tenant: TenantId) -> EventFilter:
     """Compile a filter; raise `Invalid` with the column and what to write. Empty takes all."""
     if not text:
-        return lambda _change: True
+        return EventFilter(lambda _change: True)
     try:
         condition = compile_condition(text, EVENTS)
     except Invalid as error:
@@ -79,7 +84,7 @@ def event_filter(text: str, around: Around, tenant: TenantId) -> Matches:
         except FAILURES:
             return False  # absent, or of another type: neither is a match
 
-    return matches
+    return EventFilter(matches, rights_of(paths))
 
 
 def _around(around: Around, tenant: TenantId, device_id: str) -> dict[str, Any]:

@@ -244,7 +244,9 @@ class Subscriptions:
     def _require_sound(self, subscription: Subscription, actor: Principal) -> None:
         for topic in subscription.topics:
             require(self._given.policy, actor, RIGHT_OF[topic], "*")
-        event_filter(subscription.filter, self._given.around, subscription.tenant)
+        wanted = event_filter(subscription.filter, self._given.around, subscription.tenant)
+        for right in sorted(wanted.rights):  # who filters by a value could read it that way
+            require(self._given.policy, actor, right, "*")
 
     def _note(self, writer: Writer, actor: Principal, verb: str, one: Subscription) -> None:
         detail = {"url": one.url, "topics": [topic.value for topic in one.topics]}
