@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from weft.rules.feeds.folds import FOLDS
+from weft.rules.feeds.trends import TRENDS
 
 VALUES = st.lists(st.integers(-1_000, 1_000).map(float), min_size=2, max_size=20)
 PLAIN = {
@@ -46,3 +47,31 @@ def test_deviation_survives_a_large_mean() -> None:
     for value in (1e9 + 1, 1e9 + 2):
         part = fold.join(part, fold.one(1, value))
     assert fold.tell(part) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", [*FOLDS, *TRENDS])
+@given(values=st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=12), cut=st.integers(1, 11))
+def test_short_ways_give_the_same_bits(name: str, values: list[float], cut: int) -> None:
+    """A window takes them; what was joined before a restart and after it must be one number."""
+    fold = {**FOLDS, **TRENDS}[name]
+    start, step = 1_760_000_000_000_000_000, 700_000_001
+    samples = [(start + place * step, value) for place, value in enumerate(values)]
+
+    def joined(part: list[tuple[int, float]]) -> object:
+        made = fold.one(*part[0])
+        for at, value in part[1:]:
+            made = fold.join(made, fold.one(at, value))
+        return made
+
+    def added(part: list[tuple[int, float]]) -> object:
+        made = fold.one(*part[0])
+        for at, value in part[1:]:
+            made = fold.add(made, at, value)
+        return made
+
+    cut = min(cut, len(samples) - 1)
+    older, newer = samples[:cut], samples[cut:]
+    assert added(samples) == joined(samples)
+    assert fold.both(joined(older), joined(newer)) == fold.tell(
+        fold.join(joined(older), joined(newer))
+    )

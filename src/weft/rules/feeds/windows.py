@@ -38,14 +38,14 @@ class Window:
     """
 
     __slots__ = (
-        "_at_most", "_ats", "_back", "_fold", "_front", "_join", "_mid", "_one", "_pane_ns",
-        "_parts", "_span", "_start", "_told", "due", "ignored",
+        "_add", "_at_most", "_ats", "_back", "_both", "_fold", "_front", "_mid", "_one",
+        "_pane_end", "_pane_ns", "_parts", "_span", "_start", "_told", "due", "ignored",
     )  # fmt: skip
 
     def __init__(self, fold: Fold, span_ns: int, at_most: int) -> None:
         """`span_ns` 0: any age; `at_most` 0: any number, in panes beyond EXACT_MAX."""
         self._fold = fold
-        self._one, self._join = fold.one, fold.join
+        self._one, self._add, self._both = fold.one, fold.add, fold.both
         self._span = span_ns
         self._at_most = at_most
         self._ats: list[int] = []  # of the newest sample in each part
@@ -55,6 +55,7 @@ class Window:
         self._mid = 0
         self._back: Any = None  # all parts from _mid on, joined
         self._pane_ns = 0  # 0: every sample is a part of its own
+        self._pane_end = 0  # a sample before it joins the newest part; 0: not known, look
         self._told: Any = UNSET
         self.due = NEVER
         self.ignored = 0  # late samples that were older than the window
@@ -63,24 +64,36 @@ class Window:
         """Take one sample in; return the fold of the window."""
         if not -SAMPLE_MAX < value < SAMPLE_MAX:
             return self._told
-        ats = self._ats
+        ats, back = self._ats, self._back
         if ats and at <= ats[-1]:
             if not self._take_late(at, received, value):
                 return self._told
+        elif at < self._pane_end:
+            ats[-1] = at
+            self._parts[-1] = self._add(self._parts[-1], at, value)
+            self._back = self._add(back, at, value)
+        elif self._pane_ns:
+            self._append_pane(at, value)
         else:
-            self._append(at, self._one(at, value))
+            part = self._one(at, value)
+            ats.append(at)
+            self._parts.append(part)
+            self._back = part if back is None else self._add(back, at, value)
         span = self._span
         if span:
             due = received + span
             if due > self.due or self.due == NEVER:
                 self.due = due
-            ats = self._ats
             if ats[self._start] <= ats[-1] - span:
                 self._leave(ats[-1] - span)
             if len(ats) - self._start > EXACT_MAX:
                 self._coarsen()
-        elif len(self._ats) - self._start > self._at_most:
+        elif len(ats) - self._start > self._at_most:
             self._start += 1
+        back = self._back
+        if self._start < self._mid and back is not None:
+            self._told = self._both(self._front[self._start], back)
+            return self._told
         return self._tell()
 
     def advance(self, now: int) -> Any:
@@ -92,14 +105,16 @@ class Window:
 
     # --- inside ---------------------------------------------------------------------------
 
-    def _append(self, at: int, part: Any) -> None:
-        ats, parts, pane = self._ats, self._parts, self._pane_ns
-        if pane and len(ats) > self._mid and ats[-1] // pane == at // pane:
-            ats[-1], parts[-1] = at, self._join(parts[-1], part)
+    def _append_pane(self, at: int, value: float) -> None:
+        """Begin a pane, or go on with the newest one where that was not known to be open."""
+        ats, parts, back, pane = self._ats, self._parts, self._back, self._pane_ns
+        self._pane_end = (at // pane + 1) * pane
+        if back is not None and ats[-1] // pane == at // pane:
+            ats[-1], parts[-1] = at, self._add(parts[-1], at, value)
         else:
             ats.append(at)
-            parts.append(part)
-        self._back = part if self._back is None else self._join(self._back, part)
+            parts.append(self._one(at, value))
+        self._back = self._one(at, value) if back is None else self._add(back, at, value)
 
     def _leave(self, limit: int) -> None:
         ats, start = self._ats, self._start
@@ -116,10 +131,11 @@ class Window:
         if start < mid:
             whole = self._front[start]
             if self._back is not None:
-                whole = self._join(whole, self._back)
+                self._told = self._both(whole, self._back)
+                return self._told
         elif self._back is None:
             self._ats, self._parts, self._front = [], [], []
-            self._start, self._mid, self._pane_ns = 0, 0, 0
+            self._start, self._mid, self._pane_ns, self._pane_end = 0, 0, 0, 0
             self._told = self._fold.empty
             return self._told
         else:
@@ -132,7 +148,7 @@ class Window:
         start = self._start
         if start:
             del self._ats[:start], self._parts[:start]
-        self._start, self._mid, self._back = 0, len(self._parts), None
+        self._start, self._mid, self._back, self._pane_end = 0, len(self._parts), None, 0
         self._join_front()
 
     def _join_front(self) -> None:
@@ -214,7 +230,7 @@ class Window:
             at += step
             self._ats.append(at)
         self._parts = list(self._parts)
-        self._start = 0
+        self._start = self._pane_end = 0
         self._join_front()
         self.due = NEVER if due is None else due
         self._told = UNSET if told is None else told
