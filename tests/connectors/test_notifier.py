@@ -323,6 +323,43 @@ async def test_an_end_that_was_missed_is_told_after_the_start() -> None:
     assert old is not plant.notifier
 
 
+async def test_an_end_that_was_missed_is_told_though_nothing_was_left_to_tell() -> None:
+    """All steps had been taken and nobody was to be reminded; it cleared while Weft was down."""
+    plant = await hot_plant(steps=STEPS[:1])
+    await plant.wait(1)
+    old, plant.notifier = plant.notifier, plant.another()
+    await plant.heat("pump-1", second=1, degrees=20.0)
+    plant.notifier = plant.another()
+    await plant.notifier.load()
+    await plant.notifier.work()
+    assert await plant.told() == [("mail", "alarm"), ("mail", "cleared")]
+    assert old is not plant.notifier
+    assert not await plant.all(TELLINGS)
+
+
+async def test_a_change_while_an_alarm_is_being_read_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Acknowledged, and cleared just after the notifier had read it: the end is told as well."""
+    plant = await hot_plant()
+    (alarm,) = await plant.raised()
+    await plant.alarms.acknowledge(ALICE, alarm.alarm_id)
+    real, waiting = plant.records.read, [True]
+
+    async def read(work: Any) -> Any:
+        found = await real(work)
+        if waiting:
+            waiting.pop()
+            await plant.heat("pump-1", second=1, degrees=20.0)
+        return found
+
+    monkeypatch.setattr(plant.records, "read", read)
+    await plant.notifier.work()
+    await plant.notifier.work()
+    assert not waiting
+    assert await plant.told() == [("mail", "alarm"), ("mail", "cleared")]
+
+
 async def test_a_disk_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The write fails once; the next second tells it."""
     plant = Told("pump-1")

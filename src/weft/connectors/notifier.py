@@ -93,8 +93,9 @@ class Notifier:
 
     async def load(self) -> None:
         """Read what is under way; call once, behind the policies."""
-        for tenant, key, due_at in await self._records.read(lambda r: list(_open_tellings(r))):
-            heapq.heappush(self._due, (due_at, tenant, key))
+        for tenant, key, due_at in await self._records.read(_open_tellings):
+            if due_at < NEVER:
+                heapq.heappush(self._due, (due_at, tenant, key))
 
     async def work(self) -> int:
         """Tell what is due; return how many messages were asked for. Call each second."""
@@ -118,31 +119,34 @@ class Notifier:
     async def _take_news(self) -> list[Action]:
         asked: list[Action] = []
         while self._news:
-            part = dict(list(self._news.items())[:AT_ONCE])
-            alarms = await self._records.read(lambda r, part=part: _alarms_of(r, part))  # type: ignore[misc]  # bound now
-            wanted = {alarm.alarm_id: self._wanted(alarm, live) for alarm, live in alarms}
-            denied = self._denied({alarm.tenant for alarm, _live in alarms})
-
-            def work(
-                writer: Writer, wanted: Mapping[AlarmId, Sequence[Policy]] = wanted,
-                alarms: Sequence[tuple[Alarm, bool]] = alarms, denied: _Denied = denied,
-            ) -> tuple[list[Action], list[tuple[int, TenantId, str]]]:  # fmt: skip
-                actions: list[Action] = []
-                due: list[tuple[int, TenantId, str]] = []
-                for alarm, _live in alarms:
-                    due += self._begin(writer, alarm, wanted[alarm.alarm_id])
-                    if alarm.state is AlarmState.CLEARED:
-                        actions += self._end(writer, alarm, denied[alarm.tenant])
-                return actions, due
-
-            actions, due = await self._records.write(work) if alarms else ([], [])
-            for one in due:
-                heapq.heappush(self._due, one)
-            asked += actions
-            for place, live in part.items():
-                if self._news.get(place) == live:
-                    del self._news[place]
+            # Taken out before they are read: what changes meanwhile is news again.
+            part = {place: self._news.pop(place) for place in list(self._news)[:AT_ONCE]}
+            try:
+                asked += await self._take(part)
+            except BaseException:
+                for place, live in part.items():
+                    self._news[place] = live or self._news.get(place, False)
+                raise
         return asked
+
+    async def _take(self, part: Mapping[_Place, bool]) -> list[Action]:
+        alarms = await self._records.read(lambda reader: _alarms_of(reader, part))
+        wanted = {alarm.alarm_id: self._wanted(alarm, live) for alarm, live in alarms}
+        denied = self._denied({alarm.tenant for alarm, _live in alarms})
+
+        def work(writer: Writer) -> tuple[list[Action], list[tuple[int, TenantId, str]]]:
+            actions: list[Action] = []
+            due: list[tuple[int, TenantId, str]] = []
+            for alarm, _live in alarms:
+                due += self._begin(writer, alarm, wanted[alarm.alarm_id])
+                if alarm.state is AlarmState.CLEARED:
+                    actions += self._end(writer, alarm, denied[alarm.tenant])
+            return actions, due
+
+        actions, due = await self._records.write(work) if alarms else ([], [])
+        for one in due:
+            heapq.heappush(self._due, one)
+        return actions
 
     def _denied(self, tenants: Iterable[TenantId]) -> _Denied:
         """Ask which policies may tell nobody, and why: on the loop, before a transaction."""
@@ -349,13 +353,12 @@ def _open_alarms(reader: Reader) -> list[_Place]:
 
 
 def _open_tellings(reader: Reader) -> list[tuple[TenantId, str, int]]:
+    """Return all of them: one that has told everything still waits for the end of its alarm."""
     found: list[tuple[TenantId, str, int]] = []
     for tenant in reader.tenants(TELLINGS):
         after = ""
         while page := reader.list(TELLINGS, tenant, after=after, limit=500):
-            found += [
-                (tenant, one.key, one.value.due_at) for one in page if one.value.due_at < NEVER
-            ]
+            found += [(tenant, one.key, one.value.due_at) for one in page]
             after = page[-1].key
     return found
 
