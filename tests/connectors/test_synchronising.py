@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 from tests.connectors.support import ALICE, MAIN, FakeConnector, Plant, alarm, entry, order_of
+from tests.rules.faults import Machine, clears, rule_of, trips
 
 from weft.connectors.base import RemoteState
+from weft.connectors.synchronising import Followed
 from weft.errors import ConnectorError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrder, WorkOrderState
 from weft.model.work_order import CLEAR_NOTED, OnClose
@@ -201,3 +203,132 @@ async def test_an_order_that_is_gone_from_the_records_is_passed_over() -> None:
     (found,) = plant.connectors
     nothing = order_of(entry(9)).work_order_id
     assert await plant.synchroniser.store(found, MAIN, {nothing: DONE}) == []
+
+
+# --- a fault that comes again -------------------------------------------------------------
+
+
+@dataclass
+class Interrupted(ClosingConnector):
+    """One during whose closing, or note, something happens in the plant."""
+
+    meanwhile: list[Any] = field(default_factory=list)
+    reopens: bool = True
+
+    async def close_order(self, order: WorkOrder, text: str, *, cancelled: bool) -> bool:
+        done = await super().close_order(order, text, cancelled=cancelled)
+        await self._happen()
+        return done
+
+    async def reopen_order(self, order: WorkOrder, text: str) -> bool:
+        return self.reopens and await super().reopen_order(order, text)
+
+    async def note(self, order: WorkOrder, text: str) -> None:
+        await super().note(order, text)
+        await self._happen()
+
+    async def _happen(self) -> None:
+        while self.meanwhile:
+            await self.meanwhile.pop()()
+
+
+class Pressed:
+    """A press with two sensors, one fault, one order at a far side that can close it."""
+
+    def __init__(self, **more: Any) -> None:
+        self.machine = Machine()
+        self.far = Interrupted(**more)
+        self.plant = Plant(self.far, records=self.machine.records)
+        (self.found,) = self.plant.connectors
+        self.found.close_when_cleared = True
+
+    async def ready(self) -> None:
+        """Trip, deliver, and clear again: nothing of the end has been told yet."""
+        (self.rule,) = await self.machine.ready(rule_of("hot"))
+        first = trips(self.rule, "sensor-00")
+        await self.machine.write(first)
+        await self.plant.outbox.deliver_due()
+        self.far.states[(await self.order()).work_order_id] = OPEN
+        await self.plant.poller.poll()
+        await self.machine.write(clears(first))
+
+    async def again(self) -> None:
+        await self.machine.write(trips(self.rule, "sensor-01", position=2))
+
+    async def order(self) -> WorkOrder:
+        (order,) = await self.machine.plant.orders()
+        return order
+
+    async def fault(self) -> str:
+        (fault,) = await self.machine.faults()
+        return fault.state
+
+
+async def test_a_fault_that_came_again_since_it_was_read_is_not_closed_there() -> None:
+    """A page of orders was read, and told one after the other; the last waited for minutes."""
+    press = Pressed()
+    await press.ready()
+    order = await press.order()
+    (cleared,) = await press.machine.plant.raised()
+    await press.again()
+    told = await press.plant.synchroniser.tell(press.found, Followed(order, cleared, 0))
+    assert (told.state, press.far.ended, press.far.notes) == (WorkOrderState.OPEN, [], [])
+
+
+async def test_a_fault_that_comes_again_while_it_is_closed_there_is_opened_there() -> None:
+    """Their closing was under way: the order stays open here, and is opened there."""
+    press = Pressed()
+    await press.ready()
+    press.far.meanwhile.append(press.again)
+    await press.plant.poller.poll()
+    assert len(press.far.ended) == 1
+    assert (await press.order()).state is WorkOrderState.OPEN
+    await press.plant.poller.poll()
+    assert press.far.opened == ["Weft: the fault has come again: sensor-00 is at 99."]
+    await press.plant.poller.poll()
+    order = await press.order()
+    assert (order.state, order.tellings, await press.fault()) == (WorkOrderState.OPEN, (), "open")
+    assert CLEAR_NOTED not in order.details  # the next end is told again
+
+
+async def test_where_it_cannot_be_opened_again_a_note_says_so() -> None:
+    """Then the far side is right: its task is closed, and the alarm is in question."""
+    press = Pressed(reopens=False)
+    await press.ready()
+    press.far.meanwhile.append(press.again)
+    for _ in range(3):
+        await press.plant.poller.poll()
+    assert [text for _, text in press.far.notes] == [
+        "Weft: the fault has come again: sensor-00 is at 99.",
+        "Weft: this fault has 2 alarms now, of sensor-00, sensor-01.",
+    ]
+    assert (await press.order()).state is WorkOrderState.CLOSED
+    (standing,) = [one for one in await press.machine.plant.raised() if one.is_open]
+    assert standing.questioned_by == "system:connector:erp"
+
+
+async def test_a_fault_that_comes_again_while_a_note_says_the_contrary_is_said_too() -> None:
+    """Nothing is closed by itself there: the note that all is well is followed by another."""
+    press = Pressed()
+    press.found.close_when_cleared = False
+    await press.ready()
+    press.far.meanwhile.append(press.again)
+    for _ in range(2):
+        await press.plant.poller.poll()
+    texts = [text for _, text in press.far.notes]
+    assert texts[0].endswith("The task is still open.")
+    assert "Weft: the fault has come again: sensor-00 is at 99." in texts
+    assert CLEAR_NOTED not in (await press.order()).details
+
+
+async def test_what_weft_closed_there_is_watched_like_any_other() -> None:
+    """The technician looks after all, and opens the task that Weft had closed."""
+    press = Pressed()
+    await press.ready()
+    await press.plant.poller.poll()
+    order = await press.order()
+    assert (order.state, await press.fault()) == (WorkOrderState.CLOSED, "over")
+    assert order.watch_until is not None
+    press.far.states[order.work_order_id] = OPEN
+    await press.plant.poller.poll()
+    assert ((await press.order()).state, await press.fault()) == (WorkOrderState.OPEN, "open")

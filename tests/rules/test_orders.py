@@ -3,10 +3,14 @@
 import pytest
 from msgspec.structs import replace
 from tests.connectors.support import alarm as alarm_of
-from tests.rules.faults import Machine, rule_of, trips
-from tests.rules.support import START, S
+from tests.rules.faults import Machine, clears, rule_of, trips
+from tests.rules.support import MAIN, START, S
 
-from weft.model.alarm import Evidence, Priority, Severity
+from weft.model.alarm import Evidence, Priority, Severity, WorkOrder, WorkOrderState
+from weft.model.work_order import Telling, TellingKind
+from weft.ports import Writer
+from weft.rules.faults import order_changed
+from weft.rules.kinds import WORK_ORDERS
 from weft.rules.orders import EVIDENCE_MAX, LISTED_MAX, urgency_of
 
 
@@ -79,3 +83,62 @@ async def test_a_worse_alarm_makes_the_order_more_urgent() -> None:
     await machine.write(trips(critical, "sensor-00"), trips(warning, "sensor-01"))
     (order,) = await machine.plant.orders()
     assert order.priority is Priority.URGENT
+
+
+async def stand(machine: Machine, order: WorkOrder) -> None:
+    def work(writer: Writer) -> None:
+        writer.put(WORK_ORDERS, MAIN, order.work_order_id, order)
+        order_changed(writer, order, START)
+
+    await machine.records.write(work)
+
+
+async def test_a_fault_that_flaps_while_nobody_can_be_told_is_told_as_one() -> None:
+    """The ERP is down for a night, the closed fault comes again a thousand times: one telling."""
+    machine = Machine()
+    (rule,) = await machine.ready(rule_of("hot", quiet="1d"))
+    await machine.write(trips(rule, "sensor-00"), clears(trips(rule, "sensor-00")))
+    (order,) = await machine.plant.orders()
+    await stand(machine, replace(order, state=WorkOrderState.CLOSED))
+    for number in range(1, 1_001):
+        again = trips(rule, "sensor-00", at=START + number * 60 * S, position=number + 1)
+        await machine.write(again, clears(again))
+    (order,) = await machine.plant.orders()
+    (telling,) = order.tellings
+    assert (telling.kind, telling.times) == (TellingKind.REOPEN, 1_000)
+    assert telling.text == "Weft: the fault has come again 1000 times: sensor-00 is at 99."
+
+
+async def test_what_a_person_did_in_between_keeps_its_place() -> None:
+    """Opened again by the fault, closed by a person, and it came again: told in this order."""
+    machine = Machine()
+    (rule,) = await machine.ready(rule_of("hot", quiet="1d"))
+    await machine.write(trips(rule, "sensor-00"), clears(trips(rule, "sensor-00")))
+    (order,) = await machine.plant.orders()
+    closed = Telling(TellingKind.CLOSE, "closed by alice", START)
+    for place in (1, 2, 3):
+        told = (*order.tellings, closed) if place == 2 else order.tellings
+        await stand(machine, replace(order, state=WorkOrderState.CLOSED, tellings=told))
+        again = trips(rule, "sensor-00", at=START + place * 60 * S, position=place + 1)
+        await machine.write(again, clears(again))
+        (order,) = await machine.plant.orders()
+    assert [(one.kind, one.times) for one in order.tellings] == [
+        (TellingKind.REOPEN, 1),
+        (TellingKind.CLOSE, 0),
+        (TellingKind.REOPEN, 2),
+    ]
+
+
+async def test_an_order_that_weft_closed_is_opened_again_though_its_fault_goes_on() -> None:
+    """Another system's order keeps the fault open; ours was closed as all had cleared."""
+    machine = Machine()
+    orders = [{"work_order": {"connector": name, "title": "Repair"}} for name in ("erp", "desk")]
+    (rule,) = await machine.ready(rule_of("hot", actions=orders))
+    await machine.write(trips(rule, "sensor-00"), clears(trips(rule, "sensor-00")))
+    (mine,) = [one for one in await machine.plant.orders() if one.connector == "erp"]
+    await stand(machine, replace(mine, state=WorkOrderState.CLOSED, closed_by="weft"))
+    for number in (1, 2):
+        await machine.write(trips(rule, f"sensor-0{number - 1}", at=START + S, position=2))
+    found = {one.connector: one.tellings for one in await machine.plant.orders()}
+    assert [(one.kind, one.times) for one in found["erp"]] == [(TellingKind.REOPEN, 1)]
+    assert found["desk"] == ()

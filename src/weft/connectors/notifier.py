@@ -31,7 +31,7 @@ from weft.groups.notification_policies import AlarmFacts, Policies, Policy
 from weft.model.alarm import Action, Alarm, AlarmState
 from weft.model.asset import Asset
 from weft.model.device import Device
-from weft.model.ids import AlarmId, TenantId
+from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records, Writer

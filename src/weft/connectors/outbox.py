@@ -20,6 +20,7 @@ from weft.connectors.lanes import Due, Lane
 from weft.connectors.metrics import DELIVERIES, QUEUE
 from weft.connectors.registry import Connectors, Health
 from weft.connectors.settling import (
+    Found,
     find_pending,
     store_delivered,
     store_failed,
@@ -229,7 +230,7 @@ class Outbox:
             delivered = await self._deliver(found.entry, found.situation)
         except ConnectorError as error:
             return await self._failed(lane, found.entry, error)
-        await self._delivered(lane, found.entry, delivered)
+        await self._delivered(lane, found, delivered)
         return None
 
     async def _deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
@@ -260,11 +261,9 @@ class Outbox:
                 remedy="Report it with the log; redrive the entry after an update.",
             ) from error
 
-    async def _delivered(self, lane: Lane, entry: OutboxEntry, delivered: Delivered) -> None:
-        now, action = self._clock.now(), entry.action
-        order = await self._records.write(
-            lambda w: store_delivered(w, action.tenant, action.action_id, delivered, now)
-        )
+    async def _delivered(self, lane: Lane, sent: Found, delivered: Delivered) -> None:
+        now, entry, action = self._clock.now(), sent.entry, sent.entry.action
+        order = await self._records.write(lambda w: store_delivered(w, sent, delivered, now))
         lane.failures = 0
         self._health_of(entry).succeeded(now)
         DELIVERIES.labels(lane.name or "unknown", "delivered").inc()

@@ -41,10 +41,9 @@ def find_pending(reader: Reader, tenant: TenantId, action_id: ActionId) -> Found
     return Found(found.value, situation)
 
 
-def store_delivered(
-    writer: Writer, tenant: TenantId, action_id: ActionId, delivered: Delivered, at: int
-) -> WorkOrder | None:
-    """Take in that the far side has it; return the work order that changed."""
+def store_delivered(writer: Writer, sent: Found, delivered: Delivered, at: int) -> WorkOrder | None:
+    """Take in that the far side has what was sent; return the work order that changed."""
+    tenant, action_id = sent.entry.action.tenant, sent.entry.action.action_id
     found = find_pending(writer, tenant, action_id)
     if found is None:
         return None
@@ -69,9 +68,21 @@ def store_delivered(
         remote_state=delivered.remote_state,
         remote_url=delivered.url,
         polled_at=at,
-        told_alarms=order.alarms,
+        told_alarms=_told_alarms(order, sent),
     )
     return _put_order(writer, order)
+
+
+def _told_alarms(order: WorkOrder, sent: Found) -> int:
+    """Return of how many alarms the far side knows: not of those that joined meanwhile.
+
+    A try before this one may have made the record and lost the answer; what it said then is
+    not known, so it is told once more rather than not at all.
+    """
+    given = sent.situation.work_order
+    if given is None or sent.entry.attempts:
+        return order.told_alarms
+    return given.alarms
 
 
 def store_failed(

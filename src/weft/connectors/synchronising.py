@@ -21,11 +21,12 @@ from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.work_order import CLEAR_NOTED, OnClose, Telling, TellingKind
 from weft.observability.log import get_logger
-from weft.ports import Clock, Records, Writer
+from weft.ports import Clock, Reader, Records, Writer
 from weft.rules.faults import order_changed
-from weft.rules.kinds import WORK_ORDERS
+from weft.rules.kinds import ALARMS, FAULTS, WORK_ORDERS
 from weft.rules.order_desk import opened_again
 from weft.rules.order_ends import OrderEnds
+from weft.rules.orders import come_again
 
 log = get_logger(__name__)
 
@@ -143,7 +144,7 @@ class Synchroniser:
             await _noted(found, order, more_alarms_note_of(order))
             order = await self._change(
                 order,
-                lambda held: structs.replace(held, told_alarms=order.alarms, told_at=now),
+                lambda _, held: structs.replace(held, told_alarms=order.alarms, told_at=now),
             )
         alarm = one.alarm
         if alarm is not None and alarm.state is AlarmState.CLEARED and not one.active:
@@ -151,21 +152,36 @@ class Synchroniser:
         return order
 
     async def _tell_cleared(self, found: Configured, order: WorkOrder, alarm: Alarm) -> WorkOrder:
+        """Tell that all is well again, and end the order where that is wanted.
+
+        What was read with the page may be minutes old, and telling takes a while: whether the
+        fault is still over is asked before, and again in the transaction that ends the order.
+        """
         if CLEAR_NOTED in order.details:
             return order
-        ends = not found.connector.follows  # nobody will ever tell that it is done
+        if not await self._records.read(lambda reader: _may_tell_cleared(reader, order)):
+            return order
+        follows = found.connector.follows
+        ends = not follows  # nobody will ever tell that it is done
         if not ends and (order.close_when_cleared or found.close_when_cleared):
             text = clear_note_of(alarm, closing=True)
             ends = await _ended(found, order, text, cancelled=False)
-        if not ends or not found.connector.follows:
+        if not ends or not follows:
             await _noted(found, order, clear_note_of(alarm))
         now = self._clock.now()
 
-        def change(held: WorkOrder) -> WorkOrder:
+        def change(writer: Writer, held: WorkOrder) -> WorkOrder:
+            if held.state in OPEN_STATES and _holds(writer, held):  # it has come again meanwhile
+                kind = TellingKind.REOPEN if ends and follows else TellingKind.NOTE
+                return structs.replace(held, tellings=come_again(held, kind, alarm.message, now))
             held = structs.replace(held, details={**held.details, CLEAR_NOTED: now})
             if ends and held.state in OPEN_STATES:
                 return structs.replace(
-                    held, state=WorkOrderState.CLOSED, closed_at=now, closed_by="weft"
+                    held,
+                    state=WorkOrderState.CLOSED,
+                    closed_at=now,
+                    closed_by="weft",
+                    watch_until=now + WATCH_NS if follows else None,
                 )
             return held
 
@@ -183,7 +199,7 @@ class Synchroniser:
             await _noted(found, order, telling.text)
         now = self._clock.now()
 
-        def change(held: WorkOrder) -> WorkOrder:
+        def change(_writer: Writer, held: WorkOrder) -> WorkOrder:
             rest = tuple(one for one in held.tellings if one != telling)
             held = structs.replace(held, tellings=rest)
             if done and telling.kind is TellingKind.REOPEN and held.state is WorkOrderState.CLOSED:
@@ -195,13 +211,13 @@ class Synchroniser:
         return await self._change(order, change)
 
     async def _change(
-        self, order: WorkOrder, change: Callable[[WorkOrder], WorkOrder]
+        self, order: WorkOrder, change: Callable[[Writer, WorkOrder], WorkOrder]
     ) -> WorkOrder:
         now = self._clock.now()
 
         def work(writer: Writer) -> WorkOrder:
             held = writer.get(WORK_ORDERS, order.tenant, order.work_order_id).value
-            changed = _put(writer, change(held))
+            changed = _put(writer, change(writer, held))
             if changed.state is not held.state:
                 order_changed(writer, changed, now)
             return changed
@@ -212,6 +228,23 @@ class Synchroniser:
 def differs(order: WorkOrder, told: RemoteState) -> bool:
     """Return whether the far side says something new."""
     return (order.state, order.remote_state) != (told.state, told.text)
+
+
+def _holds(reader: Reader, order: WorkOrder) -> bool:
+    """Return whether what an order is for is not over: its fault, or without one its alarm."""
+    if order.fault_id:
+        fault = reader.find(FAULTS, order.tenant, order.fault_id)
+        return fault is not None and fault.value.active > 0
+    alarm = reader.find(ALARMS, order.tenant, order.alarm_id) if order.alarm_id else None
+    return alarm is not None and alarm.value.is_open
+
+
+def _may_tell_cleared(reader: Reader, order: WorkOrder) -> bool:
+    record = reader.find(WORK_ORDERS, order.tenant, order.work_order_id)
+    if record is None or record.value.state not in OPEN_STATES:
+        return False
+    held = record.value  # what waits to be told goes out first
+    return not held.tellings and CLEAR_NOTED not in held.details and not _holds(reader, held)
 
 
 def _put(writer: Writer, order: WorkOrder) -> WorkOrder:

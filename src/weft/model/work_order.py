@@ -40,6 +40,7 @@ class Telling(Struct, frozen=True):
     kind: TellingKind
     text: str
     at: int  # ns UTC
+    times: int = 0  # how often its fault has come again, which it tells as one; 0: another thing
 
 
 class OrderRef(Struct, frozen=True):

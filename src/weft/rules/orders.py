@@ -134,8 +134,12 @@ def attach(writer: Writer, order_id: str, alarm: Alarm, rule: Rule, joined: Join
         listed = (*listed, alarm.alarm_id)
     devices = with_devices(devices, alarm, LISTED_MAX)
     tellings = order.tellings
-    if joined.reopened and order.state in ENDED:
-        tellings = (*tellings, _again(order, alarm))
+    # One that Weft closed itself, as all had cleared, may end before the others of its fault.
+    first = order.closed_by == "weft" and joined.fault.active == 1
+    if order.state in ENDED and (joined.reopened or first):
+        closed = order.state is WorkOrderState.CLOSED
+        kind = TellingKind.REOPEN if closed else TellingKind.NOTE
+        tellings = come_again(order, kind, alarm.message, alarm.raised_at)
     details = {key: one for key, one in order.details.items() if key != CLEAR_NOTED}
     order = replace(
         order,
@@ -160,6 +164,23 @@ def _worse(order: WorkOrder, alarm: Alarm, joined: Joined) -> Priority:
     return max(order.priority, found, key=_RANKS.index)
 
 
-def _again(order: WorkOrder, alarm: Alarm) -> Telling:
-    kind = TellingKind.REOPEN if order.state is WorkOrderState.CLOSED else TellingKind.NOTE
-    return Telling(kind, f"Weft: the fault has come again: {alarm.message}.", alarm.raised_at)
+def come_again(order: WorkOrder, kind: TellingKind, message: str, at: int) -> tuple[Telling, ...]:
+    """Return what is to be told of an order when its fault has come again.
+
+    While the far side cannot be reached a flapping fault comes again and again: that is told
+    as one, with the count, unless a person has ended the order in between.
+    """
+    held = list(order.tellings)
+    for place in range(len(held) - 1, -1, -1):
+        one = held[place]
+        if one.kind in {TellingKind.CLOSE, TellingKind.CANCEL}:
+            break
+        if one.kind is kind and one.times:
+            held[place] = _again(kind, one.times + 1, message, at)
+            return tuple(held)
+    return (*held, _again(kind, 1, message, at))
+
+
+def _again(kind: TellingKind, times: int, message: str, at: int) -> Telling:
+    often = "" if times == 1 else f" {times} times"
+    return Telling(kind, f"Weft: the fault has come again{often}: {message}.", at, times)
