@@ -104,6 +104,7 @@ from weft.security.sign_in import SignIn
 from weft.security.throttle import Throttle
 from weft.security.tokens import AccessTokens
 from weft.supervision import FakeClock
+from weft.twins.fleet import Fleet
 from weft.twins.twins import Twins
 from weft.twins.wishes import Wishes
 
@@ -419,6 +420,7 @@ class World:
             imports=self.imports,
             provisioning=self.provisioning,
             twins=self.twins,
+            fleet=Fleet(self.twins, self.devices, self.assets, self.attachments),
             commands=self.commands,
             bulks=self.bulks,
             ingest=self.ingest,

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from weft.security.rotation import Rotation
     from weft.security.sessions import Sessions
     from weft.security.sign_in import SignIn
+    from weft.twins.fleet import Fleet
     from weft.twins.twins import Twins
 
 
@@ -125,6 +126,7 @@ class Services:
     imports: Imports
     provisioning: Provisioning
     twins: Twins
+    fleet: Fleet
     commands: Commands
     bulks: Bulks
     ingest: Ingest

@@ -44,6 +44,7 @@ from weft.supervision import SystemClock, keep_running
 from weft.transports.mqtt.listener import MqttListener
 from weft.transports.mqtt.settings import Given
 from weft.transports.websocket.door import PATH, MqttOverWebSocket
+from weft.twins.fleet import Fleet
 from weft.web.routes import Pages
 
 log = get_logger(__name__)
@@ -282,6 +283,7 @@ class Weft:
             imports=identity.imports,
             provisioning=identity.provisioning,
             twins=path.twins,
+            fleet=Fleet(path.twins, identity.devices, identity.assets, identity.attachments),
             commands=path.commands,
             bulks=path.bulks,
             ingest=path.ingest,

@@ -15,12 +15,18 @@ Moments = npt.NDArray[np.int64]
 
 def largest_triangles(at: Moments, values: Floats, points: int) -> npt.NDArray[np.int64]:
     """Return the indices of at most `points` samples, in order, that keep the picture."""
-    total = len(at)
+    if not len(at):
+        return np.arange(0)
+    return largest_areas((at - at[0]).astype(np.float64), values, points)
+
+
+def largest_areas(x: Floats, values: Floats, points: int) -> npt.NDArray[np.int64]:
+    """Do the same on any plane: of a line that goes where it likes, corners stay."""
+    total = len(x)
     if points >= total:
         return np.arange(total)
     if points < 3:
         return np.array([0, total - 1][:points])
-    x = (at - at[0]).astype(np.float64)
     edges = np.linspace(1, total - 1, points - 1).astype(np.int64)
     kept = np.empty(points, np.int64)
     kept[0], kept[-1] = 0, total - 1

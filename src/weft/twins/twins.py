@@ -65,6 +65,7 @@ class Twins(Positioned):
         self._desired: dict[Key, Desired] = {}
         self._by_route: dict[Route, TwinState] = {}
         self._dirty: set[Key] = set()
+        self._heard: set[Key] = set()
         self._deltas_due: set[Key] = set()
         self._listeners: list[Listener] = []
         self._change_listeners: list[ChangeListener] = []
@@ -195,6 +196,7 @@ class Twins(Positioned):
         if applied == self._durable:
             return
         dirty, self._dirty = self._dirty, set()
+        self._heard |= dirty
         waiting = list(dirty)
         try:
             while waiting:
@@ -221,6 +223,14 @@ class Twins(Positioned):
         await self._records.write(write)
 
     # --- what callers ask ---
+
+    def take_heard(self) -> set[Key]:
+        """Return whom something was heard of since the last call, some of them perhaps again.
+
+        For one caller, who follows all twins: what it costs is paid here, not at each message.
+        """
+        heard, self._heard = self._heard | self._dirty, set()
+        return heard
 
     def get(self, tenant: TenantId, device_id: DeviceId) -> Twin:
         """Return the twin; one of a device that never spoke is empty, at version 0."""
@@ -411,6 +421,7 @@ class Twins(Positioned):
         key = (tenant, device_id)
         self._states.pop(key, None)
         self._desired.pop(key, None)
+        self._heard.add(key)
         self._dirty.discard(key)
         self._deltas_due.discard(key)
         self._resending.forget(key)
