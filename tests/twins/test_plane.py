@@ -12,7 +12,7 @@ ACME = TenantId("acme")
 
 def put(plane: Plane, name: str, north: float, east: float) -> None:
     device = Device(ACME, DeviceId(name), DeviceUid(f"u-{name}"), None, Lifecycle.ACTIVE, 1)
-    plane.put(device, Place(device, north, east, 1))
+    plane.put([Place(device, north, east, 1)])
 
 
 @given(

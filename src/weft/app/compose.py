@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 
 from weft.api.application import Application
@@ -249,39 +249,8 @@ class Weft:
         self.path.thingsboard.close()
 
     def _services(self, identity: Identity, path: MessagePath, business: Business) -> Services:
-        return Services(
-            records=self.stores.records,
-            journal=self.stores.journal,
-            clock=self.clock,
-            policy=identity.policy,
-            audit=identity.audit,
-            authenticator=identity.authenticator,
-            operator=identity.operator,
-            sign_in=identity.sign_in,
-            sessions=identity.sessions,
-            people=identity.people,
-            limiter=identity.limiter,
-            connections=identity.connections,
-            authority=identity.authority,
-            credentials=identity.credentials,
-            enrolments=identity.enrolments,
-            authorities=identity.authorities,
-            arrivals=identity.arrivals,
-            rotation=identity.rotation,
-            preshared=identity.preshared,
-            keys=identity.keys,
-            tenants=identity.tenants,
-            types=identity.types,
-            devices=identity.devices,
-            assets=identity.assets,
-            attachments=identity.attachments,
-            relations=identity.relations,
+        return self._known(identity)(
             groups=business.groups,
-            presence=identity.presence,
-            claims=identity.claims,
-            claiming=identity.claiming,
-            imports=identity.imports,
-            provisioning=identity.provisioning,
             twins=path.twins,
             fleet=Fleet(path.twins, identity.devices, identity.assets, identity.attachments),
             commands=path.commands,
@@ -313,6 +282,43 @@ class Weft:
             started_at=self.started_at,
             health=self.health,
             openapi=openapi_document,
+        )
+
+    def _known(self, identity: Identity) -> partial[Services]:
+        """Begin with who and what there is; the rest is what is done with it."""
+        return partial(
+            Services,
+            records=self.stores.records,
+            journal=self.stores.journal,
+            clock=self.clock,
+            policy=identity.policy,
+            audit=identity.audit,
+            authenticator=identity.authenticator,
+            operator=identity.operator,
+            sign_in=identity.sign_in,
+            sessions=identity.sessions,
+            people=identity.people,
+            limiter=identity.limiter,
+            connections=identity.connections,
+            authority=identity.authority,
+            credentials=identity.credentials,
+            enrolments=identity.enrolments,
+            authorities=identity.authorities,
+            arrivals=identity.arrivals,
+            rotation=identity.rotation,
+            preshared=identity.preshared,
+            keys=identity.keys,
+            tenants=identity.tenants,
+            types=identity.types,
+            devices=identity.devices,
+            assets=identity.assets,
+            attachments=identity.attachments,
+            relations=identity.relations,
+            presence=identity.presence,
+            claims=identity.claims,
+            claiming=identity.claiming,
+            imports=identity.imports,
+            provisioning=identity.provisioning,
         )
 
     # --- what it says of itself ---

@@ -7,7 +7,7 @@ when somebody looks at the map, some at a time, so that nobody waits for them.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from weft.model.asset import AttachmentRole
@@ -53,10 +53,10 @@ class Fleet:
             self._due.pop(tenant, None)
         else:
             due = self._due.pop(tenant, set())
-        for number, name in enumerate(due, 1):
-            self._look_up(plane, tenant, name)
-            if not number % LOOKED_UP_AT_ONCE:
-                await asyncio.sleep(0)
+        names = list(due)
+        for first in range(0, len(names), LOOKED_UP_AT_ONCE):
+            self._look_up(plane, tenant, names[first : first + LOOKED_UP_AT_ONCE])
+            await asyncio.sleep(0)
 
     def marks(self, tenant: TenantId, view: View, *, limit: int) -> Marks:
         """Return at most `limit` marks of a view, from what `refresh` has looked up."""
@@ -92,24 +92,33 @@ class Fleet:
             yield from page
             after = page[-1].device_id
 
-    def _look_up(self, plane: Plane, tenant: TenantId, name: DeviceId) -> None:
-        device = self._devices.find(tenant, name)
-        place = None if device is None else self._place_of(device)
-        if device is None or place is None:
-            plane.drop(name)
-        else:
-            plane.put(device, place)
+    def _look_up(self, plane: Plane, tenant: TenantId, names: list[DeviceId]) -> None:
+        found: list[Place] = []
+        for name in names:
+            device = self._devices.find(tenant, name)
+            place = None if device is None else self._place_of(device)
+            if place is None:
+                plane.drop(name)
+            else:
+                found.append(place)
+        if found:
+            plane.put(found)
 
     def _place_of(self, device: Device) -> Place | None:
-        telemetry = self._twins.get(device.tenant, device.device_id).telemetry
-        for keys in (*self._keys_of(device), *KEYS):
+        telemetry = self._twins.telemetry(device.tenant, device.device_id)
+        for keys in self._keys_of(device):
             place = _measured(device, telemetry, keys)
             if place is not None:
                 return place
-        for north, east in KEYS:
-            entered = _degrees(device.attributes.get(north), device.attributes.get(east))
-            if entered is not None:
-                return Place(device, *entered, 0)
+        for keys in KEYS:
+            place = _measured(device, telemetry, keys)
+            if place is not None:
+                return place
+        if device.attributes:
+            for north, east in KEYS:
+                entered = _degrees(device.attributes.get(north), device.attributes.get(east))
+                if entered is not None:
+                    return Place(device, *entered, 0)
         return None
 
     def _keys_of(self, device: Device) -> Iterator[tuple[str, str]]:
@@ -123,7 +132,9 @@ class Fleet:
                 yield asset.position_keys.latitude, asset.position_keys.longitude
 
 
-def _measured(device: Device, telemetry: dict[str, Latest], keys: tuple[str, str]) -> Place | None:
+def _measured(
+    device: Device, telemetry: Mapping[str, Latest], keys: tuple[str, str]
+) -> Place | None:
     north, east = telemetry.get(keys[0]), telemetry.get(keys[1])
     if north is None or east is None:
         return None

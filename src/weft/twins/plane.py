@@ -5,6 +5,7 @@ The devices of a view are found among columns of numbers: ten thousand in a mill
 """
 
 import math
+from collections.abc import Sequence
 from heapq import nsmallest
 from typing import Any, Final
 
@@ -75,20 +76,13 @@ class Plane:
         self.at: Index = np.zeros(64, np.int64)
         self._free: list[int] = []
 
-    def put(self, device: Device, place: Place) -> None:
-        """Take note of where a device is."""
-        slot = self.slots.get(device.device_id)
-        if slot is None:
-            slot = self.slots[device.device_id] = self._take()
-        self.names[slot], self.types[slot] = device.device_id, device.type_name
-        self.columns[:, slot] = (
-            *_on_plane(place.longitude, place.latitude),
-            *(
-                place.longitude,
-                place.latitude,
-            ),
-        )
-        self.at[slot] = place.at
+    def put(self, places: Sequence[Place]) -> None:
+        """Take note of where devices are."""
+        slots = [self._slot(place.device) for place in places]
+        east = np.array([place.longitude for place in places])
+        north = np.array([place.latitude for place in places])
+        self.columns[:, slots] = *_on_plane(east, north), east, north
+        self.at[slots] = [place.at for place in places]
 
     def drop(self, name: DeviceId) -> None:
         """Forget a device."""
@@ -115,6 +109,14 @@ class Plane:
         slots = self.within(_box(view), view.type_name).tolist()
         named = ((name, slot) for slot in slots if (name := self.names[slot]) is not None)
         return nsmallest(limit, (one for one in named if one[0] > after))
+
+    def _slot(self, device: Device) -> int:
+        slot = self.slots.get(device.device_id)
+        if slot is None:
+            slot = self.slots[device.device_id] = self._take()
+            self.names[slot] = device.device_id
+        self.types[slot] = device.type_name
+        return slot
 
     def _take(self) -> int:
         if self._free:
@@ -197,12 +199,11 @@ def _grid(plane: Plane, view: View, cells: float) -> _Grid | None:
 
 
 def _box(view: View) -> tuple[float, float, float, float]:
-    west, north = _on_plane(view.west, view.north)
-    east, south = _on_plane(view.east, view.south)
-    return west, north, east, south
+    east, north = _on_plane(np.array([view.west, view.east]), np.array([view.north, view.south]))
+    return float(east[0]), float(north[0]), float(east[1]), float(north[1])
 
 
-def _on_plane(longitude: float, latitude: float) -> tuple[float, float]:
-    """Return a place on the unit square of the web's Mercator projection (EPSG:3857)."""
-    sine = math.sin(math.radians(min(max(latitude, -MERCATOR_MAX), MERCATOR_MAX)))
-    return (longitude + 180) / 360, 0.5 - math.log((1 + sine) / (1 - sine)) / (4 * math.pi)
+def _on_plane(longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
+    """Return places on the unit square of the web's Mercator projection (EPSG:3857)."""
+    sine = np.sin(np.radians(np.clip(latitude, -MERCATOR_MAX, MERCATOR_MAX)))
+    return (longitude + 180) / 360, 0.5 - np.log((1 + sine) / (1 - sine)) / (4 * math.pi)

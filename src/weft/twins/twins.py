@@ -5,7 +5,7 @@ desired but not yet reported is the delta. Every write of the desired side names
 version it read, so no writer undoes another unseen.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ from weft.errors import PeerError, QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import REDRIVEN, SETTLED, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
-from weft.model.twin import Properties, Stamp, Stamps, Twin
+from weft.model.twin import Latest, Properties, Stamp, Stamps, Twin
 from weft.ports import Clock, Kind, Reader, Records, Writer
 from weft.registry.positions import Positioned
 from weft.security.audit import Audit
@@ -250,6 +250,11 @@ class Twins(Positioned):
             stored.stamps,
             desired.stamps,
         )
+
+    def telemetry(self, tenant: TenantId, device_id: DeviceId) -> Mapping[str, Latest]:
+        """Return the newest value of each key, as `get` has them; not to be changed."""
+        state = self._states.get((tenant, device_id))
+        return state.merge().telemetry if state else {}
 
     async def desire(
         self, actor: Principal, device_id: DeviceId, patch: Properties, *, version: int
