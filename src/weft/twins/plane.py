@@ -20,6 +20,7 @@ MERCATOR_MAX: Final = 85.051129  # degrees; the square world of web maps ends th
 TILE_PX: Final = 512  # the world at zoom 0, as MapLibre draws it
 CELL_PX: Final = 64  # marks nearer than this are hard to tell apart, or to touch
 ZOOM_MAX: Final = 24.0
+_EDGE: Final = 1 - 1e-12
 
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -206,4 +207,6 @@ def _box(view: View) -> tuple[float, float, float, float]:
 def _on_plane(longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
     """Return places on the unit square of the web's Mercator projection (EPSG:3857)."""
     sine = np.sin(np.radians(np.clip(latitude, -MERCATOR_MAX, MERCATOR_MAX)))
-    return (longitude + 180) / 360, 0.5 - np.log((1 + sine) / (1 - sine)) / (4 * math.pi)
+    down = 0.5 - np.log((1 + sine) / (1 - sine)) / (4 * math.pi)
+    # Its edges belong to the last cell, also where a sine was rounded.
+    return np.clip((longitude + 180) / 360, 0, _EDGE), np.clip(down, 0, _EDGE)
