@@ -20,6 +20,7 @@ by people, so neither ever holds a secret or a payload.
     │   ├── RateLimited         too often; says when to come back
     │   └── QuotaExceeded       beyond a stated count or amount
     ├── ConnectorError          the far side of a connector failed; carries whether to try again
+    │   └── Unanswered          … or took everything, and its answer was lost
     ├── ConfigurationError      settings that cannot be used: refuse to start
     ├── StorageError            the disk or database failed: nothing was acknowledged
     │   └── Damaged             stored data is not what was written
@@ -148,6 +149,12 @@ class ConnectorError(WeftError):
         super().__init__(detail, remedy=remedy)
         self.permanent = permanent
         self.retry_after_s = retry_after_s
+
+
+class Unanswered(ConnectorError):
+    """The far side was given everything and its answer was lost: it may have been taken."""
+
+    code = "connector_unanswered"
 
 
 class ConfigurationError(WeftError):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
+LOST = {"drop", "hang", "late", "flood", "what"}  # it has taken the message all the same
+
 
 @dataclass
 class Mail:
@@ -74,6 +76,9 @@ class _Talk:
         if text == "hang":
             await self.reader.read()
             raise ConnectionError
+        if text == "late":  # after what the client's patience with a step is in these tests
+            await asyncio.sleep(0.4)
+            text = usual
         if text == "drop":
             raise ConnectionError
         if text == "flood":
@@ -126,7 +131,7 @@ class _Talk:
             self.sender, self.recipients, data.replace(b"\r\n..", b"\r\n."), self.secure, self.user
         )
         queue = self.server.says.get("TAKEN", [])
-        if not queue or queue[0] in {"drop", "hang"}:  # taken, though the answer may be lost
+        if not queue or queue[0] in LOST:  # taken, though the answer may be lost
             self.server.taken.append(mail)
         await self.say("TAKEN", "250 taken")
 

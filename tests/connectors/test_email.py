@@ -17,7 +17,7 @@ from weft.connectors.credentials import Credentials
 from weft.connectors.email import EmailConnector, EmailSettings
 from weft.connectors.notices import Notice, line_of
 from weft.errors import ConfigurationError, ConnectorError
-from weft.model.alarm import OutboxState
+from weft.model.alarm import OutboxEntry, OutboxState
 from weft.security.outbound import OutboundClient, OutboundSettings
 from weft.supervision import FakeClock
 
@@ -150,18 +150,50 @@ async def test_a_dead_message_is_sent_when_it_is_redriven(tmp_path: Path) -> Non
     assert len(server.taken) == 1
 
 
-async def test_an_answer_that_is_lost_repeats_the_same_message(tmp_path: Path) -> None:
-    """SMTP has no key: the message may come twice, and says that it is the same."""
-    async with mail_server(MailServer(says={"TAKEN": ["drop"]})) as server:
-        plant = plant_to(tmp_path, server)
+async def sent(
+    tmp_path: Path, verb: str, says: Sequence[str], **changes: Any
+) -> tuple[MailServer, OutboxEntry]:
+    """Let the outbox work for hours on one message; return the server and the entry."""
+    async with mail_server(MailServer(says={verb: list(says)})) as server:
+        plant = plant_to(tmp_path, server, **changes)
         asked = item()
         await plant.put(asked, raised=alarm())
-        for _ in range(3):
+        for _ in range(6):
             await plant.outbox.deliver_due()
             plant.clock.turn(3_700)
-        assert (await plant.entry(asked)).state is OutboxState.DELIVERED
+        return server, await plant.entry(asked)
+
+
+@pytest.mark.parametrize("lost", ["drop", "hang", "flood", "what"])
+async def test_an_answer_that_is_lost_repeats_the_same_message_once(
+    tmp_path: Path, lost: str
+) -> None:
+    """SMTP has no key: it may come twice, says that it is the same, and never comes six times."""
+    server, stored = await sent(tmp_path, "TAKEN", [lost] * 6, total_timeout_s=0.5)
     assert len(server.taken) == 2
     assert len({one.message["Message-ID"] for one in server.taken}) == 1
+    assert (stored.state, stored.unanswered) == (OutboxState.DELIVERED, 1)
+    assert "may have come twice, or not at all" in stored.last_error
+
+
+async def test_a_repeat_that_is_answered_leaves_no_doubt(tmp_path: Path) -> None:
+    """The connection broke once; the second time the server says that it has it."""
+    server, stored = await sent(tmp_path, "TAKEN", ["drop"])
+    assert len(server.taken) == 2
+    assert (stored.state, stored.last_error) == (OutboxState.DELIVERED, "")
+
+
+async def test_a_server_that_thinks_before_it_takes_a_message_is_waited_for(tmp_path: Path) -> None:
+    """It looks for viruses for longer than it may take over a greeting: one message."""
+    server, stored = await sent(tmp_path, "TAKEN", ["late"], timeout_s=0.2, total_timeout_s=20.0)
+    assert (stored.state, stored.attempts, len(server.taken)) == (OutboxState.DELIVERED, 1, 1)
+
+
+@pytest.mark.parametrize("goodbye", ["hang", "drop", "500 no", "what"])
+async def test_a_goodbye_that_fails_is_no_failure(tmp_path: Path, goodbye: str) -> None:
+    """The message was taken; that the end of the talk broke must not send it again."""
+    server, stored = await sent(tmp_path, "QUIT", [goodbye] * 6, timeout_s=0.3)
+    assert (stored.state, stored.attempts, len(server.taken)) == (OutboxState.DELIVERED, 1, 1)
 
 
 async def test_a_server_that_says_nothing_is_left_in_time(tmp_path: Path) -> None:

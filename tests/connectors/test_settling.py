@@ -31,7 +31,7 @@ async def test_a_late_failure_does_not_undo_a_delivery() -> None:
     await plant.put(ITEM, raised=alarm())
     sent = await found_in(plant)
     await plant.records.write(lambda w: store_delivered(w, sent, Delivered("7", "Open"), 5))
-    late = await plant.records.write(lambda w: store_failed(w, MAIN, ID, "time-out", None))
+    late = await plant.records.write(lambda w: store_failed(w, (MAIN, ID), "time-out", None))
     assert late is None
     assert (await plant.entry(ITEM)).state is OutboxState.DELIVERED
     assert (await plant.order(ITEM)).state is WorkOrderState.OPEN
@@ -51,7 +51,7 @@ async def test_a_failure_to_be_tried_again_leaves_the_work_order_requested() -> 
     """Only giving up fails the work order."""
     plant = Plant()
     await plant.put(ITEM)
-    await plant.records.write(lambda w: store_failed(w, MAIN, ID, "x" * 9_000, 77))
+    await plant.records.write(lambda w: store_failed(w, (MAIN, ID), "x" * 9_000, 77))
     stored = await plant.entry(ITEM)
     assert (stored.state, stored.next_attempt_at) == (OutboxState.PENDING, 77)
     assert len(stored.last_error) == ERROR_CHARACTERS
@@ -62,7 +62,7 @@ async def test_versions_grow_with_each_change() -> None:
     """Readers tell old from new by it."""
     plant = Plant()
     await plant.put(ITEM)
-    await plant.records.write(lambda w: store_failed(w, MAIN, ID, "x", 77))
+    await plant.records.write(lambda w: store_failed(w, (MAIN, ID), "x", 77))
     sent = await found_in(plant)
     await plant.records.write(lambda w: store_delivered(w, sent, Delivered("7"), 5))
     assert (await plant.entry(ITEM)).version == 3
@@ -101,7 +101,7 @@ async def test_what_an_unanswered_try_said_is_not_taken_for_known() -> None:
     """It may have made the record with one alarm; the next try finds that and says nothing new."""
     plant = Plant()
     await plant.put(ITEM, raised=alarm())
-    await plant.records.write(lambda w: store_failed(w, MAIN, ID, "time-out", 1))
+    await plant.records.write(lambda w: store_failed(w, (MAIN, ID), "time-out", 1))
     await joined(plant, 4)
     sent = await found_in(plant)
     await plant.records.write(lambda w: store_delivered(w, sent, Delivered("7"), 5))

@@ -101,6 +101,7 @@ class Delivered(Struct, frozen=True):
     remote_id: str = ""
     remote_state: str = ""
     url: str | None = None
+    doubt: str = ""  # what was not confirmed, where the far side cannot be asked
 
 
 class RemoteState(Struct, frozen=True):

@@ -4,6 +4,11 @@ Recipients come from the settings or from the notification policy. A message has
 `Message-ID` at every try, so that a server or reader can tell a repetition; what belongs to
 one alarm is one thread. Text of devices is in the body and in the subject, never in another
 header: a line break in it is written out, one in an address is refused (SS-3).
+
+SMTP has no key and cannot be asked. A server that was given a whole message and does not
+answer may have taken it or not (RFC 1047): it is given the message once more, which readers
+fold by its `Message-ID`, and then it counts as delivered, in doubt. It is never sent twenty
+times, and an alarm is not lost by one connection that breaks.
 """
 
 import asyncio
@@ -28,7 +33,7 @@ from weft.connectors.base import (
 from weft.connectors.credentials import require_reference
 from weft.connectors.fields import Field
 from weft.connectors.notices import Notice, notice_of, sample_notice
-from weft.errors import ConfigurationError, ConnectorError, Invalid
+from weft.errors import ConfigurationError, ConnectorError, Invalid, Unanswered
 from weft.groups.notification_policies import require_address
 from weft.model.alarm import NOTIFICATION, OutboxEntry, WorkOrder
 from weft.model.ids import WorkOrderId, derived_id, new_id
@@ -39,6 +44,7 @@ from weft.security.outbound_smtp import Sending, Server
 RECIPIENTS_MAX = 50
 PORTS = (25, 465, 587)  # of public mail servers; any port of an allowed address
 _PORT_OF = {"smtp": 587, "smtps": 465}
+_TWICE = "It was given the same message twice, so it may have come twice, or not at all."
 
 
 class EmailSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,12 +94,20 @@ class EmailConnector:
             require_reference(settings.password, f"{setting} password")
 
     async def deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
-        """Hand the message in; every try carries the same `Message-ID`."""
+        """Hand the message in; every try carries the same `Message-ID`.
+
+        Raises `Unanswered` the first time that the answer to a whole message is lost.
+        """
         action = entry.action
         recipients = self._recipients(action.parameters.get("to"))
         notice = notice_of(action, situation)
         message = self.message(notice, action.action_id, recipients, action.created_at)
-        refused = await self._send(message, recipients)
+        try:
+            refused = await self._send(message, recipients)
+        except Unanswered as error:
+            if not entry.unanswered:
+                raise
+            return Delivered(remote_id=action.action_id, doubt=f"{error.detail} {_TWICE}")
         state = "accepted" if not refused else f"accepted, {refused} of {len(recipients)} refused"
         return Delivered(remote_id=action.action_id, remote_state=state)
 
@@ -159,18 +173,25 @@ class EmailConnector:
             implicit_tls=self._scheme == "smtps",
             user=settings.user,
             password=password,
-            timeout_s=settings.timeout_s,
+            timeout_s=min(settings.timeout_s, settings.total_timeout_s),
+            answer_s=settings.total_timeout_s,
         )
         sending = Sending(server)
+        # Whoever ends it at its time learns whether the message had gone out by then.
+        ending = asyncio.get_running_loop().call_later(settings.total_timeout_s, sending.abort)
         try:
-            async with asyncio.timeout(settings.total_timeout_s):
-                return await asyncio.to_thread(sending.send, message, settings.sender, recipients)
-        except TimeoutError as error:
+            return await asyncio.to_thread(sending.send, message, settings.sender, recipients)
+        except Unanswered:
+            raise
+        except ConnectorError as error:
+            if not sending.aborted:
+                raise
             raise ConnectorError(
                 f"{self._host} took more than {settings.total_timeout_s:g} s.",
                 remedy="Check that the mail server is up and not overloaded.",
             ) from error
         finally:
+            ending.cancel()
             sending.abort()  # the thread ends with it, however this ended
 
     def _recipients(self, given: object) -> list[str]:

@@ -27,7 +27,7 @@ from weft.connectors.settling import (
     store_redriven,
 )
 from weft.connectors.work_orders import WorkOrders
-from weft.errors import ConnectorError, PeerError, StorageError, Unavailable
+from weft.errors import ConnectorError, PeerError, StorageError, Unanswered, Unavailable
 from weft.model.alarm import OutboxEntry, OutboxState, WorkOrder
 from weft.model.ids import ActionId, AlarmId, TenantId
 from weft.model.moments import NS_PER_S
@@ -267,12 +267,14 @@ class Outbox:
         lane.failures = 0
         self._health_of(entry).succeeded(now)
         DELIVERIES.labels(lane.name or "unknown", "delivered").inc()
-        log.info(
+        tell = log.warning if delivered.doubt else log.info
+        tell(
             "outbox_delivered",
             tenant=action.tenant,
             connector=action.connector,
             action_id=action.action_id,
             remote_id=delivered.remote_id,
+            **({"doubt": delivered.doubt} if delivered.doubt else {}),
         )
         self._told(order)
 
@@ -283,8 +285,9 @@ class Outbox:
         wait_s = max(error.retry_after_s or 0.0, self._pause_s(attempts))
         next_at = None if dead else now + round(wait_s * NS_PER_S)
         text = f"{error.detail} {error.remedy}".strip()
+        place, unanswered = (action.tenant, action.action_id), isinstance(error, Unanswered)
         order = await self._records.write(
-            lambda w: store_failed(w, action.tenant, action.action_id, text, next_at)
+            lambda w: store_failed(w, place, text, next_at, unanswered=unanswered)
         )
         self._health_of(entry).failed(now, text)
         if not error.permanent:

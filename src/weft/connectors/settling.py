@@ -52,7 +52,7 @@ def store_delivered(writer: Writer, sent: Found, delivered: Delivered, at: int) 
         state=OutboxState.DELIVERED,
         attempts=found.entry.attempts + 1,
         next_attempt_at=0,
-        last_error="",
+        last_error=delivered.doubt[:ERROR_CHARACTERS],
         delivered_at=at,
         remote_id=delivered.remote_id or None,
         version=found.entry.version + 1,
@@ -86,9 +86,15 @@ def _told_alarms(order: WorkOrder, sent: Found) -> int:
 
 
 def store_failed(
-    writer: Writer, tenant: TenantId, action_id: ActionId, error: str, next_attempt_at: int | None
+    writer: Writer,
+    place: tuple[TenantId, ActionId],
+    error: str,
+    next_attempt_at: int | None,
+    *,
+    unanswered: bool = False,
 ) -> WorkOrder | None:
     """Take in a failure: try again at a moment, or (None) give up."""
+    tenant, action_id = place
     found = find_pending(writer, tenant, action_id)
     if found is None:
         return None
@@ -99,6 +105,7 @@ def store_failed(
         next_attempt_at=next_attempt_at or 0,
         last_error=error[:ERROR_CHARACTERS],
         version=found.entry.version + 1,
+        unanswered=found.entry.unanswered + unanswered,
     )
     writer.put(OUTBOX, tenant, action_id, entry)
     if next_attempt_at is not None or entry.action.kind != WORK_ORDER:
@@ -123,6 +130,7 @@ def store_redriven(writer: Writer, tenant: TenantId, action_id: ActionId) -> Wor
         attempts=0,
         next_attempt_at=0,
         version=entry.version + 1,
+        unanswered=0,
     )
     writer.put(OUTBOX, tenant, action_id, entry)
     found = writer.find(WORK_ORDERS, tenant, action_id)

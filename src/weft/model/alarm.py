@@ -245,6 +245,7 @@ class OutboxEntry(Struct, frozen=True):
     delivered_at: int | None = None
     remote_id: str | None = None
     version: int = 1
+    unanswered: int = 0  # tries that handed everything over and had no answer
 
 
 class WorkOrderState(StrEnum):

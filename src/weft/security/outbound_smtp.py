@@ -3,22 +3,25 @@
 Names are resolved and checked before (`security/outbound.py`); the connection goes to those
 addresses and TLS still proves the name. What a server answers is bounded in size and time,
 and no word of it stands in an error. It blocks: run it in a thread, and `abort` it from
-another to end it at once.
+another to end it at once: what is not on its way then never goes out, and `send` says whether
+the whole message had been handed over. What fails after the server took it is no failure.
 """
 
 import io
 import smtplib
 import socket
 import ssl
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 
 from msgspec import Struct
 
-from weft.errors import ConnectorError
+from weft.errors import ConnectorError, Unanswered
 
 ANSWERS_MAX_BYTES = 64 * 1024  # of one conversation; a server's whole talk takes about two
+_START_INPUT = 354
 
 
 class Server(Struct, frozen=True):
@@ -32,6 +35,8 @@ class Server(Struct, frozen=True):
     user: str
     password: str
     timeout_s: float  # of each step
+    # Of the answer to the whole message: a server looks for viruses then (RFC 5321, 4.5.3.2.6).
+    answer_s: float = 30.0
 
 
 class Sending:
@@ -40,27 +45,50 @@ class Sending:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.client: smtplib.SMTP | None = None
-        self._aborted = False
+        self._ended = threading.Event()
+        self.unanswered = False  # the whole message has gone out, and nothing came back yet
+        self._turn = threading.Lock()
 
     def send(self, message: EmailMessage, sender: str, recipients: Sequence[str]) -> int:
         """Hand a message in; return how many of the recipients the server has refused.
 
-        Raises `ConnectorError`: permanent where the server refuses the message for good.
+        Raises `ConnectorError`: permanent where the server refuses the message for good;
+        `Unanswered` where it has the whole message and may have taken it.
         """
         server = self.server
         try:
-            with _Client(self) as client:
+            client = _Client(self)
+            try:
                 if server.tls is not None and not server.implicit_tls:
                     client.starttls(context=server.tls)
                 if server.user:
                     client.login(server.user, server.password)
                 return len(client.send_message(message, sender, list(recipients)))
+            finally:
+                client.leave()
         except (OSError, smtplib.SMTPException, ValueError) as error:
+            if self.unanswered:
+                raise Unanswered(
+                    f"{server.host} was given the whole message and did not answer.",
+                    remedy="Ask who runs the mail server whether it came.",
+                ) from error
             raise _told(server.host, error) from error
 
+    @property
+    def aborted(self) -> bool:
+        """Whether it was ended from outside."""
+        return self._ended.is_set()
+
+    def begin(self) -> None:
+        """Let the message itself go out now; raise where it was ended before."""
+        with self._turn:
+            if self.aborted:
+                raise smtplib.SMTPServerDisconnected("ended before the message went out")
+
     def abort(self) -> None:
-        """End it now; `send` then raises."""
-        self._aborted = True
+        """End it now; `send` then raises, unless the message had been taken."""
+        with self._turn:
+            self._ended.set()
         # TLS puts another socket in the first one's place: the client has the one in use.
         used = self.client.sock if self.client is not None else None
         if used is not None:
@@ -71,12 +99,16 @@ class Sending:
         """Connect to the first checked address that answers."""
         failure: OSError = OSError("no address")
         for address in self.server.addresses:
-            if self._aborted:
+            if self._ended.is_set():
                 break
             try:
-                return socket.create_connection((address, self.server.port), timeout_s)
+                made = socket.create_connection((address, self.server.port), timeout_s)
             except OSError as error:
                 failure = error
+                continue
+            if not self._ended.is_set():  # or nobody would close it: it was not known yet
+                return made
+            made.close()
         raise failure
 
 
@@ -90,6 +122,7 @@ class _Client(smtplib.SMTP):
         sending.client = self
         self._server = sending.server
         self._left = ANSWERS_MAX_BYTES
+        self._invited = False  # to send the message itself
         # Our own name is not told: it may be one that only the inside should know.
         super().__init__(
             self._server.host,
@@ -108,7 +141,30 @@ class _Client(smtplib.SMTP):
         if self.file is None:
             assert self.sock is not None
             self.file = _Bounded(self.sock.makefile("rb"), self)
-        return super().getreply()
+        answer = super().getreply()
+        if self._sending.unanswered and answer[0] < 0:
+            self.close()
+            raise smtplib.SMTPServerDisconnected("what was answered is no answer")
+        self._invited = answer[0] == _START_INPUT
+        self._sending.unanswered = False
+        return answer
+
+    def send(self, s: bytes | str) -> None:  # type: ignore[override]  # the stubs say less
+        invited, self._invited = self._invited, False
+        if not invited:
+            super().send(s)
+            return
+        self._sending.begin()
+        super().send(s)  # all of it or an error: what lacks its end is not taken (4.1.1.4)
+        self._sending.unanswered = True
+        assert self.sock is not None
+        self.sock.settimeout(self._server.answer_s)
+
+    def leave(self) -> None:
+        """Say goodbye; what is answered changes nothing of what was done."""
+        with suppress(OSError, smtplib.SMTPException):
+            self.docmd("QUIT")
+        self.close()
 
     def take(self, count: int) -> None:
         self._left -= count
