@@ -34,9 +34,14 @@ async def alarms(weft: Weft) -> Counter[tuple[str, str]]:
     return Counter((one.value.rule_id, one.value.subject.name) for one in found)
 
 
-async def test_the_story_of_a_pack_raises_what_its_samples_promise(tmp_path: Path) -> None:
-    """Told at once, nothing refused; each device at its asset, under the install's prefix."""
-    name = "predictive-maintenance"
+@pytest.mark.parametrize("name", ["predictive-maintenance", "cold-chain-fleet"])
+async def test_the_story_of_a_pack_raises_what_its_samples_promise(
+    tmp_path: Path, name: str
+) -> None:
+    """Told at once, nothing refused; each device at its asset, under the install's prefix.
+
+    A truck goes on its planned route in that past, late and off its road.
+    """
     pack = read_library()[name]
     async with served(tmp_path) as weft:
         await weft.business.packs.install(MACHINE, name, Order(prefix="x-"))

@@ -123,8 +123,8 @@ def _simulate_pack(client: Client, options: dict[str, Any]) -> None:
         make_device(client, device, prefix)
         known[device.device] = model, _credential_of(client, name, type_name)[1]
     now = SystemClock().now()
-    if speed <= 1:  # delays and halts of trips are looked at by the clock as well
-        make_trips(client, pack, prefix, now)
+    begins_at = now if speed <= 1 else now - round(pack.simulation.lasts_s * 1e9)
+    make_trips(client, pack, prefix, begins_at)
     fleet = make_fleet(mqtt_address(client), pack, known, prefix=prefix, speed=speed, ends_at=now)
     console = Console(stderr=True)
     announce(console, pack, speed)
