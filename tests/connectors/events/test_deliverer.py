@@ -1,6 +1,7 @@
 """The deliverer: at least once, in order, and nothing lost whatever the receiver or we do."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 from tests.connectors.events.support import SECRET, Desk
 from tests.connectors.farside import Asked, Reply, far_side
-from tests.connectors.support import ALICE, MAIN, alarm
+from tests.connectors.support import ALICE, MAIN, OTHER, alarm
 
+from weft.connectors.events import deliverer as module
 from weft.connectors.events.encoding import signed_of
 from weft.connectors.events.settings import EventSettings
 from weft.connectors.webhook import sign, verify_signature
@@ -17,7 +19,8 @@ from weft.errors import ConnectorError
 from weft.model.alarm import AlarmState
 from weft.model.message import Operation
 from weft.model.moments import NS_PER_S
-from weft.model.subscription import Mode, SubscriptionPatch, Topic
+from weft.model.subscription import Mode, NewSubscription, SubscriptionPatch, Topic
+from weft.security.actions import Role
 
 
 def ok(_asked: Asked) -> Reply:
@@ -233,6 +236,67 @@ async def test_az_5_what_the_filter_asks_takes_a_right_at_each_delivery(tmp_path
         await desk.deliverer.deliver_due()
         progress = await desk.progress()
         assert (len(side.asked), progress.delivered, progress.withheld) == (1, 1, 1)
+
+
+async def test_tn_3_a_backlog_of_one_tenant_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TN-3: one place, twenty events of one tenant; another's has its turn."""
+    monkeypatch.setattr(module, "_TURN_S", 0.0)
+    desk = Desk(tmp_path, EventSettings(parallel=1))
+    bob = replace(ALICE, tenant=OTHER, id="bob", uid="u-2")
+    desk.policy.set_user(OTHER, bob.uid, frozenset({Role.TENANT_ADMIN}))
+    told = asyncio.Event()
+    asked: list[str] = []
+
+    def answer(one: Asked) -> Reply:
+        asked.append(one.path)
+        if len(asked) == 21:
+            told.set()
+        return Reply(202, b"")
+
+    async with far_side(answer) as side:
+        await desk.subscribe(f"{side.url}/main")
+        new = NewSubscription("cmms", f"{side.url}/other", secret=SECRET, handshake=False)
+        await desk.subscriptions.create(bob, new)
+        await desk.put(*(alarm(number) for number in range(20)), alarm(99, tenant=OTHER))
+        running = asyncio.create_task(desk.deliverer.run())
+        await asyncio.wait_for(told.wait(), 20)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert asked.index("/other") <= 2
+    assert asked.count("/main") == 20
+
+
+async def test_what_was_missed_is_counted_also_where_a_turn_ends_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of five are kept no longer when the receiver is back; each turn is one request."""
+    monkeypatch.setattr(module, "_TURN_S", 0.0)
+    desk = Desk(tmp_path, EventSettings(changes_kept=3))
+    async with far_side(ok) as side:
+        await desk.subscribe(side.url)
+        await desk.put(*(alarm(number) for number in range(5)))
+        await desk.deliverer.trim()
+        await desk.deliverer.deliver_due()
+        progress = await desk.progress()
+    assert (len(side.asked), progress.missed, progress.delivered) == (3, 2, 3)
+
+
+async def test_a_subscription_that_is_changed_between_two_turns_goes_on_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address is mended while a backlog is told: the rest goes to the new one."""
+    monkeypatch.setattr(module, "_TURN_S", 0.0)
+    desk = Desk(tmp_path)
+    async with far_side(ok) as old, far_side(ok) as new:
+        standing = await desk.subscribe(old.url)
+        await desk.put(alarm(1), alarm(2))
+        assert await desk.deliverer._advance(standing.subscription)
+        await desk.subscriptions.patch(ALICE, "cmms", SubscriptionPatch(url=new.url))
+        await desk.deliverer._work(standing.subscription)
+        assert (len(old.asked), len(new.asked)) == (1, 1)
 
 
 async def test_a_filter_tells_only_what_it_asks_for(tmp_path: Path) -> None:

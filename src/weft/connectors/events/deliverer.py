@@ -4,7 +4,8 @@ One subscription is told one request at a time, so what concerns one subject com
 order. How far it is, is stored behind each request: a crash repeats the last one and loses
 none. A receiver that is away is tried at growing intervals while the rest waits; what is
 refused for good, or for a day, becomes a dead event and the next has its turn. No receiver
-waits for another.
+waits for another, and no tenant for another's backlog: whoever has much to be told is told it
+in turns.
 """
 
 import asyncio
@@ -56,10 +57,12 @@ from weft.model.subscription import (
 from weft.observability.log import get_logger
 from weft.ports import Reader, Writer
 from weft.supervision import keep_running
+from weft.supervision.turns import Turns
 
 log = get_logger(__name__)
 
 _Step = Callable[[Progress], Progress]
+_TURN_S = 2.0  # of one subscription; the request that is under way then is its last
 _TRIMMED_AT_ONCE = 2_000
 _UNSTORED_MAX = 5_000  # messages of the journal that a crash may have us pass over again
 
@@ -83,7 +86,7 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._busy: set[str] = set()
         self._filters: dict[str, tuple[str, EventFilter]] = {}  # by uid: its text, compiled
-        self._slots = asyncio.Semaphore(settings.parallel)
+        self._turns = Turns(settings.parallel)
 
     def notify(self) -> None:
         """Say that there is something new; on the event loop."""
@@ -137,10 +140,12 @@ class Deliverer:
         return found
 
     async def _work(self, subscription: Subscription) -> None:
-        """Deliver for one subscription; what goes wrong here stays here."""
+        """Deliver for one subscription, turn by turn; what goes wrong here stays here."""
         try:
-            async with self._slots:
-                await self._advance(subscription)
+            more = True
+            while more:
+                async with self._turns.turn(subscription.tenant):
+                    more = await self._advance(subscription)
         except NotFound:
             log.debug("subscription_gone", name=subscription.name)
         except (StorageError, Unavailable) as error:
@@ -159,32 +164,45 @@ class Deliverer:
 
     # --- one subscription ---
 
-    async def _advance(self, subscription: Subscription) -> None:
+    async def _advance(self, subscription: Subscription) -> bool:
+        """Take one turn; return whether another is wanted now."""
+        subscription = await self._current(subscription)  # others had turns since it was read
         progress = await self._progress(subscription)
         if progress.paused or progress.next_at > self._given.clock.now():
-            return
+            return False
         try:
             secret = self._subscriptions.secret_of(subscription)
         except (NotFound, Damaged) as error:
             await self._rest(subscription, f"{error.detail} {error.remedy}")
-            return
+            return False
         receiver = self._receiver(subscription)
         if subscription.handshake and not progress.confirmed:
             await self._ask(subscription, receiver)
             progress = await self._progress(subscription)
             if not progress.confirmed:
-                return
+                return False
+        return await self._tell_on(subscription, receiver, secret, progress)
+
+    async def _tell_on(
+        self, subscription: Subscription, receiver: Receiver, secret: str, progress: Progress
+    ) -> bool:
+        """Tell what comes next until the turn is over; return whether there is more to tell now."""
+        given, loop = self._given, asyncio.get_running_loop()
+        over_at = loop.time() + _TURN_S
         while True:
-            given = self._given
             part = await next_part(given.records, given.journal, subscription, progress)
             if part.missed:
-                log.error("events_missed", subscription=subscription.name, count=part.missed)
+                await self._miss(subscription, part)
             for batch in self._batches(subscription, self._wanted(subscription, part)):
                 if not await self._tell(subscription, receiver, secret, batch):
-                    return
+                    return False
+                if loop.time() >= over_at:
+                    return True
             progress = await self._reached(subscription, part, progress)
             if progress.paused or not part.more:
-                return
+                return False
+            if loop.time() >= over_at:
+                return True
 
     async def _ask(self, subscription: Subscription, receiver: Receiver) -> None:
         try:
@@ -374,6 +392,18 @@ class Deliverer:
                 progress,
                 sequence=max(progress.sequence, part.sequence),
                 position=max(progress.position, part.position),
+            ),
+        )
+
+    async def _miss(self, subscription: Subscription, part: Part) -> None:
+        """Count what is no longer kept before the rest is told: a turn may end in between."""
+        log.error("events_missed", subscription=subscription.name, count=part.missed)
+        await self._store(
+            subscription,
+            lambda progress: structs.replace(
+                progress,
+                sequence=max(progress.sequence, part.after_sequence),
+                position=max(progress.position, part.after_position),
                 missed=progress.missed + part.missed,
             ),
         )
@@ -381,6 +411,14 @@ class Deliverer:
     async def _progress(self, subscription: Subscription) -> Progress:
         tenant, uid = subscription.tenant, subscription.uid
         found = await self._given.records.read(lambda r: r.get(PROGRESS, tenant, uid))
+        return found.value
+
+    async def _current(self, subscription: Subscription) -> Subscription:
+        """Return it as it is now; raise `NotFound` where it is gone, or another has its name."""
+        tenant, name = subscription.tenant, subscription.name
+        found = await self._given.records.read(lambda r: r.get(SUBSCRIPTIONS, tenant, name))
+        if found.value.uid != subscription.uid:
+            raise NotFound(f"There is no subscription {name!r} of before.", remedy="Look again.")
         return found.value
 
     async def _store(self, subscription: Subscription, change: _Step) -> Progress:

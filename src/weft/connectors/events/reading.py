@@ -25,6 +25,8 @@ class Part(Struct, frozen=True):
     sequence: int
     position: int
     missed: int = 0
+    after_sequence: int = 0  # behind what was missed
+    after_position: int = 0
     more: bool = False
 
 
@@ -41,10 +43,12 @@ async def next_part(
     changes, head = await records.read(work)
     first = changes[0].sequence if changes else head + 1
     missed = max(0, first - progress.sequence - 1)
+    began = max(progress.sequence, first - 1)
     sequence = changes[-1].sequence if changes else head
     wanted = [change for change in changes if change.topic in topics]
     if not topics & JOURNALED:
-        return Part(wanted, sequence, journal.head, missed, len(changes) == PAGE)
+        more = len(changes) == PAGE
+        return Part(wanted, sequence, journal.head, missed, began, more=more)
     after = max(progress.position, journal.tail - 1)
     missed += after - progress.position
     until = min(journal.head, after + SCANNED_MAX)
@@ -58,9 +62,9 @@ async def next_part(
                 if envelope.route.tenant == tenant and topic_of(envelope) in topics:
                     wanted.append(message_change(number, envelope))
                     if len(wanted) >= 2 * PAGE:
-                        return Part(wanted, sequence, position, missed, more=True)
+                        return Part(wanted, sequence, position, missed, began, after, more=True)
     more = len(changes) == PAGE or position < journal.head
-    return Part(wanted, sequence, position, missed, more)
+    return Part(wanted, sequence, position, missed, began, after, more)
 
 
 def _changes(reader: Reader, tenant: TenantId, after: int) -> tuple[list[Change], int]:
