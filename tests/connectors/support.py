@@ -9,7 +9,7 @@ from weft.connectors.base import Delivered, Planned, Quality, RemoteState, Situa
 from weft.connectors.credentials import Credentials
 from weft.connectors.outbox import Outbox, OutboxSettings
 from weft.connectors.poller import Poller
-from weft.connectors.registry import Configured, Connectors, Health
+from weft.connectors.registry import Configured, Connectors, Healths
 from weft.connectors.synchronising import Synchroniser
 from weft.connectors.work_orders import WorkOrders
 from weft.model.alarm import (
@@ -150,13 +150,14 @@ class Plant:
         *connectors: Any,
         settings: OutboxSettings | None = None,
         records: Records | None = None,
+        tenants: tuple[TenantId, ...] = (MAIN,),
     ) -> None:
         self.clock = FakeClock()
         self.records = records or MemoryRecords()
         self.erp: Any = connectors[0] if connectors else FakeConnector()
         self.connectors = Connectors(
             {
-                one.name: Configured(one, frozenset({MAIN}), "https://erp.example", Health())
+                one.name: Configured(one, frozenset(tenants), "https://erp.example", Healths())
                 for one in connectors or (self.erp,)
             }
         )

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from tests.connectors.support import ALICE, MAIN, OTHER, FakeConnector, Plant, alarm, entry
 
+from weft.connectors import outbox as module
 from weft.connectors.base import Delivered, Situation
 from weft.connectors.outbox import OutboxSettings
 from weft.errors import Conflict, ConnectorError, Invalid, NotFound, StorageError
@@ -302,6 +303,97 @@ async def test_health_says_what_works_and_what_waits() -> None:
     await plant.outbox.deliver_due()
     view = plant.connectors.get(MAIN, "erp")
     assert (view.healthy, view.last_success_at) == (True, plant.clock.now())
+
+
+async def test_tn_1_the_health_of_a_shared_connector_tells_each_tenant_its_own() -> None:
+    """TN-1: what the far side said to one, with its words, is not read by another."""
+    wrong = ConnectorError("Create: 422, 'Pump of MAIN' is no asset.", permanent=True)
+    plant = Plant(FakeConnector(next=[wrong, DOWN]), tenants=(MAIN, OTHER))
+    await plant.put(entry(1))
+    await plant.put(entry(2))
+    await plant.outbox.deliver_due()
+    await plant.outbox.deliver_due()
+    mine, theirs = plant.connectors.get(MAIN, "erp"), plant.connectors.get(OTHER, "erp")
+    assert (mine.healthy, mine.waiting) == (False, 1)
+    assert (theirs.healthy, theirs.last_error, theirs.waiting) == (True, "", 0)
+    assert theirs.last_failure_at is None
+
+
+async def test_tn_3_a_fault_of_one_tenant_pauses_nobody_else_at_a_shared_connector() -> None:
+    """TN-3: one tenant's mapping makes the ERP answer 500; the other's action goes out at once."""
+    plant = Plant(FakeConnector(next=[DOWN]), tenants=(MAIN, OTHER))
+    await plant.put(entry(1))
+    await plant.put(entry(2))
+    await plant.put(entry(3, tenant=OTHER))
+    assert await plant.outbox.deliver_due() == 2
+    assert (await plant.entry(entry(3, tenant=OTHER))).state is OutboxState.DELIVERED
+    assert (await plant.entry(entry(2))).attempts == 0
+
+
+async def test_rl_1_a_429_holds_the_tenant_that_got_it_until_then_and_no_other() -> None:
+    """RL-1: the share of a connector is a tenant's own, and so is being told to wait."""
+    busy = ConnectorError("Create: 429.", retry_after_s=120.0)
+    plant = Plant(FakeConnector(next=[busy]), tenants=(MAIN, OTHER))
+    for number in range(3):
+        await plant.put(entry(number))
+    await plant.put(entry(9, tenant=OTHER))
+    assert await plant.outbox.deliver_due() == 2
+    plant.clock.turn(119)
+    assert await plant.outbox.deliver_due() == 0
+    plant.clock.turn(2)
+    assert await plant.outbox.deliver_due() == 3
+
+
+async def test_tn_3_tenants_have_their_turns_at_a_shared_connector() -> None:
+    """TN-3: five older actions wait; another tenant's is the second that is told."""
+    plant = Plant(tenants=(MAIN, OTHER))
+    for number in range(5):
+        await plant.put(entry(number))
+    last = entry(9, tenant=OTHER)
+    await plant.put(last)
+    await plant.outbox.deliver_due()
+    assert plant.erp.calls.index(last.action.action_id) == 1
+    assert len(plant.erp.made) == 6
+
+
+async def test_tn_3_a_scan_reads_so_much_of_each_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TN-3: of a long queue a part is read, then the next tenant; the rest comes with the next."""
+    monkeypatch.setattr(module, "_PAGE", 2)
+    monkeypatch.setattr(module, "_PAGES", 2)
+    plant = Plant(tenants=(MAIN, OTHER))
+    for number in range(9):
+        await plant.put(entry(number))
+    await plant.put(entry(99, tenant=OTHER))
+    more = await plant.outbox._scan()
+    views = [plant.connectors.get(tenant, "erp").waiting for tenant in (MAIN, OTHER)]
+    assert (more, views) == (True, [4, 1])
+    assert [await plant.outbox._scan(), await plant.outbox._scan()] == [True, False]
+    assert plant.connectors.get(MAIN, "erp").waiting == 9
+
+
+async def test_tn_3_hanging_systems_of_one_tenant_leave_a_place_for_another() -> None:
+    """TN-3: as many hang as run at a time; another tenant's action is told all the same."""
+
+    class Hanging(FakeConnector):
+        async def deliver(self, item: OutboxEntry, situation: Situation) -> Delivered:
+            if item.action.tenant == MAIN:
+                await asyncio.Event().wait()
+            return await super().deliver(item, situation)
+
+    names = ("erp", "crm", "cmms", "bms")
+    plant = Plant(
+        *(Hanging(name) for name in names), tenants=(MAIN, OTHER),
+        settings=OutboxSettings(parallel=2, scan_interval_s=60),
+    )  # fmt: skip
+    for number, name in enumerate(names[:3]):
+        await plant.put(entry(number, connector=name))
+    theirs = entry(9, tenant=OTHER, connector="bms")
+    await plant.put(theirs)
+    delivered = asyncio.Event()
+    plant.work_orders.on_change(lambda _order: delivered.set())
+    async with plant.outbox.running():
+        await asyncio.wait_for(delivered.wait(), 10)
+    assert (await plant.entry(theirs)).state is OutboxState.DELIVERED
 
 
 async def test_running_delivers_what_it_is_notified_of_and_stops() -> None:

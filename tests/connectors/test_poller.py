@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.connectors.support import MAIN, NOON, FakeConnector, Plant, alarm, entry
+from tests.connectors.support import MAIN, NOON, OTHER, FakeConnector, Plant, alarm, entry
 
 from weft.connectors.base import RemoteState
 from weft.connectors.poller import Poller, PollerSettings
 from weft.errors import ConnectorError, StorageError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrderState
+from weft.model.ids import WorkOrderId
 from weft.model.work_order import CLEAR_NOTED
 from weft.rules.kinds import ALARMS, WORK_ORDERS
 
@@ -153,6 +154,31 @@ async def test_a_system_that_fails_stops_no_other(error: Exception) -> None:
     assert not plant.connectors.get(MAIN, "erp").healthy
     await plant.poller.poll()
     assert plant.connectors.get(MAIN, "erp").healthy
+
+
+@pytest.mark.parametrize(
+    "error", [DOWN, ConnectorError("Search: 400.", permanent=True), KeyError("a bug of ours")]
+)
+async def test_tn_3_what_fails_for_one_tenant_is_followed_for_another(error: Exception) -> None:
+    """TN-3: the first tenant's work orders make the system fail each time; the second's go on."""
+
+    class Odd(FakeConnector):
+        async def poll(self, orders: Any) -> dict[WorkOrderId, RemoteState]:
+            if orders[0].tenant == MAIN:
+                raise error
+            return await super().poll(orders)
+
+    plant = Plant(Odd(), tenants=(MAIN, OTHER))
+    await delivered(plant, 1)
+    theirs = entry(2, tenant=OTHER)
+    await plant.put(theirs)
+    await plant.outbox.deliver_due()
+    plant.erp.states[theirs.action.action_id] = DONE
+    await plant.poller.poll()
+    await plant.poller.poll()
+    assert (await plant.order(theirs)).state is WorkOrderState.CLOSED
+    assert plant.connectors.get(OTHER, "erp").healthy
+    assert not plant.connectors.get(MAIN, "erp").healthy
 
 
 async def test_all_pages_are_followed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.connectors.support import LOOPBACK, MAIN, OTHER, FakeConnector, Plant
 
 from weft.connectors.credentials import Credentials
-from weft.connectors.registry import KINDS, Connectors, Health, make_connectors
+from weft.connectors.registry import KINDS, Connectors, Health, Healths, make_connectors
 from weft.connectors.standins.desk import Desk
 from weft.connectors.standins.table import STAND_INS
 from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
@@ -128,6 +128,15 @@ def test_health_counts_failures_in_a_row() -> None:
     assert (health.failures, health.last_error) == (2, "still down")
     health.succeeded(3)
     assert (health.failures, health.last_failure_at, health.last_success_at) == (0, 2, 3)
+
+
+def test_tn_1_health_is_kept_for_each_tenant() -> None:
+    """TN-1: of who never used a connector nothing is kept."""
+    healths = Healths()
+    healths.of(MAIN).failed(1, "words of main")
+    healths.set_waiting(MAIN, 3)
+    healths.set_waiting(OTHER, 0)
+    assert (healths.of(MAIN).waiting, healths.of(OTHER).last_error) == (3, "")
 
 
 def test_every_kind_says_its_settings_in_its_docstring() -> None:

@@ -4,7 +4,8 @@ An entry is written with what caused it and stays until the connector has the fa
 answer. After a crash the entries that still wait are tried again; the connector finds the
 record that an unanswered try left behind. What keeps failing is tried at growing intervals,
 then given up: the entry is dead, its work order failed, and both wait for a person to
-redrive. Nothing is dropped.
+redrive. Nothing is dropped. Tenants have their turns: in what is read, at a connector, and
+at the few deliveries that run at a time.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from functools import partial
 from msgspec import Struct
 
 from weft.connectors.base import Delivered, Situation
-from weft.connectors.lanes import Due, Lane
+from weft.connectors.lanes import Due, Lanes
 from weft.connectors.metrics import DELIVERIES, QUEUE
 from weft.connectors.registry import Connectors, Health
 from weft.connectors.settling import (
@@ -37,11 +38,13 @@ from weft.ports import Clock, Reader, Record, Records, Writer
 from weft.rules.kinds import OUTBOX
 from weft.security.audit import Audit
 from weft.supervision import keep_running
+from weft.supervision.turns import Turns
 
 log = get_logger(__name__)
 
 _PAGE = 500
-_PAUSE_MAX_S = 30.0  # of a lane after failures in a row
+_PAGES = 4  # of one tenant in one scan; the next one goes on behind them
+_PAUSE_MAX_S = 30.0  # of a tenant at a connector after failures in a row
 _UNKNOWN = ""  # the lane of entries whose connector is not configured (any more)
 
 
@@ -52,9 +55,9 @@ class OutboxSettings(Struct, frozen=True, forbid_unknown_fields=True):
     pause_s: float = 2.0  # after the first failure; doubles with each further one
     pause_max_s: float = 900.0
     attempt_timeout_s: float = 60.0  # of one delivery with all its requests
-    parallel: int = 8  # connectors at work at the same time
+    parallel: int = 8  # connectors at work at the same time; one tenant's are one less
     scan_interval_s: float = 5.0  # a safety net: `notify` wakes the outbox at once
-    lane_size: int = 2_000  # entries per connector held in memory
+    lane_size: int = 2_000  # entries of one tenant per connector held in memory
 
 
 class Outbox:
@@ -76,10 +79,11 @@ class Outbox:
         self._clock = clock
         self._settings = settings or OutboxSettings()
         self._scan_now = asyncio.Event()
-        self._slots = asyncio.Semaphore(self._settings.parallel)
+        self._turns = Turns(self._settings.parallel)
         names = [found.connector.name for found in connectors]
         self._nobody = Health()  # of actions whose connector is not configured
-        self._lanes = {name: Lane(name, self._settings.lane_size) for name in [*names, _UNKNOWN]}
+        self._lanes = {name: Lanes(name, self._settings.lane_size) for name in [*names, _UNKNOWN]}
+        self._scanned: dict[TenantId, str] = {}  # up to where; the rest is read next time
 
     # --- for the API ---------------------------------------------------------------------
 
@@ -129,8 +133,8 @@ class Outbox:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._keep(self._scan_on))]
             tasks += [
-                group.create_task(self._keep(partial(self._work_on, lane)))
-                for lane in self._lanes.values()
+                group.create_task(self._keep(partial(self._work_on, lanes)))
+                for lanes in self._lanes.values()
             ]
             try:
                 yield
@@ -140,11 +144,12 @@ class Outbox:
 
     async def deliver_due(self) -> int:
         """Deliver everything that is due now, then return; how many attempts were made."""
-        await self._scan()
+        while await self._scan():
+            pass
         attempts = 0
-        for lane in self._lanes.values():
-            while due := lane.take(self._clock.now()):
-                await self._attempt(lane, due)
+        for lanes in self._lanes.values():
+            while due := lanes.take(self._clock.now()):
+                await self._attempt(lanes, due)
                 attempts += 1
         return attempts
 
@@ -161,65 +166,75 @@ class Outbox:
         """Fill the lanes when told to, and now and then unasked."""
         while True:
             self._scan_now.clear()
-            taken_s = await self._scan()
+            started = asyncio.get_running_loop().time()
+            if await self._scan():
+                self._scan_now.set()
             # A long queue must not be read again for each new entry.
+            taken_s = asyncio.get_running_loop().time() - started
             await asyncio.sleep(min(taken_s * 10, self._settings.scan_interval_s))
             await _wait(self._scan_now, self._settings.scan_interval_s)
 
-    async def _work_on(self, lane: Lane) -> None:
-        """Deliver what waits in a lane, one after the other."""
+    async def _work_on(self, lanes: Lanes) -> None:
+        """Deliver what waits for a connector, one after the other."""
         while True:
-            lane.wake.clear()
-            due = lane.take(self._clock.now())
+            lanes.wake.clear()
+            due = lanes.take(self._clock.now())
             if due is not None:
-                async with self._slots:
-                    await self._attempt(lane, due)
+                async with self._turns.turn(due.tenant):
+                    await self._attempt(lanes, due)
                 continue
-            if lane.wants_more:
+            if lanes.wants_more:
                 self._scan_now.set()
-            next_at = lane.next_at()
+            next_at = lanes.next_at()
             wait_s = self._settings.scan_interval_s
             if next_at is not None:
                 wait_s = min(wait_s, max(0.0, (next_at - self._clock.now()) / NS_PER_S))
-            await _wait(lane.wake, wait_s)
+            await _wait(lanes.wake, wait_s)
 
-    async def _scan(self) -> float:
-        """Read what waits into the lanes; return the seconds that this took."""
-        started = asyncio.get_running_loop().time()
-        for lane in self._lanes.values():
-            lane.wants_more = False
-        for tenant in await self._records.read(lambda r: r.tenants(OUTBOX)):
-            after = ""
-            while True:
-                page = await self._records.read(partial(_pending, tenant=tenant, after=after))
-                for record in page:
-                    self._lane_of(record.value).add(_due_of(record.value))
-                if len(page) < _PAGE:
-                    break
-                after = page[-1].key
-        for lane in self._lanes.values():
-            QUEUE.labels(lane.name or "unknown").set(len(lane))
+    async def _scan(self) -> bool:
+        """Read what waits into the lanes, so much of each tenant; return whether there is more."""
+        tenants = await self._records.read(lambda r: r.tenants(OUTBOX))
+        for tenant in tenants:
+            await self._scan_tenant(tenant)
+        for lanes in self._lanes.values():
+            QUEUE.labels(lanes.name or "unknown").set(len(lanes))
         for found in self._connectors:
-            found.health.waiting = len(self._lanes[found.connector.name])
-        return asyncio.get_running_loop().time() - started
+            for tenant in tenants:
+                waiting = self._lanes[found.connector.name].waiting(tenant)
+                found.health.set_waiting(tenant, waiting)
+        return bool(self._scanned)
 
-    def _lane_of(self, entry: OutboxEntry) -> Lane:
+    async def _scan_tenant(self, tenant: TenantId) -> None:
+        after = self._scanned.pop(tenant, "")
+        if not after:
+            for lanes in self._lanes.values():
+                lanes.scan_again(tenant)
+        for _ in range(_PAGES):
+            page = await self._records.read(partial(_pending, tenant=tenant, after=after))
+            for record in page:
+                self._lanes_of(record.value).add(_due_of(record.value))
+            if len(page) < _PAGE:
+                return
+            after = page[-1].key
+        self._scanned[tenant] = after
+
+    def _lanes_of(self, entry: OutboxEntry) -> Lanes:
         found = self._connectors.find(entry.action.tenant, entry.action.connector)
         return self._lanes[found.connector.name if found else _UNKNOWN]
 
     # --- one attempt ---------------------------------------------------------------------
 
-    async def _attempt(self, lane: Lane, due: Due) -> None:
+    async def _attempt(self, lanes: Lanes, due: Due) -> None:
         """Try one entry and store how it went."""
         again_at: int | None = None
         try:
-            again_at = await self._try(lane, due)
+            again_at = await self._try(lanes, due)
         finally:
-            lane.done(due)
+            lanes.done(due)
         if again_at is not None:
-            lane.add(due._replace(at=again_at))
+            lanes.add(due._replace(at=again_at))
 
-    async def _try(self, lane: Lane, due: Due) -> int | None:
+    async def _try(self, lanes: Lanes, due: Due) -> int | None:
         """Return the moment of the next attempt, None when there is none to come."""
         found = await self._records.read(lambda r: find_pending(r, due.tenant, due.action_id))
         if found is None:
@@ -229,8 +244,8 @@ class Outbox:
         try:
             delivered = await self._deliver(found.entry, found.situation)
         except ConnectorError as error:
-            return await self._failed(lane, found.entry, error)
-        await self._delivered(lane, found, delivered)
+            return await self._failed(lanes, found.entry, error)
+        await self._delivered(lanes, found, delivered)
         return None
 
     async def _deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
@@ -261,12 +276,12 @@ class Outbox:
                 remedy="Report it with the log; redrive the entry after an update.",
             ) from error
 
-    async def _delivered(self, lane: Lane, sent: Found, delivered: Delivered) -> None:
+    async def _delivered(self, lanes: Lanes, sent: Found, delivered: Delivered) -> None:
         now, entry, action = self._clock.now(), sent.entry, sent.entry.action
         order = await self._records.write(lambda w: store_delivered(w, sent, delivered, now))
-        lane.failures = 0
+        lanes.of(action.tenant).failures = 0
         self._health_of(entry).succeeded(now)
-        DELIVERIES.labels(lane.name or "unknown", "delivered").inc()
+        DELIVERIES.labels(lanes.name or "unknown", "delivered").inc()
         tell = log.warning if delivered.doubt else log.info
         tell(
             "outbox_delivered",
@@ -278,7 +293,7 @@ class Outbox:
         )
         self._told(order)
 
-    async def _failed(self, lane: Lane, entry: OutboxEntry, error: ConnectorError) -> int | None:
+    async def _failed(self, lanes: Lanes, entry: OutboxEntry, error: ConnectorError) -> int | None:
         now, action = self._clock.now(), entry.action
         attempts = entry.attempts + 1
         dead = error.permanent or attempts >= self._settings.max_attempts
@@ -291,10 +306,11 @@ class Outbox:
         )
         self._health_of(entry).failed(now, text)
         if not error.permanent:
+            lane = lanes.of(action.tenant)
             lane.failures += 1
             pause_s = min(self._pause_s(lane.failures), _PAUSE_MAX_S)
             lane.paused_until = now + round(max(pause_s, error.retry_after_s or 0.0) * NS_PER_S)
-        DELIVERIES.labels(lane.name or "unknown", "dead" if dead else "retried").inc()
+        DELIVERIES.labels(lanes.name or "unknown", "dead" if dead else "retried").inc()
         tell = log.error if dead else log.warning
         tell(
             "outbox_gave_up" if dead else "outbox_will_retry",
@@ -316,7 +332,7 @@ class Outbox:
 
     def _health_of(self, entry: OutboxEntry) -> Health:
         found = self._connectors.find(entry.action.tenant, entry.action.connector)
-        return found.health if found else self._nobody
+        return found.health.of(entry.action.tenant) if found else self._nobody
 
     def _told(self, order: WorkOrder | None) -> None:
         if order is not None:

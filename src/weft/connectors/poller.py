@@ -63,6 +63,7 @@ class Poller:
         self._synchroniser = synchroniser
         self._clock = clock
         self._settings = settings or PollerSettings()
+        self._stopped: dict[str, str] = {}  # by connector: the tenant at which it gave no answer
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -89,23 +90,36 @@ class Poller:
                 group.create_task(self._follow_all(found, tenants))
 
     async def _follow_all(self, found: Configured, tenants: Sequence[TenantId]) -> None:
-        """Follow one system's work orders; what goes wrong here stays here until next time."""
-        try:
-            for tenant in tenants:
+        """Follow one system's work orders, tenant by tenant; what goes wrong for one stays there.
+
+        A system that gives no answer is not asked for each of its tenants: whose turn is next
+        begins the next time.
+        """
+        name = found.connector.name
+        mine = sorted(tenant for tenant in tenants if tenant in found.tenants)
+        stopped = self._stopped.pop(name, "")
+        begin = next((place for place, one in enumerate(mine) if one > stopped), 0)
+        for tenant in [*mine[begin:], *mine[:begin]]:
+            try:
                 for where in (*_ASKED, _TELLING):
                     await self._follow(found, tenant, where)
-        except ConnectorError as error:
-            self._failed(found, f"{error.detail} {error.remedy}".strip())
-        except (StorageError, Unavailable) as error:
-            log.error("poller_halted", connector=found.connector.name, error=error.detail)
-        except Exception as error:  # a bug met by one system must not stop the others
-            log.exception("connector_bug", connector=found.connector.name)
-            self._failed(found, f"Weft itself failed here ({type(error).__name__}).")
+            except ConnectorError as error:
+                self._failed(found, tenant, f"{error.detail} {error.remedy}".strip())
+                if not error.permanent:
+                    self._stopped[name] = tenant
+                    return
+            except (StorageError, Unavailable) as error:
+                log.error("poller_halted", connector=name, error=error.detail)
+                return
+            except Exception as error:  # a bug met here must not stop others
+                log.exception("connector_bug", connector=name)
+                text = f"Weft itself failed here ({type(error).__name__})."
+                self._failed(found, tenant, text)
 
-    def _failed(self, found: Configured, error: str) -> None:
-        found.health.failed(self._clock.now(), error)
+    def _failed(self, found: Configured, tenant: TenantId, error: str) -> None:
+        found.health.of(tenant).failed(self._clock.now(), error)
         POLLS.labels(found.connector.name, "failed").inc()
-        log.warning("poll_failed", connector=found.connector.name, error=error)
+        log.warning("poll_failed", connector=found.connector.name, tenant=tenant, error=error)
 
     async def _follow(self, found: Configured, tenant: TenantId, where: tuple[str, str]) -> None:
         after, size = "", self._settings.poll_batch
@@ -114,7 +128,7 @@ class Poller:
                 partial(_orders, tenant=tenant, where=where, after=after, limit=size)
             )
             mine = [item for item in page if item.order.connector == found.connector.name]
-            if mine and tenant in found.tenants:
+            if mine:
                 await self._follow_page(found, mine, asks=where != _TELLING)
             if not after:
                 return
@@ -125,7 +139,7 @@ class Poller:
         states: Mapping[WorkOrderId, RemoteState] = {}
         if found.connector.follows and asks:
             states = await found.connector.poll([item.order for item in page])
-            found.health.succeeded(self._clock.now())
+            found.health.of(page[0].order.tenant).succeeded(self._clock.now())
             POLLS.labels(found.connector.name, "answered").inc()
             await self._store(found, page, states)
         for item in page:

@@ -1,8 +1,9 @@
 """The connectors that are configured: made from settings once, looked up by tenant and name.
 
 A tenant sees and uses the connectors that list it, and no others: another tenant's connector
-is answered like one that does not exist. Each keeps its own health: what worked last, what
-failed last, and how much waits.
+is answered like one that does not exist. Each keeps its health for each tenant: what worked
+last, what failed last, and how much waits. Of a shared connector nobody reads what was said to
+another (TN-1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ KINDS: Mapping[str, tuple[type[ConnectorSettings], Making]] = {
 
 
 class Health(Struct):
-    """How a connector has been doing since the start; moments are ns UTC."""
+    """How a connector has been doing for a tenant since the start; moments are ns UTC."""
 
     last_success_at: int | None = None
     last_failure_at: int | None = None
@@ -80,13 +81,29 @@ class Health(Struct):
         self.failures += 1
 
 
+class Healths:
+    """The health of a connector, for each tenant that uses it."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[TenantId, Health] = {}
+
+    def of(self, tenant: TenantId) -> Health:
+        """Return how it has been doing for a tenant."""
+        return self._tenants.setdefault(tenant, Health())
+
+    def set_waiting(self, tenant: TenantId, waiting: int) -> None:
+        """Take note of how much waits; of who never used it nothing is kept."""
+        if waiting or tenant in self._tenants:
+            self.of(tenant).waiting = waiting
+
+
 class Configured(Struct, eq=False):
     """A connector with what the settings say about it."""
 
     connector: Connector
     tenants: frozenset[str]
     url: str
-    health: Health
+    health: Healths
     fields: Mapping[str, str] = {}  # of the settings, over the kind's own
     on_close: OnClose = OnClose.QUESTION
     close_when_cleared: bool = False
@@ -128,7 +145,7 @@ class Connectors:
     def add_inward(self, connector: Connector) -> None:
         """Let rules ask something of Weft itself; call before anything is delivered."""
         self._configured[connector.name] = Configured(
-            connector, frozenset(), "weft:", Health(), everybody=True
+            connector, frozenset(), "weft:", Healths(), everybody=True
         )
 
     def find(self, tenant: TenantId, name: str) -> Configured | None:
@@ -140,12 +157,12 @@ class Connectors:
 
     def get(self, tenant: TenantId, name: str) -> ConnectorView:
         """Return what is to be seen of a connector."""
-        return _view(self.require(tenant, name))
+        return _view(self.require(tenant, name), tenant)
 
     def list_connectors(self, tenant: TenantId) -> Sequence[ConnectorView]:
         """Return a tenant's connectors by name."""
         mine = [found for found in self._configured.values() if tenant in found.tenants]
-        return sorted((_view(found) for found in mine), key=lambda view: view.name)
+        return sorted((_view(found, tenant) for found in mine), key=lambda view: view.name)
 
     def require_action(self, tenant: TenantId, name: str, kind: str) -> None:
         """Raise `Invalid` unless a rule of this tenant may ask this of this connector."""
@@ -177,9 +194,9 @@ class Connectors:
         try:
             said = await found.connector.test()
         except ConnectorError as error:
-            found.health.failed(clock.now(), error.detail)
+            found.health.of(tenant).failed(clock.now(), error.detail)
             raise
-        found.health.succeeded(clock.now())
+        found.health.of(tenant).succeeded(clock.now())
         return said
 
     async def seal(self, actor: Principal, name: str, secret: str) -> None:
@@ -315,15 +332,15 @@ def _make(
         connector=connector,
         tenants=frozenset(settings.tenants),
         url=settings.url,
-        health=Health(),
+        health=Healths(),
         fields=settings.fields,
         on_close=settings.on_close,
         close_when_cleared=settings.close_when_cleared,
     )
 
 
-def _view(found: Configured) -> ConnectorView:
-    health = found.health
+def _view(found: Configured, tenant: TenantId) -> ConnectorView:
+    health = found.health.of(tenant)
     return ConnectorView(
         name=found.connector.name,
         kind=found.connector.kind,

@@ -8,7 +8,7 @@ from tests.connectors.support import LOOPBACK, alarm
 from weft.connectors.base import Tools
 from weft.connectors.credentials import Credentials
 from weft.connectors.mappings import Mappings, MappingsGiven
-from weft.connectors.registry import Configured, Health
+from weft.connectors.registry import Configured, Healths
 from weft.connectors.tryton import TrytonConnector, TrytonSettings
 from weft.rules.kinds import ALARMS
 from weft.security.outbound import OutboundClient
@@ -22,7 +22,7 @@ def with_connector(world: World, *tenants: str) -> str:
     settings = TrytonSettings(url="https://erp.example", database="plant", key="env:KEY")
     tools = Tools(OutboundClient(LOOPBACK), Credentials(), world.clock)
     erp = TrytonConnector("erp", settings, tools)
-    found = Configured(erp, frozenset(tenants or (MAIN,)), settings.url, Health())
+    found = Configured(erp, frozenset(tenants or (MAIN,)), settings.url, Healths())
     world.connectors._configured["erp"] = found
     given = MappingsGiven(world.records, world.audit, world.clock, world.groups._around)
     world.connectors.mappings = Mappings(given)

@@ -4,7 +4,7 @@ import pytest
 from tests.api.support import MAIN, OTHER, World
 from tests.connectors.support import FakeConnector
 
-from weft.connectors.registry import Configured, Connectors, Health
+from weft.connectors.registry import Configured, Connectors, Healths
 from weft.model.alarm import NOTIFICATION
 from weft.security.actions import Role
 
@@ -24,7 +24,7 @@ PATH = "/notification-policies/shift"
 def _mail(world: World) -> None:
     """The world has a mail server for its main tenant."""
     mail = FakeConnector("mail", actions=frozenset({NOTIFICATION}))
-    found = Configured(mail, frozenset({MAIN}), "smtp://mail.example", Health())
+    found = Configured(mail, frozenset({MAIN}), "smtp://mail.example", Healths())
     world.policies._require_action = Connectors({"mail": found}).require_action
 
 
