@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import pytest
 from tests.rules.past.support import HOUR, Past
 from tests.rules.support import ALICE, MAIN, START, S, hot
 
+from weft.errors import QuotaExceeded
 from weft.model.ids import TenantId
 from weft.rules.handling import Handling
 from weft.rules.model import Rule
@@ -17,11 +19,11 @@ class Told:
     """A past, and what late data makes of it."""
 
     def __init__(self, **settings: float) -> None:
-        self.past = Past()
+        chosen = ReplaySettings(share=1.0, **settings)  # type: ignore[arg-type]  # numbers alone
+        self.past = Past(settings=chosen)
         plant = self.past.plant
         self.handling = Handling(plant.alarms, plant.records, plant.clock, lambda _t, _a: None)
         asking = (plant.engine.take_late, self.rules, self.handling.comment)
-        chosen = ReplaySettings(share=1.0, **settings)  # type: ignore[arg-type]  # numbers alone
         self.late = Late(self.past.replays, asking, plant.around, plant.clock, chosen)
 
     async def rules(self, tenant: TenantId, after: str, limit: int) -> Sequence[Rule]:
@@ -103,3 +105,30 @@ async def test_what_is_not_watched_is_not_replayed() -> None:
     await told.hear(30, 90.0, received=70)
     await rules.set_enabled(ALICE, "overheating", enabled=False, version=None)
     assert await told.swept() == []
+
+
+async def test_tn_3_late_data_leaves_room_for_people_and_comes_to_every_rule() -> None:
+    """TN-3: seven rules, room for two of late data and for one that a person asks for.
+
+    Where the room ended, the next sweep goes on with the rules behind; none is asked for twice.
+    """
+    told = Told(queued_max=3, late_queued_max=2)
+    plant, past = told.past.plant, told.past
+    names = [f"rule-{number}" for number in range(7)]
+    for name in names:
+        await plant.rules.create(ALICE, hot(name=name))
+    await told.hear(60, 60.0)
+    await told.hear(30, 90.0, received=70)
+    await told.late.sweep()
+    assert len(await plant.all(REPLAYS)) == 2
+    asked = await past.replays.start(ALICE, past.asked(hot()))
+    with pytest.raises(QuotaExceeded, match="3 replays are waiting already, 2 of them"):
+        await past.replays.start(ALICE, past.asked(hot()))
+    first = await plant.records.write(past.replays._take)
+    assert first is not None
+    assert first.replay_id == asked.replay_id  # who waits at a screen goes first
+    await past.replays.do(first)
+    for _ in range(6):
+        await told.swept()
+    late = [one.asked.rule_id for one in await plant.all(REPLAYS) if one.asked.late]
+    assert sorted(late) == names

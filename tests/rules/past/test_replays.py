@@ -6,6 +6,7 @@ from tests.rules.past.support import Past
 from tests.rules.support import ALICE, HOOK, MAIN, ORDER, START, S, device, hot
 
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from weft.model.ids import TenantId
 from weft.rules.past.model import REPLAYS, Against, ReplayState, Verdict
 from weft.rules.past.settings import ReplaySettings
 
@@ -122,6 +123,20 @@ async def test_a_replay_that_is_cancelled_keeps_no_findings() -> None:
     assert await past.replays.findings(MAIN, begun.replay_id) == []
     with pytest.raises(Conflict, match="cancelled already"):
         await past.replays.cancel(ALICE, begun.replay_id)
+
+
+async def test_tn_3_tenants_have_their_turns() -> None:
+    """TN-3: four of one tenant wait; another's, asked for later, is the second to be run."""
+    past = Past()
+    for _ in range(4):
+        await past.replays.start(ALICE, past.asked(hot()))
+    other = TenantId("other")
+    bob = replace(ALICE, tenant=other)
+    for _ in range(2):
+        await past.replays.start(bob, past.asked(hot()))
+    taken = [await past.plant.records.write(past.replays._take) for _ in range(7)]
+    order = [one.tenant for one in taken if one is not None]
+    assert order == [MAIN, other, MAIN, other, MAIN, MAIN]
 
 
 async def test_what_a_crash_has_ended_begins_anew() -> None:

@@ -10,6 +10,8 @@ raised gets a comment that says so; it is never removed, and no alarm is raised 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from weft.errors import PeerError, QuotaExceeded
 from weft.model.alarm import Alarm
 from weft.model.ids import AlarmId, DeviceId, TenantId
@@ -37,6 +39,13 @@ ListRules = Callable[[TenantId, str, int], Awaitable[Sequence[Rule]]]
 Comment = Callable[[Principal, AlarmId, str], Awaitable[Alarm]]
 
 
+class _Begun(Struct):
+    """A tenant's late data whose rules are being gone through, a bounded number at a time."""
+
+    late: Mapping[DeviceId, int]
+    after: str = ""  # the last rule that was looked at
+
+
 class Late:
     """Late data of all tenants. A chore `sweep`s once a minute."""
 
@@ -54,6 +63,7 @@ class Late:
         self._clock = clock
         self._settings = settings
         self._waiting: dict[tuple[TenantId, DeviceId], int] = {}
+        self._begun: dict[TenantId, _Begun] = {}
         replays.after_end(self.ended)
 
     async def sweep(self) -> None:
@@ -62,23 +72,31 @@ class Late:
         for place, at in self._take().items():
             if at >= horizon:
                 self._waiting[place] = min(at, self._waiting.get(place, at))
-        for tenant in sorted({tenant for tenant, _device in self._waiting}):
+        for tenant in sorted({*self._begun, *(tenant for tenant, _device in self._waiting)}):
             try:
                 await self._sweep_tenant(tenant)
             except QuotaExceeded as error:
                 log.warning("late_data_waits", tenant=tenant, reason=error.detail)
 
     async def _sweep_tenant(self, tenant: TenantId) -> None:
-        late = {device: at for (owner, device), at in self._waiting.items() if owner == tenant}
-        after = ""
-        while rules := await self._list_rules(tenant, after, _PAGE):
-            after = rules[-1].rule_id
+        """Go through a tenant's rules; where there is no more room, on from there the next time.
+
+        Else the first rules would be worked out again and again, and the last ones never.
+        """
+        begun = self._begun.get(tenant)
+        if begun is None:
+            begun = self._begun[tenant] = _Begun(self._pop(tenant))
+        while rules := await self._list_rules(tenant, begun.after, _PAGE):
             for rule in rules:
-                asked = self._asked(rule, late)
+                asked = self._asked(rule, begun.late)
                 if asked is not None:
                     await self._replays.start(_weft(tenant), asked)
-        for device in late:
-            self._waiting.pop((tenant, device), None)
+                begun.after = rule.rule_id
+        del self._begun[tenant]
+
+    def _pop(self, tenant: TenantId) -> dict[DeviceId, int]:
+        devices = [device for owner, device in self._waiting if owner == tenant]
+        return {device: self._waiting.pop((tenant, device)) for device in devices}
 
     def _asked(self, rule: Rule, late: Mapping[DeviceId, int]) -> Asked | None:
         """Return what is to be replayed of a rule; None where it saw nothing of it."""

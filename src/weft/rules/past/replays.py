@@ -2,6 +2,8 @@
 
 A replay is kept before it begins; after a crash it begins anew. It writes its own record
 and findings, and nothing else: no alarm, no action, no audit entry but that it was asked for.
+Tenants have their turns, however many replays of one wait, and what a person has asked for
+goes before what late data asks for.
 """
 
 import asyncio
@@ -66,6 +68,7 @@ class Replays:
         self._clock = clock
         self._settings = settings
         self._running: dict[tuple[TenantId, str], _Running] = {}
+        self._turns: dict[TenantId, int] = {}  # when each was served last, counted
         self._after_end: list[AfterEnd] = []
         self._wanted = asyncio.Event()
         self._wanted.set()  # some may have been left by a crash
@@ -84,12 +87,7 @@ class Replays:
         made = Replay(actor.tenant, new_id(), asked, str(actor), now)
 
         def write(writer: Writer) -> None:
-            waiting = writer.count(REPLAYS, made.tenant, where=("state", ReplayState.QUEUED))
-            if waiting >= self._settings.queued_max:
-                raise QuotaExceeded(
-                    f"{waiting} replays are waiting already.",
-                    remedy="Wait for them, or cancel one: weft replay list",
-                )
+            self._require_room(writer, made)
             writer.insert(REPLAYS, made.tenant, made.replay_id, made)
             detail = {"replay": made.replay_id, "version": asked.version}
             target = f"rule:{asked.rule_id}"
@@ -99,6 +97,17 @@ class Replays:
         await self._records.write(write)
         self._wanted.set()
         return made
+
+    def _require_room(self, writer: Writer, made: Replay) -> None:
+        most, late_most = self._settings.queued_max, self._settings.late_queued_max
+        where = ("state", ReplayState.QUEUED)
+        queued = writer.list(REPLAYS, made.tenant, where=where, limit=most)
+        late = sum(record.value.asked.late for record in queued)
+        if len(queued) >= most or (made.asked.late and late >= late_most):
+            raise QuotaExceeded(
+                f"{len(queued)} replays are waiting already, {late} of them for late data.",
+                remedy="Wait for them, or cancel one: weft replay list",
+            )
 
     async def get(self, tenant: TenantId, replay_id: str) -> Replay:
         """Return a replay with how far it is now, or raise `NotFound`."""
@@ -164,7 +173,7 @@ class Replays:
     # --- running --------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run what waits, the oldest first, until cancelled; a disk that fails is tried again."""
+        """Run what waits, tenant by tenant, until cancelled; a disk that fails is tried again."""
 
         starting = asyncio.Lock()
         begun: list[bool] = []
@@ -213,17 +222,19 @@ class Replays:
                 writer.put(REPLAYS, tenant, record.key, again, version=record.version)
 
     def _take(self, writer: Writer) -> Replay | None:
-        first: Record[Replay] | None = None
-        for tenant in writer.tenants(REPLAYS):
-            where = ("state", ReplayState.QUEUED)
-            for record in writer.list(REPLAYS, tenant, where=where, limit=1):
-                if first is None or record.key < first.key:
-                    first = record
-        if first is None:
+        """Take the next of the tenant that was served the longest ago."""
+        waiting = {
+            tenant: first
+            for tenant in writer.tenants(REPLAYS)
+            if (first := _first_of(writer, tenant, self._settings.queued_max)) is not None
+        }
+        if not waiting:
             return None
-        now = self._clock.now()
+        tenant = min(waiting, key=lambda one: (self._turns.get(one, 0), waiting[one].key))
+        self._turns[tenant] = max(self._turns.values(), default=0) + 1
+        first, now = waiting[tenant], self._clock.now()
         begun = replace(first.value, state=ReplayState.RUNNING, started_at=now)
-        writer.put(REPLAYS, begun.tenant, first.key, begun, version=first.version)
+        writer.put(REPLAYS, tenant, first.key, begun, version=first.version)
         return begun
 
     async def do(self, replay: Replay) -> None:
@@ -275,6 +286,13 @@ class Replays:
     def _now(self, replay: Replay) -> Replay:
         running = self._running.get((replay.tenant, replay.replay_id))
         return replay if running is None else _told(replay, running)
+
+
+def _first_of(reader: Reader, tenant: TenantId, most: int) -> Record[Replay] | None:
+    """Return the oldest that waits of those that a person has asked for, else of the rest."""
+    where = ("state", ReplayState.QUEUED)
+    queued = reader.list(REPLAYS, tenant, where=where, limit=most)
+    return next((one for one in queued if not one.value.asked.late), next(iter(queued), None))
 
 
 def _told(replay: Replay, running: _Running) -> Replay:

@@ -8,6 +8,7 @@ class ReplaySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     at_once: int = 1  # of two cores one is left to the devices
     queued_max: int = 20  # of one tenant
+    late_queued_max: int = 10  # of those, for late data: the rest is left to people
     kept: int = 100  # of one tenant, with what they found; the oldest go first
     slice_ms: float = 2.0  # at most so long on the loop before devices are served
     share: float = 0.5  # of the loop's time, while one is evaluated on it
