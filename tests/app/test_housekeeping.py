@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 from tests.app.support import add_pump, eventually, opened, send, served, temperatures
+from tests.connectors.support import alarm
 
 from weft.app import housekeeping as housekeeping_module
 from weft.app.compose import Weft
 from weft.app.housekeeping import Housekeeping
 from weft.errors import StorageError
+from weft.model.alarm import AlarmState
 from weft.model.moments import NS_PER_S
+from weft.rules.kinds import ALARMS, TRACES
+from weft.rules.tracing import AlarmTrace
 from weft.supervision import FakeClock, SystemClock
 
 DAY_S = 86_400.0
@@ -173,3 +177,17 @@ async def test_a_full_disk_is_told_as_such_and_is_no_bug(tmp_path: Path, log: Lo
         await weft.housekeeping.every_second.take_turn()
         assert weft.health()["housekeeping"] == "ok"
     assert [event for event, _fields in log.errors] == ["housekeeping_failed"]
+
+
+async def test_old_traces_of_alarms_are_forgotten_each_hour(tmp_path: Path) -> None:
+    """A month is configured; the alarm was over two months ago."""
+    async with opened(tmp_path, "rules.keep_traces_days=30") as weft:
+        now = SystemClock().now()
+        ended = {"state": AlarmState.CLEARED, "cleared_at": now - 60 * 86_400 * NS_PER_S}
+        one = alarm(1, raised_at=now - 61 * 86_400 * NS_PER_S, **ended)
+        records = weft.stores.records
+        await records.write(lambda w: w.put(ALARMS, one.tenant, one.alarm_id, one))
+        await records.write(lambda w: w.put(TRACES, one.tenant, one.alarm_id, AlarmTrace()))
+        chores = dict(Housekeeping(weft)._each_hour())
+        await chores["old traces of alarms"]()
+        assert await records.read(lambda r: r.count(TRACES, one.tenant)) == 0

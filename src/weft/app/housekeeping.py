@@ -13,6 +13,7 @@ from weft.model.ids import DeviceId, TenantId
 from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
 from weft.rules.charts import Charts
+from weft.rules.old_traces import OldTraces
 from weft.rules.plans import Plans
 from weft.supervision.chores import Chore, Chores, Work
 
@@ -36,6 +37,8 @@ class Housekeeping:
 
     def __init__(self, weft: "Weft") -> None:
         self._weft = weft
+        days = weft.config.rules.keep_traces_days
+        self._old_traces = OldTraces(weft.stores.records, weft.clock, days)
         self.every_second = _chores(1.0, self._each_second())
         self._all = (
             _chores(weft.config.rules.tick_interval_s, [("rule timers", self._tick_rules)]),
@@ -93,6 +96,7 @@ class Housekeeping:
             ("repeated requests", self._sweep_repeated_requests),
             ("old commands", weft.path.commands.forget_old),
             ("old bulks of alarms", weft.business.suppression.work.bulks.forget_old),
+            ("old traces of alarms", self._old_traces.forget),
             ("old bulk commands", weft.path.bulks.forget_old),
             ("enrolments", weft.identity.enrolments.sweep),
             ("claims", weft.identity.claiming.sweep),

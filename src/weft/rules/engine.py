@@ -45,6 +45,7 @@ class RulesSettings(Struct, frozen=True, forbid_unknown_fields=True):
     errors_in_a_row: int = 100  # RU-2: then a rule that works nowhere is paused
     tick_lag_s: float = 0.5  # messages received this long ago have been committed and applied
     tick_interval_s: float = 0.1  # how late a timer may fire when no message comes
+    keep_traces_days: float = 90.0  # behind an alarm's end; with a work order as long as that
     replays: ReplaySettings = field(default_factory=ReplaySettings)
 
 
