@@ -48,13 +48,15 @@ class Kind(Generic[V]):
     """A kind of record: its name, its value's type, and the index keys that a value has.
 
     `index(value)` gives {index name: text}; records are found by equality on one of them.
-    An index named in `unique` holds each text once per tenant and kind.
+    An index named in `unique` holds each text once per tenant and kind. Whoever changes what
+    `index` says raises `edition`: at the next start records of before are indexed anew.
     """
 
     name: str
     type: type[V]
     index: Callable[[V], Mapping[str, str]] = _no_index
     unique: frozenset[str] = frozenset()
+    edition: int = 1
 
 
 class Record(NamedTuple, Generic[V]):
@@ -120,6 +122,13 @@ class Writer(Reader, Protocol):
         self, kind: Kind[Any], tenant: TenantId, key: str, *, version: int | None = None
     ) -> bool:
         """Remove a record; return whether it was there."""
+        ...
+
+    def reindex(self, kind: Kind[Any], tenant: TenantId, key: str) -> bool:
+        """Index a record as its kind says now; return whether that is another way than before.
+
+        The record stays at its version. Raises `NotFound`, and `AlreadyExists` on a unique index.
+        """
         ...
 
 

@@ -328,3 +328,37 @@ def test_any_transactions_do_what_they_do_to_a_dict(
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(folder))
+
+
+async def test_a_record_is_indexed_anew_where_its_kind_says_more_than_when_it_was_written(
+    records: Records,
+) -> None:
+    """A pump of an earlier Weft is found by its hall; its version stays, and once is enough."""
+    before = Kind("pump", Pump, index=lambda pump: {"serial": pump.serial, "old": "yes"})
+    await records.write(lambda w: w.insert(before, MAIN, "p1", Pump("s-1", "north")))
+    assert await _keys(records, where=("hall", "north")) == []
+
+    assert await records.write(lambda w: w.reindex(PUMPS, MAIN, "p1"))
+
+    assert await _keys(records, where=("hall", "north")) == ["p1"]
+    assert await _keys(records, where=("serial", "s-1")) == ["p1"]
+    assert await _keys(records, where=("old", "yes")) == []
+    found = await records.read(lambda r: r.get(PUMPS, MAIN, "p1"))
+    assert found == ("p1", Pump("s-1", "north"), 1)
+    assert not await records.write(lambda w: w.reindex(PUMPS, MAIN, "p1"))
+    with pytest.raises(AlreadyExists):
+        await records.write(lambda w: w.insert(PUMPS, MAIN, "p2", Pump("s-1")))
+
+
+async def test_what_two_records_of_before_share_is_not_made_unique(records: Records) -> None:
+    """The index stays as it was; a record that is not there is not indexed."""
+    before = Kind("pump", Pump, index=lambda pump: {"hall": pump.hall})
+    for key in ("p1", "p2"):
+        await records.write(lambda w, key=key: w.insert(before, MAIN, key, Pump("s-1", "north")))  # type: ignore[misc]  # bound now
+    assert await records.write(lambda w: w.reindex(PUMPS, MAIN, "p1"))
+    with pytest.raises(AlreadyExists):
+        await records.write(lambda w: w.reindex(PUMPS, MAIN, "p2"))
+    with pytest.raises(NotFound):
+        await records.write(lambda w: w.reindex(PUMPS, MAIN, "p3"))
+    assert await _keys(records, where=("serial", "s-1")) == ["p1"]
+    assert await _keys(records, where=("hall", "north")) == ["p1", "p2"]

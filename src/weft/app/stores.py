@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from weft.app.reindexing import reindex
 from weft.backends.duckdb.history import DuckDbHistory
 from weft.backends.sqlite.journal import SqliteJournal
 from weft.backends.sqlite.records import SqliteRecords
@@ -35,6 +36,7 @@ async def open_stores(folder: Path, settings: HistorySettings, stack: AsyncExitS
     """Open all stores of a data folder; `Damaged` names what is wrong and what to do."""
     records = await SqliteRecords.open(folder)
     stack.push_async_callback(records.close)
+    await reindex(records)
     history = await DuckDbHistory.open(folder, settings)
     stack.push_async_callback(history.close)
     reached = max(history.position, await records.read(_furthest))

@@ -74,7 +74,7 @@ def _waiting(rejection: Rejection) -> str:
     return f"{rejection.principal_uid}/{rejection.device_id}"
 
 
-REJECTIONS: Kind[Rejection] = Kind("rejection", Rejection, index=_index)
+REJECTIONS: Kind[Rejection] = Kind("rejection", Rejection, index=_index, edition=2)
 POSITION: Kind[int] = Kind("projection", int)
 PLATFORM = TenantId("")
 UNLISTED_REMEDY = "Look at what is listed: too many devices are refused; the journal has the rest."

@@ -102,7 +102,7 @@ def _fault_alarm_index(part: FaultAlarm) -> Mapping[str, str]:
 
 
 # Keyed by the alarm's id.
-ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index)
+ALARMS: Kind[Alarm] = Kind("alarm", Alarm, index=_alarm_index, edition=2)
 # What was done to alarms, keyed by `step_key`.
 STEPS: Kind[Step] = Kind("alarm_step", Step, index=lambda step: {"alarm": step.alarm_id})
 # What a rule's alarms on a device were put aside for, keyed by `shelf_key`.
@@ -112,7 +112,7 @@ TRACES: Kind[AlarmTrace] = Kind("alarm_trace", AlarmTrace)
 # Keyed by the action's id.
 OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
 # Keyed by the work order's id, which is its action's.
-WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index)
+WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index, edition=2)
 # Keyed by the fault's id; a subject has one open fault of a code at a time.
 FAULTS: Kind[Fault] = Kind("fault", Fault, index=_fault_index, unique=frozenset({"open"}))
 # Which alarms belong to which fault, keyed by the alarm's id.

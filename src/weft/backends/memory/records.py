@@ -117,6 +117,13 @@ class MemoryWriter(MemoryReader):
         self._replaced.append((table, key, table.pop(key)))
         return True
 
+    def reindex(self, kind: Kind[Any], tenant: TenantId, key: str) -> bool:
+        """Index a record as its kind says now; return whether that is another way than before."""
+        held = self.get(kind, tenant, key)
+        before = self._table(kind, tenant)[key].texts
+        self._store(kind, tenant, key, held.value, held.version)
+        return before != self._table(kind, tenant)[key].texts
+
     def undo(self) -> None:
         """Put back what this transaction replaced, the newest first."""
         while self._replaced:

@@ -134,6 +134,15 @@ class RowWriter(RowReader):
         self._execute(SQL["delete"], (kind.name, tenant, key))
         return True
 
+    def reindex(self, kind: Kind[Any], tenant: TenantId, key: str) -> bool:
+        """Index a record as its kind says now; return whether that is another way than before."""
+        version, old = self._stored(kind, tenant, key)
+        value = self.get(kind, tenant, key).value
+        if _texts_of(kind, value) == old:
+            return False
+        self._store(kind, tenant, key, value, (version - 1, old))
+        return True
+
     def _stored(self, kind: Kind[Any], tenant: TenantId, key: str) -> tuple[int, Texts]:
         """Return version and index texts of a record; version 0 when there is none."""
         row = self._execute(SQL["find"], (kind.name, tenant, key)).fetchone()
@@ -147,7 +156,7 @@ class RowWriter(RowReader):
     ) -> Record[V]:
         version, old = stored[0] + 1, stored[1].items()
         body = _encode(value)
-        texts = {name: (text, name in kind.unique) for name, text in kind.index(value).items()}
+        texts = _texts_of(kind, value)
         where = (kind.name, tenant)
         for name, (text, lone) in sorted(texts.items()):
             if lone and self._execute(SQL["taken"], (*where, name, text, key)).fetchone():
@@ -159,6 +168,10 @@ class RowWriter(RowReader):
         for name, (text, lone) in texts.items() - old:
             self._execute(SQL["add_text"], (*where, name, text, key, lone))
         return Record(key, _decode(kind, body), version)
+
+
+def _texts_of(kind: Kind[V], value: V) -> Texts:
+    return {name: (text, name in kind.unique) for name, text in kind.index(value).items()}
 
 
 def _record(kind: Kind[V], tenant: str, row: Row) -> Record[V]:

@@ -124,6 +124,10 @@ class _NotingWriter:
             self._note(kind, tenant, before, None)
         return gone
 
+    def reindex(self, kind: Kind[Any], tenant: TenantId, key: str) -> bool:
+        """Index a record as its kind says now: nothing that others are told of."""
+        return self._inner.reindex(kind, tenant, key)
+
     def _before(self, kind: Kind[V], tenant: TenantId, key: str) -> V | None:
         if kind.name not in self._describe:
             return None
