@@ -42,8 +42,9 @@ def thing_model_of(device_type: DeviceType) -> dict[str, Any]:
     if isinstance(document.get("description"), str):
         head["description"] = document["description"]
     head["version"] = {"model": str(device_type.version)}
-    if "mapping" in document:
-        head["weft:mapping"] = document["mapping"]
+    for word in ("mapping", "production"):
+        if word in document:
+            head[f"weft:{word}"] = document[word]
     return head | affordances_of(device_type)
 
 

@@ -23,6 +23,7 @@ from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, require_name
 from weft.model.mapping import Mapping as PayloadMapping
 from weft.registry.fields import fits, read_field, require_known, require_mapping
 from weft.registry.mappings import read_mapping
+from weft.registry.production import require_production
 from weft.registry.thing_model_writer import is_thing_model
 
 _ABOUT: Final = frozenset(
@@ -32,7 +33,9 @@ _ABOUT: Final = frozenset(
         "security", "securityDefinitions", "profile", "schemaDefinitions", "uriVariables",
     }
 )  # fmt: skip
-_SHORT: Final = frozenset({"telemetry", "properties", "commands", "events", "mapping"})
+_SHORT: Final = frozenset(
+    {"telemetry", "properties", "commands", "events", "mapping", "production"}
+)
 _WOT: Final = frozenset({"properties", "actions", "events"})
 _ACTION: Final = frozenset(
     {
@@ -79,6 +82,7 @@ def read_type(
 ) -> DeviceType:
     """Return the device type that a document declares, or raise `Invalid` with the place."""
     declared = _form_of(document).read(document)
+    require_production(document, declared.telemetry)
     title = document.get("title", name)
     if not isinstance(title, str):
         raise Invalid("title is not a text.", remedy="Put it in quotes.")

@@ -1,0 +1,200 @@
+"""Machines: what history says of them, worked out for pages on facilities.
+
+A machine is a device whose type says what its telemetry means (`registry/production.py`), at the
+asset that it observes now. All of one answer is read from history in few scans, of bounded size.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from weft.api.services import Services
+from weft.errors import TooLarge
+from weft.history.effectiveness import Used
+from weft.history.states import Interval, States, growth, states_of
+from weft.model.asset import Asset, AttachmentRole
+from weft.model.device import Device
+from weft.model.ids import TenantId
+from weft.model.moments import NS_PER_S
+from weft.ports import HistoryScan, HistoryTrace, Reader
+from weft.registry.production import Production, production_of
+from weft.rules.calendars import find_calendar
+from weft.rules.feeds.schedule import Schedule
+
+MACHINES_MAX: Final = 200  # in one answer
+SAMPLES_MAX: Final = 2_000_000  # 50 MB, about a second
+OPENINGS_MAX: Final = 2_000  # of a calendar in the time asked for: five years of one shift a day
+
+Traces = dict[tuple[str, str], HistoryTrace]
+
+
+class Machine(Struct, frozen=True):
+    """A device that watches a machine, and what its telemetry means."""
+
+    device: Device
+    asset_id: str
+    production: Production
+
+
+class Span(Struct, frozen=True):
+    """From when until when, in ns."""
+
+    start: int
+    end: int
+
+    @property
+    def interval(self) -> Interval:
+        """As a pair."""
+        return self.start, self.end
+
+
+def below(services: Services, tenant: TenantId, top: Asset) -> list[Asset]:
+    """Return an asset and all below it, the nearest first."""
+    children: dict[str, list[Asset]] = {}
+    after = ""
+    while page := services.assets.behind(tenant, after, 1_000):
+        for asset in page:
+            if asset.parent is not None:
+                children.setdefault(asset.parent, []).append(asset)
+        after = page[-1].asset_id
+    found = [top]
+    for asset in found:
+        found.extend(children.get(asset.asset_id, ()))
+    return found
+
+
+def machines_of(services: Services, tenant: TenantId, top: Asset) -> list[Machine]:
+    """Return the machines at an asset and below it, or raise `TooLarge`."""
+    found: list[Machine] = []
+    for asset in below(services, tenant, top):
+        for attachment in services.attachments.of_asset(asset.uid):
+            if attachment.role is not AttachmentRole.OBSERVES:
+                continue
+            device = services.devices.find(tenant, attachment.device_id)
+            production = production_of(services.types.followed_by(device)) if device else None
+            if device is not None and production is not None:
+                found.append(Machine(device, asset.asset_id, production))
+    if len(found) > MACHINES_MAX:
+        raise TooLarge(
+            f"There are {len(found)} machines at {top.asset_id!r} and below it.",
+            remedy=f"Ask for a part of it: an answer is worked out of at most {MACHINES_MAX}.",
+        )
+    return found
+
+
+async def read_traces(services: Services, machines: Iterable[Machine], span: Span) -> Traces:
+    """Return the samples of machines, from where states begin, or raise `TooLarge`."""
+    groups: dict[tuple[tuple[str, ...], int], list[Machine]] = {}
+    for machine in machines:
+        known = (machine.production.keys, machine.production.silent_ns)
+        groups.setdefault(known, []).append(machine)
+    scans = [
+        HistoryScan(
+            some[0].device.tenant,
+            tuple(one.device.device_id for one in some),
+            keys,
+            span.start - silent_ns,
+            span.end,
+        )
+        for (keys, silent_ns), some in groups.items()
+    ]
+    await require_room(services, scans)
+    found: Traces = {}
+    for scan in scans:
+        found.update(((one.device, one.key), one) for one in await services.history.scan(scan))
+    return found
+
+
+async def require_room(services: Services, scans: Sequence[HistoryScan]) -> None:
+    """Raise `TooLarge` for more samples than an answer is worked out of."""
+    samples = sum([await services.history.count(scan) for scan in scans])
+    if samples > SAMPLES_MAX:
+        raise TooLarge(
+            f"The answer would be worked out of {samples} samples.",
+            remedy=f"Ask for a shorter time or fewer machines: at most {SAMPLES_MAX} are read.",
+        )
+
+
+async def planned_times(
+    services: Services, machines: Iterable[Machine], span: Span
+) -> dict[str, list[Interval]]:
+    """Return when work is planned at each machine's asset; all of the time without a calendar."""
+    places = {(one.device.tenant, one.asset_id) for one in machines}
+
+    def read(reader: Reader) -> dict[str, Schedule | None]:
+        found = {}
+        for tenant, asset_id in places:
+            calendar = find_calendar(reader, tenant, asset_id)
+            found[asset_id] = None if calendar is None else calendar.schedule
+        return found
+
+    schedules = await services.records.read(read)
+    return await asyncio.to_thread(
+        lambda: {name: open_times(schedule, span) for name, schedule in schedules.items()}
+    )
+
+
+def open_times(schedule: Schedule | None, span: Span) -> list[Interval]:
+    """Return when a schedule is open, in order; raise `TooLarge` for too many openings."""
+    if schedule is None:
+        return [span.interval]
+    found: list[Interval] = []
+    now = span.start
+    while now < span.end:
+        is_open, until = schedule.at(now)
+        until = min(until, span.end)
+        if is_open:
+            found.append((now, until))
+        if len(found) > OPENINGS_MAX:
+            raise TooLarge(
+                "The calendar opens too often in the time asked for.",
+                remedy="Ask for a shorter time.",
+            )
+        now = until
+    return found
+
+
+def states_in(machine: Machine, traces: Traces, span: Span) -> States:
+    """Return the states of a machine."""
+    production = machine.production
+    trace = traces.get((machine.device.device_id, production.state))
+    return states_of(trace, span.start, span.end, production.silent_ns)
+
+
+def used(machine: Machine, traces: Traces, planned: Sequence[Interval], span: Span) -> Used:
+    """Return how a machine was used in a time, of which some was planned."""
+    production, name = machine.production, machine.device.device_id
+    within = [
+        (max(begin, span.start), min(end, span.end))
+        for begin, end in planned
+        if begin < span.end and end > span.start
+    ]
+    held = states_in(machine, traces, span).cut(within).durations()
+    open_ns = sum(end - begin for begin, end in within)
+    spared_ns = sum(held.get(state, 0) for state in production.not_planned)
+    producing_s = sum(held.get(state, 0) for state in production.producing) / NS_PER_S
+
+    def counted(key: str | None) -> float | None:
+        if key is None:
+            return None
+        return growth(traces.get((name, key)), within, total=production.counts_total)
+
+    produced, good, rejects = (
+        counted(key) for key in (production.count, production.good, production.rejects)
+    )
+    if good is None and produced is not None and rejects is not None:
+        good = max(produced - rejects, 0.0)
+    rate = production.ideal_per_hour
+    return Used(
+        span_s=(span.end - span.start) / NS_PER_S,
+        planned_s=(open_ns - spared_ns) / NS_PER_S,
+        producing_s=producing_s,
+        unknown_s=(open_ns - sum(held.values())) / NS_PER_S,
+        rated_s=producing_s if rate and produced is not None else 0.0,
+        ideal_s=None if rate is None or produced is None else produced * 3600 / rate,
+        produced=produced,
+        judged=None if good is None else produced,
+        good=None if produced is None else good,
+    )

@@ -1,0 +1,154 @@
+"""Facilities over the API: timelines, utilisation and OEE, side by side, within a tenant."""
+
+from typing import Any
+
+import pytest
+from tests.api.support import OTHER, World
+
+from weft.security.actions import Role
+
+NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, ms: a Sunday
+SPAN = "start=2026-03-01T12:00:00Z&end=2026-03-01T13:00:00Z"
+TYPE = {
+    "telemetry": {
+        "state": {"type": "string"},
+        "parts": {"type": "integer"},
+        "rejects": {"type": "integer"},
+    },
+    "production": {
+        "state": "state",
+        "producing": ["running"],
+        "not_planned": ["changeover"],
+        "count": "parts",
+        "rejects": "rejects",
+        "ideal_per_hour": 60,
+        "silent": "5m",
+    },
+}
+
+
+async def plant(world: World) -> str:
+    """Two lines of a plant: one runs all of an hour, one stands for half of it."""
+    token = world.admin()
+    assert (await world.call("PUT", "/types/press", token=token, body=TYPE)).status == 200
+    for name, parent in (("plant", None), ("a", "plant"), ("b", "plant")):
+        body = {"kind": "line", "asset_id": name, "parent": parent, "label": name.upper()}
+        assert (await world.call("POST", "/assets", token=token, body=body)).status == 201
+    world.clock.turn(3600)
+    for name in ("a", "b"):
+        press = await world.device(f"press-{name}", type_name="press")
+        path = f"/devices/press-{name}/attachments/observes"
+        assert (await world.call("PUT", path, token=token, body={"asset": name})).status == 200
+        readings = []
+        for minute in range(61):
+            stands = name == "b" and minute >= 30
+            parts = min(minute, 30) if name == "b" else minute
+            values = {
+                "state": "fault" if stands else "running",
+                "parts": parts,
+                "rejects": parts // 10,
+            }
+            readings.append({"ts": NOON + minute * 60_000, "values": values})
+        sent = await world.call("POST", "/devices/me/telemetry", token=press, body=readings)
+        assert sent.status == 200, sent
+    return token
+
+
+async def get(world: World, path: str, token: str) -> Any:
+    answer = await world.call("GET", path, token=token)
+    assert answer.status == 200, answer
+    return answer.json
+
+
+async def test_a_timeline_shows_states_as_intervals(world: World) -> None:
+    """With how long each held; a day of nothing has none."""
+    token = await plant(world)
+    found = await get(world, f"/devices/press-b/timeline?{SPAN}", token)
+    half = NOON + 1_800_000
+    assert [(one["state"], one["start_ms"], one["end_ms"]) for one in found["spans"]] == [
+        ("running", NOON, half),
+        ("fault", half, NOON + 3_600_000),
+    ]
+    assert found["seconds"] == {"fault": 1800.0, "running": 1800.0}
+    assert found["producing"] == ["running"]
+    before = "start=2026-02-01T12:00:00Z&end=2026-02-01T13:00:00Z"
+    assert (await get(world, f"/devices/press-b/timeline?{before}", token))["spans"] == []
+    parts = await get(world, f"/devices/press-b/timeline?{SPAN}&key=parts&points=6", token)
+    assert len(parts["spans"]) <= 6
+
+
+async def test_a_facility_shows_all_of_its_machines(world: World) -> None:
+    """One row each."""
+    token = await plant(world)
+    found = await get(world, f"/assets/plant/timeline?{SPAN}", token)
+    assert [one["device_id"] for one in found["machines"]] == ["press-a", "press-b"]
+    below = await get(world, f"/assets/b/timeline?{SPAN}", token)
+    assert [one["asset_id"] for one in below["machines"]] == ["b"]
+
+
+async def test_oee_side_by_side(world: World) -> None:
+    """One line as good as it can be, one half of the time; together, what both were."""
+    token = await plant(world)
+    path = f"/effectiveness?{SPAN}&assets=a,b,plant&bucket=30m"
+    a, b, both = (await get(world, path, token))["facilities"]
+    assert (a["figures"]["availability"], b["figures"]["availability"]) == (1.0, 0.5)
+    assert a["figures"]["produced"] == 59.0  # the sample at the end is of the next hour
+    assert a["figures"]["effectiveness"] == pytest.approx(59 / 60)
+    assert b["figures"]["produced"] == 30.0
+    assert b["figures"]["quality_ratio"] == pytest.approx(27 / 30)
+    assert b["figures"]["oee"] == pytest.approx(0.5 * 1.0 * 0.9)
+    assert both["figures"]["availability"] == 0.75
+    assert [one["device_id"] for one in both["machines"]] == ["press-a", "press-b"]
+    halves = [one["figures"]["availability"] for one in b["buckets"]]
+    assert halves == [1.0, 0.0]
+
+
+async def test_a_calendar_says_what_was_planned(world: World) -> None:
+    """On a Sunday nobody works: nothing was lost."""
+    token = await plant(world)
+    body = {"times": "Mon-Fri 06:00-22:00", "zone": "UTC"}
+    assert (await world.call("PUT", "/calendars/default", token=token, body=body)).status == 200
+    (found,) = (await get(world, f"/effectiveness?{SPAN}&assets=plant", token))["facilities"]
+    assert (found["figures"]["planned_busy_s"], found["figures"]["oee"]) == (0.0, None)
+    assert found["figures"]["utilisation"] == 0.0
+
+
+async def test_a_silent_machine_is_not_believed_for_ever(world: World) -> None:
+    """Five minutes, as its type says; then its time is unknown."""
+    token = await plant(world)
+    world.clock.turn(3600)
+    path = "/effectiveness?start=2026-03-01T13:00:00Z&end=2026-03-01T14:00:00Z&assets=a"
+    (found,) = (await get(world, path, token))["facilities"]
+    assert found["figures"]["production_s"] == 300.0
+    assert found["figures"]["unknown_s"] == 3300.0
+
+
+async def test_what_cannot_be_asked_is_refused(world: World) -> None:
+    """No key that is a state, no such asset, no time, too many buckets."""
+    token = await plant(world)
+    await world.device("pump-7")
+    for path, status in (
+        ("/devices/pump-7/timeline", 422),
+        ("/effectiveness?assets=nowhere", 404),
+        ("/effectiveness", 422),
+        (f"/effectiveness?assets=a&{SPAN}&bucket=1s", 422),
+        ("/effectiveness?assets=a&start=2027-01-01T00:00:00Z&end=2027-01-02T00:00:00Z", 422),
+        ("/assets/nowhere/timeline", 404),
+    ):
+        assert (await world.call("GET", path, token=token)).status == status, path
+
+
+async def test_tn_1_another_tenants_facilities_are_not_there(world: World) -> None:
+    """Nor for somebody who may not read."""
+    await plant(world)
+    for token, status in (
+        (world.admin(OTHER), 404),
+        (world.person("nobody"), 403),
+        (world.person("vera", Role.VIEWER), 200),
+    ):
+        for path in (
+            "/effectiveness?assets=a",
+            "/assets/plant/timeline",
+            "/devices/press-a/timeline",
+        ):
+            assert (await world.call("GET", path, token=token)).status == status, path
