@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.rules.support import ALICE, MAIN, Plant, S, hot
 
 from weft.model.ids import DeviceId
@@ -15,7 +16,8 @@ from weft.rules.timers import NEVER, Timers
 
 
 async def rule_of(**more: Any) -> Rule:
-    return await Plant().rules.create(ALICE, hot(**more))
+    """Return a rule that was saved before the moments of these tests."""
+    return replace(await Plant().rules.create(ALICE, hot(**more)), updated_at=0)
 
 
 def waiting(state: DeviceState, rule: Rule, *, since_s: int, position: int = 1) -> Cell:
@@ -45,6 +47,14 @@ async def test_the_next_timer_comes_first_and_only_when_it_is_due() -> None:
     last = timers.pop(60 * S)
     assert last is not None
     assert (last.device_id, timers.due, timers.pop(NEVER)) == ("late", NEVER, None)
+
+
+async def test_a_timer_is_not_due_before_its_version_was_saved() -> None:
+    """The wait was cut short by an edit: it ends with the edit, not before it."""
+    rule, state = await rule_of(**{"for": "10s"}), state_of("pump-7")
+    timers = Timers({(MAIN, state.device_id): state}.get)
+    timers.set(state, replace(rule, updated_at=40 * S), waiting(state, rule, since_s=3))
+    assert timers.due == 40 * S
 
 
 async def test_a_cell_that_does_not_wait_needs_no_timer() -> None:

@@ -54,7 +54,7 @@ class Cell(Struct):
     """One rule on one device. `since` is of the phase: true since, or clear since."""
 
     phase: Phase = Phase.IDLE
-    version: int = 0  # of the rule that began the episode
+    version: int = 0  # of the rule by whose words it waits, or began
     position: int = 0
     ordinal: int = 0
     since_at: int = 0

@@ -49,6 +49,7 @@ from weft.rules.state import DeviceState, Row
 from weft.rules.subjects import SubjectState
 from weft.rules.surroundings import Surroundings
 from weft.rules.timers import Timers
+from weft.rules.waiting import Waiting
 
 _Moment = tuple[int, int]  # (at, received)
 
@@ -81,6 +82,7 @@ class Runtime:
         self.states = self._bindings.states
         self.subjects = self._bindings.subjects
         self._timers = Timers(self.states.get)
+        self._waiting = Waiting(self._timers, self._touch)
 
     # --- what it evaluates ----------------------------------------------------------------
 
@@ -89,6 +91,7 @@ class Runtime:
 
         What an older version has raised stays raised and is cleared by the new one, so that
         an edit makes no second alarm; on devices that it no longer watches it is cleared now.
+        What waits goes on or ends, as `waiting` says.
         """
         old = self._bindings.rules(rule.tenant).get(rule.rule_id)
         if old is not None and old.document.dry_run is not rule.document.dry_run:
@@ -103,6 +106,8 @@ class Runtime:
         for state in self._bindings.holders(rule):
             if not self._bindings.watches(rule, state):
                 self._end(rule, state, at, f"the rule no longer watches the {state.subject.kind}")
+            else:
+                self._waiting.take_up(rule, old, state)
         self._drop_empty(rule, at)
 
     def device_changed(self, device: Device, *, at: int) -> None:
@@ -211,10 +216,7 @@ class Runtime:
         """Take back the state of a device and set its timers."""
         state = self._bindings.restore(tenant, device_id, row)
         self._timers.set_device(state, state.moment_due())
-        rules = self._bindings.rules(tenant)
-        for rule_id, cell in state.cells.items():
-            if rule_id in rules:
-                self._timers.set(state, rules[rule_id], cell)
+        self._waiting.restore(self._bindings.rules(tenant), state)
 
     def restored(self) -> None:
         """Put groups and assets together again; call once, when all states are restored."""
@@ -304,7 +306,11 @@ class Runtime:
 
     def _find_state(self, envelope: Envelope) -> DeviceState | None:
         self._bindings.now = envelope.received_at
-        state = self._bindings.find_state(envelope.route)
+        route = envelope.route
+        held = self.states.get((route.tenant, DeviceId(route.device_id)))
+        if held is not None and route.operation in {Operation.TELEMETRY, Operation.REPORTED}:
+            self._waiting.pass_by(self._bindings.rules(route.tenant), held)
+        state = self._bindings.find_state(route)
         if state is not None and state.moment_due() < state.due:
             self._timers.set_device(state, state.moment_due())
         return state
@@ -514,6 +520,7 @@ class Runtime:
         if cell.waits:
             state.busy = True
             if cell.phase is not before:
+                cell.version = rule.version
                 self._timers.set(state, rule, cell)
         if outcome is not None:
             sent = dict(items_of(reading.values)) if reading is not None else {}

@@ -117,6 +117,14 @@ class DeviceState:
             if cell.phase is Phase.PENDING and versions.get(rule_id) != cell.version:
                 del self.cells[rule_id]
 
+    def stop_waiting(self, rule_id: str) -> None:
+        """Let a rule begin anew with the next sample: what was seen last tells no more."""
+        if self.cells[rule_id].phase is Phase.PENDING:
+            del self.cells[rule_id]
+        else:
+            self.cells[rule_id].phase = Phase.RAISED
+        self.mask, self.busy = -1, True
+
     def take_class(self, values_class: type) -> Evaluator:
         """Evaluate values of this class from now on."""
         self.values_class = values_class

@@ -48,14 +48,17 @@ class Timers:
         return len(self._heap)
 
     def set(self, state: DeviceState, rule: Rule, cell: Cell) -> None:
-        """Set the timer of a cell that waits; one that does not wait needs none."""
+        """Set the timer of a cell that waits; one that does not wait needs none.
+
+        What a version finds by time is never older than that version, though the wait is.
+        """
         wait = {
             Phase.PENDING: rule.document.for_ns,
             Phase.CLEARING: rule.document.clear_for_ns,
         }.get(cell.phase)
         if wait is None:
             return
-        due = cell.since_received + wait
+        due = max(cell.since_received + wait, rule.updated_at)
         self._push(Timer(due, state.tenant, state.device_id, rule.rule_id, cell.position))
 
     def set_device(self, state: DeviceState, due: int) -> None:
