@@ -23,6 +23,7 @@ from weft.api.seen import Seen
 from weft.api.services import AlarmWork, Past, Services
 from weft.api.settings import ApiSettings
 from weft.api.snippets import Endpoints
+from weft.app.derived import DerivedTelemetry
 from weft.backends.memory.history import MemoryHistory
 from weft.backends.memory.journal import MemoryJournal
 from weft.backends.memory.records import MemoryRecords
@@ -70,6 +71,8 @@ from weft.registry.relations import Relations
 from weft.registry.tenants import Tenants
 from weft.rules.alarm_bulks import AlarmBulks
 from weft.rules.alarms import Alarms
+from weft.rules.derived.derivations import Derivations, DerivedKeysOf
+from weft.rules.derived.deriver import Deriver
 from weft.rules.engine import Engine
 from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
@@ -300,7 +303,16 @@ class World:
     def _make_past(self) -> None:
         """Make what keeps telemetry over time, and what runs rules over it."""
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
-        self.surroundings = Surroundings(self.devices, self.types, places=self.places.atlas)
+        known = DerivedKeysOf()
+        self.surroundings = Surroundings(
+            self.devices, self.types, places=self.places.atlas, derived=known
+        )
+        deriver = Deriver(self.records, self.surroundings, self.clock)
+        derivations = Derivations(
+            self.records, self.audit, self.clock, self.surroundings, known, lambda: deriver.applied
+        )
+        derivations.on_change(deriver.changed)
+        self.derived = DerivedTelemetry(derivations, deriver)
         past = Given(self.journal, self.samples, self.history, self.surroundings)
         self.replays = Replays(past, self.records, self.audit, self.clock, ReplaySettings())
 
@@ -334,9 +346,13 @@ class World:
             self.engine,
             self.inbox,
             self.live,
+            self.derived.deriver,
         ]
         self.pipeline = Pipeline(
             self.journal, projections, PipelineSettings(), lambda _envelope: None
+        )
+        self.derived.deriver.start(
+            self.pipeline.add, lambda sender: self.pipeline.acknowledge(sender, 0)
         )
         self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
@@ -430,6 +446,7 @@ class World:
             rules=self.rules,
             packs=self.packs,
             engine=self.engine,
+            derived=self.derived,
             surroundings=self.surroundings,
             past=Past(self.samples, self.replays),
             places=self.places,

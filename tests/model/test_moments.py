@@ -26,6 +26,12 @@ def test_a_moment_is_written_with_the_decimals_it_needs(at: int, text: str) -> N
     assert to_rfc3339(at) == text
 
 
+@given(st.integers(0, YEAR_9999_NS))
+def test_a_moment_is_read_as_it_was_written(at: int) -> None:
+    """To the nanosecond."""
+    assert from_rfc3339(to_rfc3339(at)) == at
+
+
 @pytest.mark.parametrize(
     "text",
     ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00+01:00", "2026-03-01T06:30:00-05:30"],

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.rules.support import ALICE, START, Line, Plant, S, around, device, hot, route
 
-from weft.model.message import Committed, Envelope, Operation
+from weft.model.message import DERIVED, RECOMPUTED, Committed, Envelope, Operation
 from weft.rules.model import Rule
 from weft.rules.requests import Raise, Request
 from weft.rules.runtime import Runtime
@@ -116,3 +116,22 @@ async def test_time_alone_ends_a_window_in_the_time_of_the_samples() -> None:
         await weft.engine.flush()
         (alarm,) = await weft.raised()
         assert (alarm.raised_at, alarm.cleared_at) == (START, START + 60 * S)
+
+
+async def test_what_is_computed_of_a_sample_in_time_is_in_time() -> None:
+    """Newer samples of its device stood in the journal before it; a correction is late."""
+    rule = await Plant(device(type_name=None)).rules.create(
+        ALICE,
+        {"name": "load", "selector": {"devices": ["pump-7"]}, "when": "max(power, 1h) > 9.0"},
+    )
+    for session, raised in ((DERIVED, 1), (RECOMPUTED, 0), ("", 0)):
+        asked: list[Request] = []
+        line = Line()
+        runtime = Runtime(around(device(type_name=None)), asked.append)
+        runtime.set_rule(rule, at=0)
+        runtime.apply(line.say(0, {"volts": 1.0}, type_name=""), after=0)
+        runtime.apply(line.say(2, {"volts": 2.0}, type_name=""), after=1)
+        computed = line.say(1, {"power": 10.0}, received=3, type_name="")
+        computed.envelopes[0].session = session
+        runtime.apply(computed, after=2)
+        assert len(asked) == raised

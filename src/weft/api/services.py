@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from weft.security.actions import ACTIONS
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from weft.registry.tenants import Tenants
     from weft.rules.alarm_bulks import AlarmBulks
     from weft.rules.alarms import Alarms
+    from weft.rules.derived.derivations import Derivations
     from weft.rules.engine import Engine
     from weft.rules.handling import Handling
     from weft.rules.lineage import Lineage
@@ -77,6 +78,15 @@ class Past:
 
     samples: Samples
     replays: Replays
+
+
+class Computed(Protocol):
+    """What is computed from what devices send."""
+
+    @property
+    def derivations(self) -> Derivations:
+        """How it is computed."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,7 @@ class Services:
     rules: Rules
     packs: Packs
     engine: Engine
+    derived: Computed
     surroundings: Surroundings
     past: Past
     places: PlaceBooks

@@ -26,6 +26,7 @@ from weft.api.thingsboard import ThingsBoardHttp
 from weft.app.backup import Backups
 from weft.app.business import Business, open_business
 from weft.app.coap import coap_listeners
+from weft.app.derived import start_derived
 from weft.app.folder import DataFolder, ServerFile
 from weft.app.housekeeping import Housekeeping
 from weft.app.identity import Identity, open_identity
@@ -129,6 +130,7 @@ class Weft:
             business = await open_business(stores, identity, path, clock, config, stack)
             weft = cls(config, folder, stack, (stores, identity, path, business))
             weft.replayed = await path.pipeline.recover()
+            start_derived(path)
             path.commands.sweep(clock.now())  # what had expired before has expired, at once
             await identity.devices.finish_deletes()
             yield weft
@@ -262,6 +264,7 @@ class Weft:
             rules=path.rules,
             packs=business.packs,
             engine=path.engine,
+            derived=path.derived,
             surroundings=path.surroundings,
             past=Past(path.samples, self.replays),
             places=path.places,

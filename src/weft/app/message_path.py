@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weft.api.arrivals import tell_arrivals
 from weft.api.live import Live
+from weft.app.derived import DerivedTelemetry, connect_derived, open_derived
 from weft.app.dialects import Around, make_answerers, make_dialects
 from weft.app.identity import Identity
 from weft.app.membership import around_of, tell_members
@@ -72,6 +73,7 @@ class MessagePath:
     places: PlaceBooks
     rules: Rules
     engine: Engine
+    derived: DerivedTelemetry
     alarms: Alarms
     handling: Handling
     lineage: Lineage
@@ -142,6 +144,7 @@ async def open_message_path(
     alarms = Alarms(records, audit, clock)
     places = await _open_places(Given(records, audit, clock), identity)
     groups, surroundings = await _open_surroundings(stores, identity, twins, (clock, places))
+    derived, surroundings = await open_derived(stores, identity, surroundings, clock)
     engine = Engine(records, surroundings, (policy, audit), alarms, config.rules)
     rules = Rules(records, policy, audit, clock, surroundings, lambda: engine.applied)
     desk = late.desk = Desk(stores.journal, records)
@@ -151,7 +154,7 @@ async def open_message_path(
         await projection.load()
     pipeline = Pipeline(
         stores.journal,
-        [twins, commands, history, engine, inbox, broker, live, desk],
+        [twins, commands, history, engine, inbox, broker, live, desk, derived.deriver],
         config.pipeline,
         late.decode_again,
     )
@@ -186,6 +189,7 @@ async def open_message_path(
         places=places,
         rules=rules,
         engine=engine,
+        derived=derived,
         alarms=alarms,
         handling=Handling(alarms, records, clock, identity.assets.find),
         lineage=Lineage(records),
@@ -197,6 +201,7 @@ async def open_message_path(
 def _connected(path: MessagePath, identity: Identity, clock: Clock) -> MessagePath:
     connect_twins(path, identity)
     connect(path, identity, clock)
+    connect_derived(path, identity)
     tell_members(path.engine, path.groups, identity, clock)
     return path
 

@@ -34,6 +34,8 @@ EMPTY: dict[str, str] = {
     "list_device_children": "It speaks for no other device: weft device add NAME --gateway DEVICE",
     "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
     "list_dead_events": "The receiver has taken everything so far.",
+    "list_derivations": "Nothing is computed. Save how: weft derived save power power.yaml",
+    "list_derivation_versions": "No versions of this derivation are kept.",
     "list_devices": "No devices. Add one: weft device add pump-1",
     "list_faults": "No faults. Alarms of rules with a work_order action open them: weft rule list",
     "list_fault_alarms": "None of its alarms is behind that.",
@@ -141,6 +143,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "redrive_rejection": ("weft rejection redrive 1160",),
     "redrive_rejections": ("weft rejection redrive-all --device pump-1",),
+    "save_derivation": ("weft derived save power power.yaml",),
     "save_geofence": ("weft geofence save depot depot.geojson",),
     "export_geofences": ("weft geofence export >fences.geojson",),
     "save_type": (

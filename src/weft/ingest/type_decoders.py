@@ -8,7 +8,7 @@ from weft.errors import PayloadInvalid
 from weft.ingest.decode import Decode, Decoders
 from weft.ingest.gate_session import KnownTypes
 from weft.model.ids import TenantId, TypeName
-from weft.model.message import Decoded, Envelope, Operation, Route
+from weft.model.message import DERIVED, RECOMPUTED, Decoded, Envelope, Operation, Route
 from weft.observability.log import get_logger
 from weft.wire.payload.formats import JSON
 
@@ -26,7 +26,12 @@ class TypeDecoders:
         self._decoders: dict[tuple[str, str, int], Decoders] = {}
 
     def decode_again(self, envelope: Envelope) -> Decoded:
-        """Decode a message read from the journal, by the type version it was admitted with."""
+        """Decode a message read from the journal, by the type version it was admitted with.
+
+        What Weft has computed itself is of no type: the device never sends it.
+        """
+        if envelope.session in (DERIVED, RECOMPUTED):
+            return self._decode_freely(envelope)
         try:
             decode = self.for_route(envelope.route)
             if decode is None:

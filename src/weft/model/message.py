@@ -14,6 +14,9 @@ from weft.model.ids import DeviceId, TenantId
 
 REDRIVEN = "redrive"  # as `Envelope.session`: it was refused before, and keeps its old moment
 SETTLED = "settled"  # as `Envelope.session`: a report that its twin has taken in already
+DERIVED = "derived"  # as `Envelope.session`: computed by Weft; `origin` is the position it is of
+RECOMPUTED = "recomputed"  # the same, for moments that have passed
+NOT_HEARD = frozenset({REDRIVEN, DERIVED, RECOMPUTED})  # no sign that the device is there now
 
 
 class Operation(IntEnum):

@@ -1,5 +1,6 @@
 """Moments: int64 nanoseconds UTC inside, RFC 3339 outside."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from weft.errors import Invalid
@@ -8,6 +9,7 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d{1,3})")
 
 
 def to_rfc3339(at_ns: int) -> str:
@@ -33,4 +35,6 @@ def from_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         raise Invalid(f"{text!r} names no time zone.", remedy="End it with Z or an offset.")
     whole = moment.replace(microsecond=0) - _EPOCH
-    return (whole.days * 86_400 + whole.seconds) * NS_PER_S + moment.microsecond * 1_000
+    rest = _BEYOND_MICROSECONDS.search(text)  # which `datetime` cuts off
+    nanos = int(rest[1].ljust(3, "0")) if rest else 0
+    return (whole.days * 86_400 + whole.seconds) * NS_PER_S + moment.microsecond * 1_000 + nanos

@@ -34,6 +34,7 @@ class Quotas(Struct, frozen=True, forbid_unknown_fields=True):
     open_commands: int = 10_000  # without an outcome; they are held in memory, some 1 KB each
     assets: int = 100_000  # they are held in memory, some 1 KB each
     groups: int = 1_000
+    derivations: int = 500  # keys that are computed from telemetry
 
 
 class Tenant(Struct, frozen=True):

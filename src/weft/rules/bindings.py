@@ -16,7 +16,6 @@ from weft.model.message import Operation, Route
 from weft.rules.conditions import Compiled, CompiledMember, compile_members, compile_rule
 from weft.rules.feeds.table import FUNCTIONS
 from weft.rules.health import Health
-from weft.rules.language import scope_of
 from weft.rules.language.values import plain
 from weft.rules.model import Rule
 from weft.rules.program import Program, coerced
@@ -253,14 +252,15 @@ class Bindings:
                 if type_name
                 else None
             )
+            scope = self._around.scope_of(rule.tenant, kind)
             if rule.document.scope is not None:
-                asked, problem = compile_members(rule, scope_of(kind))
+                asked, problem = compile_members(rule, scope)
                 members += asked
                 if problem:
                     self._health.unfit(rule, f"{type_name} {type_version}: {problem}")
                 continue
             try:
-                made.append(compile_rule(rule, scope_of(kind)))
+                made.append(compile_rule(rule, scope))
             except Invalid as error:
                 # Saved against another version or type: this kind of device is not watched.
                 self._health.unfit(rule, f"{type_name} {type_version}: {error.detail}")

@@ -18,7 +18,6 @@ from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.principal import Principal, PrincipalKind
 from weft.model.telemetry import Reading
 from weft.rules.language.render import duration
-from weft.rules.language.scope import scope_of
 from weft.rules.language.syntax import Type
 from weft.rules.ledger import Firing, Ledger
 from weft.rules.model import ExpectedAlarm, Rule, RuleDocument, RuleScope, RuleTest
@@ -108,6 +107,7 @@ class _Trial:
         self._document = document
         self._tenant = tenant
         self._types = around.types
+        self._derived = around.derived
         self._places = around.places
         self._test = test
         self._start = test.start_ns if test.start_ns is not None else START_NS
@@ -123,7 +123,9 @@ class _Trial:
             types=self._types,
             members=_Members(devices, self._test),
             places=self._places,
+            derived=self._derived,
         )
+        self._scope_of = around.scope_of
         runtime = Runtime(around, asked.append)
         runtime.set_rule(self._rule(), at=self._start - 1)
         ledger = Ledger()
@@ -208,9 +210,10 @@ class _Trial:
     ) -> Any:
         """Return a value as the device's type has it; a test may write 85 for 85.0."""
         key, value = said
-        declared = scope_of(kind).type_of((source, key))
+        scope = self._scope_of(self._tenant, kind)
+        declared = scope.type_of((source, key))
         if declared is None:
-            detail, remedy = scope_of(kind).unknown((source, key))
+            detail, remedy = scope.unknown((source, key))
             raise Invalid(f"tests: {self._test.name}: given[{place}]: {detail}", remedy=remedy)
         if declared is Type.DOUBLE and value.__class__ is int:
             return float(value)

@@ -15,7 +15,6 @@ from weft.model.principal import Principal, PrincipalKind
 from weft.rules.conditions import require_conditions, require_over
 from weft.rules.documents import read_rule
 from weft.rules.health import RuleHealth
-from weft.rules.language import ANY, scope_of
 from weft.rules.ledger import Firing, Ledger
 from weft.rules.model import Rule
 from weft.rules.places.checking import functions_of
@@ -75,8 +74,7 @@ def trial_rule(document: str | Mapping[str, Any], tenant: TenantId, around: Surr
     """Make a rule of a document, to be tried; raise `Invalid` as on save."""
     read, source = read_rule(document)
     kind = around.types.find(tenant, read.selector.type_name) if read.selector.type_name else None
-    scope = scope_of(kind) if kind else ANY
-    scope = replace(scope, functions=functions_of(around.places, tenant))
+    scope = replace(around.scope_of(tenant, kind), functions=functions_of(around.places, tenant))
     if read.scope is None:
         require_conditions(read, scope)
     else:

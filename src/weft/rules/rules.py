@@ -23,7 +23,7 @@ from weft.rules.documents import read_rule
 from weft.rules.feeds.base import Cost
 from weft.rules.firing import ACT
 from weft.rules.kinds import RULE_VERSIONS, RULES, version_key
-from weft.rules.language import ANY, Scope, scope_of
+from weft.rules.language import ANY, Scope
 from weft.rules.memory import memory_of, require_bounded, require_room
 from weft.rules.model import Rule, RuleDocument
 from weft.rules.places.checking import functions_of
@@ -286,11 +286,11 @@ class Rules:
                     f"selector.type: there is no device type {selector.type_name!r}.",
                     remedy="See weft type list.",
                 )
-            return [replace(scope_of(kind), functions=functions)]
+            return [replace(self._around.scope_of(tenant, kind), functions=functions)]
         found = [self._around.devices.find(tenant, device_id) for device_id in selector.devices]
         followed = [types.followed_by(device) for device in found if device is not None]
         kinds = {(kind.name, kind.version) if kind else ("", 0): kind for kind in followed}
-        scopes = [scope_of(kinds[key]) for key in sorted(kinds)] or [ANY]
+        scopes = [self._around.scope_of(tenant, kinds[key]) for key in sorted(kinds)] or [ANY]
         return [replace(scope, functions=functions) for scope in scopes]
 
     def _member_scopes(self, tenant: TenantId, document: RuleDocument) -> builtins.list[Scope]:
@@ -303,7 +303,7 @@ class Rules:
             matches = document.selector.matches(device.device_id, device.type_name or "", device)
             if matches and self._around.members.subjects_of(document.scope, device):
                 kind = self._around.types.followed_by(device)
-                scope = replace(scope_of(kind), functions=functions)
+                scope = replace(self._around.scope_of(tenant, kind), functions=functions)
                 kinds.setdefault((kind.name, kind.version) if kind else ("", 0), scope)
         return builtins.list(kinds.values())
 

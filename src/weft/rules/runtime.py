@@ -17,6 +17,7 @@ The words, precisely:
 - A key that a message lacks has the value that the device sent last, as far as the rules
   have seen it. A key that was never sent is absent: the condition is unknown, which
   neither raises nor clears.
+- What Weft computes of a sample in time is in time, though newer samples may stand before it.
 - A late sample still reaches what looks back over a window, which has a place for it.
 - Time alone does not move a device's own time. What it finds is of the moment of receipt,
   less how late the newest sample was.
@@ -31,7 +32,7 @@ from msgspec import UNSET
 
 from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import REDRIVEN, Committed, Envelope, Operation
+from weft.model.message import DERIVED, NOT_HEARD, REDRIVEN, Committed, Envelope, Operation
 from weft.model.telemetry import Reading, items_of
 from weft.rules.asking import Now, clear_of, inputs_of, raise_of
 from weft.rules.bindings import Bindings
@@ -261,10 +262,13 @@ class Runtime:
             for reading in decoded:
                 at = reading.at
                 at = min(at, received)
-                if at < state.at and (received >= state.at or envelope.session == REDRIVEN):
-                    self._feed_late(state, position, reading, received)
-                    continue
-                state.at, state.received = at, received
+                if at < state.at and (received >= state.at or envelope.session in NOT_HEARD):
+                    if envelope.session != DERIVED:
+                        self._feed_late(state, position, reading, received)
+                        continue
+                else:  # what was computed of a sample in time may be overtaken by newer ones
+                    state.at = at
+                state.received = received
                 values = reading.values
                 if values.__class__ is not state.values_class:
                     state.take_class(values.__class__)
@@ -273,7 +277,8 @@ class Runtime:
                     self._feed(state, state.feed, position, reading, (at, received))
                 mask = state.evaluate(values, state.slots)
                 if state.busy or mask != state.mask:
-                    self._step(state, mask, position, at, _Source(received, reading, decoded))
+                    source = _Source(received, reading, decoded)
+                    self._step(state, mask, position, state.at, source)
             if not state.dirty:
                 state.dirty = True
                 self.dirty.append(state)

@@ -13,6 +13,7 @@ from weft.errors import Invalid
 from weft.model.alarm import Subject
 from weft.model.device import Device, DeviceType
 from weft.model.ids import DeviceId, TenantId
+from weft.rules.language.scope import Scope, scope_of
 from weft.rules.model import RuleScope
 from weft.rules.places.lookup import Places
 
@@ -61,6 +62,14 @@ class MemberFinder(Protocol):
         ...
 
 
+class DerivedKeys(Protocol):
+    """What is computed beside what devices send."""
+
+    def widen(self, tenant: TenantId, kind: DeviceType, scope: Scope) -> Scope:
+        """Return a scope that knows the derived keys of a type as well."""
+        ...
+
+
 class NoMembers:
     """Groups and assets where there are none: no scope can be had."""
 
@@ -96,3 +105,11 @@ class Surroundings(Struct, frozen=True, eq=False):
     reported: Reported | None = None
     members: MemberFinder = NoMembers()
     places: Places | None = None  # fences and trips
+    derived: DerivedKeys | None = None
+
+    def scope_of(self, tenant: TenantId, kind: DeviceType | None) -> Scope:
+        """Return what may be said of a device of a type, derived keys among it."""
+        scope = scope_of(kind)
+        if kind is None or self.derived is None:
+            return scope
+        return self.derived.widen(tenant, kind, scope)

@@ -86,6 +86,9 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "rule.read": (_READ, "rules:read"),
     "rule.write": (_ADMIN, "rules:write"),
     "rule.delete": (_ADMIN, "rules:write"),
+    "derivation.read": (_READ, "rules:read"),
+    "derivation.write": (_ADMIN, "rules:write"),
+    "derivation.delete": (_ADMIN, "rules:write"),
     "pack.read": (_READ, "packs:read"),
     "pack.install": (_ADMIN, "packs:write"),  # and the right to write each of its items
     "pack.remove": (_ADMIN, "packs:write"),

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from weft.errors import PeerError, QuotaExceeded, StaleVersion, StorageError
 from weft.model.ids import DeviceId, TenantId
-from weft.model.message import REDRIVEN, SETTLED, Committed, Envelope, Operation, Route
+from weft.model.message import NOT_HEARD, REDRIVEN, SETTLED, Committed, Envelope, Operation, Route
 from weft.model.principal import Principal
 from weft.model.twin import Latest, Properties, Stamp, Stamps, Twin
 from weft.ports import Clock, Kind, Reader, Records, Writer
@@ -131,7 +131,7 @@ class Twins(Positioned):
                 if state is None:
                     state = self._state_for(route)
                 state.note(decoded)
-                if envelope.session != REDRIVEN:
+                if envelope.session not in NOT_HEARD:
                     state.stored.last_seen_at = envelope.received_at
                 self._dirty.add((route.tenant, route.device_id))
             elif route.operation is Operation.REPORTED:

@@ -76,7 +76,7 @@ async def test_several_devices_and_keys(world: World) -> None:
         ("fan-1", "rpm"),
     }
     keys = await world.call("GET", "/devices/fan-1/history/keys", token=token)
-    assert keys.json == {"keys": ["rpm"]}
+    assert keys.json == {"keys": ["rpm"], "derived": {}}
 
 
 @pytest.mark.parametrize(

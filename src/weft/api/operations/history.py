@@ -14,6 +14,7 @@ from weft.api.tables import HistoryRow, arrow_of, csv_of, rows_of
 from weft.api.views import Cursor, Page
 from weft.errors import Invalid, NotFound
 from weft.history.export import ARROW
+from weft.model.device import Device
 from weft.model.ids import DeviceId
 from weft.model.moments import NS_PER_S, from_rfc3339
 from weft.ports import HistoryQuery, HistoryTable
@@ -69,6 +70,9 @@ class HistoryKeys(Struct, frozen=True):
     """The keys that a device has samples of."""
 
     keys: list[str]
+    derived: Annotated[
+        dict[str, str], Meta(description="Keys that Weft computes, and by which derivation.")
+    ] = {}
 
 
 async def get_device_history(services: Services, call: Call) -> Reply:
@@ -86,7 +90,15 @@ async def list_history_keys(services: Services, call: Call) -> HistoryKeys:
     """Answer with the keys of a device."""
     tenant = call.principal.tenant
     device = services.devices.get(tenant, call.path["device_id"])
-    return HistoryKeys(sorted(await services.history.keys(tenant, device.device_id)))
+    keys = sorted(await services.history.keys(tenant, device.device_id))
+    given = derived_keys(services, device)
+    return HistoryKeys(keys, {key: given[key] for key in keys if key in given})
+
+
+def derived_keys(services: Services, device: Device) -> dict[str, str]:
+    """Return the keys that are computed of a device, each with the name of its derivation."""
+    found = services.derived.derivations.of_device(device)
+    return {one.key: one.name for one in found}
 
 
 async def _answer(services: Services, call: Call, names: tuple[str, ...]) -> Reply:

@@ -1,10 +1,10 @@
 """Operations on twins: what a device last told us, and what we want of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
@@ -13,6 +13,7 @@ from weft.errors import Invalid, NotFound, TooLarge
 from weft.model.device import Device, Field
 from weft.model.moments import to_rfc3339
 from weft.model.twin import Stamps, Twin
+from weft.rules.derived.model import Derivation
 from weft.twins.changes import Side, TwinChange
 
 
@@ -22,6 +23,7 @@ class LatestView(Struct, frozen=True):
     value: Any
     at: Moment
     unit: str = ""  # as the device type declares it
+    derived: Annotated[str, Meta(description="The derivation that computes it, if one does.")] = ""
 
 
 class StampView(Struct, frozen=True):
@@ -61,9 +63,13 @@ class DesiredPatch(Struct, frozen=True, forbid_unknown_fields=True):
 Fields = Mapping[str, Field]
 
 
-def view_of(twin: Twin, declared: Fields | None = None) -> TwinView:
-    """Show a twin; with the units that its type declares, where those are given."""
-    units = {key: field.unit for key, field in (declared or {}).items()}
+def view_of(
+    twin: Twin, declared: Fields | None = None, derived: Sequence[Derivation] = ()
+) -> TwinView:
+    """Show a twin; with the units that its type and what is derived declare, where given."""
+    given = {one.key: one for one in derived}
+    units = {key: one.document.unit for key, one in given.items()}
+    units |= {key: field.unit for key, field in (declared or {}).items()}
     return TwinView(
         device_id=twin.device_id,
         version=twin.version,
@@ -72,7 +78,12 @@ def view_of(twin: Twin, declared: Fields | None = None) -> TwinView:
         desired_version=twin.desired_version,
         delta=twin.delta(),
         telemetry={
-            key: LatestView(latest.value, to_rfc3339(latest.at), units.get(key, ""))
+            key: LatestView(
+                latest.value,
+                to_rfc3339(latest.at),
+                units.get(key, ""),
+                given[key].name if key in given else "",
+            )
             for key, latest in twin.telemetry.items()
         },
         metadata=Metadata(_stamps(twin.reported_stamps), _stamps(twin.desired_stamps)),
@@ -132,7 +143,8 @@ async def get_twin(services: Services, call: Call) -> Reply:
     tenant = call.principal.tenant
     device = services.devices.get(tenant, call.path["device_id"])
     twin = services.twins.get(tenant, device.device_id)
-    return Reply(view_of(twin, _declared(services, device)), headers=_etag(twin))
+    derived = services.derived.derivations.of_device(device)
+    return Reply(view_of(twin, _declared(services, device), derived), headers=_etag(twin))
 
 
 async def update_twin(services: Services, call: Call) -> Reply:

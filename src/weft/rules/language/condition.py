@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from weft.rules.language.check import check
+from weft.rules.language.check import check, check_value
 from weft.rules.language.cost import require_affordable
 from weft.rules.language.parse import parse
 from weft.rules.language.scope import Names
@@ -29,7 +29,15 @@ def compile_condition(text: str, scope: Names) -> Condition:
 
 def condition_of(parsed: Parsed, text: str, scope: Names) -> Condition:
     """Check what was read of a text; raise `Invalid` with the column, what and a remedy."""
-    tree = check(parsed, scope)
+    return _compiled(text, check(parsed, scope))
+
+
+def value_of(parsed: Parsed, text: str, scope: Names) -> Condition:
+    """Do the same for an expression that gives a value of any type."""
+    return _compiled(text, check_value(parsed, scope))
+
+
+def _compiled(text: str, tree: Checked) -> Condition:
     return Condition(
         text=text,
         tree=tree,

@@ -19,7 +19,7 @@ from weft.ports import HistoryScan, HistoryTrace, Journal
 from weft.rules.conditions import Compiled, CompiledMember, compile_members, compile_rule
 from weft.rules.feeds.base import Span
 from weft.rules.health import RuleHealth
-from weft.rules.language import Scope, scope_of
+from weft.rules.language import Scope
 from weft.rules.ledger import Firing, Ledger
 from weft.rules.model import Rule
 from weft.rules.past.model import Asked
@@ -154,7 +154,7 @@ class Run:
 
     async def _over_history(self, scan: HistoryScan, watched: list[Watched]) -> bool:
         messages = Messages(watched)
-        reading = _Reading(watched, [side.rule for side in self._sides])
+        reading = _Reading(watched, [side.rule for side in self._sides], self._given.around)
         at_once = self._settings.samples_at_once
         if not reading.sieves:
             at_once = max(at_once // _ALL_SEEN, 1)  # as messages each takes so much more
@@ -189,10 +189,11 @@ class Run:
         """Return the telemetry keys that the rules look at, or name in their words."""
         types = {one.type.name if one.type else "": one.type for one in watched}
         keys: set[str] = set()
+        around = self._given.around
         for side in self._sides:
             keys |= _named_by(side.rule)
             for kind in types.values():
-                for part in parts_of(side.rule, scope_of(kind)):
+                for part in parts_of(side.rule, around.scope_of(self._tenant, kind)):
                     keys |= {key for source, key in part.paths if source == "telemetry"}
         return keys
 
@@ -200,10 +201,12 @@ class Run:
 class _Reading:
     """What is done to the samples of history before the exact machine sees them."""
 
-    def __init__(self, watched: Sequence[Watched], rules: Sequence[Rule]) -> None:
+    def __init__(
+        self, watched: Sequence[Watched], rules: Sequence[Rule], around: Surroundings
+    ) -> None:
         self._places = {str(one.device.device_id): place for place, one in enumerate(watched)}
         self._types = {str(one.device.device_id): one.type for one in watched}
-        found = [make_sieve(rule, watched) for rule in rules]
+        found = [make_sieve(rule, watched, around.scope_of) for rule in rules]
         self.sieves = [one for one in found if one is not None] if None not in found else []
 
     def read(self, traces: Sequence[HistoryTrace]) -> tuple[Table, Rows | None]:

@@ -6,7 +6,7 @@ and the alarms are the same to the last piece of evidence: a differential test s
 last row of each device always stays, so that what is known at the end is known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from weft.errors import Invalid
 from weft.model.device import DeviceType
+from weft.model.ids import TenantId
 from weft.rules.conditions import Compiled, compile_rule
-from weft.rules.language import scope_of
+from weft.rules.language import Scope, scope_of
 from weft.rules.language.syntax import Path
 from weft.rules.model import Rule
 from weft.rules.past.sources import Watched
@@ -28,6 +29,7 @@ _ASK: Final = -1  # the exact evaluator knows
 _UNWATCHED: Final = 0
 
 Classes = npt.NDArray[np.int8]
+Known = Callable[[TenantId, DeviceType | None], Scope]  # what may be said of a type of device
 
 
 class _Condition:
@@ -97,7 +99,11 @@ class Sieve:
         return kept
 
 
-def make_sieve(rule: Rule, watched: Sequence[Watched]) -> Sieve | None:
+def _declared(_tenant: TenantId, kind: DeviceType | None) -> Scope:
+    return scope_of(kind)
+
+
+def make_sieve(rule: Rule, watched: Sequence[Watched], known: Known = _declared) -> Sieve | None:
     """Return the sieve of a rule, or None for one that must see every sample."""
     if rule.document.scope is not None:
         return None  # what it says of a group moves when a member falls silent, too
@@ -107,7 +113,7 @@ def make_sieve(rule: Rule, watched: Sequence[Watched]) -> Sieve | None:
     conditions: dict[int, _Condition] = {}
     for kind, place in kinds.items():
         try:
-            compiled = compile_rule(rule, scope_of(types[kind]))
+            compiled = compile_rule(rule, known(rule.tenant, types[kind]))
         except Invalid:
             continue  # it does not watch this kind of device
         condition = _condition(compiled)

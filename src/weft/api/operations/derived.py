@@ -1,0 +1,203 @@
+"""Operations on derivations: keys of telemetry that Weft computes, and how."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
+from weft.api.services import Services
+from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from weft.rules.derived.model import Derivation, DerivationDocument
+from weft.rules.model import Selector
+
+Word = Annotated[str, Meta(max_length=128)]
+Text = Annotated[str, Meta(max_length=1000)]
+Expression = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class SelectorBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which devices are meant; all that is given must match."""
+
+    type: Word | None = None
+    devices: Annotated[tuple[Word, ...], Meta(max_length=1000)] = ()
+    attributes: dict[str, Any] = {}
+
+
+class DerivationBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a key of telemetry is computed."""
+
+    key: Annotated[Word, Meta(description="Of the telemetry that it gives.")]
+    value: Annotated[Expression, Meta(description="In the rule language: voltage * current.")]
+    selector: SelectorBody = SelectorBody()
+    unit: Annotated[Word, Meta(description="UCUM, as kW.")] = ""
+    description: Text = ""
+
+
+class DerivationView(Struct, frozen=True):
+    """A derivation as the API shows it, at one version."""
+
+    name: str
+    version: int
+    key: str
+    value: str
+    selector: SelectorBody
+    unit: str
+    description: str
+    gives: str  # double, string, bool, or dyn where that is seen only when it is computed
+    inputs: list[str]  # the telemetry keys that it reads
+    created_at: Moment
+    created_by: str
+    updated_at: Moment
+
+
+def _view(one: Derivation) -> DerivationView:
+    document = one.document
+    selector = document.selector
+    return DerivationView(
+        name=one.name,
+        version=one.version,
+        key=document.key,
+        value=document.value,
+        selector=SelectorBody(selector.type_name, selector.devices, selector.attributes),
+        unit=document.unit,
+        description=document.description,
+        gives=one.gives,
+        inputs=list(one.inputs),
+        created_at=moment(one.created_at) or "",
+        created_by=one.created_by,
+        updated_at=moment(one.updated_at) or "",
+    )
+
+
+def _document(body: DerivationBody) -> DerivationDocument:
+    selector = body.selector
+    return DerivationDocument(
+        key=body.key,
+        value=body.value,
+        selector=Selector(selector.type, selector.devices, selector.attributes),
+        unit=body.unit,
+        description=body.description,
+    )
+
+
+async def list_derivations(services: Services, call: Call) -> Page[DerivationView]:
+    """Answer with a page of derivations."""
+    after = after_of(call, "derivations")
+    every = services.derived.derivations.of(call.principal.tenant)
+    found = [one for one in every if one.name > after][: call.query.limit + 1]
+    return page_of(call, "derivations", found, _view, lambda one: one.name)
+
+
+async def get_derivation(services: Services, call: Call) -> Reply:
+    """Answer with one derivation."""
+    found = await services.derived.derivations.get(call.principal.tenant, call.path["derivation"])
+    return Reply(_view(found), version=found.version)
+
+
+async def save_derivation(services: Services, call: Call) -> Reply:
+    """Save a derivation."""
+    saved = await services.derived.derivations.save(
+        call.principal, call.path["derivation"], _document(call.body), version=call.if_match
+    )
+    return Reply(_view(saved), version=saved.version)
+
+
+async def delete_derivation(services: Services, call: Call) -> None:
+    """Delete a derivation."""
+    await services.derived.derivations.delete(
+        call.principal, call.path["derivation"], version=call.if_match
+    )
+
+
+async def list_derivation_versions(services: Services, call: Call) -> Page[DerivationView]:
+    """Answer with all versions of a derivation."""
+    name = call.path["derivation"]
+    found = await services.derived.derivations.versions(call.principal.tenant, name)
+    if not found:
+        raise NotFound(f"There is no derivation {name!r}.", remedy="See weft derived list.")
+    return Page([_view(one) for one in found], None)
+
+
+_ONE = "/derivations/{derivation}"
+_TARGET = "derivation:{derivation}"
+_COLUMNS = ("name", "key", "value", "unit", "version")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "list_derivations",
+        "GET",
+        "/derivations",
+        "List derivations",
+        list_derivations,
+        action="derivation.read",
+        query=Paging,
+        result=Page[DerivationView],
+        command=Command("derived", "list", columns=_COLUMNS),
+    ),
+    Operation(
+        "get_derivation",
+        "GET",
+        _ONE,
+        "Show a derivation",
+        get_derivation,
+        action="derivation.read",
+        target=_TARGET,
+        result=DerivationView,
+        etag=True,
+        errors=(NotFound,),
+        command=Command("derived", "show"),
+    ),
+    Operation(
+        "save_derivation",
+        "PUT",
+        _ONE,
+        "Save how a key of telemetry is computed",
+        save_derivation,
+        action="derivation.write",
+        target=_TARGET,
+        description=(
+            "The expression is of the rule language, with its windows. It is computed of every "
+            "message that names an input of it, from the next one on, and what it gives is "
+            "telemetry of the same device: in history, twin and live, and for rules."
+        ),
+        body=DerivationBody,
+        accepts=(JSON, YAML),
+        result=DerivationView,
+        if_match="optional",
+        etag=True,
+        errors=(Invalid, NotFound, Conflict, QuotaExceeded),
+        example={
+            "key": "power",
+            "unit": "W",
+            "selector": {"type": "pump"},
+            "value": "voltage * current",
+        },
+        command=Command("derived", "save", file=True),
+    ),
+    Operation(
+        "delete_derivation",
+        "DELETE",
+        _ONE,
+        "Delete a derivation that no other stands on",
+        delete_derivation,
+        action="derivation.delete",
+        target=_TARGET,
+        description="What it has given stays in history.",
+        if_match="optional",
+        errors=(NotFound, Conflict),
+        command=Command("derived", "delete", confirm="Delete the derivation {derivation}?"),
+    ),
+    Operation(
+        "list_derivation_versions",
+        "GET",
+        _ONE + "/versions",
+        "List the versions of a derivation",
+        list_derivation_versions,
+        action="derivation.read",
+        target=_TARGET,
+        result=Page[DerivationView],
+        errors=(NotFound,),
+        command=Command("derived", "versions", columns=("version", "key", "value", "updated_at")),
+    ),
+)

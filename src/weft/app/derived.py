@@ -1,0 +1,59 @@
+"""Derived telemetry, put together: what is computed, and what adds it to the journal."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from weft.app.identity import Identity
+from weft.app.stores import Stores
+from weft.ports import Clock
+from weft.rules.derived.derivations import Derivations, DerivedKeysOf
+from weft.rules.derived.deriver import Deriver
+from weft.rules.derived.model import DerivationChange
+from weft.rules.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from weft.app.message_path import MessagePath
+
+
+@dataclass(frozen=True)
+class DerivedTelemetry:
+    """What is computed from what devices send."""
+
+    derivations: Derivations
+    deriver: Deriver
+
+
+async def open_derived(
+    stores: Stores, identity: Identity, around: Surroundings, clock: Clock
+) -> tuple[DerivedTelemetry, Surroundings]:
+    """Make and load it; return it with surroundings in which derived keys are known."""
+    known = DerivedKeysOf()
+    around = replace(around, derived=known)
+    deriver = Deriver(stores.records, around, clock)
+    derivations = Derivations(
+        stores.records, identity.audit, clock, around, known, lambda: deriver.applied
+    )
+    await derivations.load()
+    await deriver.load(stores.journal.head)
+    return DerivedTelemetry(derivations, deriver), around
+
+
+def connect_derived(path: "MessagePath", identity: Identity) -> None:
+    """Let a change of a derivation, a device or a type be seen by those that look it up."""
+    deriver = path.derived.deriver
+
+    def changed(change: DerivationChange) -> None:
+        deriver.changed(change)
+        path.engine.types_changed()
+
+    path.derived.derivations.on_change(changed)
+    identity.devices.on_change(lambda change: deriver.device_changed(change.old, change.new))
+    identity.types.on_change(lambda _change: deriver.deriving.forget_programs())
+
+
+def start_derived(path: "MessagePath") -> None:
+    """Add to the journal what is owed; it has been read again."""
+    pipeline = path.pipeline
+    path.derived.deriver.start(pipeline.add, lambda sender: pipeline.acknowledge(sender, 0))
