@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from weft.errors import Invalid
 
@@ -15,13 +16,18 @@ _BEYOND_MICROSECONDS = re.compile(r"[.,]\d{6}(\d{1,3})")
 def to_rfc3339(at_ns: int) -> str:
     """Write a moment as RFC 3339 in UTC, with as many decimals as it needs (0, 3, 6 or 9)."""
     seconds, nanos = divmod(at_ns, NS_PER_S)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = _written(seconds)
     if not nanos:
         return text + "Z"
     digits = f"{nanos:09d}"
     while digits.endswith("000"):
         digits = digits[:-3]
     return f"{text}.{digits}Z"
+
+
+@lru_cache(maxsize=1_024)  # thousands of messages have one second: 2 µs each
+def _written(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def from_rfc3339(text: str) -> int:
