@@ -6,6 +6,8 @@ from functools import partial
 from weft.rules.feeds.absence import make_silent, silent_cost
 from weft.rules.feeds.anomaly import ANOMALIES
 from weft.rules.feeds.base import Function, Parameter, Takes
+from weft.rules.feeds.consumption import consumed_cost, make_consumed
+from weft.rules.feeds.durations import lasted_cost, make_lasted, make_time_in, time_in_cost
 from weft.rules.feeds.edges import edge_cost, make_held, make_hysteresis, make_pair
 from weft.rules.feeds.places import PLACES
 from weft.rules.feeds.ranks import make_ranks, ranks_cost
@@ -99,6 +101,52 @@ _EDGES = (
     ),
 )  # fmt: skip
 
+_DERIVED = (
+    Function(
+        name="consumed",
+        parameters=(_VALUE, Parameter("interval", Takes.TIME, optional=True)),
+        gives="double",
+        make=make_consumed,
+        cost=consumed_cost,
+        doc="How far a counter went up since the sample before, or since the interval began by the"
+        " clock (UTC); one that is lower than before began anew at 0.",
+        example="consumed(energy, 15m)",
+        unit="apart",
+    ),
+    Function(
+        name="lasted",
+        parameters=(_CONDITION,),
+        gives="double",
+        make=make_lasted,
+        cost=lasted_cost,
+        doc="For how many seconds a condition has been true at the newest sample; 0 while it is"
+        " not.",
+        example="lasted(mode == 'run')",
+        unit="s",
+    ),
+    Function(
+        name="time_in",
+        parameters=(_CONDITION, _TIME),
+        gives="double",
+        make=partial(make_time_in, is_share=False),
+        cost=time_in_cost,
+        doc="For how many seconds of the time before the newest sample a condition was true; what"
+        " a sample says holds until the next.",
+        example="time_in(mode == 'run', 8h)",
+        unit="s",
+    ),
+    Function(
+        name="utilisation",
+        parameters=(_CONDITION, _TIME),
+        gives="double",
+        make=partial(make_time_in, is_share=True),
+        cost=time_in_cost,
+        doc="For which share of that time it was true, from 0 to 1; before the time is full, of"
+        " what is known.",
+        example="utilisation(mode == 'run', 8h)",
+    ),
+)
+
 _CLOCKS = (
     Function(
         name="silent",
@@ -129,5 +177,6 @@ _CLOCKS = (
 )
 
 FUNCTIONS: Mapping[str, Function] = {
-    function.name: function for function in (*_WINDOWS, *_EDGES, *_CLOCKS, *ANOMALIES, *PLACES)
+    function.name: function
+    for function in (*_WINDOWS, *_EDGES, *_DERIVED, *_CLOCKS, *ANOMALIES, *PLACES)
 }
