@@ -164,7 +164,6 @@ async def open_message_path(
     around = Around(identity, gate, ingest, broker, twins, commands, desk, clock, config)
     spoken = make_answerers(around)
     desk.answer_with(spoken.answerers)
-    late.gate.check_reported_with(twins.require_room)
     twins.publish_delta_with(late.publish_delta)
     rejections = Rejections(records, inbox, gate, ingest, audit)
     path = MessagePath(
@@ -199,6 +198,7 @@ async def open_message_path(
 
 
 def _connected(path: MessagePath, identity: Identity, clock: Clock) -> MessagePath:
+    path.gate.check_reported_with(path.twins.require_room)
     connect_twins(path, identity)
     connect(path, identity, clock)
     connect_derived(path, identity)
