@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from weft.app.identity import Identity
 from weft.app.message_path import MessagePath
 from weft.app.stores import Stores
 from weft.config import Config
@@ -13,7 +14,8 @@ from weft.connectors.bridge.settings import BridgeSettings, require_sound
 from weft.connectors.credentials import Credentials
 from weft.connectors.kafka.line import Line, LineGiven
 from weft.connectors.kafka.orders import Doors
-from weft.ports import Clock, Deciding
+from weft.connectors.shares import Share
+from weft.ports import Clock
 from weft.security.outbound import OutboundClient, OutboundSettings
 
 
@@ -40,13 +42,16 @@ class Bridges:
 
 
 def open_bridges(
-    parts: tuple[Stores, MessagePath, Deciding, Credentials], clock: Clock, config: Config
+    parts: tuple[Stores, MessagePath, Identity, Credentials], clock: Clock, config: Config
 ) -> Bridges:
     """Make the bridges and lines of the configuration, or raise `ConfigurationError`."""
-    stores, path, policy, credentials = parts
-    given = BridgeGiven(stores.records, stores.journal, path.ingest, policy, credentials, clock)
+    stores, path, identity, credentials = parts
+    policy, share = identity.policy, Share(identity.limiter)
+    given = BridgeGiven(
+        stores.records, stores.journal, path.ingest, policy, credentials, clock, share
+    )
     doors = Doors(policy, path.ingest, path.twins, path.commands)
-    theirs = LineGiven(stores.records, stores.journal, doors, credentials, clock)
+    theirs = LineGiven(stores.records, stores.journal, doors, credentials, clock, share)
     return Bridges(
         tuple(
             Bridge(name, one, _door(name, one, config.outbound), given)

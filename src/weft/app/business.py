@@ -90,7 +90,7 @@ async def open_business(
     )
     packs = open_packs(stores, identity, path, clock, connectors)
     events = open_events((stores, identity, around), clock, config, stack)
-    bridges = open_bridges((stores, path, identity.policy, credentials), clock, config)
+    bridges = open_bridges((stores, path, identity, credentials), clock, config)
     ours = (connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression)
     return Business(*ours, events, bridges)
 

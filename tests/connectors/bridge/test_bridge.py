@@ -61,7 +61,13 @@ async def far(broker: Mosquitto, topic: str = "") -> AsyncIterator[Far]:
 
 @asynccontextmanager
 async def bridged(
-    folder: Path, broker: Mosquitto, out: str, into: str, *, key: str = ""
+    folder: Path,
+    broker: Mosquitto,
+    out: str,
+    into: str,
+    *,
+    key: str = "",
+    more: tuple[str, ...] = (),
 ) -> AsyncIterator[tuple[RunningWeft, Principal, str]]:
     """A Weft with a bridge; the key is made at the first start and named from then on."""
     if not key:
@@ -72,6 +78,7 @@ async def bridged(
     settings = (
         f'bridges.far.url="{broker.url}"', f'bridges.far.key="{key}"',
         'bridges.far.allow=["127.0.0.1/32"]', f"bridges.far.out={out}", f"bridges.far.into={into}",
+        *more,
     )  # fmt: skip
     async with running_weft(folder, *settings) as weft:
         device = weft.weft.identity.devices.get(MAIN, "pump-7")
@@ -220,3 +227,29 @@ async def test_what_the_journal_no_longer_has_is_told(tmp_path: Path, broker: Mo
         await weft.weft.stores.journal.trim(before=head)
         await broker.start()
         await until(lambda: bridge_of(weft).state.reached.missed == 4, 30)
+
+
+async def test_rl_1_what_comes_in_faster_than_the_key_may_send_waits_and_none_is_lost(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    """RL-1: 150 messages where 50 are free; the far broker keeps the rest until it may come."""
+    rates = "security.limits.principal_messages={per_s = 200, burst = 50}"
+    async with (
+        far(broker) as writer,
+        bridged(tmp_path / "weft", broker, "[]", INTO, more=(rates,)) as (weft, pump, key),
+    ):
+        limiter = weft.weft.identity.limiter
+        take, held = limiter.take, list[str]()
+
+        def watched(tenant: Any, principal: Any, kind: Any, amount: float = 1) -> float:
+            wait_s = take(tenant, principal, kind, amount)
+            if wait_s > 0:
+                held.append(principal.id)
+            return wait_s
+
+        limiter.take = watched  # type: ignore[method-assign]
+        for number in range(150):
+            writer.say(f"cmd/{pump.id}/telemetry", number)
+        await until(lambda: bridge_of(weft).state.received >= 150, 20)
+        assert bridge_of(weft).state.refused == 0
+        assert set(held) == {key}

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,14 @@ from tests.connectors.kafka.support import Kafka, needs_kafka
 from tests.interop.support import RunningWeft, running_weft, until
 
 from weft.app.compose import MAIN
-from weft.connectors.kafka.line import load_library
+from weft.connectors.kafka import line as module
+from weft.connectors.kafka.line import Line, load_library
+from weft.connectors.kafka.settings import KafkaSettings
+from weft.connectors.shares import Share
 from weft.errors import ConfigurationError
 from weft.model.principal import Principal, PrincipalKind
+from weft.security.limits import Limiter, LimitSettings, Rate
+from weft.supervision import FakeClock
 
 OUT = '[{filter = "devices/+/telemetry", to = "plant"}]'
 SCOPES = ("telemetry:read", "telemetry:write", "twins:write", "commands:write")
@@ -26,6 +32,28 @@ def test_without_the_extra_weft_says_what_to_install(monkeypatch: pytest.MonkeyP
     with pytest.raises(ConfigurationError) as caught:
         load_library()
     assert "weft[kafka]" in caught.value.remedy
+
+
+async def test_rl_1_an_order_waits_until_the_lines_key_may_bring_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RL-1: three orders that cannot be read, where two a second are free: the third waits."""
+    monkeypatch.setattr(module, "load_library", lambda: None)
+    clock, waits = FakeClock(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.turn(seconds)
+
+    rates = LimitSettings(principal_messages=Rate(2, 2))
+    given: Any = SimpleNamespace(share=Share(Limiter(clock, rates), sleep), doors=None)
+    settings = KafkaSettings(servers=("127.0.0.1:1",), key="k", into=("orders",))
+    line = Line("main", settings, given)
+    key = Principal(MAIN, PrincipalKind.KEY, "k", "k-1")
+    for offset in range(3):
+        record = SimpleNamespace(topic="orders", partition=0, offset=offset, value=b"no order")
+        await line._admit(key, record)
+    assert (line.refused, waits) == (3, [0.5])
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from weft.connectors.bridge.sas import LIFE_S, sas_token
 from weft.connectors.bridge.settings import Address, BridgeSettings, require_sound
 from weft.connectors.bridge.topics import TopicMaps
 from weft.connectors.credentials import Credentials
+from weft.connectors.shares import Share
 from weft.errors import ConnectorError, PeerError, StorageError, Unavailable
 from weft.ingest.submit import Ingest, Message
 from weft.model.ids import TenantId
@@ -61,6 +62,7 @@ class BridgeGiven(Struct, frozen=True):
     policy: Deciding
     credentials: Credentials
     clock: Clock
+    share: Share
 
 
 class BridgeState(Struct):
@@ -206,6 +208,9 @@ class Bridge:
         for one in heard.acknowledged:
             self._acknowledged(one.packet_id, one.reason)
         if heard.messages:
+            assert self._principal is not None
+            size_bytes = sum(len(message.payload) for message in heard.messages)
+            await self._given.share.pay(self._principal, len(heard.messages), size_bytes)
             async with asyncio.TaskGroup() as tasks:  # together, so that they share a commit
                 for message in heard.messages:
                     tasks.create_task(self._admit(link, message))

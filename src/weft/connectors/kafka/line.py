@@ -18,6 +18,7 @@ from weft.connectors.bridge.bridge import find_key
 from weft.connectors.credentials import Credentials
 from weft.connectors.kafka.orders import Doors, carry_out, read_order
 from weft.connectors.kafka.settings import KafkaSettings, require_sound
+from weft.connectors.shares import Share
 from weft.errors import ConfigurationError, ConnectorError, PeerError, StorageError, Unavailable
 from weft.model.ids import TenantId
 from weft.model.message import Envelope
@@ -52,6 +53,7 @@ class LineGiven(Struct, frozen=True):
     doors: Doors
     credentials: Credentials
     clock: Clock
+    share: Share
 
 
 def load_library() -> Any:
@@ -234,6 +236,7 @@ class Line:
     async def _admit(self, principal: Principal, record: Any) -> None:
         """Do what a message asks for; a refusal is told and the next has its turn."""
         place = f"{self._tenant}/{self.name}/{record.topic}/{record.partition}/{record.offset}"
+        await self._given.share.pay(principal, 1, len(record.value or b""))
         try:
             await carry_out(self._given.doors, principal, read_order(record.value), place)
             self.done += 1
