@@ -88,10 +88,11 @@ def free_ports(count: int) -> list[int]:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10
     candidates = list(range(20_000 + worker * 1_000, 21_000 + worker * 1_000))
     random.shuffle(candidates)
-    return list(itertools.islice(filter(_is_free, candidates), count))
+    return list(itertools.islice(filter(is_free, candidates), count))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port."""
     try:
         socket.create_server(("0.0.0.0", port)).close()
     except OSError:
@@ -102,12 +103,13 @@ def _is_free(port: int) -> bool:
 class Reader:
     """A reader who types a page, with ports of their own in place of the default ones."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, weft: Path | None = None) -> None:
+        """`weft` is a folder with another program of that name, see `warm.py`."""
         self.folder = folder
         pairs = zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True)
         self.ports = {str(old): str(new) for old, new in pairs}
         self.environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+            "PATH": f"{f'{weft}:' if weft else ''}{Path(sys.executable).parent}:{os.defpath}",
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "TERM": "dumb",

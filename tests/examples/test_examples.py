@@ -33,9 +33,9 @@ def load(name: str) -> Any:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, warm_weft: Path) -> Iterator[Reader]:
     (tmp_path / "examples").symlink_to(EXAMPLES)
-    made = Reader(tmp_path)
+    made = Reader(tmp_path, warm_weft)
     yield made
     made.leave()
 

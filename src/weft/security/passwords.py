@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from cryptography.exceptions import InvalidKey
@@ -95,7 +95,7 @@ class PasswordHasher:
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._nobody = _hash("nobody has this password")
+        self._nobody = _nobody()
 
     async def hash(self, password: str) -> str:
         """Return the argon2id hash, with its parameters and salt in it."""
@@ -135,6 +135,12 @@ class _Place:
 
     async def __aexit__(self, *_error: object) -> None:
         self._hasher.leave()
+
+
+@cache
+def _nobody() -> str:
+    """Return a hash that no password has, for those who give a name that is none."""
+    return _hash(os.urandom(32).hex())
 
 
 def _hash(password: str) -> str:

@@ -1,0 +1,5 @@
+"""One `weft` whose code has been read, for all pages of a worker."""
+
+from tests.docs.warm import warm_weft
+
+__all__ = ["warm_weft"]
