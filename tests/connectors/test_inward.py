@@ -7,7 +7,7 @@ from msgspec import to_builtins
 from tests.registry.support import ALICE, MAIN, Registry
 from tests.rules.support import FakePolicy
 
-from weft.connectors.base import Situation
+from weft.connectors.base import Delivered, Situation
 from weft.connectors.inward import Inward
 from weft.errors import ConnectorError
 from weft.model.alarm import Action, OutboxEntry, OutboxState
@@ -49,16 +49,17 @@ class Inside:
     def __init__(self) -> None:
         registry = Registry()
         self.policy = FakePolicy()
+        self.clock = registry.clock
         self.twins = Twins(registry.records, registry.audit, registry.clock)
         self.commands = FakeCommands()
         self.inward = Inward(self.policy, self.twins, self.commands)
 
-    async def do(self, kind: str, owner: Principal = ALICE, **parameters: Any) -> None:
+    async def do(self, kind: str, owner: Principal = ALICE, **parameters: Any) -> Delivered:
         given = {"owner": to_builtins(owner), "rule": to_builtins(RULE), "device": FAN}
         action = Action(
             ActionId("a-1"), MAIN, "weft", kind, AlarmId("alarm"), {**given, **parameters}, 0
         )
-        await self.inward.deliver(OutboxEntry(action, OutboxState.PENDING), Situation())
+        return await self.inward.deliver(OutboxEntry(action, OutboxState.PENDING), Situation())
 
 
 async def test_a_property_that_is_desired_already_is_not_written_again() -> None:
@@ -70,6 +71,47 @@ async def test_a_property_that_is_desired_already_is_not_written_again() -> None
     twin = inside.twins.get(MAIN, FAN)
     assert (twin.desired, twin.desired_version) == ({"speed": 900.0}, 1)
     assert twin.desired_stamps["speed"].by == "rule:cooling"
+
+
+async def test_what_a_person_desired_since_is_not_overwritten() -> None:
+    """The rule's wish was written, Weft was killed, a person set it; then it is tried again."""
+    inside = Inside()
+    asked = {"properties": {"speed": 900.0, "mode": "fast"}, "seen": {"speed": 0, "mode": 0}}
+    await inside.do("desire", **asked)
+    inside.clock.turn(1)
+    await inside.twins.desire(ALICE, FAN, {"speed": 500.0}, version=1)
+
+    done = await inside.do("desire", **asked)
+
+    twin = inside.twins.get(MAIN, FAN)
+    assert (twin.desired, twin.desired_version) == ({"speed": 500.0, "mode": "fast"}, 2)
+    assert done.remark.endswith("since the alarm: speed.")
+
+
+async def test_a_wish_that_was_taken_back_since_stays_back() -> None:
+    """A person wants nothing of it any more; the action was held for an hour."""
+    inside = Inside()
+    await inside.twins.desire(ALICE, FAN, {"speed": 500.0}, version=0)
+    seen = {"speed": inside.twins.get(MAIN, FAN).desired_stamps["speed"].at}
+    await inside.twins.desire(ALICE, FAN, {"speed": None}, version=1)
+
+    done = await inside.do("desire", properties={"speed": 900.0}, seen=seen)
+
+    assert inside.twins.get(MAIN, FAN).desired == {}
+    assert done.remark
+
+
+async def test_what_the_rule_has_seen_and_what_rules_wrote_gives_way() -> None:
+    """A person's wish of before is what the rule acts upon; the newest of two rules counts."""
+    inside = Inside()
+    await inside.twins.desire(ALICE, FAN, {"speed": 500.0}, version=0)
+    seen = {"speed": inside.twins.get(MAIN, FAN).desired_stamps["speed"].at}
+    inside.clock.turn(1)
+
+    for speed in (900.0, 1200.0):  # both saw the person's
+        done = await inside.do("desire", properties={"speed": speed}, seen=seen)
+        assert done == Delivered()
+        assert inside.twins.get(MAIN, FAN).desired == {"speed": speed}
 
 
 async def test_a_command_is_kept_once_however_often_it_is_tried() -> None:

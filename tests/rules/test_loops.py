@@ -5,6 +5,7 @@ from typing import Any
 from tests.rules.support import START, S, hot
 from tests.rules.test_subjects import rule_of
 
+from weft.backends.memory.records import MemoryRecords
 from weft.model.alarm import Evidence
 from weft.model.ids import DeviceId
 from weft.rules.loops import HOPS_MAX, KEPT_MAX, RATE_MAX, Loops
@@ -71,3 +72,40 @@ def test_what_is_remembered_is_bounded() -> None:
     loops.judge(firing("a", 1), many)
 
     assert len(loops._written) == KEPT_MAX
+
+
+async def again(records: MemoryRecords) -> Loops:
+    """Start anew with what is on disk."""
+    loops = Loops()
+    await records.read(loops.load)
+    return loops
+
+
+async def judged(records: MemoryRecords, request: Raise) -> str:
+    """Judge in a process that was just started, and is killed behind the transaction."""
+    loops, writes = await again(records), [("fan", "on")]
+    reason = loops.judge(request, writes)
+    if not reason:
+        await records.write(lambda writer: loops.keep(writer, request, writes))
+    return reason
+
+
+async def test_a_loop_is_cut_though_weft_is_killed_at_each_turn() -> None:
+    """Two rules write for each other, and every write ends with a crash."""
+    records = MemoryRecords()
+    told = [
+        await judged(records, firing("ab"[turn % 2], turn / 10, on=turn))
+        for turn in range(HOPS_MAX + 1)
+    ]
+    assert told[:HOPS_MAX] == [""] * HOPS_MAX
+    assert told[HOPS_MAX].startswith("loop: 8 rules")
+
+
+async def test_the_rate_outlives_a_restart_and_repeats_count_once() -> None:
+    """What is asked again after a crash was counted already; the sixty-first is one too many."""
+    records = MemoryRecords()
+    asked = [firing("a", turn / 10) for turn in range(RATE_MAX)]
+    for request in (*asked, *asked):
+        assert await judged(records, request) == ""
+    assert "60 times within a minute" in await judged(records, firing("a", 30))
+    assert await judged(records, firing("a", 120)) == ""

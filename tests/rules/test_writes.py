@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from weft.backends.memory.records import MemoryRecords
 from weft.errors import Invalid
+from weft.model.ids import TenantId
+from weft.model.twin import Stamp
 from weft.rules.model import ActionKind
-from weft.rules.writes import CONNECTOR, device_of, filled, read_write, written_by
+from weft.rules.writes import CONNECTOR, device_of, filled, read_write, seen_of, written_by
+from weft.twins.twins import DESIRED, Desired
 
 VALUES = {"device": "fan-1", "rpm": 900.0, "mode": "slow"}
 
@@ -53,3 +57,19 @@ def test_each_mistake_is_refused(kind: ActionKind, parameters: dict[str, Any], s
         read_write(kind, parameters)
 
     assert refused.value.remedy
+
+
+async def test_what_a_rule_has_seen_is_when_each_property_was_desired() -> None:
+    """Of those that it writes, in its own tenant; zero where nobody desires anything."""
+    records, main = MemoryRecords(), TenantId("main")
+    held = Desired({"speed": 5, "other": 1}, 2, {"speed": Stamp(7, "user:alice")})
+    await records.write(lambda writer: writer.put(DESIRED, main, "fan-1", held))
+    for tenant, device, seen in (
+        (main, "fan-1", {"speed": 7, "mode": 0}),
+        (main, "fan-2", {"speed": 0, "mode": 0}),
+        (TenantId("foreign"), "fan-1", {"speed": 0, "mode": 0}),
+    ):
+        found = await records.read(
+            lambda r, t=tenant, d=device: seen_of(r, t, d, ("speed", "mode"))
+        )
+        assert found == seen

@@ -101,7 +101,7 @@ class Delivered(Struct, frozen=True):
     remote_id: str = ""
     remote_state: str = ""
     url: str | None = None
-    doubt: str = ""  # what was not confirmed, where the far side cannot be asked
+    remark: str = ""  # what its entry says of it: what was not confirmed, or left as it was
 
 
 class RemoteState(Struct, frozen=True):

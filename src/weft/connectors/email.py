@@ -107,7 +107,7 @@ class EmailConnector:
         except Unanswered as error:
             if not entry.unanswered:
                 raise
-            return Delivered(remote_id=action.action_id, doubt=f"{error.detail} {_TWICE}")
+            return Delivered(remote_id=action.action_id, remark=f"{error.detail} {_TWICE}")
         state = "accepted" if not refused else f"accepted, {refused} of {len(recipients)} refused"
         return Delivered(remote_id=action.action_id, remote_state=state)
 

@@ -2,7 +2,9 @@
 
 The action's id is the command's request id, so a command is kept once however often this is
 tried. A property that is desired already is not written again: no rule writes the key that
-it triggers on without a change (RU-3). The owner's rights are asked at the moment of the act,
+it triggers on without a change (RU-3). Nor is one that somebody else has desired since the
+rule found its condition: after a crash, or a long wait, a person's wish is the newer one.
+The owner's rights are asked at the moment of the act,
 on that very device, and the device is looked for in the rule's own tenant alone (AZ-5).
 """
 
@@ -23,13 +25,14 @@ from weft.errors import ConnectorError, StaleVersion
 from weft.model.alarm import OutboxEntry, WorkOrder
 from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId, WorkOrderId
-from weft.model.principal import Principal
+from weft.model.principal import Principal, PrincipalKind
 from weft.model.twin import Properties, Twin
 from weft.ports import Deciding
 from weft.rules.model import ActionKind
 from weft.rules.writes import CONNECTOR, RIGHTS
 
 _TRIES = 5  # against operators who desire at the same moment
+_LEFT = "Left as it is, for somebody has desired something else since the alarm: {}."
 
 
 class TwinWriter(Protocol):
@@ -96,8 +99,9 @@ class Inward:
                 remedy="Let somebody who may save the rule, or give its owner the right.",
             )
         if kind is ActionKind.DESIRE:
-            await self._desire(rule, device_id, given["properties"])
-            return Delivered()
+            seen = given.get("seen", {})
+            left = await self._desire(rule, device_id, given["properties"], seen)
+            return Delivered(remark=_LEFT.format(", ".join(left)) if left else "")
         sent = await self._commands.send(
             rule,
             device_id,
@@ -108,21 +112,26 @@ class Inward:
         )
         return Delivered(remote_id=sent.request_id)
 
-    async def _desire(self, rule: Principal, device_id: DeviceId, wanted: Properties) -> None:
+    async def _desire(
+        self, rule: Principal, device_id: DeviceId, wanted: Properties, seen: Mapping[str, int]
+    ) -> list[str]:
+        """Desire what is not desired yet; return what others have desired since."""
         for _ in range(_TRIES):
             twin = self._twins.get(rule.tenant, device_id)
-            patch = {
+            news = {
                 name: value
                 for name, value in wanted.items()
                 if name not in twin.desired or twin.desired[name] != value
             }
+            left = [name for name in news if name in seen and _newer(twin, name, seen[name])]
+            patch = {name: value for name, value in news.items() if name not in left}
             if not patch:
-                return
+                return left
             try:
                 await self._twins.desire(rule, device_id, patch, version=twin.desired_version)
             except StaleVersion:
                 continue
-            return
+            return left
         raise ConnectorError(f"Others desire of {device_id!r} at the same moment.")
 
     def plan(self, entry: OutboxEntry, situation: Situation) -> Planned:  # noqa: ARG002  all is in the entry
@@ -144,3 +153,11 @@ class Inward:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _newer(twin: Twin, name: str, seen_at: int) -> bool:
+    """Return whether somebody who is no rule has desired a property since."""
+    stamp = twin.desired_stamps.get(name)
+    if stamp is None:  # never desired, or the wish was taken back
+        return seen_at != 0
+    return stamp.at != seen_at and not stamp.by.startswith(f"{PrincipalKind.RULE}:")

@@ -282,14 +282,14 @@ class Outbox:
         lanes.of(action.tenant).failures = 0
         self._health_of(entry).succeeded(now)
         DELIVERIES.labels(lanes.name or "unknown", "delivered").inc()
-        tell = log.warning if delivered.doubt else log.info
+        tell = log.warning if delivered.remark else log.info
         tell(
             "outbox_delivered",
             tenant=action.tenant,
             connector=action.connector,
             action_id=action.action_id,
             remote_id=delivered.remote_id,
-            **({"doubt": delivered.doubt} if delivered.doubt else {}),
+            **({"remark": delivered.remark} if delivered.remark else {}),
         )
         self._told(order)
 

@@ -52,7 +52,7 @@ def store_delivered(writer: Writer, sent: Found, delivered: Delivered, at: int) 
         state=OutboxState.DELIVERED,
         attempts=found.entry.attempts + 1,
         next_attempt_at=0,
-        last_error=delivered.doubt[:ERROR_CHARACTERS],
+        last_error=delivered.remark[:ERROR_CHARACTERS],
         delivered_at=at,
         remote_id=delivered.remote_id or None,
         version=found.entry.version + 1,

@@ -143,6 +143,7 @@ class Engine:
         def work(
             reader: Reader,
         ) -> tuple[int, list[tuple[TenantId, str, Rule]], list[tuple[TenantId, str, Chunk]]]:
+            self._firing.load(reader)
             found = reader.find(POSITIONS, PLATFORM, self.name)
             return found.value if found else 0, _all(reader, RULES), _all(reader, CHUNKS)
 

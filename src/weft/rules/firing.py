@@ -17,18 +17,18 @@ from weft.model.alarm import (
     Severity,
 )
 from weft.model.ids import ActionId, AlarmId, derived_id_at
-from weft.ports import Deciding, Writer
+from weft.ports import Deciding, Reader, Writer
 from weft.rules.faults import alarm_cleared
 from weft.rules.health import Health
 from weft.rules.kinds import ALARMS, RULES, TRACES
 from weft.rules.loops import LOOP, Loops
-from weft.rules.model import Rule, RuleAction
+from weft.rules.model import ActionKind, Rule, RuleAction
 from weft.rules.orders import ask_for
 from weft.rules.requests import Clear, Pause, Raise, Request
 from weft.rules.suppressing import Placed, Suppressing
 from weft.rules.templates import fill_all
 from weft.rules.tracing import AlarmTrace
-from weft.rules.writes import RIGHTS, device_of, filled, written_by
+from weft.rules.writes import RIGHTS, device_of, filled, seen_of, written_by
 from weft.security.audit import Audit
 
 ACT = "rule.act"
@@ -55,6 +55,10 @@ class Firing:
     def suppress_with(self, suppressing: Suppressing) -> None:
         """Let a step decide which alarms are kept back."""
         self._suppressing = suppressing
+
+    def load(self, reader: Reader) -> None:
+        """Read what is counted of rules that write what others read; call once, at the start."""
+        self._loops.load(reader)
 
     async def look(self, requests: Sequence[Request]) -> Mapping[AlarmId, Placed]:
         """Look up where what is to be raised stands; on the loop, before the write."""
@@ -154,7 +158,8 @@ class Firing:
         if alarm.is_suppressed and self._suppressing is not None:
             # Their rights are asked when it comes forth.
             actions = enumerate(rule.document.actions)
-            held = [_action(request, alarm, place, action) for place, action in actions]
+            both = (request, alarm)
+            held = [_action(writer, both, place, action) for place, action in actions]
             self._suppressing.hold(writer, alarm, rule, held)
             return
         asked: list[Action] = []
@@ -172,7 +177,9 @@ class Firing:
                 if reason.startswith(LOOP):
                     self._cut(writer, request, reason, fired)
                 continue
-            asked.append(_action(request, alarm, place, action))
+            if action.kind in RIGHTS:
+                self._loops.keep(writer, request, written_by(action, request.values))
+            asked.append(_action(writer, (request, alarm), place, action))
         fired.actions += ask_for(writer, alarm, rule, asked)
 
     def _cut(self, writer: Writer, request: Raise, reason: str, fired: Fired) -> None:
@@ -237,7 +244,8 @@ class Firing:
         )
 
 
-def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Action:
+def _action(reader: Reader, raised: tuple[Raise, Alarm], place: int, action: RuleAction) -> Action:
+    request, alarm = raised
     return Action(
         action_id=ActionId(derived_id_at(request.began_at, "action", alarm.alarm_id, str(place))),
         tenant=alarm.tenant,
@@ -245,7 +253,7 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
         kind=action.kind.value,
         alarm_id=alarm.alarm_id,
         parameters={
-            **_filled(request, action),
+            **_filled(reader, request, action),
             "alarm": {
                 alarm.subject.kind.value: alarm.subject.name,
                 "rule": alarm.rule_id,
@@ -259,9 +267,12 @@ def _action(request: Raise, alarm: Alarm, place: int, action: RuleAction) -> Act
     )
 
 
-def _filled(request: Raise, action: RuleAction) -> dict[str, Any]:
+def _filled(reader: Reader, request: Raise, action: RuleAction) -> dict[str, Any]:
     if action.kind not in RIGHTS:
         return fill_all(action.parameters, request.values)
     rule = request.rule
     who = {"owner": to_builtins(rule.owner), "rule": to_builtins(rule.principal)}
-    return {**filled(action, request.values), **who}
+    made = {**filled(action, request.values), **who}
+    if action.kind is ActionKind.DESIRE:
+        made["seen"] = seen_of(reader, rule.tenant, made["device"], made["properties"])
+    return made

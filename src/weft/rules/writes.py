@@ -9,14 +9,16 @@ that value as it is; within a longer text it is written out.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from weft.errors import Invalid
-from weft.model.ids import require_name
+from weft.model.ids import TenantId, require_name
+from weft.ports import Reader
 from weft.rules.language.scope import suggest
 from weft.rules.model import ActionKind, RuleAction
 from weft.rules.templates import fill
+from weft.twins.twins import DESIRED
 
 CONNECTOR: Final = "weft"  # under this name the outbox finds who carries it out
 
@@ -66,6 +68,18 @@ def written_by(action: RuleAction, values: Mapping[str, Any]) -> list[tuple[str,
     """Return the (device, property) pairs that an action writes."""
     names = action.parameters.get("properties", {}) if action.kind is ActionKind.DESIRE else {}
     return [(device_of(action, values), name) for name in names]
+
+
+def seen_of(
+    reader: Reader, tenant: TenantId, device_id: str, names: Iterable[str]
+) -> dict[str, int]:
+    """Return when these properties were desired last, as the rule finds them; 0: they are not.
+
+    What a person desires behind that is newer than the rule's wish.
+    """
+    record = reader.find(DESIRED, tenant, device_id)
+    stamps = record.value.stamps if record is not None else {}
+    return {name: stamps[name].at if name in stamps else 0 for name in names}
 
 
 def _value(value: Any, values: Mapping[str, Any]) -> Any:
