@@ -130,6 +130,9 @@ class Badges:
     def find_access(self, token: str) -> Proof | None:
         return self.known.get(token) or self._sessions.find_access(token)
 
+    def find_browser(self, text: str) -> Proof | None:
+        return self._sessions.find_browser(text)
+
 
 class Answer:
     """What came back."""

@@ -28,9 +28,10 @@ async def test_a_token_counts_before_a_certificate(world: World) -> None:
     """A wrong token is not made good by whatever else came along."""
     wrong = Presented("nonsense", b"a certificate", "127.0.0.1")
     with pytest.raises(Unauthenticated):
-        await identify(world.authenticator, world.operator, wrong)
+        await identify(world.authenticator, world.operator, world.sessions, wrong)
+    nothing = Presented(None, None, "127.0.0.1")
     with pytest.raises(Unauthenticated):
-        await identify(world.authenticator, world.operator, Presented(None, None, "127.0.0.1"))
+        await identify(world.authenticator, world.operator, world.sessions, nothing)
 
 
 async def test_the_operator_is_weft_itself(world: World) -> None:

@@ -7,6 +7,8 @@ import zipfile
 import pytest
 from tests.architecture.support import ROOT, SOURCE
 
+DASHBOARD = SOURCE / "web/app"  # its sources; what is built of them is in web/dist
+
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
@@ -22,13 +24,14 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_the_wheel_holds_every_file_of_the_package(names: set[str]) -> None:
-    """Modules, SQL, word lists, the dashboard and the mark that says it is typed."""
+    """Modules, SQL, word lists, the built dashboard and the mark that says it is typed."""
     wanted = {
         str(path.relative_to(SOURCE.parent))
         for path in SOURCE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and "node_modules" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and DASHBOARD not in path.parents
     }
     assert not wanted - names
+    assert not {name for name in names if name.startswith("weft/web/app/")}
     assert {"weft/py.typed", "weft/backends/sqlite/records.sql"} <= names
 
 

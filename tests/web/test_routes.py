@@ -10,13 +10,21 @@ from tests.api.support import Answer, World, running, scope_of
 
 import weft.web
 from weft.security.passwords import LENGTH_MAX, LENGTH_MIN
-from weft.web.routes import FILES, POLICY, Pages
+from weft.web.built import Built, File
+from weft.web.routes import FILES, NOT_BUILT, POLICY, Pages
 
 FOLDER = Path(weft.web.__file__).parent
 
 
-async def ask(pages: Pages, method: str, path: str, scheme: str = "http") -> Answer:
-    scope = scope_of(method, "/x", {})
+BUILT = Built(
+    File(b"the dashboard", b"text/html; charset=utf-8"),
+    {b"/assets/a-1.js": File(b"plain", b"text/javascript", ((b"br", b"small"),))},
+)
+
+
+async def ask(pages: Pages, method: str, path: str, scheme: str = "http", **headers: str) -> Answer:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    scope = scope_of(method, "/x", sent)
     scope |= {"raw_path": path.encode(), "scheme": scheme}
     messages: list[MutableMapping[str, Any]] = []
 
@@ -35,7 +43,7 @@ async def ask(pages: Pages, method: str, path: str, scheme: str = "http") -> Ans
 @pytest.fixture
 async def pages(tmp_path: Path) -> Any:
     async with running(World(tmp_path)) as world:
-        yield Pages(world.application)
+        yield Pages(world.application, BUILT)
 
 
 @pytest.mark.parametrize("path", [path.decode() for path in FILES])
@@ -79,6 +87,8 @@ async def test_head_answers_as_get_without_the_content(pages: Pages) -> None:
         ("GET", "/SIGN-UP"),
         ("GET", "/favicon.ico"),
         ("GET", "/metrics"),
+        ("GET", "/devices"),
+        ("GET", "/assets/a-2.js"),
         ("POST", "/sign-up"),
         ("DELETE", "/web/style.css"),
     ],
@@ -88,6 +98,41 @@ async def test_nothing_else_answers_outside_of_the_api(
 ) -> None:
     """Whoever is not known learns nothing, not even which paths exist (AU-1)."""
     assert (await ask(pages, method, path)).status == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/devices", "/devices/pump-7", "/no/such/page"])
+async def test_a_browser_that_goes_anywhere_is_given_the_dashboard(pages: Pages, path: str) -> None:
+    """One document for all addresses: it tells nobody which pages there are."""
+    answer = await ask(pages, "GET", path, accept="text/html,*/*;q=0.8")
+    assert (answer.status, answer.content) == (200, b"the dashboard")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-security-policy"] == POLICY
+
+
+@pytest.mark.parametrize("path", ["/api/v1/devices", "/assets/a-2.js", "/metrics", "/web/x"])
+async def test_what_is_no_page_is_none_for_a_browser_either(pages: Pages, path: str) -> None:
+    """A mistyped address of the API is not answered with a page that says 200."""
+    assert (await ask(pages, "GET", path, accept="text/html")).status == 401
+
+
+async def test_built_files_are_kept_by_browsers_and_sent_small(pages: Pages) -> None:
+    """Their names change with their content."""
+    answer = await ask(pages, "GET", "/assets/a-1.js", accept_encoding="gzip, br")
+    assert (answer.content, answer.headers["content-encoding"]) == (b"small", "br")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["vary"] == "accept-encoding"
+    plain = await ask(pages, "GET", "/assets/a-1.js")
+    assert plain.content == b"plain"
+    assert "content-encoding" not in plain.headers
+
+
+async def test_a_dashboard_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
+    """And the API answers all the same."""
+    async with running(World(tmp_path)) as world:
+        pages = Pages(world.application, Built())
+        answer = await ask(pages, "GET", "/", accept="text/html")
+        assert b"scripts/dashboard build" in answer.content
+        assert (await ask(pages, "GET", "/api/v1/health/live")).json == {"status": "ok"}
 
 
 async def test_the_api_answers_as_without_pages(pages: Pages) -> None:
@@ -100,7 +145,7 @@ def test_every_file_is_served_and_every_served_file_is_there() -> None:
     there = {
         path.name for path in FOLDER.iterdir() if path.suffix in {".html", ".js", ".css", ".svg"}
     }
-    assert there == {name for name, _ in FILES.values()}
+    assert there == {name for name, _ in FILES.values()} | {NOT_BUILT}
 
 
 def test_the_page_has_nothing_inline_and_asks_nobody_else() -> None:

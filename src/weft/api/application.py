@@ -23,6 +23,7 @@ from weft.api.bodies import (
     require_media_type,
     version_of,
 )
+from weft.api.browser import find_visit
 from weft.api.idempotency import Answer, Idempotency
 from weft.api.operation import PUBLIC, SIGNED_IN, Call, Operation, Receive, Reply, require_sound
 from weft.api.problems import MethodNotAllowed
@@ -82,6 +83,7 @@ class Request:
             token=bearer_of(self.headers.get(b"authorization")),
             certificate=scope.get("client_certificate"),
             address=client[0] if client else "",
+            visit=find_visit(self.method, self.headers),
         )
         self.head: Headers = head_of(self.request_id, tls=tls)
         self.operation: Operation | None = None
@@ -150,7 +152,9 @@ class Application:
 
     async def _identify(self, request: Request) -> Proof:
         services = self._services
-        proof = await identify(services.authenticator, services.operator, request.presented)
+        proof = await identify(
+            services.authenticator, services.operator, services.sessions, request.presented
+        )
         self._require_rate(proof.principal)
         return proof
 

@@ -116,7 +116,13 @@ class Live:
             stream.close("Weft is stopping.")
 
     def open(
-        self, principal: Principal, wanted: Filter, address: str, *, expires_at: int | None = None
+        self,
+        principal: Principal,
+        wanted: Filter,
+        address: str,
+        *,
+        expires_at: int | None = None,
+        credential_id: str = "",
     ) -> Stream:
         """Register a reader; raise `QuotaExceeded` for one that has too many streams open."""
         if self._closed:
@@ -130,6 +136,7 @@ class Live:
         stream = Stream(principal, wanted, self._policy, queue=self._settings.stream_queue)
         stream.after = self._journal.head
         connection = Connection(principal, "sse", address, stream.close, expires_at=expires_at)
+        connection.credential_id = credential_id
         self._streams[stream] = self._connections.register(connection)
         metrics.STREAMS.inc()
         return stream

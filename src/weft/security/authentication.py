@@ -64,10 +64,14 @@ class KeyProving(Protocol):
 
 
 class PeopleProving(Protocol):
-    """Reads people's access tokens."""
+    """Reads people's access tokens and their browsers' cookies."""
 
     def find_access(self, token: str) -> Proof | None:
         """Return the proof of a live session, or None."""
+        ...
+
+    def find_browser(self, text: str) -> Proof | None:
+        """Return the proof of a browser's live session, or None."""
         ...
 
 
@@ -175,6 +179,14 @@ class Authenticator:
             self._failed(secret, peer, "", refused)
         PROOFS.labels("bearer", "accepted").inc()
         self._passed(proof, peer)
+        return proof
+
+    def prove_browser(self, text: str, peer: str) -> Proof:
+        """As `prove_bearer`, with the secret of a browser's cookie."""
+        proof = self._people.find_browser(text) if len(text) <= PROOF_MAX_BYTES else None
+        PROOFS.labels("cookie", "refused" if proof is None else "accepted").inc()
+        if proof is None:
+            self._failed(None, peer, "", _Refused(reasons.SESSION_OVER))
         return proof
 
     def arrival_of(self, der: bytes, peer: str) -> Arrival | None:

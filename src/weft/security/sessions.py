@@ -3,8 +3,14 @@
 Each refresh replaces the refresh token. One that comes back after its use was copied by
 somebody, so the whole session ends, whoever of the two is asking. Which sessions live is
 known in memory: logging out or disabling a user ends access with the next request.
+
+A browser keeps one secret in a cookie that no script reads, and two of its pages may ask at
+once, so that secret stays the same as long as its session. With it goes a token against forged
+requests, which only a page of ours is told (HT-3).
 """
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 
 from msgspec import Struct, structs
@@ -22,6 +28,7 @@ from weft.security.tokens import ACCESS_LIFE_S, AccessTokens
 SESSION_LIFE_S = 30 * 24 * 3600  # then the password is asked for again
 IDLE_LIFE_S = 3 * 24 * 3600  # a session that is not refreshed ends
 PER_USER_MAX = 20  # the oldest gives way
+SEEN_STEP_S = 600  # a browser's use is noted no more often
 
 
 class UserSession(Struct, frozen=True):
@@ -35,6 +42,7 @@ class UserSession(Struct, frozen=True):
     created_at: int
     refreshed_at: int
     address: str = ""
+    browser: bool = False  # its secret stands in a cookie and is not exchanged
 
 
 class SignedIn(Struct, frozen=True):
@@ -63,6 +71,7 @@ class Sessions:
         self._pepper = pepper
         self._tokens = tokens
         self._live: dict[str, UserSession] = {}
+        self._seen: set[str] = set()  # browsers whose last use is not written down yet
 
     async def load(self) -> None:
         """Read all sessions."""
@@ -79,8 +88,38 @@ class Sessions:
             return None
         return Proof(_principal(session), session.session_id, claims.exp * NS_PER_S)
 
+    def find_browser(self, text: str) -> Proof | None:
+        """Return who a cookie's secret speaks for, if its session still lives."""
+        secret = parse_secret(text)
+        session = self._live.get(secret.key_id) if secret else None
+        if secret is None or session is None or not session.browser or not self._is_live(session):
+            return None
+        if not secret.matches(session.digest, self._pepper):
+            return None
+        now = self._clock.now()
+        if now - session.refreshed_at > SEEN_STEP_S * NS_PER_S:
+            self._live[session.session_id] = structs.replace(session, refreshed_at=now)
+            self._seen.add(session.session_id)
+        ends_at = session.created_at + SESSION_LIFE_S * NS_PER_S
+        return Proof(_principal(session), session.session_id, ends_at)
+
+    def forgery_token(self, text: str) -> str:
+        """Return what a page of ours sends beside the cookie with this secret."""
+        return hmac.digest(self._pepper, b"forgery:" + text.encode(), hashlib.sha256).hex()
+
     async def open(self, principal: Principal, address: str) -> SignedIn:
         """Open a session for a person whose password was right."""
+        session, secret = await self._open(principal, address, browser=False)
+        return self._signed_in(session, secret)
+
+    async def open_browser(self, principal: Principal, address: str) -> str:
+        """As `open`, for a browser; return the secret for its cookie."""
+        _, secret = await self._open(principal, address, browser=True)
+        return secret.text
+
+    async def _open(
+        self, principal: Principal, address: str, *, browser: bool
+    ) -> tuple[UserSession, MachineSecret]:
         secret, now = make_secret(), self._clock.now()
         session = UserSession(
             tenant=principal.tenant,
@@ -91,6 +130,7 @@ class Sessions:
             created_at=now,
             refreshed_at=now,
             address=address,
+            browser=browser,
         )
 
         def work(writer: Writer) -> list[str]:
@@ -106,13 +146,13 @@ class Sessions:
         for session_id in await self._records.write(work):
             self._live.pop(session_id, None)
         self._live[session.session_id] = session
-        return self._signed_in(session, secret)
+        return session, secret
 
     async def refresh(self, refresh_token: str) -> SignedIn:
         """Exchange a refresh token, once; a used one ends its session."""
         secret = parse_secret(refresh_token)
         session = self._live.get(secret.key_id) if secret else None
-        if secret is None or session is None:
+        if secret is None or session is None or session.browser:
             raise _refused()
         fresh = MachineSecret(secret.key_id, make_secret().secret)
         now, digest = self._clock.now(), fresh.digest(self._pepper)
@@ -162,14 +202,22 @@ class Sessions:
         return await self._records.read(lambda r: _of_user(r, tenant, user_uid))
 
     async def sweep(self) -> int:
-        """Remove sessions that have run out; return how many."""
+        """Remove sessions that have run out, and note when browsers were used; return how many."""
         old = [s for s in self._live.values() if not self._is_live(s)]
+        seen = [self._live[name] for name in self._seen if name in self._live]
+        self._seen.clear()
 
         def work(writer: Writer) -> None:
             for session in old:
                 writer.delete(SESSIONS, session.tenant, session.session_id)
+            for session in seen:
+                stored = writer.find(SESSIONS, session.tenant, session.session_id)
+                if stored is not None:
+                    writer.put(
+                        SESSIONS, session.tenant, stored.key, session, version=stored.version
+                    )
 
-        if old:
+        if old or seen:
             await self._records.write(work)
             for session in old:
                 self._live.pop(session.session_id, None)

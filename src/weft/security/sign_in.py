@@ -46,6 +46,11 @@ class SignIn:
         user = await self._prove(name, password, peer)
         return await self._sessions.open(user.principal, address_of(peer))
 
+    async def sign_in_browser(self, name: str, password: str, peer: str) -> tuple[Principal, str]:
+        """As `sign_in`, for a browser: who it is, and the secret for its cookie."""
+        user = await self._prove(name, password, peer)
+        return user.principal, await self._sessions.open_browser(user.principal, address_of(peer))
+
     async def refresh(self, refresh_token: str) -> SignedIn:
         """Exchange a refresh token for new tokens."""
         return await self._sessions.refresh(refresh_token)

@@ -28,7 +28,13 @@ async def watch_live(services: Services, call: Call) -> Reply:
         )
     last_id = _last_id(call.headers.get(b"last-event-id"))
     wanted = Filter(frozenset(query.kinds or KINDS), frozenset(query.devices))
-    stream = services.live.open(call.principal, wanted, call.address, expires_at=call.expires_at)
+    stream = services.live.open(
+        call.principal,
+        wanted,
+        call.address,
+        expires_at=call.expires_at,
+        credential_id=call.credential_id,
+    )
     events = services.live.events(stream, last_id)
     return Reply(stream=events, ended=stream.ended, media_type=EVENT_STREAM)
 

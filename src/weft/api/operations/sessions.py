@@ -4,12 +4,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from weft.api.operation import PUBLIC, Call, Operation
+from weft.api.browser import drop_cookie, keep_cookie, require_own_page, secret_of
+from weft.api.operation import PUBLIC, Call, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, moment
 from weft.errors import AlreadyExists, Forbidden, Unauthenticated
 from weft.model.principal import PrincipalKind
-from weft.security.sessions import SignedIn, UserSession
+from weft.security.sessions import SESSION_LIFE_S, SignedIn, UserSession
 
 Secret = Annotated[str, Meta(max_length=1024, extra_json_schema={"format": "password"})]
 Name = Annotated[str, Meta(max_length=128)]
@@ -52,6 +53,14 @@ class SessionTokens(Struct, frozen=True):
     token_type: str = "Bearer"  # noqa: S105  the scheme (RFC 6750), not a secret
 
 
+class BrowserSession(Struct, frozen=True):
+    """Whom a browser's cookie signs in, and the token that its pages send along."""
+
+    name: str
+    tenant: str
+    token: str
+
+
 class SessionView(Struct, frozen=True):
     """One of one's own sign-ins."""
 
@@ -59,6 +68,7 @@ class SessionView(Struct, frozen=True):
     created_at: Moment
     refreshed_at: Moment
     address: str
+    browser: bool
     current: bool
 
 
@@ -72,6 +82,7 @@ def _view(session: UserSession, current: str) -> SessionView:
         created_at=moment(session.created_at) or "",
         refreshed_at=moment(session.refreshed_at) or "",
         address=session.address,
+        browser=session.browser,
         current=session.session_id == current,
     )
 
@@ -109,13 +120,41 @@ async def list_sessions(services: Services, call: Call) -> Page[SessionView]:
     return Page([_view(session, call.credential_id) for session in found])
 
 
-async def end_session(services: Services, call: Call) -> None:
+async def sign_in_browser(services: Services, call: Call) -> Reply:
+    """Open a session whose secret goes into a cookie, for a page of ours alone."""
+    require_own_page(call.headers)
+    body: SignInBody = call.body
+    principal, secret = await services.sign_in.sign_in_browser(
+        body.name, body.password, call.address
+    )
+    token = services.sessions.forgery_token(secret)
+    told = BrowserSession(principal.id, principal.tenant, token)
+    return Reply(told, headers=(keep_cookie(secret, SESSION_LIFE_S),))
+
+
+async def get_browser_session(services: Services, call: Call) -> BrowserSession:
+    """Answer with the token of the session whose cookie was sent."""
+    require_person(call)
+    secret = secret_of(call.headers)
+    if secret is None or b"authorization" in call.headers:
+        raise Forbidden(
+            "No cookie signs this request in.", remedy="Sign in at the dashboard's own page."
+        )
+    principal = call.principal
+    token = services.sessions.forgery_token(secret)
+    return BrowserSession(principal.id, principal.tenant, token)
+
+
+async def end_session(services: Services, call: Call) -> Reply:
     """End one of one's own sessions; `current` is the one that asks."""
     require_person(call)
     session_id = call.path["session_id"]
     if session_id == "current":
         session_id = call.credential_id
     await services.sign_in.sign_out(call.principal, session_id)
+    services.connections.cut_credential(call.principal.uid, session_id, "signed out")
+    own = session_id == call.credential_id and secret_of(call.headers) is not None
+    return Reply(headers=(drop_cookie(),) if own else ())
 
 
 async def change_password(services: Services, call: Call) -> SessionTokens:
@@ -167,6 +206,33 @@ OPERATIONS: tuple[Operation, ...] = (
         result=SessionTokens,
         secret=True,
         errors=(Unauthenticated,),
+    ),
+    Operation(
+        "sign_in_browser",
+        "POST",
+        "/sessions/browser",
+        "Sign a browser in with a name and a password",
+        sign_in_browser,
+        action=PUBLIC,
+        description=(
+            "The answer sets a cookie that no script reads. Requests with it have to come from "
+            "the same origin; those that change something carry the token in X-Weft-Token."
+        ),
+        body=SignInBody,
+        result=BrowserSession,
+        status=201,
+        secret=True,
+        errors=(Unauthenticated, Forbidden),
+    ),
+    Operation(
+        "get_browser_session",
+        "GET",
+        "/sessions/browser",
+        "Show whom a browser's cookie signs in",
+        get_browser_session,
+        action="session.manage",
+        result=BrowserSession,
+        errors=(Forbidden,),
     ),
     Operation(
         "list_sessions",

@@ -1,0 +1,90 @@
+// Who is signed in. The cookie is read by no script; what a page knows is a token that it sends
+// along, so that no other page can act with the cookie.
+import { problemOf, Problem, type Schemas } from './client';
+
+type State = 'unknown' | 'in' | 'out';
+const KNOWN = 'weft-signed-in'; // that there may be a cookie; who it is for, the server says
+
+class Session {
+  state = $state<State>('unknown');
+  name = $state('');
+  tenant = $state('');
+  /** Why one has to sign in again; empty at first. */
+  reason = $state<'' | 'over' | 'left'>('');
+  token = '';
+  #actions = $state<ReadonlySet<string>>(new Set());
+
+  /** Whether the policy allows this person an action, as far as it is about no one thing. */
+  may(action: string): boolean {
+    return this.#actions.has(action);
+  }
+
+  /** Take up the session of the cookie, if there is one. */
+  async resume(): Promise<void> {
+    if (localStorage.getItem(KNOWN) === null) {
+      this.state = 'out';
+      return;
+    }
+    try {
+      const response = await fetch('/api/v1/sessions/browser', { cache: 'no-store' });
+      if (!response.ok) {
+        this.#leave('over');
+        return;
+      }
+      await this.#enter((await response.json()) as Schemas['BrowserSession']);
+    } catch {
+      // The server does not answer yet: the page stays as it is, and tries again.
+      setTimeout(() => void this.resume(), 2000);
+    }
+  }
+
+  /** Sign in; raise a `Problem` that says why not. */
+  async signIn(name: string, password: string): Promise<void> {
+    const response = await fetch('/api/v1/sessions/browser', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ name, password }),
+      cache: 'no-store',
+    });
+    if (!response.ok) throw await problemOf(response);
+    const opened = (await response.json()) as Schemas['BrowserSession'];
+    const kept = await fetch('/api/v1/sessions/browser', { cache: 'no-store' });
+    if (!kept.ok) {
+      throw new Problem(0, 'no_cookie', 'This browser did not keep the cookie that signs in.', 'Allow cookies for this address, or open Weft over HTTPS.');
+    }
+    await this.#enter(opened);
+  }
+
+  async signOut(): Promise<void> {
+    await fetch('/api/v1/sessions/current', { method: 'DELETE', headers: { 'X-Weft-Token': this.token } });
+    this.#leave('left');
+  }
+
+  /** The server no longer knows the session. */
+  lost(): void {
+    if (this.state === 'in') this.#leave('over');
+  }
+
+  #leave(reason: 'over' | 'left'): void {
+    this.token = '';
+    localStorage.removeItem(KNOWN);
+    this.#actions = new Set();
+    this.reason = reason;
+    this.state = 'out';
+  }
+
+  async #enter(opened: Schemas['BrowserSession']): Promise<void> {
+    this.token = opened.token;
+    localStorage.setItem(KNOWN, 'yes');
+    this.name = opened.name;
+    this.tenant = opened.tenant;
+    const response = await fetch('/api/v1/whoami', { cache: 'no-store' });
+    if (!response.ok) throw await problemOf(response);
+    const who = (await response.json()) as Schemas['WhoAmI'];
+    this.#actions = new Set(who.actions);
+    this.reason = '';
+    this.state = 'in';
+  }
+}
+
+export const session = new Session();

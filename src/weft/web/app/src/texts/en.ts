@@ -1,0 +1,8 @@
+// The catalogue: all words that people read, by page. A page imports its own part, so that it
+// loads no other's; this file is for those who read or translate all of it.
+export * from './en/kit';
+export * from './en/shell';
+export * from './en/sign-in';
+export * from './en/overview';
+export * from './en/devices';
+export * from './en/device';

@@ -1,0 +1,18 @@
+export const devices = {
+  lead: 'Every unit with an identity of its own.',
+  add: 'Add a device',
+  list: 'Devices',
+  search: 'Search name or label',
+  type: 'Type',
+  anyType: 'All types',
+  lifecycle: 'State',
+  anyLifecycle: 'All states',
+  filter: 'Filter',
+  filterHelp: "An expression, as 'hall-2' in device.tags && connected",
+  columns: { device_id: 'Device', label: 'Label', type: 'Type', lifecycle: 'State', gateway: 'Gateway', tags: 'Tags', created: 'Made' },
+  none: 'No devices yet',
+  noneText: 'Make the first one: it gets a credential that is shown once, and the lines to connect it with.',
+  noMatch: 'No device fits',
+  noMatchText: 'Take a part of the search away.',
+  clear: 'Clear the search',
+} as const;
