@@ -41,7 +41,7 @@ WINDOW = "mean(temperature + {n}.0, 5m)"
 
 async def deriver(plant: Plant, keys: int, text: str, tenant: TenantId = MAIN) -> Deriver:
     """Make the projection, with so many derived keys of a tenant."""
-    known = DerivedKeysOf()
+    known = DerivedKeysOf(plant.around.devices.find)
     around = replace(plant.around, derived=known)
     made = Deriver(plant.records, around, plant.clock)
     derivations = Derivations(

@@ -312,7 +312,7 @@ class World:
     def _make_past(self) -> None:
         """Make what keeps telemetry over time, and what runs rules over it."""
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
-        known = DerivedKeysOf()
+        known = DerivedKeysOf(self.devices.find)
         self.surroundings = Surroundings(
             self.devices, self.types, places=self.places.atlas, derived=known
         )

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from weft.app.identity import Identity
 from weft.app.stores import Stores
 from weft.ports import Clock
+from weft.registry.attachments import AttachmentChange
 from weft.rules.derived.derivations import Derivations, DerivedKeysOf
 from weft.rules.derived.deriver import Deriver
 from weft.rules.derived.model import DerivationChange
@@ -29,7 +30,7 @@ async def open_derived(
     stores: Stores, identity: Identity, around: Surroundings, clock: Clock
 ) -> tuple[DerivedTelemetry, Surroundings]:
     """Make and load it; return it with surroundings in which derived keys are known."""
-    known = DerivedKeysOf()
+    known = DerivedKeysOf(identity.devices.find)
     around = replace(around, derived=known)
     deriver = Deriver(stores.records, around, clock)
     derivations = Derivations(
@@ -51,6 +52,16 @@ def connect_derived(path: "MessagePath", identity: Identity) -> None:
     path.derived.derivations.on_change(changed)
     identity.devices.on_change(lambda change: deriver.device_changed(change.old, change.new))
     identity.types.on_change(lambda _change: deriver.deriving.forget_programs())
+    deriving = deriver.deriving
+
+    def attachment_changed(change: AttachmentChange) -> None:
+        device = identity.devices.find(change.attachment.tenant, change.attachment.device_id)
+        if device is not None:
+            deriving.place_device(device)
+
+    path.groups.on_change(lambda group: deriving.place_members(group.tenant))
+    identity.assets.on_change(lambda change: deriving.place_members(change.asset.tenant))
+    identity.attachments.on_change(attachment_changed)
 
 
 def start_derived(path: "MessagePath") -> None:

@@ -14,7 +14,7 @@ from weft.model.telemetry import Reading
 from weft.rules.derived.derivations import Derivations, DerivedKeysOf
 from weft.rules.derived.deriver import Deriver
 from weft.rules.derived.model import Derivation, DerivationDocument
-from weft.rules.model import Selector
+from weft.rules.model import RuleScope, Selector
 
 MACHINES = Selector(type_name="machine")
 
@@ -47,8 +47,9 @@ class Works:
 
     def __init__(self, *devices: Device, records: MemoryRecords | None = None) -> None:
         self.plant = Plant(*devices, records=records)
-        self.known = DerivedKeysOf()
-        self.around = msgspec.structs.replace(around(*devices), derived=self.known)
+        found = around(*devices)
+        self.known = DerivedKeysOf(found.devices.find)
+        self.around = msgspec.structs.replace(found, derived=self.known)
         self.line = self.plant.line
         self._open()
 
@@ -65,6 +66,8 @@ class Works:
         self.derivations.on_change(self.deriver.changed)
         self.waiting: list[tuple[Envelope, Decoded]] = []
         self.started = False
+
+    document = staticmethod(document)
 
     def start(self) -> None:
         """Let what is computed be written."""
@@ -115,3 +118,13 @@ class Works:
             if envelope.session == "derived" and envelope.route.operation is Operation.TELEMETRY
             for reading in decoded
         ]
+
+
+def roll_up(
+    value: str = "sum_of(temperature)", key: str = "total", **more: Any
+) -> DerivationDocument:
+    """How the usual key of a line is computed of its machines."""
+    stale_after_ns = more.pop("stale_after_ns", 0)
+    scope = RuleScope(asset="line-1", stale_after_ns=stale_after_ns)
+    given = {"scope": scope, "device": "line", "selector": MACHINES, **more}
+    return DerivationDocument(key, value, **{k: v for k, v in given.items() if v is not None})

@@ -8,8 +8,10 @@ from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
+from weft.model.moments import NS_PER_S
 from weft.rules.derived.model import Derivation, DerivationDocument
-from weft.rules.model import Selector
+from weft.rules.durations import read_duration
+from weft.rules.model import RuleScope, Selector
 
 Word = Annotated[str, Meta(max_length=128)]
 Text = Annotated[str, Meta(max_length=1000)]
@@ -24,12 +26,26 @@ class SelectorBody(Struct, frozen=True, forbid_unknown_fields=True):
     attributes: dict[str, Any] = {}
 
 
+class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Over whom it is rolled up: one of the two."""
+
+    group: Word = ""
+    asset: Annotated[Word, Meta(description="Its name, or the path to it; all below it count.")] = (
+        ""
+    )
+    stale_after: Annotated[
+        Word, Meta(description="A member that is silent for longer does not count: 10m.")
+    ] = ""
+
+
 class DerivationBody(Struct, frozen=True, forbid_unknown_fields=True):
     """How a key of telemetry is computed."""
 
     key: Annotated[Word, Meta(description="Of the telemetry that it gives.")]
     value: Annotated[Expression, Meta(description="In the rule language: voltage * current.")]
     selector: SelectorBody = SelectorBody()
+    scope: Annotated[ScopeBody, Meta(description="Left out: each device by itself.")] | None = None
+    device: Annotated[Word, Meta(description="Whose telemetry a roll-up becomes.")] = ""
     unit: Annotated[Word, Meta(description="UCUM, as kW.")] = ""
     description: Text = ""
 
@@ -42,6 +58,8 @@ class DerivationView(Struct, frozen=True):
     key: str
     value: str
     selector: SelectorBody
+    scope: ScopeBody | None
+    device: str
     unit: str
     description: str
     gives: str  # double, string, bool, or dyn where that is seen only when it is computed
@@ -60,6 +78,8 @@ def _view(one: Derivation) -> DerivationView:
         key=document.key,
         value=document.value,
         selector=SelectorBody(selector.type_name, selector.devices, selector.attributes),
+        scope=_scope_view(document.scope),
+        device=document.device,
         unit=document.unit,
         description=document.description,
         gives=one.gives,
@@ -78,7 +98,25 @@ def _document(body: DerivationBody) -> DerivationDocument:
         selector=Selector(selector.type, selector.devices, selector.attributes),
         unit=body.unit,
         description=body.description,
+        scope=None if body.scope is None else _scope(body.scope),
+        device=body.device,
     )
+
+
+def _scope(body: ScopeBody) -> RuleScope:
+    if bool(body.group) == bool(body.asset):
+        raise Invalid(
+            "scope: it names either a group or an asset.", remedy="Write scope: {asset: line-1}."
+        )
+    stale_after_ns = read_duration(body.stale_after) if body.stale_after else 0
+    return RuleScope(group=body.group, asset=body.asset.strip("/"), stale_after_ns=stale_after_ns)
+
+
+def _scope_view(scope: RuleScope | None) -> ScopeBody | None:
+    if scope is None:
+        return None
+    seconds = f"{scope.stale_after_ns / NS_PER_S:.3f}s" if scope.stale_after_ns else ""
+    return ScopeBody(scope.group, scope.asset, seconds)
 
 
 async def list_derivations(services: Services, call: Call) -> Page[DerivationView]:
@@ -159,7 +197,9 @@ OPERATIONS: tuple[Operation, ...] = (
         description=(
             "The expression is of the rule language, with its windows. It is computed of every "
             "message that names an input of it, from the next one on, and what it gives is "
-            "telemetry of the same device: in history, twin and live, and for rules."
+            "telemetry of the same device: in history, twin and live, and for rules. With a scope "
+            "it is of all members (sum_of, mean_of, min_of, max_of, count, share, any, all), and "
+            "telemetry of the device that is named for them."
         ),
         body=DerivationBody,
         accepts=(JSON, YAML),

@@ -5,31 +5,28 @@ none that the device's type declares: what a device sends and what is computed o
 never mistaken for one another. Every version is kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
 
-from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, StaleVersion
+from weft.errors import Conflict, NotFound, QuotaExceeded, StaleVersion
 from weft.model.device import Device, DeviceType
 from weft.model.ids import TenantId, new_id, require_name
 from weft.model.principal import Principal
 from weft.ports import Clock, Reader, Record, Records, Writer
 from weft.registry.changes import Listeners
 from weft.registry.tenants import quotas_of
-from weft.rules.derived.formulas import compile_value, require_key, telemetry_of
+from weft.rules.derived.checking import Checked, Checks
 from weft.rules.derived.kinds import DERIVATION_VERSIONS, DERIVATIONS
 from weft.rules.derived.model import Derivation, DerivationChange, DerivationDocument
 from weft.rules.derived.order import feeds, require_ordered
 from weft.rules.feeds.base import Cost
 from weft.rules.kinds import version_key
-from weft.rules.language import ANY, Scope
-from weft.rules.language.condition import Condition
+from weft.rules.language import Scope
 from weft.rules.language.scope import ROOTS
-from weft.rules.language.syntax import NUMBERS, Type
-from weft.rules.memory import TENANT_MAX, memory_of, require_bounded
-from weft.rules.model import Selector
-from weft.rules.places.checking import functions_of
+from weft.rules.language.syntax import Type
+from weft.rules.memory import TENANT_MAX
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
 
@@ -40,7 +37,9 @@ _RESERVED: Final = frozenset(ROOTS)
 class DerivedKeysOf:
     """The derived keys of all tenants, from memory: what expressions may name beside a type."""
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[TenantId, str], Device | None]) -> None:
+        """`find` gives a device by its name."""
+        self._find = find
         self._held: dict[TenantId, dict[str, Derivation]] = {}
 
     def put(self, change: DerivationChange) -> None:
@@ -57,14 +56,19 @@ class DerivedKeysOf:
 
     def widen(self, tenant: TenantId, kind: DeviceType, scope: Scope) -> Scope:
         """Return a scope that knows the derived keys of a type as well."""
-        meant = [
-            one for one in self.of(tenant) if one.document.selector.type_name in {None, kind.name}
-        ]
+        meant = [one for one in self.of(tenant) if self._may_give(one, kind)]
         if not meant or scope.telemetry is None:
             return scope
         telemetry = {one.key: Type(one.gives) for one in meant} | dict(scope.telemetry)
         units = {one.key: one.document.unit for one in meant if one.document.unit}
         return replace(scope, telemetry=telemetry, units=units | dict(scope.units))
+
+    def _may_give(self, derivation: Derivation, kind: DeviceType) -> bool:
+        """Return whether a device of a type may be given the key."""
+        if not derivation.is_rolled_up:
+            return derivation.document.selector.type_name in {None, kind.name}
+        device = self._find(derivation.tenant, derivation.document.device)
+        return device is not None and device.type_name == kind.name
 
 
 class Derivations:
@@ -83,7 +87,7 @@ class Derivations:
         self._records = records
         self._audit = audit
         self._clock = clock
-        self._around = around
+        self._checks = Checks(around)
         self._head = head
         self._known = known
         self._listeners: Listeners[DerivationChange] = Listeners()
@@ -115,7 +119,11 @@ class Derivations:
         return [
             one
             for one in self._known.of(device.tenant)
-            if one.document.selector.matches(device.device_id, type_name, device)
+            if (
+                device.device_id == one.document.device
+                if one.is_rolled_up
+                else one.document.selector.matches(device.device_id, type_name, device)
+            )
         ]
 
     async def get(self, tenant: TenantId, name: str) -> Derivation:
@@ -142,7 +150,7 @@ class Derivations:
         """Save a derivation, or its next version; raise `StaleVersion` unless at `version`."""
         tenant = actor.tenant
         require_name(name, "name of a derivation")
-        value = self._check(tenant, document)
+        checked = self._checks.check(tenant, document)
         kept: list[Derivation] = []
 
         def work(writer: Writer) -> Derivation:
@@ -150,14 +158,14 @@ class Derivations:
             _require_version(old, version)
             if old is not None:
                 kept.append(old.value)
-            new = self._made(writer, actor, name, document, value, old)
+            new = self._made(writer, actor, (name, document), checked, old)
             others = [
                 record.value
                 for record in writer.list(DERIVATIONS, tenant, limit=_ALL)
                 if record.key != name
             ]
             _require_room(writer, tenant, new, others, is_new=old is None)
-            require_ordered(new, others)
+            require_ordered(new, others, self._checks.reads)
             writer.put(DERIVATIONS, tenant, name, new, version=old.version if old else 0)
             writer.insert(DERIVATION_VERSIONS, tenant, version_key(name, new.version), new)
             action = "derivation.update" if old else "derivation.create"
@@ -177,7 +185,7 @@ class Derivations:
             old = _get(writer, tenant, name)
             _require_version(old, version)
             for record in writer.list(DERIVATIONS, tenant, limit=_ALL):
-                if record.key != name and feeds(old.value, record.value):
+                if record.key != name and feeds(old.value, record.value, self._checks.reads):
                     raise Conflict(
                         f"The derivation {record.key!r} reads {old.value.key!r}.",
                         remedy="Delete that one first, or let it read another key.",
@@ -194,12 +202,11 @@ class Derivations:
         self,
         writer: Writer,
         actor: Principal,
-        name: str,
-        document: DerivationDocument,
-        value: Condition,
+        what: tuple[str, DerivationDocument],
+        checked: Checked,
         old: Record[Derivation] | None,
     ) -> Derivation:
-        cost = memory_of(value)
+        name, document = what
         now = self._clock.now()
         versions = writer.count(DERIVATION_VERSIONS, actor.tenant, where=("derivation", name))
         return Derivation(
@@ -208,56 +215,15 @@ class Derivations:
             tenant=actor.tenant,
             version=versions + 1,  # of a deleted namesake as well, so that none comes twice
             document=document,
-            gives=Type.DOUBLE if value.tree.type in NUMBERS else value.tree.type,
-            inputs=telemetry_of(value),
+            gives=checked.gives,
+            inputs=checked.inputs,
             created_at=old.value.created_at if old else now,
             created_by=old.value.created_by if old else str(actor),
             updated_at=now,
             effective_after=self._head(),
-            state_bytes=cost.state_bytes,
-            sample_ns=cost.sample_ns,
+            state_bytes=checked.cost.state_bytes,
+            sample_ns=checked.cost.sample_ns,
         )
-
-    def _check(self, tenant: TenantId, document: DerivationDocument) -> Condition:
-        """Return the expression, checked for every kind of device that is known to be meant."""
-        require_key(document.key, _RESERVED)
-        found: list[Condition] = []
-        for kind, scope in self._scopes(tenant, document.selector):
-            if kind is not None and document.key in kind.telemetry:
-                raise Invalid(
-                    f"key: the type {kind.name!r} declares {document.key!r}: its devices send it.",
-                    remedy="Choose a key of its own for what is computed.",
-                )
-            try:
-                found.append(compile_value(document.value, scope))
-            except Invalid as error:
-                raise Invalid(f"value: {error.detail}", remedy=error.remedy) from error
-            require_bounded(memory_of(found[-1]))
-        return found[0]
-
-    def _scopes(
-        self, tenant: TenantId, selector: Selector
-    ) -> list[tuple[DeviceType | None, Scope]]:
-        """Return every kind of device that is meant, one at least, as far as it is known now."""
-        types = self._around.types
-        functions = functions_of(self._around.places, tenant)
-        kinds: Mapping[tuple[str, int], DeviceType | None]
-        if selector.type_name is not None:
-            kind = types.find(tenant, selector.type_name)
-            if kind is None:
-                raise NotFound(
-                    f"selector.type: there is no device type {selector.type_name!r}.",
-                    remedy="See weft type list.",
-                )
-            kinds = {(kind.name, kind.version): kind}
-        else:
-            found = [self._around.devices.find(tenant, one) for one in selector.devices]
-            followed = [types.followed_by(device) for device in found if device is not None]
-            kinds = {(kind.name, kind.version) if kind else ("", 0): kind for kind in followed}
-        scopes = [(kinds[key], self._around.scope_of(tenant, kinds[key])) for key in sorted(kinds)]
-        return [
-            (kind, replace(scope, functions=functions)) for kind, scope in scopes or [(None, ANY)]
-        ]
 
     def _tell(self, old: Derivation | None, new: Derivation | None) -> None:
         change = DerivationChange(old, new, self._clock.now())

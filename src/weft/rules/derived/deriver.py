@@ -83,10 +83,10 @@ class Deriver:
             return found.value if found else None, _all(reader, DERIVATIONS), rows
 
         progress, derivations, rows = await self._records.read(work)
+        for tenant, key, row in rows:  # first: what members had said is rolled up
+            self.deriving.restore(tenant, DeviceId(key), row)
         for _tenant, _key, derivation in derivations:
             self.deriving.set(derivation)
-        for tenant, key, row in rows:
-            self.deriving.restore(tenant, DeviceId(key), row)
         if progress is not None:
             self._owed = {(one.position, one.tenant, one.device_id): one for one in progress.owed}
             self.deriving.late = {
@@ -120,7 +120,8 @@ class Deriver:
             self.deriving.forget_device(old.tenant, old.device_id)
             for place in [one for one in self._owed if one[1:] == (old.tenant, old.device_id)]:
                 del self._owed[place]
-        self.deriving.invalidate()
+        if new is not None:
+            self.deriving.place_device(new)
 
     # --- projection -----------------------------------------------------------------------
 

@@ -9,11 +9,13 @@ A value is computed when a message names an input of it, at the moment of that m
 Time alone computes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from weft.errors import Invalid
-from weft.model.device import Device
+from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import (
     DERIVED,
@@ -29,8 +31,9 @@ from weft.model.telemetry import Reading
 from weft.observability.log import get_logger
 from weft.rules.derived.formulas import Formula, compile_formula
 from weft.rules.derived.kinds import Row
-from weft.rules.derived.model import Derivation, Derived
+from weft.rules.derived.model import DEPTH_MAX, Derivation, Derived
 from weft.rules.derived.order import levels
+from weft.rules.derived.rollups import RollUp, RollUps, questions
 from weft.rules.derived.stages import Program
 from weft.rules.derived.state import State
 from weft.rules.feeds.base import NEVER
@@ -57,19 +60,26 @@ class Deriving:
         self._states: dict[tuple[TenantId, DeviceId], State] = {}
         self._rows: dict[tuple[TenantId, DeviceId], Row] = {}  # read from disk, not met yet
         self._routes: dict[Route, State | None] = {}  # None: nothing is computed of it
+        self._targets: dict[tuple[TenantId, DeviceId], State | None] = {}
         self._programs: dict[tuple[Any, ...], Program] = {}
+        self._roll_ups = RollUps(around.members)
 
     # --- what is computed -----------------------------------------------------------------
 
     def set(self, derivation: Derivation) -> None:
         """Compute a derivation, or a new version of it, from the next message on."""
         self._derivations.setdefault(derivation.tenant, {})[derivation.name] = derivation
+        self._roll_ups.drop(derivation)
+        if derivation.is_rolled_up:
+            made = self._roll_ups.set(derivation)
+            self._roll_ups.place(derivation.tenant, self._known_by(derivation.tenant), made)
         self.forget_programs()
 
     def drop(self, derivation: Derivation) -> list[tuple[TenantId, DeviceId]]:
         """Compute a derivation no more; return the devices of which nothing is remembered now."""
         held = self._derivations.get(derivation.tenant, {})
         held.pop(derivation.name, None)
+        self._roll_ups.drop(derivation)
         self.forget_programs()
         if held:
             return []
@@ -95,21 +105,35 @@ class Deriving:
         every = [one for held in self._derivations.values() for one in held.values()]
         return min((one.effective_after for one in every), default=0)
 
-    def invalidate(self) -> None:
-        """Forget what was looked up: a device has changed."""
-        self._routes.clear()
-
     def forget_programs(self) -> None:
         """Compile afresh: a derivation or a device type was saved or deleted."""
         self._programs.clear()
-        self._routes.clear()
+        self._forget_lookups()
 
     def forget_device(self, tenant: TenantId, device_id: DeviceId) -> None:
         """Drop what is remembered of a device that is no more."""
         self._states.pop((tenant, device_id), None)
         self._rows.pop((tenant, device_id), None)
         self.late.pop((tenant, device_id), None)
-        self._routes.clear()
+        self._roll_ups.forget(tenant, device_id)
+        self._forget_lookups()
+
+    def place_members(self, tenant: TenantId) -> None:
+        """Find the members of roll-ups again: groups or assets have changed."""
+        self._roll_ups.place(tenant, self._known_by(tenant))
+        self.forget_programs()
+
+    def place_device(self, device: Device) -> None:
+        """Find again whose member a device is: it was made, changed or moved."""
+        self._roll_ups.place_device(device, self._known_by(device.tenant))
+        self._forget_lookups()
+
+    def _known_by(self, tenant: TenantId) -> Callable[[DeviceId], tuple[Mapping[str, Any], int]]:
+        def known(device_id: DeviceId) -> tuple[Mapping[str, Any], int]:
+            held = self._states.get((tenant, device_id)) or self._rows.get((tenant, device_id))
+            return ({}, 0) if held is None else (held.told, held.received)
+
+        return known
 
     def restore(self, tenant: TenantId, device_id: DeviceId, row: Row) -> None:
         """Keep what was stored of a device until it is met."""
@@ -118,6 +142,10 @@ class Deriving:
     def is_held(self, state: State) -> bool:
         """Whether a state is still the one of its device."""
         return self._states.get((state.tenant, state.device_id)) is state
+
+    def _forget_lookups(self) -> None:
+        self._routes.clear()
+        self._targets.clear()
 
     # --- messages -------------------------------------------------------------------------
 
@@ -136,25 +164,28 @@ class Deriving:
                 continue
             if envelope.session in (DERIVED, RECOMPUTED):
                 continue  # what stands on it was computed with it
-            readings = self._take_one(state, position, envelope, decoded)
-            if readings:
-                found.append(_derived(position, state, readings))
-            if not state.dirty:
-                state.dirty = True
-                self.dirty.append(state)
+            given = _Given(position, envelope.received_at)
+            self._take_one(state, given, envelope, decoded)
+            for one, readings in given.found.items():
+                found.append(_derived(position, one, readings))
+            self._touch(state)
         return found
 
+    def _touch(self, state: State) -> None:
+        if not state.dirty:
+            state.dirty = True
+            self.dirty.append(state)
+
     def _take_one(
-        self, state: State, position: int, envelope: Envelope, decoded: Decoded
-    ) -> list[Reading]:
-        received = envelope.received_at
+        self, state: State, given: "_Given", envelope: Envelope, decoded: Decoded
+    ) -> None:
+        received, position = given.received, given.position
         redriven = envelope.session == REDRIVEN
         if envelope.route.operation is Operation.REPORTED:
-            if redriven or not isinstance(decoded, Mapping):
-                return []
-            at, made = state.take_report(position, decoded, received)
-            return [Reading(at, made)] if made else []
-        found: list[Reading] = []
+            if not redriven and isinstance(decoded, Mapping):
+                at, made = state.take_report(position, decoded, received)
+                self._give(state, given, at, made)
+            return
         for reading in decoded:
             at = min(reading.at, received)
             if at < state.at and (received >= state.at or redriven):
@@ -164,8 +195,50 @@ class Deriving:
                 continue
             made = state.take(position, reading, received)
             if made:
-                found.append(Reading(reading.at, made))
-        return found
+                self._give(state, given, reading.at, made)
+
+    def _give(
+        self, state: State, given: "_Given", at: int, made: dict[str, Any], depth: int = 0
+    ) -> None:
+        """Give what is computed of a device, and move what it is rolled up into."""
+        answered = bool(state.program.words) and state.tell_members(made)
+        if made:
+            given.found.setdefault(state, []).append(Reading(at, made))
+        if not answered:
+            return
+        if depth > DEPTH_MAX:  # it was refused on save; members have changed since
+            log.warning("roll_up_too_deep", tenant=state.tenant, device=state.device_id)
+            return
+        for one in self._roll_ups.of_device(state.tenant, state.device_id):
+            if given.position <= one.derivation.effective_after:
+                continue
+            one.hear(state.device_id, state.told, given.received)
+            value = one.value()
+            target = self._target(one, given.received) if value is not UNSET else None
+            if target is None:
+                continue
+            # Its time is that of its newest member; a slower one does not set it back.
+            moment = max(min(at, given.received), target.at)
+            rolled = {one.derivation.key: value}
+            if target.program.stages:
+                reading = Reading(moment, rolled)
+                rolled = rolled | target.take(given.position, reading, given.received)
+            target.at, target.received = moment, given.received
+            self._touch(target)
+            self._give(target, given, moment, rolled, depth + 1)
+
+    def _target(self, roll_up: RollUp, now: int) -> State | None:
+        """Return the state of the device that stands for the members; None without it."""
+        place = (roll_up.derivation.tenant, roll_up.target)
+        if place not in self._targets:
+            device = self._around.devices.find(*place)
+            found = None
+            if device is not None and device.lifecycle is Lifecycle.ACTIVE:
+                kind = self._around.types.followed_by(device)
+                model = (device.type_name or "", kind.version if kind else 0)
+                found = self._bound(place, model, device, now)
+            self._targets[place] = found
+        return self._targets[place]
 
     # --- who computes what ----------------------------------------------------------------
 
@@ -175,17 +248,24 @@ class Deriving:
         if route.operation in _HEARD and route.device_id and route.tenant in self._derivations:
             state = self._bind(route, envelope.received_at)
         if len(self._routes) >= ROUTES_MAX:
-            self._routes.clear()
+            self._forget_lookups()
         self._routes[route] = state
         return state
 
     def _bind(self, route: Route, now: int) -> State | None:
         place = (route.tenant, DeviceId(route.device_id))
         device = self._around.devices.find(*place)
-        model = (route.type_name, route.type_version)
-        program = self._program(route.tenant, place[1], model, device)
-        if program is None:
-            return None
+        state = self._bound(place, (route.type_name, route.type_version), device, now)
+        return state if state.program.stages else None
+
+    def _bound(
+        self,
+        place: tuple[TenantId, DeviceId],
+        model: tuple[str, int],
+        device: Device | None,
+        now: int,
+    ) -> State:
+        program = self._program(*place, model, device)
         state = self._states.get(place)
         if state is None or state.program is not program:
             row = self._rows.pop(place, None) if state is None else state.row()
@@ -193,8 +273,8 @@ class Deriving:
             if row is not None:
                 made.restore(row)
             state = self._states[place] = made
-        state.type_name, state.type_version = model
-        self._describe(state, device, route.type_name)
+            state.type_name, state.type_version = model
+        self._describe(state, device, model[0])
         return state
 
     def _describe(self, state: State, device: Device | None, type_name: str) -> None:
@@ -212,27 +292,31 @@ class Deriving:
 
     def _program(
         self, tenant: TenantId, device_id: DeviceId, model: tuple[str, int], device: Device | None
-    ) -> Program | None:
+    ) -> Program:
         type_name, _version = model
         meant = [
             one
             for one in self.of(tenant)
-            if one.document.selector.matches(device_id, type_name, device)
+            if not one.is_rolled_up and one.document.selector.matches(device_id, type_name, device)
         ]
-        if not meant:
-            return None
-        key = (tenant, *model, *((one.name, one.version, one.uid) for one in meant))
+        asking = [one.derivation for one in self._roll_ups.of_device(tenant, device_id)]
+        every = (*meant, *asking)
+        key = (tenant, *model, *((one.name, one.version, one.uid) for one in every))
         program = self._programs.get(key)
         if program is None:
             if len(self._programs) >= PROGRAMS_MAX:
                 self._programs.clear()
-            program = self._programs[key] = Program(self._staged(tenant, model, meant))
-        return program if program.stages else None
+            program = self._programs[key] = self._staged(tenant, model, meant, asking)
+        return program
 
     def _staged(
-        self, tenant: TenantId, model: tuple[str, int], meant: Sequence[Derivation]
-    ) -> list[list[Formula]]:
-        """Return the formulas of one kind of device, stage by stage."""
+        self,
+        tenant: TenantId,
+        model: tuple[str, int],
+        meant: Sequence[Derivation],
+        asking: Sequence[Derivation],
+    ) -> Program:
+        """Return the formulas of one kind of device, stage by stage, and what it is asked."""
         type_name, version = model
         kind = self._around.types.find(tenant, type_name, version or None) if type_name else None
         scope = self._around.scope_of(tenant, kind)
@@ -249,7 +333,17 @@ class Deriving:
                     type=f"{type_name} {version}",
                     reason=error.detail,
                 )
-        return [stages[level] for level in sorted(stages)]
+        asked = [one for derivation in asking for one in questions(derivation, scope)]
+        return Program([stages[level] for level in sorted(stages)], asked)
+
+
+class _Given:
+    """What one message brings about, by the device."""
+
+    def __init__(self, position: int, received: int) -> None:
+        self.position = position
+        self.received = received
+        self.found: dict[State, list[Reading]] = {}
 
 
 def _derived(position: int, state: State, readings: Iterable[Reading]) -> Derived:

@@ -13,7 +13,7 @@ from weft.rules.language.syntax import Path, Type
 from weft.rules.language.tokens import refuse
 
 SENT: Final = frozenset({"telemetry", "reported"})
-_GIVES: Final = frozenset({Type.INT, Type.DOUBLE, Type.BOOL, Type.STRING, Type.DYN})
+GIVES: Final = frozenset({Type.INT, Type.DOUBLE, Type.BOOL, Type.STRING, Type.DYN})
 
 
 class Formula(Struct, frozen=True, eq=False):
@@ -43,7 +43,7 @@ def compile_value(text: str, scope: Scope) -> Condition:
     """Read and check an expression; raise `Invalid` with the column, what and a remedy."""
     parsed = parse(text)
     made = value_of(parsed, text, scope)
-    if made.tree.type not in _GIVES:
+    if made.tree.type not in GIVES:
         raise refuse(
             parsed.column,
             f"the expression gives {made.tree.type}, and telemetry is computed as a number, a text"

@@ -16,6 +16,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
     received: int = 0  # when that one was received
     values: list[tuple[str, str, Any]] = field(default_factory=list)  # source, key, value
     feeds: dict[str, Any] = field(default_factory=dict)  # what each remembers, by its text
+    told: dict[str, Any] = field(default_factory=dict)  # as a member of what is rolled up
 
 
 class Progress(Struct, frozen=True):

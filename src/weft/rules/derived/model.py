@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from weft.model.ids import DeviceId, TenantId
 from weft.model.telemetry import Reading
-from weft.rules.model import Selector
+from weft.rules.model import RuleScope, Selector
 
 DEPTH_MAX: Final = 8  # derivations that stand on one another
 
@@ -19,6 +19,8 @@ class DerivationDocument(Struct, frozen=True, omit_defaults=True):
     selector: Selector = Selector()  # whose telemetry it is computed from
     unit: str = ""  # UCUM
     description: str = ""
+    scope: RuleScope | None = None  # over whom it is rolled up; None: each device by itself
+    device: str = ""  # whose telemetry a roll-up becomes
 
 
 class Derivation(Struct, frozen=True):
@@ -42,6 +44,11 @@ class Derivation(Struct, frozen=True):
     def key(self) -> str:
         """The telemetry key that it gives."""
         return self.document.key
+
+    @property
+    def is_rolled_up(self) -> bool:
+        """Whether it is computed over the members of a group or an asset."""
+        return self.document.scope is not None
 
 
 class DerivationChange(Struct, frozen=True):

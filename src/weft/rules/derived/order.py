@@ -1,15 +1,27 @@
 """Order: which derivation stands on which; a loop is refused by name, and depth has an end.
 
 A derivation stands on another where it reads the key that the other gives and some device
-may be meant by both. That is judged by what their selectors say, so what might become a
-loop when a device changes its type or attributes is refused on save as well.
+may be meant by both. Of derivations of single devices that is judged by what their selectors
+say, so what might become a loop when a device changes its type or attributes is refused on
+save as well. Of roll-ups it is judged by who is a member when one is saved.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from weft.errors import Conflict, Invalid
 from weft.rules.derived.model import DEPTH_MAX, Derivation
 from weft.rules.model import Selector
+
+# Whether a derivation reads of a device: by its selector, or as of a member.
+Reads = Callable[[Derivation, str], bool]
+
+
+def _never(_derivation: Derivation, _device: str) -> bool:
+    return False
+
+
+NO_ROLL_UPS: Final[Reads] = _never
 
 
 def may_meet(one: Selector, other: Selector) -> bool:
@@ -22,29 +34,48 @@ def may_meet(one: Selector, other: Selector) -> bool:
     return all(one.attributes[key] == other.attributes[key] for key in shared)
 
 
-def feeds(one: Derivation, other: Derivation) -> bool:
+def feeds(one: Derivation, other: Derivation, reads: Reads = NO_ROLL_UPS) -> bool:
     """Return whether `other` may read what `one` gives."""
-    return one.key in other.inputs and may_meet(one.document.selector, other.document.selector)
+    if one.key not in other.inputs:
+        return False
+    if one.is_rolled_up:
+        return reads(other, one.document.device)
+    return may_meet(one.document.selector, other.document.selector)
 
 
-def require_ordered(new: Derivation, others: Sequence[Derivation]) -> None:
+def _gives_the_same(one: Derivation, other: Derivation, reads: Reads) -> bool:
+    """Return whether both may give one key of one device."""
+    if one.key != other.key:
+        return False
+    if one.is_rolled_up and other.is_rolled_up:
+        return one.document.device == other.document.device
+    if one.is_rolled_up:
+        return reads(other, one.document.device)
+    if other.is_rolled_up:
+        return reads(one, other.document.device)
+    return may_meet(one.document.selector, other.document.selector)
+
+
+def require_ordered(
+    new: Derivation, others: Sequence[Derivation], reads: Reads = NO_ROLL_UPS
+) -> None:
     """Raise `Invalid` for a loop or too many steps, `Conflict` for a key that is given twice."""
     for other in others:
-        if other.key == new.key and may_meet(other.document.selector, new.document.selector):
+        if _gives_the_same(new, other, reads):
             raise Conflict(
                 f"key: {new.key!r} is given by the derivation {other.name!r} already, and some"
                 " device may be meant by both.",
                 remedy="Choose another key, or set the selectors apart.",
             )
     every = [*others, new]
-    cycle = _cycle(new, every)
+    cycle = _cycle(new, every, reads)
     if cycle:
         shown = " -> ".join(f"{one.name} ({one.key})" for one in cycle)
         raise Invalid(
             f"value: {new.key!r} would be computed from itself: {shown}.",
             remedy="Give one of them a key that the others do not read.",
         )
-    depth = max(levels(every).values(), default=0)
+    depth = max(levels(every, reads).values(), default=0)
     if depth >= DEPTH_MAX:
         raise Invalid(
             f"value: derivations would stand on one another {depth + 1} deep; at most {DEPTH_MAX}"
@@ -53,7 +84,7 @@ def require_ordered(new: Derivation, others: Sequence[Derivation]) -> None:
         )
 
 
-def _cycle(new: Derivation, every: Iterable[Derivation]) -> list[Derivation]:
+def _cycle(new: Derivation, every: Iterable[Derivation], reads: Reads) -> list[Derivation]:
     """Return a way from a derivation back to itself, both ends included; empty without one."""
     found = list(every)
     ways: list[list[Derivation]] = [[new]]
@@ -61,7 +92,7 @@ def _cycle(new: Derivation, every: Iterable[Derivation]) -> list[Derivation]:
     while ways:
         way = ways.pop(0)
         for other in found:
-            if not feeds(way[-1], other):
+            if not feeds(way[-1], other, reads):
                 continue
             if other.name == new.name:
                 return [*way, new]
@@ -71,10 +102,11 @@ def _cycle(new: Derivation, every: Iterable[Derivation]) -> list[Derivation]:
     return []
 
 
-def levels(derivations: Sequence[Derivation]) -> Mapping[str, int]:
+def levels(derivations: Sequence[Derivation], reads: Reads = NO_ROLL_UPS) -> Mapping[str, int]:
     """Return how many stand below each, by name; what is in a loop is left out."""
     below = {
-        one.name: {other.name for other in derivations if feeds(other, one)} for one in derivations
+        one.name: {other.name for other in derivations if feeds(other, one, reads)}
+        for one in derivations
     }
     found: dict[str, int] = {}
     while True:

@@ -29,9 +29,9 @@ Give = Callable[[Any, list[Any]], Any]  # (values of a reading, slots) -> value,
 class Made:
     """One formula in a stage."""
 
-    def __init__(self, formula: Formula, slots: Mapping[Path, int]) -> None:
+    def __init__(self, formula: Formula, slots: Mapping[Path, int], key: str) -> None:
         self.formula = formula
-        self.key = formula.derivation.key
+        self.key = key
         self.after = formula.derivation.effective_after
         self.sent = formula.sent
         self.keys = frozenset(key for source, key in formula.sent if source == "telemetry")
@@ -52,7 +52,9 @@ class Made:
 class Stage:
     """Formulas that read nothing of one another, over one layout of slots."""
 
-    def __init__(self, formulas: Sequence[Formula]) -> None:
+    def __init__(self, formulas: Sequence[Formula], keys: Sequence[str] | None = None) -> None:
+        """`keys` is under what each is told; the key of its derivation if left out."""
+        names = [one.derivation.key for one in formulas] if keys is None else keys
         self.paths: tuple[Path, ...] = tuple(
             sorted({path for one in formulas for path in one.value.paths})
         )
@@ -64,7 +66,9 @@ class Stage:
         }
         nodes = {feed.text: feed for one in formulas for feed in one.value.feeds}
         self.feeding = Feeding(tuple(nodes.values()), self.slots, self.type_of)
-        self.made = tuple(Made(one, self.slots) for one in formulas)
+        self.made = tuple(
+            Made(one, self.slots, key) for one, key in zip(formulas, names, strict=True)
+        )
         # A feed begins behind the oldest version, of those here, that has it.
         self.born = {
             text: min(one.after for one in self.made if text in one.feeds()) for text in nodes
@@ -163,12 +167,15 @@ def telemetry(value: Any) -> Any:
 class Program:
     """All formulas of one kind of device, stage by stage."""
 
-    def __init__(self, stages: Sequence[Sequence[Formula]]) -> None:
-        self.stages = tuple(Stage(formulas) for formulas in stages)
+    def __init__(
+        self,
+        stages: Sequence[Sequence[Formula]],
+        questions: Sequence[tuple[str, Formula]] = (),
+    ) -> None:
+        """`questions` are what roll-ups ask of a member, each with the name of its answer."""
+        made = [Stage(formulas) for formulas in stages]
+        if questions:
+            made.append(Stage([one for _, one in questions], [word for word, _ in questions]))
+        self.stages = tuple(made)
+        self.words = tuple(word for word, _ in questions)
         self.after = max((made.after for stage in self.stages for made in stage.made), default=-1)
-        self.gives = frozenset(made.key for stage in self.stages for made in stage.made)
-
-    @property
-    def asks_reported(self) -> bool:
-        """Whether a report of properties can move anything."""
-        return any(path[0] == "reported" for stage in self.stages for path in stage.paths)

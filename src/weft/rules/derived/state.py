@@ -23,7 +23,7 @@ class State:
 
     __slots__ = (
         "at", "device_id", "dirty", "due", "feeds", "program", "received", "rows", "tenant",
-        "type_name", "type_version",
+        "told", "type_name", "type_version",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +35,7 @@ class State:
         self.at = 0  # the newest sample seen; older ones are late
         self.received = 0
         self.dirty = False
+        self.told: dict[str, Any] = {}  # what it said last to those who roll it up
         self.program = program
         self.rows: list[list[Any]] = [[UNSET] * len(stage.paths) for stage in program.stages]
         origin = Origin(self.tenant, self.device_id, now, places)
@@ -49,7 +50,8 @@ class State:
     def take(self, position: int, reading: Reading, received: int) -> dict[str, Any]:
         """Take a reading in; return what is computed from it, by key."""
         at = min(reading.at, received)
-        self.at, self.received = at, received
+        self.at = max(at, self.at) if received >= self.received else at
+        self.received = received
         if received > self.due:
             self._advance(received)
         if position <= self.program.after:
@@ -139,6 +141,15 @@ class State:
     def _soonest(self) -> int:
         return min((feed.due for feeds in self.feeds for feed in feeds), default=NEVER)
 
+    def tell_members(self, made: dict[str, Any]) -> bool:
+        """Keep the answers to questions, and leave what is telemetry; return whether any came."""
+        answered = False
+        for word in self.program.words:
+            if word in made:
+                self.told[word] = made.pop(word)
+                answered = True
+        return answered
+
     # --- facts and disk -------------------------------------------------------------------
 
     def tell(self, facts: Mapping[Path, Any], sources: Collection[str]) -> None:
@@ -165,11 +176,13 @@ class State:
             received=self.received,
             values=[(source, key, value) for (source, key), value in values.items()],
             feeds=kept,
+            told=dict(self.told),
         )
 
     def restore(self, row: Row) -> None:
         """Take back what was kept; what was remembered for others is let go."""
         self.at, self.received = row.at, row.received
+        self.told = {word: row.told[word] for word in self.program.words if word in row.told}
         known: dict[Path, Any] = {(source, key): value for source, key, value in row.values}
         for stage, slots, feeds in zip(self.program.stages, self.rows, self.feeds, strict=True):
             for path, slot in stage.slots.items():

@@ -29,15 +29,16 @@ def compile_condition(text: str, scope: Names) -> Condition:
 
 def condition_of(parsed: Parsed, text: str, scope: Names) -> Condition:
     """Check what was read of a text; raise `Invalid` with the column, what and a remedy."""
-    return _compiled(text, check(parsed, scope))
+    return compiled(text, check(parsed, scope))
 
 
 def value_of(parsed: Parsed, text: str, scope: Names) -> Condition:
     """Do the same for an expression that gives a value of any type."""
-    return _compiled(text, check_value(parsed, scope))
+    return compiled(text, check_value(parsed, scope))
 
 
-def _compiled(text: str, tree: Checked) -> Condition:
+def compiled(text: str, tree: Checked) -> Condition:
+    """Return what has been checked with all that it reads and remembers."""
     return Condition(
         text=text,
         tree=tree,

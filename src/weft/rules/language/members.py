@@ -17,7 +17,7 @@ from msgspec import Struct
 from weft.errors import Invalid
 from weft.rules.feeds.base import Function
 from weft.rules.language.check import check, check_value
-from weft.rules.language.condition import Condition, condition_of
+from weft.rules.language.condition import Condition, condition_of, value_of
 from weft.rules.language.cost import require_affordable
 from weft.rules.language.parse import parse
 from weft.rules.language.render import call_text, render
@@ -142,6 +142,17 @@ def compile_over_members(text: str) -> OverMembers:
 
     What its arguments ask of a device is checked by `compile_member`, type by type.
     """
+    tree, scope, calls = _over_members(text)
+    return OverMembers(condition_of(tree, text, scope), calls)
+
+
+def compile_value_over_members(text: str) -> OverMembers:
+    """Do the same for an expression that gives a value of any type."""
+    tree, scope, calls = _over_members(text)
+    return OverMembers(value_of(tree, text, scope), calls)
+
+
+def _over_members(text: str) -> tuple[Parsed, MemberScope, tuple[MemberCall, ...]]:
     calls: dict[str, MemberCall] = {}
     tree = _taken_out(parse(text), calls)
     if len(calls) > CALLS_MAX:
@@ -149,7 +160,7 @@ def compile_over_members(text: str) -> OverMembers:
         remedy = "Split it into several rules."
         raise refuse(column, f"{len(calls)} calls over members; at most {CALLS_MAX} fit.", remedy)
     scope = MemberScope({one.text: one.gives for one in calls.values()})
-    return OverMembers(condition_of(tree, text, scope), tuple(calls.values()))
+    return tree, scope, tuple(calls.values())
 
 
 def compile_member(call: MemberCall, scope: Scope) -> MemberTree:
