@@ -6,9 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.connectors.contract import HELD_ELSEWHERE, STANDS_FOR, far_of
-from tests.connectors.support import tools
+from tests.connectors.support import entry, order_of, tools
 
-from weft.connectors.base import WEBHOOK, WORK_ORDER, Connector, ConnectorSettings, Quality
+from weft.connectors.base import (
+    WEBHOOK,
+    WORK_ORDER,
+    Connector,
+    ConnectorSettings,
+    Quality,
+    by_number,
+    by_remote_id,
+)
 from weft.connectors.inward import Inward
 from weft.connectors.registry import KINDS
 from weft.rules.model import ActionKind
@@ -75,3 +83,12 @@ def test_the_ladder_says_where_every_kind_stands() -> None:
     assert rows == {kind: make.quality.value for kind, (_, make) in KINDS.items()}  # type: ignore[attr-defined]  # of the class
     reasons = dict(re.findall(r"^\| `(\w+)` \| \w+ \| ?(.*?) ?\|$", text, re.MULTILINE))
     assert all(reasons[kind] or step == "gold" for kind, step in rows.items())
+
+
+def test_only_what_can_be_an_id_of_the_far_side_is_asked_for() -> None:
+    """A work order that has none yet, and one whose id another kind of system gave it."""
+    ids = ("17", "٣", "17a", "", None)
+    orders = [order_of(entry(number), remote_id=one) for number, one in enumerate(ids)]
+    assert by_number(orders) == {17: orders[0].work_order_id}
+    words = by_remote_id(orders, str.isascii)
+    assert words == {"17": orders[0].work_order_id, "17a": orders[2].work_order_id}

@@ -8,6 +8,7 @@ from tests.connectors.farside import Asked, Reply, as_json, far_side
 from tests.connectors.support import tools
 
 from weft.connectors.authentication import Key, OAuth2, proof_of
+from weft.connectors.base import Planned
 from weft.connectors.calls import Calls, after_settling, query_of
 from weft.errors import ConnectorError
 
@@ -37,6 +38,19 @@ async def test_a_refused_key_is_not_tried_again_at_once(tmp_path: Path) -> None:
     [asked] = side.asked
     assert asked.headers["content-type"] == "application/json"
     assert asked.json() == {"a": 1}
+
+
+async def test_what_was_planned_is_sent_with_what_is_put_to_it(tmp_path: Path) -> None:
+    """A token of the session goes along; what was planned goes as it was shown."""
+    async with far_side(lambda _asked: Reply(200, b"", {})) as side:
+        made, secret = tools(tmp_path)
+        calls = Calls(made, proof_of(Key(key=secret), made, "x", 1), 1)
+        planned = Planned("PUT", side.url + "/x", b"{}", {"If-Match": "1"})
+        assert (await calls.send(planned, {"X-Token": "t"})).status == 200
+        await calls.close()
+    [asked] = side.asked
+    assert (asked.method, asked.path, asked.body) == ("PUT", "/x", b"{}")
+    assert (asked.headers["if-match"], asked.headers["x-token"]) == ("1", "t")
 
 
 def test_a_query_has_no_plus_for_a_space() -> None:

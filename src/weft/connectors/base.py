@@ -7,10 +7,10 @@ before it makes one, and after a request without a known end it lets the far sid
 first. It raises `ConnectorError` and nothing else of the far side's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from msgspec import Struct
 
@@ -109,6 +109,26 @@ class RemoteState(Struct, frozen=True):
 
     state: WorkOrderState
     text: str
+
+
+GONE: Final = RemoteState(WorkOrderState.CANCELLED, "deleted")
+
+
+def by_remote_id(
+    orders: Sequence[WorkOrder], fits: Callable[[str], object]
+) -> dict[str, WorkOrderId]:
+    """Return work orders by their remote id, those of which it can be one of the far side's."""
+    return {
+        order.remote_id: order.work_order_id
+        for order in orders
+        if order.remote_id and fits(order.remote_id)
+    }
+
+
+def by_number(orders: Sequence[WorkOrder]) -> dict[int, WorkOrderId]:
+    """Return work orders by their remote id, where the far side's ids are whole numbers."""
+    found = by_remote_id(orders, lambda text: text.isascii() and text.isdigit())
+    return {int(number): order_id for number, order_id in found.items()}
 
 
 class Connector(Protocol):

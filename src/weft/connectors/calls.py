@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from weft.connectors.authentication import Proof
-from weft.connectors.base import Tools
+from weft.connectors.base import Planned, Tools
 from weft.errors import ConnectorError
 from weft.security.outbound import Answer
 
@@ -39,6 +39,11 @@ class Calls:
         if answer.status == 401 and self._proof.refused():
             answer = await self._once(method, url, headers, body)
         return answer
+
+    async def send(self, planned: Planned, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send what was planned, with further headers; return whatever status is answered."""
+        headers = {**planned.headers, **(headers or {})}
+        return await self.ask(planned.method, planned.url, headers=headers, body=planned.body)
 
     async def ask_json(
         self,

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from weft.connectors.authentication import Key, proof_of
 from weft.connectors.base import (
+    GONE,
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
@@ -24,6 +25,7 @@ from weft.connectors.base import (
     RemoteState,
     Situation,
     Tools,
+    by_number,
 )
 from weft.connectors.calls import JSON, Calls
 from weft.connectors.fields import Field
@@ -109,9 +111,7 @@ class OdooConnector:
         serial = situation.fields.get("equipment")
         equipment = await self._find_equipment(str(serial)) if serial else None
         planned = self._planned(entry, situation, "" if equipment is None else str(equipment))
-        answer = await self._calls.ask(
-            planned.method, planned.url, headers=planned.headers, body=planned.body
-        )
+        answer = await self._calls.send(planned)
         loaded = answer.require_success("Load the request").decode(_Loaded, "Load the request")
         if not isinstance(loaded.ids, list) or len(loaded.ids) != 1:
             raise ConnectorError(
@@ -129,11 +129,7 @@ class OdooConnector:
 
     async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:
         """Return how the requests stand; only those written to since the last time are read."""
-        ids = {
-            int(order.remote_id): order.work_order_id
-            for order in orders
-            if order.remote_id and order.remote_id.isascii() and order.remote_id.isdigit()
-        }
+        ids = by_number(orders)
         if not ids:
             return {}
         domain = [["id", "in", sorted(ids)]]
@@ -142,9 +138,8 @@ class OdooConnector:
         changed = [one for one, at in dates.items() if self._told.get(one, ("",))[0] != at]
         if changed:
             await self._learn(changed, dates)
-        gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
         return {
-            order_id: self._told[one][1] if one in dates else gone
+            order_id: self._told[one][1] if one in dates else GONE
             for one, order_id in ids.items()
             if one not in dates or one in self._told
         }

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from weft.connectors.authentication import Authentication, proof_of
 from weft.connectors.base import (
+    GONE,
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
@@ -241,9 +242,7 @@ class RestConnector:
         create, what = self._settings.create, "Make the record"
         planned = self.plan(entry, situation)
         try:
-            answer = await self._calls.ask(
-                planned.method, planned.url, headers=planned.headers, body=planned.body
-            )
+            answer = await self._calls.send(planned)
             answer.require_success(what)
             if create.id:
                 said = answer.decode(Any, what)
@@ -260,7 +259,7 @@ class RestConnector:
             "GET", self._url(status, values), headers=_headers(status, values)
         )
         if answer.status in {404, 410}:
-            return RemoteState(WorkOrderState.CANCELLED, "deleted")
+            return GONE
         what = "Read the state"
         said = answer.require_success(what).decode(Any, what)
         text = find_state(said, steps)

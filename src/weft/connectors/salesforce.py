@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from weft.connectors.authentication import OAuth2, proof_of
 from weft.connectors.base import (
+    GONE,
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
@@ -22,6 +23,7 @@ from weft.connectors.base import (
     RemoteState,
     Situation,
     Tools,
+    by_remote_id,
 )
 from weft.connectors.calls import JSON, Calls, query_of
 from weft.connectors.fields import Field, plain_lines
@@ -121,9 +123,7 @@ class SalesforceConnector:
     async def deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
         """Upsert the record under its external id."""
         planned = self.plan(entry, situation)
-        answer = await self._calls.ask(
-            planned.method, planned.url, headers=planned.headers, body=planned.body
-        )
+        answer = await self._calls.send(planned)
         if answer.status == 300:
             raise ConnectorError(
                 f"Several records have the external id of {entry.action.action_id}.",
@@ -152,19 +152,14 @@ class SalesforceConnector:
 
     async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:
         """Return how the records stand; one that is gone is cancelled."""
-        ids = {
-            order.remote_id: order.work_order_id
-            for order in orders
-            if order.remote_id and _ID.fullmatch(order.remote_id)
-        }
+        ids = by_remote_id(orders, _ID.fullmatch)
         found: dict[str, _Record] = {}
         known = sorted(ids)
         for start in range(0, len(known), _IN_ONE_QUERY):
             rows = await self._states(known[start : start + _IN_ONE_QUERY])
             found |= {row.id: row for row in rows}
-        gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
         return {
-            order_id: _state_of(found[one]) if one in found else gone
+            order_id: _state_of(found[one]) if one in found else GONE
             for one, order_id in ids.items()
         }
 

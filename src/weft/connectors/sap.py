@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from weft.connectors.authentication import Authentication, proof_of
 from weft.connectors.base import (
+    GONE,
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
@@ -25,6 +26,7 @@ from weft.connectors.base import (
     RemoteState,
     Situation,
     Tools,
+    by_remote_id,
 )
 from weft.connectors.calls import JSON, Calls, after_settling, query_of
 from weft.connectors.fields import Field, cut
@@ -151,20 +153,15 @@ class SapConnector:
 
     async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:
         """Return how the notifications stand; one that is gone is cancelled."""
-        ids = {
-            order.remote_id: order.work_order_id
-            for order in orders
-            if order.remote_id and order.remote_id.isascii() and order.remote_id.isalnum()
-        }
+        ids = by_remote_id(orders, _is_number)
         told: dict[WorkOrderId, RemoteState] = {}
         numbers = sorted(ids)
         for start in range(0, len(numbers), _IN_ONE_FILTER):
             part = numbers[start : start + _IN_ONE_FILTER]
             text = " or ".join(f"{_SET} eq '{number}'" for number in part)
             found = {one.number: one for one in await self._search(text)}
-            gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
             for number in part:
-                told[ids[number]] = _state_of(found[number]) if number in found else gone
+                told[ids[number]] = _state_of(found[number]) if number in found else GONE
         return told
 
     async def note(self, order: WorkOrder, text: str) -> None:
@@ -229,10 +226,14 @@ class SapConnector:
 
 def address_of(service: str, number: str) -> str:
     """Return the address of one notification; only letters and digits stand in its number."""
-    if not (number.isascii() and number.isalnum()):
+    if not _is_number(number):
         raise ConnectorError("The notification's number is none of SAP's.", permanent=True)
     path, mark, query = service.partition("?")
     return f"{path}/{_SET}('{number}'){mark}{query}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isalnum()
 
 
 def reference_of(action_id: str) -> str:

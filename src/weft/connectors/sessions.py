@@ -70,10 +70,7 @@ class Session:
     async def _once(self, planned: Planned) -> Answer:
         async with self._beginning:
             held = self._held or await self.begin()
-        headers = {**planned.headers, **held}
-        return await self._calls.ask(
-            planned.method, planned.url, headers=headers, body=planned.body
-        )
+        return await self._calls.send(planned, held)
 
 
 def _carried(text: str) -> bool:

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import html
 import json
-import os
 import re
 import secrets
 import socket
@@ -22,9 +21,9 @@ from urllib.parse import parse_qs
 
 import click
 import msgspec
-import uvicorn
 from msgspec import Struct, field
 
+from weft.connectors.standins.serving import read_or_make_key, serve
 from weft.supervision import SystemClock
 
 Scope = MutableMapping[str, Any]
@@ -338,15 +337,6 @@ def tryton_settings(url: str, secret: str) -> dict[str, Any]:
     return {"kind": "tryton", "url": url, "database": DATABASE, "key": secret}
 
 
-def _read_or_make_key(path: Path) -> str:
-    if path.exists():
-        return path.read_text().strip()
-    key = secrets.token_urlsafe(32)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(key)
-    return key
-
-
 @click.command()
 @click.option("--port", default=0, help="Port on 127.0.0.1; 0 takes a free one.")
 @click.option(
@@ -364,21 +354,13 @@ def _read_or_make_key(path: Path) -> str:
 @click.option("--repair-after", default=45.0, help="Seconds after which a task is done; 0: never.")
 def main(port: int, key_file: Path, file: Path | None, repair_after: float) -> None:
     """Serve until told to stop; the first line says where, as JSON."""
-    key = _read_or_make_key(key_file)
+    key = read_or_make_key(key_file)
     department = Department(repair_after_s=repair_after, file=file)
     stand_in = StandIn(department, key, SystemClock())
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     click.echo(json.dumps({"url": url, "database": DATABASE, "key_file": str(key_file)}))
-    asyncio.run(_serve(stand_in, listener))
-
-
-async def _serve(stand_in: StandIn, listener: socket.socket) -> None:
-    config = uvicorn.Config(stand_in, log_level="warning", access_log=False, lifespan="off")
-    async with asyncio.TaskGroup() as group:
-        technician = group.create_task(stand_in.keep_working())
-        await uvicorn.Server(config).serve(sockets=[listener])
-        technician.cancel()
+    asyncio.run(serve(stand_in, listener))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from weft.connectors.base import (
+    GONE,
     WORK_ORDER,
     ConnectorSettings,
     Delivered,
@@ -22,6 +23,7 @@ from weft.connectors.base import (
     RemoteState,
     Situation,
     Tools,
+    by_number,
 )
 from weft.connectors.calls import after_settling
 from weft.connectors.credentials import require_reference
@@ -101,19 +103,14 @@ class TrytonConnector:
 
     async def poll(self, orders: Sequence[WorkOrder]) -> Mapping[WorkOrderId, RemoteState]:
         """Return how the tasks stand; one that is gone from Tryton is cancelled."""
-        ids = {
-            int(order.remote_id): order.work_order_id
-            for order in orders
-            if order.remote_id and order.remote_id.isascii() and order.remote_id.isdigit()
-        }
+        ids = by_number(orders)
         if not ids:
             return {}
         tasks = await self._search(
             [["id", "in", sorted(ids)]], _STATE_FIELDS, limit=len(ids), what="Poll tasks"
         )
         states = {task.id: RemoteState(_state_of(task), _text_of(task)) for task in tasks}
-        gone = RemoteState(WorkOrderState.CANCELLED, "deleted")
-        return {order_id: states.get(task_id, gone) for task_id, order_id in ids.items()}
+        return {order_id: states.get(task_id, GONE) for task_id, order_id in ids.items()}
 
     async def note(self, order: WorkOrder, text: str) -> None:
         """Write into the task's chat, unless the same words stand there."""

@@ -1,10 +1,10 @@
 """Operations on how alarms are handled: assigned, commented on, prioritised, put aside."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from weft.api.operation import Call, Command, Operation, Reply
+from weft.api.operation import Call, Command, Handler, Operation, Reply
 from weft.api.operations.alarms import AlarmView, view_of
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
@@ -148,6 +148,23 @@ async def list_alarm_history(services: Services, call: Call) -> Page[StepView]:
 _ONE = "/alarms/{alarm_id}"
 _TARGET = "alarm:{alarm_id}"
 
+
+def _act(name: str, verb: str, summary: str, handler: Handler, **more: Any) -> Operation:
+    """Return what one may do with an alarm; it answers with the alarm as it is then."""
+    return Operation(
+        name,
+        "POST",
+        f"{_ONE}/{verb}",
+        summary,
+        handler,
+        target=_TARGET,
+        tag="alarms",
+        result=AlarmView,
+        etag=True,
+        **more,
+    )
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "list_alarm_history",
@@ -163,94 +180,69 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(NotFound,),
         command=Command("alarm", "history", columns=("at", "by", "kind", "text", "facts")),
     ),
-    Operation(
+    _act(
         "assign_alarm",
-        "POST",
-        _ONE + "/assign",
+        "assign",
         "Give an alarm to a user",
         assign_alarm,
         action="alarm.assign",
-        target=_TARGET,
         description="Without a user it is nobody's any more.",
-        tag="alarms",
         body=Assignment,
-        result=AlarmView,
         if_match="optional",
-        etag=True,
         errors=(NotFound, Conflict, Invalid, QuotaExceeded),
         example={"user": "alice", "comment": "your shift"},
         command=Command("alarm", "assign", arguments=("user",)),
     ),
-    Operation(
+    _act(
         "comment_alarm",
-        "POST",
-        _ONE + "/comments",
+        "comments",
         "Say something about an alarm",
         comment_alarm,
         action="alarm.comment",
-        target=_TARGET,
         description="It stands in the alarm's history; also of an alarm that is over.",
-        tag="alarms",
         body=NewComment,
-        result=AlarmView,
-        etag=True,
         errors=(NotFound, Invalid, QuotaExceeded),
         example={"comment": "the spare part is ordered"},
         command=Command("alarm", "comment", arguments=("comment",)),
     ),
-    Operation(
+    _act(
         "prioritise_alarm",
-        "POST",
-        _ONE + "/priority",
+        "priority",
         "Override an alarm's priority",
         prioritise_alarm,
         action="alarm.prioritise",
-        target=_TARGET,
         description=(
             "It is derived from the severity and from the attribute `criticality` of the asset "
             "(low, medium, high or critical); none goes back to that."
         ),
-        tag="alarms",
         body=NewPriority,
-        result=AlarmView,
         if_match="optional",
-        etag=True,
         errors=(NotFound, Conflict, QuotaExceeded),
         example={"priority": "urgent", "comment": "the line waits for it"},
         command=Command("alarm", "prioritise", arguments=("priority",)),
     ),
-    Operation(
+    _act(
         "shelve_alarm",
-        "POST",
-        _ONE + "/shelve",
+        "shelve",
         "Put an alarm aside for a time",
         shelve_alarm,
         action="alarm.shelve",
-        target=_TARGET,
         description="It comes back by the clock, or when it is taken back.",
-        tag="alarms",
         body=NewShelf,
-        result=AlarmView,
         if_match="optional",
-        etag=True,
         errors=(NotFound, Conflict, Invalid, QuotaExceeded),
         example={"duration": "8h", "reason": "the sensor is loose, Bob comes tomorrow"},
         command=Command("alarm", "shelve", arguments=("duration", "reason")),
     ),
-    Operation(
+    _act(
         "unshelve_alarm",
-        "POST",
-        _ONE + "/unshelve",
+        "unshelve",
         "Take an alarm back before its time",
         unshelve_alarm,
         action="alarm.shelve",
-        target=_TARGET,
-        tag="alarms",
         body=Unshelving,
         body_optional=True,
-        result=AlarmView,
         if_match="optional",
-        etag=True,
         errors=(NotFound, Conflict),
         example={"comment": "repaired early"},
         command=Command("alarm", "unshelve"),

@@ -1,10 +1,10 @@
 """Operations on one work order: what people do with it here, told to the far side behind it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from weft.api.operation import Call, Command, Operation
+from weft.api.operation import Call, Command, Handler, Operation
 from weft.api.operations.business import WorkOrderView, order_view
 from weft.api.services import Services
 from weft.api.views import Moment, moment
@@ -134,6 +134,23 @@ async def get_work_order_chart(services: Services, call: Call) -> ChartView:
 _ONE = "/work-orders/{work_order_id}"
 _TARGET = "work_order:{work_order_id}"
 
+
+def _act(verb: str, summary: str, handler: Handler, **more: Any) -> Operation:
+    """Return what one may do with a work order, its errors those of an end where none are given."""
+    return Operation(
+        f"{verb}_work_order",
+        "POST",
+        f"{_ONE}/{verb}",
+        summary,
+        handler,
+        action="work_order.write",
+        target=_TARGET,
+        result=WorkOrderView,
+        command=Command("work-order", verb),
+        **({"errors": (NotFound, Conflict, QuotaExceeded)} | more),
+    )
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get_work_order_chart",
@@ -148,93 +165,54 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(NotFound,),
         command=Command("work-order", "chart"),
     ),
-    Operation(
-        "acknowledge_work_order",
-        "POST",
-        _ONE + "/acknowledge",
+    _act(
+        "acknowledge",
         "Take note that somebody has seen a work order",
         acknowledge_work_order,
-        action="work_order.write",
-        target=_TARGET,
-        result=WorkOrderView,
         errors=(NotFound,),
-        command=Command("work-order", "acknowledge"),
     ),
-    Operation(
-        "assign_work_order",
-        "POST",
-        _ONE + "/assign",
+    _act(
+        "assign",
         "Give a work order to somebody",
         assign_work_order,
-        action="work_order.write",
-        target=_TARGET,
         description="The far side gets a note.",
         body=Assignee,
-        result=WorkOrderView,
         errors=(NotFound, QuotaExceeded),
         example={"to": "bob"},
-        command=Command("work-order", "assign"),
     ),
-    Operation(
-        "comment_work_order",
-        "POST",
-        _ONE + "/comment",
+    _act(
+        "comment",
         "Write something on a work order",
         comment_work_order,
-        action="work_order.write",
-        target=_TARGET,
         description="The far side gets it as a note.",
         body=Saying,
-        result=WorkOrderView,
         errors=(NotFound, QuotaExceeded),
         example={"comment": "Bring the long ladder."},
-        command=Command("work-order", "comment"),
     ),
-    Operation(
-        "close_work_order",
-        "POST",
-        _ONE + "/close",
+    _act(
+        "close",
         "Say that a work order is done",
         close_work_order,
-        action="work_order.write",
-        target=_TARGET,
         description="Closed at the far side as well where its connector can, else it gets a note.",
         body=Closing,
         body_optional=True,
-        result=WorkOrderView,
-        errors=(NotFound, Conflict, QuotaExceeded),
         example={"comment": "New bearing.", "alarms": "question"},
-        command=Command("work-order", "close"),
     ),
-    Operation(
-        "cancel_work_order",
-        "POST",
-        _ONE + "/cancel",
+    _act(
+        "cancel",
         "Say that there is nothing to do",
         cancel_work_order,
-        action="work_order.write",
-        target=_TARGET,
         description="Its alarms are not cleared by that.",
         body=Ending,
         body_optional=True,
-        result=WorkOrderView,
-        errors=(NotFound, Conflict, QuotaExceeded),
         example={"comment": "False alarm."},
-        command=Command("work-order", "cancel"),
     ),
-    Operation(
-        "reopen_work_order",
-        "POST",
-        _ONE + "/reopen",
+    _act(
+        "reopen",
         "Say that a work order is not done after all",
         reopen_work_order,
-        action="work_order.write",
-        target=_TARGET,
         body=Ending,
         body_optional=True,
-        result=WorkOrderView,
-        errors=(NotFound, Conflict, QuotaExceeded),
         example={"comment": "It is hot again."},
-        command=Command("work-order", "reopen"),
     ),
 )
