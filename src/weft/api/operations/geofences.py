@@ -6,8 +6,9 @@ from msgspec import Struct
 from msgspec import json as msgspec_json
 
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
+from weft.api.operations.places import Shelf
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.api.views import Moment, Page, Paging, moment
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.rules.places.fences import feature
 from weft.rules.places.kinds import Geofence
@@ -82,34 +83,6 @@ def _view(fence: Geofence) -> GeofenceView:
     )
 
 
-async def list_geofences(services: Services, call: Call) -> Page[GeofenceLine]:
-    """Answer with a page of geofences."""
-    after = after_of(call, "geofences")
-    found = services.places.fences.book.behind(call.principal.tenant, after, call.query.limit + 1)
-    return page_of(call, "geofences", found, _line, lambda one: one.name)
-
-
-async def get_geofence(services: Services, call: Call) -> Reply:
-    """Answer with one geofence."""
-    fence = services.places.fences.book.get(call.principal.tenant, call.path["geofence"])
-    return Reply(_view(fence), version=fence.version)
-
-
-async def save_geofence(services: Services, call: Call) -> Reply:
-    """Save a geofence."""
-    fence = await services.places.fences.save(
-        call.principal, call.path["geofence"], call.body, version=call.if_match
-    )
-    return Reply(_view(fence), version=fence.version)
-
-
-async def delete_geofence(services: Services, call: Call) -> None:
-    """Delete a geofence."""
-    await services.places.fences.delete(
-        call.principal, call.path["geofence"], version=call.if_match
-    )
-
-
 async def import_geofences(services: Services, call: Call) -> Imported:
     """Save all geofences of a FeatureCollection."""
     features, changed = await services.places.fences.take(call.principal, call.body)
@@ -123,6 +96,7 @@ async def export_geofences(services: Services, call: Call) -> Reply:
     return Reply(content=msgspec_json.encode(made), media_type=GEOJSON)
 
 
+_FENCES = Shelf[Geofence]("geofence", lambda places: places.fences, _line, _view)
 _ONE = "/geofences/{geofence}"
 _TARGET = "geofence:{geofence}"
 
@@ -132,7 +106,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         "/geofences",
         "List geofences",
-        list_geofences,
+        _FENCES.list,
         action="place.read",
         query=Paging,
         result=Page[GeofenceLine],
@@ -145,7 +119,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         _ONE,
         "Show a geofence",
-        get_geofence,
+        _FENCES.get,
         action="place.read",
         target=_TARGET,
         result=GeofenceView,
@@ -158,7 +132,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "PUT",
         _ONE,
         "Save a geofence",
-        save_geofence,
+        _FENCES.save,
         action="place.write",
         target=_TARGET,
         description=(
@@ -185,7 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         _ONE,
         "Delete a geofence that no rule names",
-        delete_geofence,
+        _FENCES.delete,
         action="place.delete",
         target=_TARGET,
         if_match="optional",

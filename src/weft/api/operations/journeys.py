@@ -6,8 +6,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
 from weft.api.operations.geofences import GEOJSON
+from weft.api.operations.places import Shelf
 from weft.api.services import Services
-from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
+from weft.api.views import Moment, Page, Paging, moment
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.moments import from_rfc3339
 from weft.rules.places import trips
@@ -119,43 +120,8 @@ def _trip_view(trip: Trip) -> TripView:
     )
 
 
-async def list_routes(services: Services, call: Call) -> Page[RouteLine]:
-    """Answer with a page of routes."""
-    after = after_of(call, "routes")
-    found = services.places.routes.book.behind(call.principal.tenant, after, call.query.limit + 1)
-    return page_of(call, "routes", found, _route_line, lambda one: one.name)
-
-
-async def get_route(services: Services, call: Call) -> Reply:
-    """Answer with one route."""
-    route = services.places.routes.book.get(call.principal.tenant, call.path["route"])
-    return Reply(_route_view(route), version=route.version)
-
-
-async def save_route(services: Services, call: Call) -> Reply:
-    """Save a route."""
-    route = await services.places.routes.save(
-        call.principal, call.path["route"], call.body, version=call.if_match
-    )
-    return Reply(_route_view(route), version=route.version)
-
-
-async def delete_route(services: Services, call: Call) -> None:
-    """Delete a route."""
-    await services.places.routes.delete(call.principal, call.path["route"], version=call.if_match)
-
-
-async def list_trips(services: Services, call: Call) -> Page[TripView]:
-    """Answer with a page of trips."""
-    after = after_of(call, "trips")
-    found = services.places.trips.book.behind(call.principal.tenant, after, call.query.limit + 1)
-    return page_of(call, "trips", found, _trip_view, lambda one: one.name)
-
-
-async def get_trip(services: Services, call: Call) -> Reply:
-    """Answer with one trip."""
-    trip = services.places.trips.book.get(call.principal.tenant, call.path["trip"])
-    return Reply(_trip_view(trip), version=trip.version)
+_ROUTE_SHELF = Shelf[PlannedRoute]("route", lambda places: places.routes, _route_line, _route_view)
+_TRIP_SHELF = Shelf[Trip]("trip", lambda places: places.trips, _trip_view, _trip_view)
 
 
 async def create_trip(services: Services, call: Call) -> Reply:
@@ -171,7 +137,7 @@ async def create_trip(services: Services, call: Call) -> Reply:
         label=body.label,
     )
     trip = await services.places.trips.create(call.principal, new)
-    return Reply(_trip_view(trip), version=trip.version)
+    return _TRIP_SHELF.reply(trip)
 
 
 async def update_trip(services: Services, call: Call) -> Reply:
@@ -186,12 +152,7 @@ async def update_trip(services: Services, call: Call) -> Reply:
     trip = await services.places.trips.patch(
         call.principal, call.path["trip"], patch, version=call.if_match
     )
-    return Reply(_trip_view(trip), version=trip.version)
-
-
-async def delete_trip(services: Services, call: Call) -> None:
-    """Delete a trip."""
-    await services.places.trips.delete(call.principal, call.path["trip"], version=call.if_match)
+    return _TRIP_SHELF.reply(trip)
 
 
 _ROUTE = "/routes/{route}"
@@ -203,7 +164,7 @@ _ROUTES: tuple[Operation, ...] = (
         "GET",
         "/routes",
         "List planned routes",
-        list_routes,
+        _ROUTE_SHELF.list,
         action="place.read",
         query=Paging,
         result=Page[RouteLine],
@@ -214,7 +175,7 @@ _ROUTES: tuple[Operation, ...] = (
         "GET",
         _ROUTE,
         "Show a planned route",
-        get_route,
+        _ROUTE_SHELF.get,
         action="place.read",
         target="route:{route}",
         result=RouteView,
@@ -227,7 +188,7 @@ _ROUTES: tuple[Operation, ...] = (
         "PUT",
         _ROUTE,
         "Save a planned route",
-        save_route,
+        _ROUTE_SHELF.save,
         action="place.write",
         target="route:{route}",
         description=(
@@ -266,7 +227,7 @@ _ROUTES: tuple[Operation, ...] = (
         "DELETE",
         _ROUTE,
         "Delete a planned route that no trip follows",
-        delete_route,
+        _ROUTE_SHELF.delete,
         action="place.delete",
         target="route:{route}",
         if_match="optional",
@@ -281,7 +242,7 @@ _TRIPS: tuple[Operation, ...] = (
         "GET",
         "/trips",
         "List trips",
-        list_trips,
+        _TRIP_SHELF.list,
         action="place.read",
         query=Paging,
         result=Page[TripView],
@@ -331,7 +292,7 @@ _TRIPS: tuple[Operation, ...] = (
         "GET",
         _TRIP,
         "Show a trip",
-        get_trip,
+        _TRIP_SHELF.get,
         action="place.read",
         target="trip:{trip}",
         result=TripView,
@@ -360,7 +321,7 @@ _TRIPS: tuple[Operation, ...] = (
         "DELETE",
         _TRIP,
         "Delete a trip, as if it had never been",
-        delete_trip,
+        _TRIP_SHELF.delete,
         action="place.delete",
         target="trip:{trip}",
         if_match="optional",
