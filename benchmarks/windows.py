@@ -9,9 +9,23 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from tests.rules.support import ALICE, MAIN, START, MachineValues, Plant, around, device, hot, route
+import msgspec
+from tests.rules.support import (
+    ALICE,
+    MACHINE,
+    MAIN,
+    START,
+    MachineValues,
+    Plant,
+    around,
+    device,
+    hot,
+    route,
+)
 
+from weft.model.device import DeviceType, Field
 from weft.model.ids import DeviceId
 from weft.model.message import Committed, Envelope
 from weft.model.telemetry import Reading
@@ -22,6 +36,7 @@ from weft.rules.replay import trial_rule
 from weft.rules.state import DeviceState
 
 S = 1_000_000_000
+Kind = tuple[DeviceType, type[Any]]  # a device type, and the class of its readings
 SAMPLES = 50_000
 CALLS = [
     "mean(temperature, 5m)", "mean(temperature, 1h)", "max(temperature, 5m)",
@@ -30,6 +45,13 @@ CALLS = [
     "previous(temperature)",
 ]  # fmt: skip
 FLAGS = ["held(temperature > 80, 30s)", "silent(temperature, 10m)", "rising(temperature > 80)"]
+
+
+class Load(NamedTuple):
+    """What a message costs, and what the rules took to be compiled."""
+
+    message_us: float
+    compiling_s: float
 
 
 def cpu() -> str:
@@ -73,39 +95,78 @@ def per_sample(text: str) -> float:
     return timed(work, SAMPLES)
 
 
-async def many_rules(texts: list[str], *, keys: int) -> tuple[float, float]:
-    """Return µs a message and the seconds that compiling took, all rules on one type."""
+async def many_rules(texts: list[str], sent: list[dict[str, float]], kind: Kind) -> Load:
+    """Return what a message costs where all rules are on one type, and what compiling took.
+
+    A hundred devices take turns with the readings `sent`, each once a second.
+    """
     devices = [device(f"d{number}") for number in range(100)]
     plant = Plant(*devices)
+    type_, values_class = kind
+    plant.around.types.types[MAIN, "machine"] = type_  # type: ignore[attr-defined]  # a fake
     for number, text in enumerate(texts):
-        await plant.rules.create(ALICE, hot(name=f"rule-{number}", when=text))
+        await plant.rules.create(ALICE, hot(name=f"rule-{number}", when=text, message="hot"))
     routes = [route(one.device_id) for one in devices]
-    sent = {"temperature": 71.5, "pressure": 2.5, "rpm": 900, "mode": "run"}
-    values = MachineValues(**dict(list(sent.items())[:keys]))
+    readings = [values_class(**one) for one in sent]
     count, first, took = 1_000, 1, []
-    for round_ in range(4):
-        received = START + round_ * 10 * S  # each device once a second
+    for round_ in range(6):
+        received = START + round_ * 10 * S
         batch = Committed(
             first,
             [Envelope(routes[n % 100], received + n * S // 100, b"") for n in range(count)],
-            [[Reading(received + n * S // 100, values)] for n in range(count)],
+            [
+                [Reading(received + n * S // 100, readings[n // 100 % len(readings)])]
+                for n in range(count)
+            ],
         )
         first += count
         began = time.process_time()
         plant.engine.apply(batch)
         took.append(time.process_time() - began)
-    return min(took) / count * 1e6, took[0] - min(took)
+    return Load(min(took) / count * 1e6, took[0] - min(took))
+
+
+def type_of(keys: int) -> Kind:
+    """Return a type with so many numbers, and the class that its readings are decoded to."""
+    names = [f"key_{number}" for number in range(keys)]
+    fields = {name: Field(type="number") for name in names}
+    values = msgspec.defstruct(
+        "Values", [(name, float | msgspec.UnsetType, msgspec.UNSET) for name in names]
+    )
+    return msgspec.structs.replace(MACHINE, telemetry=fields), values
 
 
 async def thousand() -> None:
-    """Print a thousand rules on one type, without and with windows."""
-    plain = [f"{('temperature', 'pressure', 'rpm')[n % 3]} > {1_000 + n}" for n in range(1_000)]
-    windows = [f"mean(temperature, {n + 10}s) > 900" if n % 10 == 0 else one
-               for n, one in enumerate(plain)]  # fmt: skip
-    for name, texts in (("1,000 thresholds", plain), ("900 and 100 windows", windows)):
-        each, compiling = await many_rules(texts, keys=4)
-        rate = 1e6 / each
-        print(f"{name}  {each:8.1f} µs a message, {rate:8.0f} a second, first {compiling:.1f} s")
+    """Print a thousand rules on one type, by what a message carries and how many look at it.
+
+    Spread: the rules are on 100 keys, ten on each, and a message carries three. All alike: the
+    rules are on three keys, and a message carries all three, so that each one is looked at.
+    """
+    for title, keys in (("spread", 100), ("all alike", 3)):
+        plain = [f"key_{n % keys} > {1_000 + n}" for n in range(1_000)]
+        windows = [
+            f"mean(key_{n // 10 % keys}, {n + 10}s) > 900" if n % 10 == 0 else one
+            for n, one in enumerate(plain)
+        ]
+        one_key = [
+            f"mean(key_0, {n + 10}s) > 900" if n % 10 == 0 else f"key_0 > {n + 1_000}"
+            for n in range(1_000)
+        ]
+        readings = [
+            {f"key_{(start * 3 + n) % keys}": 71.5 for n in range(3)}
+            for start in range(10 if keys > 3 else 1)
+        ]
+        loads = [("1,000 thresholds", plain), ("900 and 100 windows", windows)]
+        if keys == 3:
+            loads.append(("the same, on one key", one_key))
+        for name, texts in loads:
+            load = await many_rules(texts, readings, type_of(keys))
+            print(
+                f"{title:10} {name:22} {load.message_us:8.1f} µs a message, "
+                f"{1e6 / load.message_us:8.0f} a second, first {load.compiling_s:.1f} s"
+            )
+    load = await many_rules(["key_0 > 1000"], [{"key_0": 71.5}], type_of(3))
+    print(f"one rule on one key               {load.message_us:8.2f} µs a message")
 
 
 if __name__ == "__main__":

@@ -203,6 +203,7 @@ class Bindings:
                 state.slots[slot] = coerced(known[path[1]], state.program.type_of(path))
 
     def _describe(self, state: DeviceState, type_name: str) -> None:
+        state.known.clear()
         device = self._around.devices.find(state.tenant, state.device_id)
         state.label = device.label if device else ""
         facts: Mapping[str, Any] = device.attributes if device else {}

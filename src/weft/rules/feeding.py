@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from weft.rules.feeds.base import FED, NEVER, Feed, Function, Origin, Takes
 from weft.rules.feeds.table import FUNCTIONS
+from weft.rules.indexing import INDEX_FROM, Block, Lookup, keys_of, make_lookup
 from weft.rules.language.evaluate import FAILURES, Evaluate, evaluator
 from weft.rules.language.generate import call, compile_function, expression, is_unset, name
 from weft.rules.language.syntax import Checked, Path, Type
@@ -26,6 +27,8 @@ from weft.rules.loading import assign, function_of, item, keep, kept, load, sent
 
 # (values, slots, feeds, at, received) -> when the soonest of those fed is due
 Feeder = Callable[[Any, list[Any], Sequence[Feed], int, int], int]
+
+Taker = Callable[[list[Any], Sequence[Feed], int, int], int]  # of what is in the slots already
 
 _COERCE = {Takes.NUMBER: ("number", number, Type.DOUBLE), Takes.TRUTH: ("truth", truth, Type.BOOL)}
 
@@ -85,7 +88,14 @@ class Feeding:
         self._slots = slots
         self._types = types
         self._mouths = [_Mouth(node, slots) for node in nodes]
+        # What every message feeds, through a clock below it at least.
+        self.clocked: set[Path] = set()
+        for mouth in self._mouths:
+            if mouth.function.clocked or mouth.inner & self.clocked:
+                self.clocked.add(mouth.node.path)
         self._functions: dict[type, Feeder] = {}
+        self._blocks = self._make_blocks() if len(nodes) >= INDEX_FROM else []
+        self._takers = [self._taker(block) for block in self._blocks]
 
     def make(self, place: int, origin: Origin) -> Feed:
         """Make the memory of one feed of a device, empty."""
@@ -166,7 +176,64 @@ class Feeding:
     # --- code -----------------------------------------------------------------------------
 
     def _generate(self, values_class: type) -> Feeder:
-        read = sorted({path for mouth in self._mouths for path in mouth.inputs})
+        indexed = {place for block in self._blocks for place in block.places}
+        rest = [place for place in range(len(self._mouths)) if place not in indexed]
+        if not self._blocks:
+            return self._generate_some(rest, values_class)
+        read = {path for block in self._blocks for path in block.keys}
+        keys = keys_of(self._blocks, self._slots, self._types, read)
+        look_up = make_lookup(keys, values_class, marked=self._marked)
+        return _indexed(
+            look_up, self._takers, self._generate_some(rest, values_class) if rest else None
+        )
+
+    def _make_blocks(self) -> list[Block]:
+        """Put feeds together that the same keys feed; those that are woven otherwise are left.
+
+        What stands above another feed must see it fed first, in one function: so all that hang
+        together are in one block, or in none.
+        """
+        together: dict[Path, int] = {}  # by feed: the last place of those that hang together
+        for place, mouth in enumerate(self._mouths):
+            joined = {together[path] for path in mouth.inner}
+            together[mouth.node.path] = place
+            for path in [one for one in together if joined and together[one] in joined]:
+                together[path] = place
+        found: dict[int, list[int]] = {}
+        for place, mouth in enumerate(self._mouths):
+            found.setdefault(together[mouth.node.path], []).append(place)
+        by_keys: dict[frozenset[Path], list[int]] = {}
+        for places in found.values():
+            mouths = [self._mouths[place] for place in places]
+            keys = frozenset(p for one in mouths for p in one.inputs if p[0] == "telemetry")
+            plain_ones = len(places) == 1 or len(keys) == 1
+            if keys and plain_ones and not any(one.node.path in self.clocked for one in mouths):
+                by_keys.setdefault(keys, []).extend(places)
+        return [Block(tuple(sorted(places)), keys, frozenset()) for keys, places in by_keys.items()]
+
+    def _taker(self, block: Block) -> Taker:
+        """Make the function that feeds a block, one of whose keys was sent and kept."""
+        mouths = [self._mouths[place] for place in block.places]
+        read = sorted({path for one in mouths for path in (*one.inputs, *one.inner)})
+        body: list[ast.stmt] = [assign("soonest", ast.Constant(NEVER))]
+        body += [assign(f"value_{self._slots[path]}", item("slots", self._slots[path]))
+                 for path in read]  # fmt: skip
+        fed = set[Path]()
+        for place, mouth in zip(block.places, mouths, strict=True):
+            if mouth.inputs & block.keys:
+                fed.add(mouth.node.path)
+                body += [assign(f"fed_{mouth.slot}", ast.Constant(value=False))]
+                body += self._taking(place, mouth)
+            else:
+                body += self._feed(place, mouth, set(), fed)
+        body.append(ast.Return(value=name("soonest")))
+        references = {f"sample_{place}": self._mouths[place].sample for place in block.places}
+        arguments = ["slots", "feeds", "at", "received"]
+        return compile_function(function_of("take", arguments, body), references)
+
+    def _generate_some(self, places: Sequence[int], values_class: type) -> Feeder:
+        mouths = [self._mouths[place] for place in places]
+        read = sorted({path for mouth in mouths for path in mouth.inputs})
         body: list[ast.stmt] = [assign("soonest", ast.Constant(NEVER))]
         sent = set[Path]()
         for path in read:
@@ -185,13 +252,13 @@ class Feeding:
                     orelse=[assign(local, item("slots", slot))],
                 ),
             ]
-        body += [assign(f"value_{one.slot}", item("slots", one.slot)) for one in self._mouths]
+        body += [assign(f"value_{one.slot}", item("slots", one.slot)) for one in mouths]
         fed = set[Path]()
-        for place, mouth in enumerate(self._mouths):
+        for place, mouth in zip(places, mouths, strict=True):
             body += self._feed(place, mouth, sent, fed)
         body.append(ast.Return(value=name("soonest")))
         arguments = ["values", "slots", "feeds", "at", "received"]
-        references = {f"sample_{place}": one.sample for place, one in enumerate(self._mouths)}
+        references = {f"sample_{place}": self._mouths[place].sample for place in places}
         return compile_function(function_of("feed", arguments, body), references)
 
     def _feed(self, place: int, mouth: _Mouth, sent: set[Path], fed: set[Path]) -> list[ast.stmt]:
@@ -203,6 +270,15 @@ class Feeding:
         if not tests and not mouth.function.clocked:
             return []
         fed.add(mouth.node.path)
+        body = self._taking(place, mouth)
+        if mouth.function.clocked:
+            return body
+        test = tests[0] if len(tests) == 1 else ast.BoolOp(op=ast.Or(), values=tests)
+        flag = assign(f"fed_{mouth.slot}", ast.Constant(value=False))
+        return [flag, ast.If(test=test, body=body, orelse=[])]
+
+    def _taking(self, place: int, mouth: _Mouth) -> list[ast.stmt]:
+        """Make the code that gives one feed its sample, where the values give one."""
         local = f"value_{mouth.slot}"
         take = ast.Attribute(value=name("feed"), attr="take", ctx=ast.Load())
         arguments = [name("at"), name("received"), name("given")]
@@ -215,15 +291,10 @@ class Feeding:
             ast.If(test=sooner, body=[assign("soonest", due)], orelse=[]),
             assign(f"fed_{mouth.slot}", ast.Constant(value=True)),
         ]
-        body = [
+        return [
             *self._given(place, mouth),
             ast.If(test=is_unset("given", negated=True), body=taking, orelse=[]),
         ]
-        if mouth.function.clocked:
-            return body
-        test = tests[0] if len(tests) == 1 else ast.BoolOp(op=ast.Or(), values=tests)
-        flag = assign(f"fed_{mouth.slot}", ast.Constant(value=False))
-        return [flag, ast.If(test=test, body=body, orelse=[])]
 
     def _given(self, place: int, mouth: _Mouth) -> list[ast.stmt]:
         """Make the code that puts the sample into `given`."""
@@ -247,6 +318,19 @@ class Feeding:
             return [guarded]
         test = there[0] if len(there) == 1 else ast.BoolOp(op=ast.And(), values=there)
         return [ast.If(test=test, body=[guarded], orelse=[ask])]
+
+
+def _indexed(look_up: Lookup, takers: Sequence[Taker], rest: Feeder | None) -> Feeder:
+    """Return the function that feeds the blocks of what was sent, and those that are in none."""
+
+    def feed(values: Any, slots: list[Any], feeds: Sequence[Feed], at: int, received: int) -> int:
+        soonest = NEVER if rest is None else rest(values, slots, feeds, at, received)
+        for block in look_up(values, slots):
+            due = takers[block](slots, feeds, at, received)
+            soonest = min(soonest, due)
+        return soonest
+
+    return feed
 
 
 def _converted(sample: Checked, takes: Takes, names: Mapping[Path, str]) -> ast.expr:

@@ -76,8 +76,10 @@ def sent_in(path: Path, values_class: type | None) -> ast.expr | None:
     return ast.Attribute(value=name("values"), attr=fields[path[1]], ctx=ast.Load())
 
 
-def function_of(title: str, arguments: list[str], body: list[ast.stmt]) -> ast.FunctionDef:
-    """Make the definition of a function."""
+def function_of(
+    title: str, arguments: list[str], body: list[ast.stmt], *defaults: None
+) -> ast.FunctionDef:
+    """Make the definition of a function; `defaults` are of the last arguments."""
     return ast.FunctionDef(
         name=title,
         args=ast.arguments(
@@ -85,7 +87,7 @@ def function_of(title: str, arguments: list[str], body: list[ast.stmt]) -> ast.F
             args=[ast.arg(arg=one) for one in arguments],
             kwonlyargs=[],
             kw_defaults=[],
-            defaults=[],
+            defaults=[ast.Constant(one) for one in defaults],
         ),
         body=body,
         decorator_list=[],

@@ -9,18 +9,19 @@ One call for ten rules instead of ten, and every input read once: see benchmarks
 """
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
 
 from weft.rules.conditions import Compiled, CompiledMember
 from weft.rules.feeding import Feeding
+from weft.rules.indexing import INDEX_FROM, Answer, Indexed, blocks_of, keys_of, make_lookup
 from weft.rules.language.evaluate import FAILURES, Evaluate, evaluator
 from weft.rules.language.generate import boolean, call, compile_function, is_unset, name
 from weft.rules.language.syntax import Path, Type
 from weft.rules.language.values import AbsentError, plain, truth
-from weft.rules.loading import NOW, assign, function_of, load, mark_place
+from weft.rules.loading import NOW, assign, function_of, item, load, mark_place
 from weft.rules.places.lookup import Places
 
 TRUE = 1
@@ -29,7 +30,9 @@ ERROR = 4
 BITS = 3
 MASK = 7
 
-Evaluator = Callable[[Any, list[Any]], int]
+# (values, slots, known) -> mask; `known` is what a device has kept of the answers before, and
+# may be left out: then every rule is looked at.
+Evaluator = Callable[..., int]
 
 
 class _Reference:
@@ -115,7 +118,6 @@ class Program:
         """`marked` keeps beside each input which sample it came from, for traces."""
         self.places = places
         self.marked = marked
-        self.rules = tuple(rules)
         parts: tuple[Compiled | CompiledMember, ...] = (*rules, *members)
         self.paths: tuple[Path, ...] = tuple(sorted({p for one in parts for p in one.paths}))
         self.slots: Mapping[Path, int] = {path: slot for slot, path in enumerate(self.paths)}
@@ -137,8 +139,29 @@ class Program:
         }
         self.members = tuple(_Member(inner, members, self.slots) for inner in _inners(members))
         self.errors = sum(ERROR << BITS * place for place in range(len(rules)))
-        self._references = [_Reference(one, self.slots) for one in rules]
+        clocked = self.feeding.clocked
+        self._blocks = blocks_of(
+            [
+                (
+                    frozenset(path for path in one.paths if path[0] == "telemetry"),
+                    frozenset(self.slots[path] for path in one.direct if path in clocked),
+                )
+                for one in rules
+            ]
+        )
+        # Where each rule stood in the order that it was given in; blocks stand together.
+        self.order = tuple(range(len(rules)))
+        if len(rules) >= INDEX_FROM:
+            self.order = tuple(place for block in self._blocks for place in block.places)
+        self.rules = tuple(rules[place] for place in self.order)
+        self.place_of: dict[str, int] = {
+            one.rule.rule_id: place for place, one in enumerate(self.rules)
+        }
+        self.newest_version = max((one.rule.effective_after for one in rules), default=-1)
+        self.newest_saved = max((one.rule.updated_at for one in rules), default=-1)
+        self._references = [_Reference(one, self.slots) for one in self.rules]
         self._functions: dict[type | None, Evaluator] = {}
+        self._indexed = self._index() if len(rules) >= INDEX_FROM else None
 
     def row(self) -> list[Any]:
         """Return the slots of a device that has said nothing."""
@@ -160,6 +183,18 @@ class Program:
         """Return the type that the rules were checked with."""
         return self._types.get(path, Type.DYN)
 
+    def changed(self, bits: int, rules: Iterable[str]) -> list[int]:
+        """Return the places of rules with any of these bits, and of those that are named.
+
+        In the order that the rules were given in.
+        """
+        found = {self.place_of[one] for one in rules if one in self.place_of}
+        while bits:
+            place = ((bits & -bits).bit_length() - 1) // BITS
+            found.add(place)
+            bits &= ~(MASK << BITS * place)
+        return sorted(found, key=self.order.__getitem__)
+
     def keep(self, slots: list[Any], sent: Mapping[str, Any]) -> None:
         """Keep what a reading sent, as the generated code does."""
         for key, value in sent.items():
@@ -171,62 +206,113 @@ class Program:
                     slots[mark_place(self.slots[path])] = slots[NOW]
 
     def _generate(self, values_class: type | None) -> Evaluator:
-        body: list[ast.stmt] = [assign("mask", ast.Constant(0))]
+        if self._indexed is not None:
+            look_up = None
+            if values_class is not None:
+                keys = keys_of(self._blocks, self.slots, self.type_of, self._direct)
+                look_up = make_lookup(keys, values_class, marked=self.marked)
+            return self._indexed.evaluator(look_up)
+        body: list[ast.stmt] = []
         for path in self._direct:
             body += load(
                 self.slots[path], path, self.type_of(path), values_class, marked=self.marked
             )
-        locals_ = {path: f"value_{slot}" for slot, path in enumerate(self.paths)}
-        for place, compiled in enumerate(self.rules):
-            body.append(_rule(place, compiled, locals_))
-        body.append(ast.Return(value=name("mask")))
-        function = function_of("evaluate", ["values", "slots"], body)
-        references = {
-            f"reference_{place}": _shifted(reference, place)
-            for place, reference in enumerate(self._references)
+        body += self._asking(range(len(self.rules)))
+        # What was known before would not save anything: all rules are asked.
+        function = function_of("evaluate", ["values", "slots", "known"], body, None)
+        return compile_function(function, self._reference_names(range(len(self.rules))))
+
+    def _index(self) -> Indexed:
+        """Make a function for each block of rules."""
+        answers: list[Answer] = []
+        shifts: list[int] = []
+        first = 0
+        for block in self._blocks:
+            places = range(first, first + len(block.places))
+            first += len(places)
+            read = sorted({path for place in places for path in self.rules[place].direct})
+            body = [assign(f"value_{self.slots[path]}", item("slots", self.slots[path]))
+                    for path in read]  # fmt: skip
+            function = function_of("answer", ["slots"], [*body, *self._asking(places)])
+            answers.append(compile_function(function, self._reference_names(places)))
+            shifts.append(BITS * places.start)
+        return Indexed(self._blocks, answers, shifts)
+
+    def _reference_names(self, places: range) -> Mapping[str, Any]:
+        return {
+            f"reference_{place}": _shifted(self._references[place], place - places.start)
+            for place in places
         }
-        return compile_function(function, references)
+
+    def _asking(self, places: range) -> list[ast.stmt]:
+        """Make the code that asks some rules and returns their bits, of the first one lowest.
+
+        The mask begins with what rules say most of the time, so that most change nothing.
+        """
+        locals_ = {path: f"value_{slot}" for slot, path in enumerate(self.paths)}
+        usual = sum(CLEAR << BITS * shift for shift in range(len(places)))
+        body: list[ast.stmt] = [assign("mask", ast.Constant(usual))]
+        by_required: dict[frozenset[Path], list[int]] = {}
+        for place in places:
+            by_required.setdefault(_required(self.rules[place]), []).append(place)
+        for required, some in by_required.items():
+            asked = [_rule(one, one - places.start, self.rules[one], locals_) for one in some]
+            if not required:
+                body += asked
+                continue
+            there = [is_unset(locals_[path], negated=True) for path in sorted(required)]
+            test = there[0] if len(there) == 1 else ast.BoolOp(op=ast.And(), values=there)
+            unknown = [_flip_mask(_ask_reference(one)) for one in some]
+            body.append(ast.If(test=test, body=asked, orelse=unknown))
+        body.append(ast.Return(value=name("mask")))
+        return body
 
 
-def _rule(place: int, compiled: Compiled, locals_: Mapping[Path, str]) -> ast.stmt:
-    """Make the code of one rule: the fast tests where all is there, else the reference."""
-    ask = _or_mask(call(f"reference_{place}", name("slots")))
-    true, clear = TRUE << BITS * place, CLEAR << BITS * place
+def _required(compiled: Compiled) -> frozenset[Path]:
+    clear = compiled.clear.required if compiled.clear is not None else frozenset()
+    return compiled.when.required | clear
+
+
+def _rule(place: int, shift: int, compiled: Compiled, locals_: Mapping[Path, str]) -> ast.stmt:
+    """Make the code of one rule whose inputs are all there; else the reference is asked."""
+    true, clear = TRUE << BITS * shift, CLEAR << BITS * shift
     when = boolean(compiled.when.tree, locals_)
-    otherwise = [_or_mask(ast.Constant(clear))] if compiled.clear is None else []
     tests: list[ast.stmt] = [
-        ast.If(test=when, body=[_or_mask(ast.Constant(true))], orelse=list(otherwise))
+        ast.If(test=when, body=[_flip_mask(ast.Constant(true | clear))], orelse=[])
     ]
-    required = compiled.when.required
     if compiled.clear is not None:
-        required |= compiled.clear.required
         cleared = boolean(compiled.clear.tree, locals_)
         # Both tests run before the mask changes, so that a failure leaves no half answer.
         tests = [
             assign("holds", when),
             assign("clears", cleared),
-            ast.If(test=name("holds"), body=[_or_mask(ast.Constant(true))], orelse=[]),
-            ast.If(test=name("clears"), body=[_or_mask(ast.Constant(clear))], orelse=[]),
+            ast.If(test=name("holds"), body=[_flip_mask(ast.Constant(true))], orelse=[]),
+            ast.If(
+                test=ast.UnaryOp(op=ast.Not(), operand=name("clears")),
+                body=[_flip_mask(ast.Constant(clear))],
+                orelse=[],
+            ),
         ]
-    guarded = ast.Try(
+    ask = _flip_mask(_ask_reference(place))
+    return ast.Try(
         body=tests,
         handlers=[ast.ExceptHandler(type=name("FAILURES"), name=None, body=[ask])],
         orelse=[],
         finalbody=[],
     )
-    if not required:
-        return guarded
-    there = [is_unset(locals_[path], negated=True) for path in sorted(required)]
-    test = there[0] if len(there) == 1 else ast.BoolOp(op=ast.And(), values=there)
-    return ast.If(test=test, body=[guarded], orelse=[ask])
 
 
-def _or_mask(value: ast.expr) -> ast.stmt:
-    return ast.AugAssign(target=ast.Name(id="mask", ctx=ast.Store()), op=ast.BitOr(), value=value)
+def _ask_reference(place: int) -> ast.expr:
+    return call(f"reference_{place}", name("slots"))
 
 
-def _shifted(reference: _Reference, place: int) -> Callable[[Sequence[Any]], int]:
-    return lambda row: reference.bits(row) << BITS * place
+def _flip_mask(value: ast.expr) -> ast.stmt:
+    return ast.AugAssign(target=ast.Name(id="mask", ctx=ast.Store()), op=ast.BitXor(), value=value)
+
+
+def _shifted(reference: _Reference, shift: int) -> Callable[[Sequence[Any]], int]:
+    """Return what a rule says unlike the usual."""
+    return lambda row: (reference.bits(row) ^ CLEAR) << BITS * shift
 
 
 def coerced(value: Any, kind: Type) -> Any:

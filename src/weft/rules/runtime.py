@@ -41,6 +41,7 @@ from weft.rules.conditions import Compiled
 from weft.rules.feeding import Feeder
 from weft.rules.feeds.base import NEVER
 from weft.rules.health import Health, RuleHealth
+from weft.rules.indexing import INDEX_FROM
 from weft.rules.language.syntax import Path
 from weft.rules.loading import NOW, mark_place
 from weft.rules.model import Rule
@@ -275,7 +276,7 @@ class Runtime:
                 state.slots[NOW] = (position, at)
                 if state.feed is not None:
                     self._feed(state, state.feed, position, reading, (at, received))
-                mask = state.evaluate(values, state.slots)
+                mask = state.evaluate(values, state.slots, state.known)
                 if state.busy or mask != state.mask:
                     source = _Source(received, reading, decoded)
                     self._step(state, mask, position, state.at, source)
@@ -299,6 +300,7 @@ class Runtime:
                 named.append(path)
         if not named:
             return
+        state.known.clear()
         received = envelope.received_at
         state.at = at = max(state.at, received)
         state.received = received
@@ -330,6 +332,7 @@ class Runtime:
         else:  # older than a rule: only what an older rule remembers
             values = dict(items_of(reading.values))
             state.program.keep(state.slots, values)
+            state.known.clear()
             named = [("telemetry", key) for key in values]
             skip = state.unborn(position)
             due = state.program.feeding.take(state.slots, state.feeds, named, moment, skip)
@@ -358,6 +361,7 @@ class Runtime:
         late = dict(items_of(reading.values))
         moment = (min(reading.at, state.at), max(received, state.at))
         before = state.passed_over()
+        state.known.clear()
         due = state.program.feeding.take_late(state.slots, state.feeds, late, moment, skip)
         self.passed_over += state.passed_over() - before
         state.position = position
@@ -398,7 +402,12 @@ class Runtime:
         if not self._bindings.bind_again(state):
             state.due = NEVER
             return
+        soonest = state.moment_due()
+        if soonest > due and state.mask >= 0:  # samples have moved on what the timer was set for
+            self._timers.set_device(state, soonest)
+            return
         own = state.own_time(due)
+        state.known.clear()
         state.program.feeding.advance(state.slots, state.feeds, (own, due))
         self._timers.set_device(state, state.moment_due())
         mask = state.program.function(None)(None, state.slots)
@@ -421,7 +430,9 @@ class Runtime:
         ordinal = readings.index(reading) if reading is not None else 0
         changed = state.mask ^ mask if state.mask >= 0 else -1
         state.mask, state.busy = mask, False
-        for place, compiled in enumerate(state.program.rules):
+        program = state.program
+        for place in _places(state, changed, mask, source, position):
+            compiled = program.rules[place]
             rule = compiled.rule
             bits = mask >> BITS * place & MASK
             if received <= rule.updated_at if by_time else position <= rule.effective_after:
@@ -569,3 +580,18 @@ class Runtime:
         if not state.dirty:
             state.dirty = True
             self.dirty.append(state)
+
+
+def _places(
+    state: DeviceState, changed: int, mask: int, source: _Source, position: int
+) -> Iterable[int]:
+    """Return the rules of a device that are to be looked at, in the order that they came in."""
+    program = state.program
+    if len(program.rules) < INDEX_FROM:
+        return range(len(program.rules))
+    versions = (source.received, program.newest_saved), (position, program.newest_version)
+    now, newest = versions[0 if source.by_time else 1]
+    if changed < 0 or now <= newest:
+        return sorted(range(len(program.rules)), key=program.order.__getitem__)
+    waiting = [rule_id for rule_id, cell in state.cells.items() if cell.waits]
+    return program.changed(changed | mask & program.errors, waiting)

@@ -55,8 +55,8 @@ class DeviceState:
 
     __slots__ = (
         "at", "busy", "cells", "device_id", "dirty", "due", "errors", "evaluate", "feed", "feeds",
-        "fresh", "fresh_after", "generation", "heard", "label", "mask", "position", "program",
-        "received", "slots", "subject", "tenant", "told", "values_class",
+        "fresh", "fresh_after", "generation", "heard", "known", "label", "mask", "position",
+        "program", "received", "slots", "subject", "tenant", "told", "values_class",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,7 @@ class DeviceState:
         self.at = 0  # the newest sample seen; older ones are late
         self.received = 0  # when that one was received
         self.mask = -1  # -1: not evaluated since it was made
+        self.known: list[Any] = []  # the evaluator's own; emptied where a slot changes otherwise
         self.busy = True  # a cell waits, or a rule fails: look at every sample
         self.dirty = False
         self.cells: dict[str, Cell] = {}
@@ -109,6 +110,7 @@ class DeviceState:
                 self.slots[mark_place(slot)] = marks.get(path)
         self.values_class, self.evaluate = None, program.function(None)
         self.mask, self.busy = -1, True
+        self.known = []
         asked = {one.inner for one in program.members}
         self.told = {inner: word for inner, word in self.told.items() if inner in asked}
         self._make_feeds(kept, now)
@@ -197,6 +199,7 @@ class DeviceState:
 
     def restore(self, row: Row) -> None:
         """Take back what was kept on disk."""
+        self.known.clear()
         self.at, self.received = row.at, row.received
         for source, key, value in row.values:
             slot = self.program.slots.get((source, key))
