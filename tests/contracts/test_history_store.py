@@ -391,3 +391,22 @@ async def test_a_scan_gives_arrays_with_duplicates_resolved(store: HistoryStore)
     short = HistoryScan(MAIN, (PUMP,), ("t",), T0 + 2 * S, T0 + 3 * S)
     assert [one.at.tolist() for one in await store.scan(short)] == [[T0 + 2 * S]]
     assert await store.count(HistoryScan(MAIN, (), (), T0, T0 + S)) == 0
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_buckets_count_each_moment_once_wherever_its_samples_lie(
+    store: HistoryStore, *, again: bool
+) -> None:
+    """Ten samples that have settled, ten that have just come, and some of either sent again."""
+    for first in (0, 10):
+        await store.append(
+            [rows([(n, float(n)) for n in range(first, first + 10)], position=first)], 9
+        )
+    expected = {"count": [20], "sum": [190.0], "max": [19.0]}
+    if again:
+        await store.append([rows([(3, 100.0), (15, 200.0)], position=100)], 101)
+        expected = {"count": [20], "sum": [190.0 - 18 + 300], "max": [200.0]}
+    table = await store.query(
+        ask(end=T0 + 60 * S, bucket_ns=3600 * S, aggregates=("count", "sum", "max"))
+    )
+    assert {name: table.columns[name] for name in expected} == expected

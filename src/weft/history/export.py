@@ -1,13 +1,22 @@
-"""Export: an answer as CSV, JSON or an Arrow stream, in pieces that need little memory.
+"""Export: an answer as CSV, JSON, an Arrow stream or Parquet, in pieces that need little memory.
 
 CSV is for spreadsheets, so a text that a spreadsheet would run as a formula gets a quote in
 front of it. JSON has moments as RFC 3339. Arrow keeps columns as they are, in nanoseconds; it
 needs pyarrow, which is an extra.
 """
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from types import ModuleType
 from typing import Any, Final
 
@@ -22,6 +31,7 @@ from weft.ports import HistoryQuery, HistoryTable
 CSV: Final = "text/csv; charset=utf-8"
 JSON: Final = "application/json"
 ARROW: Final = "application/vnd.apache.arrow.stream"
+PARQUET: Final = "application/vnd.apache.parquet"
 
 # OWASP, "CSV Injection": what a spreadsheet takes for a formula, tab and return included.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -39,7 +49,7 @@ async def pages(ask: Ask, query: HistoryQuery) -> AsyncIterator[HistoryTable]:
         query = replace(query, after=table.next)
 
 
-async def to_csv(tables: AsyncIterator[HistoryTable]) -> AsyncIterator[str]:
+async def to_csv(tables: AsyncIterator[HistoryTable]) -> AsyncGenerator[str, None]:
     """Yield a header, then line by line all rows."""
     line = io.StringIO()
     writer = csv.writer(line)
@@ -84,6 +94,54 @@ async def to_arrow(tables: AsyncIterator[HistoryTable]) -> AsyncIterator[bytes]:
         yield sink.getvalue()
 
 
+async def to_parquet(tables: AsyncIterator[HistoryTable]) -> AsyncGenerator[bytes, None]:
+    """Yield a Parquet file, one row group a page, its columns as those of `to_arrow`.
+
+    Raises `Invalid` where pyarrow is not installed.
+    """
+    arrow = _pyarrow("Parquet")
+    from pyarrow import parquet  # noqa: PLC0415  as in _pyarrow
+
+    sink = _Sink()
+    writer: Any = None
+    async for table in tables:
+        batch = _record_batch(arrow, table.columns)
+        if writer is None:
+            writer = parquet.ParquetWriter(sink, batch.schema, compression="zstd")
+        await asyncio.to_thread(writer.write_batch, batch)
+        yield sink.take()
+    if writer is not None:
+        writer.close()
+        yield sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """A file that is only ever appended to, and whose beginning may be gone already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._length += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        return self._length
+
+    def take(self) -> bytes:
+        """Return what has been written since the last time."""
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
 def _records(table: HistoryTable) -> Iterator[tuple[Any, ...]]:
     """Yield rows, their moments as RFC 3339."""
     columns = [
@@ -111,13 +169,13 @@ def _taken(line: io.StringIO) -> str:
     return text
 
 
-def _pyarrow() -> ModuleType:
+def _pyarrow(what: str = "Arrow") -> ModuleType:
     try:
         import pyarrow as arrow  # noqa: PLC0415  an extra, of 140 MB: loaded when asked for
         import pyarrow.ipc  # noqa: PLC0415  as above
     except ImportError as error:
         raise Invalid(
-            "Arrow needs pyarrow, which is not installed here.",
+            f"{what} needs pyarrow, which is not installed here.",
             remedy="pip install weft[arrow], or ask for CSV or JSON.",
         ) from error
     return arrow  # type: ignore[no-any-return]  # pyarrow has no types

@@ -74,6 +74,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "group.delete": (_OPERATE, "groups:write"),
     "telemetry.read": (_READ, "telemetry:read"),
     "telemetry.write": (_ADMIN, "telemetry:write"),
+    "view.read": (_READ, "views:read"),
+    "view.write": (_READ, "views:write"),  # one's own
     "history.read": (_READ, "telemetry:read"),
     "twin.read": (_READ, "twins:read"),
     "twin.write": (_OPERATE, "twins:write"),

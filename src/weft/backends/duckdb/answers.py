@@ -1,12 +1,13 @@
 """Answers: what the database returned, as columns in the words of the caller."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from weft.backends.duckdb.queries import Wanted, bucket_sql, raw_sql
+from weft.backends.duckdb.queries import Wanted, bucket_sql, extents_sql, raw_sql
 from weft.errors import Invalid
 from weft.history.downsample import evenly, largest_triangles
 from weft.history.tables import names_of
@@ -26,8 +27,11 @@ def answer(
     """Run a query over the series that there are."""
     if not wanted:
         return _table(query, [], _nothing(query), more=False)
-    make = raw_sql if query.bucket_ns is None else bucket_sql
-    sql, parameters = make(query, wanted)
+    if query.bucket_ns is None:
+        sql, parameters = raw_sql(query, wanted)
+    else:
+        distinct = _is_distinct(connection, query, wanted)
+        sql, parameters = bucket_sql(query, wanted, distinct=distinct)
     if query.max_points is not None:
         sql += f" LIMIT {points_max + 1}"
     found = connection.execute(sql, parameters).fetchnumpy()
@@ -44,6 +48,17 @@ def answer(
         more = True
         found = {name: column[: query.limit] for name, column in found.items()}
     return _table(query, wanted, found, more=more)
+
+
+def _is_distinct(
+    connection: duckdb.DuckDBPyConnection, query: HistoryQuery, wanted: list[Wanted]
+) -> bool:
+    """Return whether no moment of what is asked for can be there twice."""
+    if any(one.texts is not None for one in wanted):
+        return False
+    sql, parameters = extents_sql(query, wanted)
+    extents = sorted(connection.execute(sql, parameters).fetchall())
+    return all(one[0] != two[0] or one[2] < two[1] for one, two in pairwise(extents))
 
 
 def _nothing(query: HistoryQuery) -> Columns:

@@ -47,6 +47,25 @@ _RESOLVE_ALL: Final = (
     "QUALIFY row_number() OVER (PARTITION BY {place}, at_ns ORDER BY position DESC) = 1"
 )
 
+# Where it is known that no two points are of one moment, nothing has to be resolved but what has
+# just come: of 10 million points a chart takes a tenth of the time.
+_DISTINCT: Final = """
+WITH samples AS (
+    SELECT {place} AS place, at_ns, value, NULL AS text FROM settled
+    WHERE series IN ({ids}) AND at_ns >= ? AND at_ns < ?
+    UNION ALL
+    SELECT {place} AS place, at_ns, arg_max(value, position) AS value, NULL AS text FROM recent
+    WHERE series IN ({ids}) AND at_ns >= ? AND at_ns < ? GROUP BY ALL
+)
+"""
+_EXTENTS: Final = """
+SELECT series, min(at_ns), max(at_ns) FROM settled
+WHERE series IN ({ids}) AND at_ns >= ? AND at_ns < ? GROUP BY series, position
+UNION ALL
+SELECT series, min(at_ns), max(at_ns) FROM recent
+WHERE series IN ({ids}) AND at_ns >= ? AND at_ns < ? GROUP BY series
+"""
+
 _GROWTH: Final = (
     "CASE WHEN value >= lag(value) OVER w THEN value - lag(value) OVER w "
     "WHEN lag(value) OVER w IS NOT NULL THEN value END AS growth"
@@ -63,10 +82,27 @@ _SIMPLE: Final = {
 }
 
 
-def samples_sql(query: HistoryQuery, wanted: list[Wanted]) -> tuple[str, Parameters]:
-    """Return common table expressions that end in `samples(place, at_ns, value, text)`."""
+def extents_sql(query: HistoryQuery, wanted: list[Wanted]) -> tuple[str, Parameters]:
+    """Return the statement for where in time each sorted run of each series lies, and what is new.
+
+    A run holds no moment twice. Where none of them overlap, no moment is there twice at all.
+    """
+    numbers = [one.numbers for one in wanted if one.numbers is not None]
+    return _EXTENTS.format(ids=_list(numbers)), [*_bounds(query)] * 2
+
+
+def samples_sql(
+    query: HistoryQuery, wanted: list[Wanted], *, distinct: bool = False
+) -> tuple[str, Parameters]:
+    """Return common table expressions that end in `samples(place, at_ns, value, text)`.
+
+    `distinct` says that runs do not overlap, and that there are no texts.
+    """
     start, end = _bounds(query)
     numbers = [one.numbers for one in wanted if one.numbers is not None]
+    if distinct:
+        sql = _DISTINCT.format(ids=_list(numbers), place=_place(wanted))
+        return sql, [start, end, start, end]
     texts = [one.texts for one in wanted if one.texts is not None]
     points = _NUMBERS.format(ids=_list(numbers), text=", NULL AS text" if texts else "")
     parameters: Parameters = [start, end, start, end]
@@ -88,13 +124,15 @@ def raw_sql(query: HistoryQuery, wanted: list[Wanted]) -> tuple[str, Parameters]
     )
 
 
-def bucket_sql(query: HistoryQuery, wanted: list[Wanted]) -> tuple[str, Parameters]:
+def bucket_sql(
+    query: HistoryQuery, wanted: list[Wanted], *, distinct: bool = False
+) -> tuple[str, Parameters]:
     """Return the statement for buckets, one more than a page holds.
 
     Column i holds aggregate i; text_i stands beside a first or last that may be a text.
     """
     width = int(query.bucket_ns or 1)
-    sql, parameters = samples_sql(query, wanted)
+    sql, parameters = samples_sql(query, wanted, distinct=distinct)
     source = "samples"
     if "rate" in query.aggregates:
         sql += (
@@ -110,8 +148,10 @@ def bucket_sql(query: HistoryQuery, wanted: list[Wanted]) -> tuple[str, Paramete
         if name in {"first", "last"}:
             columns.append(f"{_SIMPLE[name].replace('value', 'text', 1)} AS text_{index}")
     where, more = _behind(query, wanted)
-    # The remainder is taken twice so that moments before 1970 fall into buckets as well.
-    start = f"at_ns - ((at_ns % {width}) + {width}) % {width}"
+    start = f"at_ns - at_ns % {width}"
+    if query.start < 0:
+        # The remainder is taken twice so that moments before 1970 fall into buckets as well.
+        start = f"at_ns - ((at_ns % {width}) + {width}) % {width}"
     buckets = f"SELECT place, {start} AS bucket, {', '.join(columns)} FROM {source} GROUP BY ALL"
     sql += f", buckets AS ({buckets}), named AS (SELECT *, bucket AS at_ns FROM buckets)"
     sql += f" SELECT * EXCLUDE (bucket) FROM named{where}{_order(query)}{_limit(query)}"
