@@ -75,7 +75,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "telemetry.read": (_READ, "telemetry:read"),
     "telemetry.write": (_ADMIN, "telemetry:write"),
     "view.read": (_READ, "views:read"),
-    "view.write": (_READ, "views:write"),  # one's own
+    "view.write": (_OPERATE, "views:write"),  # one's own; a viewer changes nothing (AZ-7)
     "history.read": (_READ, "telemetry:read"),
     "twin.read": (_READ, "twins:read"),
     "twin.write": (_OPERATE, "twins:write"),

@@ -9,7 +9,7 @@ VIEW = {"name": "Pumps", "query": {"devices": ["pump-7"]}, "shared": True}
 
 async def test_a_view_is_saved_listed_changed_and_deleted(world: World) -> None:
     """With a version that a writer names."""
-    token = world.person("vera", Role.VIEWER)
+    token = world.person("olga", Role.OPERATOR)
     made = await world.call("POST", "/views", token=token, body=VIEW)
     assert (made.status, made.json["own"], made.headers["etag"]) == (201, True, '"1"')
     path = f"/views/{made.json['view_id']}"
