@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import site
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.connectors.farside import Asked, Reply, as_json, far_side
 from tests.docs.support import ROOT
+from tests.examples.environments import environment_with
 
 PLUGIN = ROOT / "examples" / "connector_plugin"
 USE = """
@@ -43,29 +41,8 @@ asyncio.run(use(sys.argv[1]))
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the example in it, beside what this one has; without a network."""
-    folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    made = folder / "bin" / "python"
-    where = subprocess.run(
-        [made, "-c", "import site; print(site.getsitepackages()[0])"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    path = Path(where.stdout.strip()) / "ours.pth"
-    ours = [one for one in site.getsitepackages() if Path(one).exists()]
-    path.write_text("".join(f"import site; site.addsitedir({one!r})\n" for one in ours))
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [made, "-m", "pip", "install", "-q", *options, PLUGIN],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    return made
+    """An environment with the example in it."""
+    return environment_with(PLUGIN, tmp_path_factory.mktemp("environment"))
 
 
 def tickets() -> Any:

@@ -7,6 +7,7 @@ not foreseen can reach the compiler.
 from collections.abc import Callable, Sequence
 
 from weft.errors import Invalid
+from weft.rules.language.functions import find_function, installed_functions
 from weft.rules.language.scope import Names, suggest
 from weft.rules.language.stateful import check_feed, is_stateful
 from weft.rules.language.syntax import (
@@ -51,6 +52,13 @@ _METHODS: dict[str, tuple[tuple[set[Type], ...], Type | None]] = {
     "endsWith": ((_TEXT, _TEXT), Type.BOOL),
     "contains": ((_TEXT, _TEXT), Type.BOOL),
     "size": ((_SIZED,), Type.INT),
+}
+# What an argument of a function of another package takes: an int is a double too.
+_TAKES = {
+    Type.DOUBLE: _NUMBER,
+    Type.INT: {Type.INT, Type.DYN},
+    Type.STRING: _TEXT,
+    Type.BOOL: {Type.BOOL, Type.DYN},
 }
 _LEFT_OUT = {
     "all": "macros", "exists": "macros", "exists_one": "macros", "map": "macros",
@@ -205,11 +213,7 @@ class _Checker:
         trees = tree.arguments if tree.target is None else (tree.target, *tree.arguments)
         if tree.name in {"min", "max"} and tree.target is None:
             return self._extreme(tree)
-        table = _FUNCTIONS if tree.target is None else _METHODS
-        signature = table.get(tree.name)
-        if signature is None:
-            raise self._unknown_function(tree)
-        wanted, result = signature
+        wanted, result = self._signature(tree)
         if len(trees) != len(wanted):
             raise refuse(
                 tree.column,
@@ -226,6 +230,22 @@ class _Checker:
                     "Convert the value with int(), double() or string().",
                 )
         return Apply(tree.name, arguments, result or arguments[0].type)
+
+    def _signature(self, tree: Call) -> tuple[tuple[set[Type], ...], Type | None]:
+        """Return what a function takes and gives: one of ours, or of another package."""
+        table = _FUNCTIONS if tree.target is None else _METHODS
+        signature = table.get(tree.name)
+        if signature is not None:
+            return signature
+        if tree.target is not None or tree.name in _METHODS:
+            raise self._unknown_function(tree)
+        try:
+            plugged = find_function(tree.name)
+        except Invalid as error:
+            raise refuse(tree.column, error.detail, error.remedy) from error
+        if plugged is None:
+            raise self._unknown_function(tree)
+        return tuple(_TAKES[kind] for kind in plugged.arguments), plugged.gives
 
     def _unknown_function(self, tree: Call) -> Invalid:
         if tree.target is None and tree.name in _METHODS:
@@ -245,6 +265,7 @@ class _Checker:
                 f"Write {tree.name}(key).",
             )
         known = [*_FUNCTIONS, *_METHODS, "min", "max", "has", *self._scope.remembers]
+        known += installed_functions()
         return refuse(
             tree.column, f"there is no function {tree.name}().", suggest(tree.name, known)
         )

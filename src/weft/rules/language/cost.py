@@ -5,6 +5,7 @@ are taken at their worst; one unit is about 50 ns.
 """
 
 from weft.errors import Invalid
+from weft.rules.language.functions import find_function
 from weft.rules.language.syntax import (
     Apply,
     Checked,
@@ -17,6 +18,7 @@ from weft.rules.language.syntax import (
     Logic,
     Type,
 )
+from weft.rules.language.values import OPERATIONS
 
 MAX_COST = 100_000  # 5 ms, a tenth of what RU-2 allows
 _INPUT_TEXT = 65_536  # characters at worst: a payload is at most 64 KiB
@@ -61,6 +63,9 @@ def _bound(tree: Checked) -> tuple[int, int]:
 def _bound_apply(tree: Apply) -> tuple[int, int]:
     parts = [_bound(part) for part in tree.arguments]
     cost = 1 + sum(part for part, _ in parts)
+    plugged = None if tree.operation in OPERATIONS else find_function(tree.operation)
+    if plugged is not None:
+        return cost + plugged.units, _INPUT_TEXT if tree.type is Type.STRING else 1
     types = {part.type for part in tree.arguments}
     textual = types & {Type.STRING, Type.DYN} and not types & {Type.INT, Type.DOUBLE, Type.BOOL}
     if tree.operation in _LINEAR and textual:

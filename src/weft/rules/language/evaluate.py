@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from weft.rules.language.functions import get_call
 from weft.rules.language.syntax import (
     Apply,
     Checked,
@@ -62,7 +63,7 @@ def evaluator(tree: Checked, slots: Mapping[Path, int]) -> Evaluate:
 
 
 def _apply(tree: Apply, slots: Mapping[Path, int]) -> Evaluate:
-    operation = OPERATIONS[tree.operation]
+    operation = OPERATIONS.get(tree.operation) or get_call(tree.operation)
     arguments = [evaluator(part, slots) for part in tree.arguments]
     if len(arguments) == 1:
         (one,) = arguments

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import UNSET
 
 from weft.rules.language.evaluate import FAILURES
+from weft.rules.language.functions import get_call
 from weft.rules.language.syntax import (
     NUMBERS,
     Apply,
@@ -49,6 +50,8 @@ NAMESPACE: Mapping[str, Any] = {
     "absolute": abs,
     **{_OPERATION_NAMES[name]: operation for name, operation in OPERATIONS.items()},
 }
+
+_PLUGGED = "plugged_"  # before the name of a function that another package brings
 
 _COMPARE: Mapping[str, type[ast.cmpop]] = {
     "<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE, "==": ast.Eq, "!=": ast.NotEq,
@@ -117,7 +120,7 @@ def _apply(tree: Apply, names: Mapping[Path, str]) -> ast.expr:
     made = special(tree, arguments) if special else None
     if made is not None:
         return made
-    return call(_OPERATION_NAMES[tree.operation], *arguments)
+    return call(_OPERATION_NAMES.get(tree.operation) or _PLUGGED + tree.operation, *arguments)
 
 
 def _types(tree: Apply) -> set[Type]:
@@ -234,7 +237,12 @@ _SPECIAL: Mapping[str, _Special] = {
 def compile_function(function: ast.FunctionDef, extra: Mapping[str, Any]) -> Callable[..., Any]:
     """Compile one function definition over NAMESPACE and `extra`."""
     module = ast.fix_missing_locations(ast.Module(body=[function], type_ignores=[]))
-    namespace: dict[str, Any] = {**NAMESPACE, **extra}
+    plugged = {
+        node.id: get_call(node.id.removeprefix(_PLUGGED))
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and node.id.startswith(_PLUGGED)
+    }
+    namespace: dict[str, Any] = {**NAMESPACE, **extra, **plugged}
     exec(compile(module, "<rule>", "exec"), namespace)  # noqa: S102  a tree of ours, not text
     made: Callable[..., Any] = namespace[function.name]
     return made
