@@ -20,14 +20,17 @@ from weft.groups.notification_policies import (
     PolicyBody,
     QuietHours,
 )
-from weft.model.alarm import NOTIFICATION, Alarm, OutboxState
+from weft.model.alarm import NOTIFICATION, Alarm, Evidence, OutboxState, Severity
+from weft.model.ids import DeviceId
 from weft.rules.kinds import OUTBOX
+from weft.rules.past.asking import late_requests
+from weft.rules.past.model import Finding, Verdict
 from weft.rules.suppressing import FloodSettings
 from weft.security.actions import Role
 from weft.security.audit import AUDIT
 from weft.security.policy import Policy
 
-from tests.rules.support import ALICE, MAIN  # isort: skip
+from tests.rules.support import ALICE, MAIN, START, S  # isort: skip
 
 HOUR_NS = 3600 * 1_000_000_000
 MAIL, CHAT = Channel("mail", ("shift@example.com",)), Channel("chat")
@@ -396,6 +399,29 @@ async def test_more_news_than_fits_is_read_from_the_records(
     await plant.heat(*names, second=1)
     await plant.notifier.work()
     assert len(await plant.told()) == 5
+
+
+async def test_what_was_found_in_late_data_is_told_once_and_ends_there() -> None:
+    """It is over when it is found: no escalation, no reminder, no word that it has cleared."""
+    plant = Told("pump-1")
+    await plant.rule()
+    (rule,) = await plant.rules.list(MAIN)
+    await plant.save(remind="1h", reminders=3)
+    sample = Evidence(0, START, {"temperature": 99.0})
+    finding = Finding(
+        Verdict.ADDED, "pump-1", DeviceId("pump-1"), Severity.MAJOR, "hot", START, START + S,
+        evidence=(sample,),
+    )  # fmt: skip
+    plant.engine.ask(late_requests(rule, finding))
+    await plant.engine.flush()
+    for _ in range(5):
+        await plant.wait(60)
+    assert await plant.told() == [("mail", "alarm")]
+    (alarm,) = await plant.raised()
+    await plant.handling.comment(ALICE, alarm.alarm_id, "seen")
+    await plant.wait(60)
+    assert await plant.told() == [("mail", "alarm")]
+    assert not await plant.all(TELLINGS)
 
 
 @settings(max_examples=50, deadline=None)

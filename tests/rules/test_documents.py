@@ -132,3 +132,14 @@ def test_a_scope_that_says_nothing_or_two_things_is_refused(scope: str, said: st
         read_rule(f"name: r\nwhen: any(x > 1)\nscope: {scope}\n")
 
     assert said in refused.value.detail
+
+
+def test_late_data_is_told_unless_a_rule_wants_its_alarms() -> None:
+    """Off by default; a word that is none, and a rule that is not run again, are refused."""
+    base = {"name": "r", "when": "temperature > 80"}
+    for said, raises in (({}, False), ({"late": "note"}, False), ({"late": "raise"}, True)):
+        assert read_rule({**base, **said})[0].late is raises
+    with pytest.raises(Invalid, match="late: 'yes' is no way"):
+        read_rule({**base, "late": "yes"})
+    with pytest.raises(Invalid, match="late: A rule with a scope is not run again"):
+        read_rule({**base, "late": "raise", "scope": {"group": "pumps"}})

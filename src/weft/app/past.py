@@ -28,5 +28,5 @@ def make_late(replays: Replays, path: MessagePath, clock: Clock, config: Config)
     async def rules_of(tenant: TenantId, after: str, limit: int) -> Sequence[Rule]:
         return await path.rules.list(tenant, after=after, limit=limit)
 
-    asking = (path.engine.take_late, rules_of, path.handling.comment)
+    asking = (path.engine.take_late, rules_of, path.handling.comment, path.engine.ask)
     return Late(replays, asking, path.surroundings, clock, config.rules.replays)

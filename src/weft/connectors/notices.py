@@ -44,7 +44,8 @@ def notice_of(action: Action, situation: Situation) -> Notice:
     why = str(asked.get("why", "")) or "alarm"
     if alarm is None:
         return Notice(line_of(f"Weft: {why}", TITLE_CHARACTERS), thread=str(action.alarm_id))
-    title = f"[{alarm.urgency.value}] {_prefix(why)}{alarm.message or alarm.rule_id}"
+    late = "Late: " if alarm.late else ""
+    title = f"[{alarm.urgency.value}] {late}{_prefix(why)}{alarm.message or alarm.rule_id}"
     return Notice(
         title=line_of(title, TITLE_CHARACTERS),
         facts=_facts_of(alarm),

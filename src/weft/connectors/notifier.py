@@ -139,7 +139,7 @@ class Notifier:
             due: list[tuple[int, TenantId, str]] = []
             for alarm, _live in alarms:
                 due += self._begin(writer, alarm, wanted[alarm.alarm_id])
-                if alarm.state is AlarmState.CLEARED:
+                if alarm.state is AlarmState.CLEARED and not alarm.late:
                     actions += self._end(writer, alarm, denied[alarm.tenant])
             return actions, due
 
@@ -153,8 +153,8 @@ class Notifier:
         return {tenant: self._policies.all_denied(tenant) for tenant in set(tenants)}
 
     def _wanted(self, alarm: Alarm, live: bool) -> list[Policy]:  # noqa: FBT001  a fact of the news
-        if not is_told_of(alarm):
-            return []
+        if not is_told_of(alarm) or (alarm.late and not live):
+            return []  # what comes behind its telling is nothing to tell again
         mark = alarm.suppression
         came_at = mark.released_at if mark is not None and mark.released_at else alarm.raised_at
         found = self._policies.matching(self._look(alarm))
@@ -238,6 +238,9 @@ class Notifier:
         alarm = found.value
         if telling.due_at > now:  # put off since it was read
             return [], telling.due_at
+        if alarm.late and not is_told_of(alarm):
+            writer.delete(TELLINGS, tenant, key)
+            return [], NEVER
         if not is_told_of(alarm):
             # Acknowledged: nobody is asked again. Aside: not now. Over: its change ends this.
             aside = alarm.state is AlarmState.ACTIVE
@@ -253,7 +256,11 @@ class Notifier:
                 self._note_denied(writer, alarm, policy, reason)
             return [], now + ASIDE_NS
         after, why, channels = advance(replace(telling, denied=""), policy, now)
-        writer.put(TELLINGS, tenant, key, after, version=record.version)
+        if alarm.late:  # it is over: told once, and nobody is asked again
+            after = replace(after, due_at=NEVER)
+            writer.delete(TELLINGS, tenant, key)
+        else:
+            writer.put(TELLINGS, tenant, key, after, version=record.version)
         return self._ask(writer, alarm, Asked(telling, why, channels)), after.due_at
 
     def _put_off(self, writer: Writer, tenant: TenantId, key: str, until: int) -> int:

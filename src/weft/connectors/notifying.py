@@ -80,7 +80,9 @@ class Asked(Struct, frozen=True):
 def is_told_of(alarm: Alarm) -> bool:
     """Whether anybody is to hear of an alarm now."""
     kept_back = alarm.is_suppressed or alarm.is_shelved or alarm.dry_run
-    return alarm.state is AlarmState.ACTIVE and not kept_back
+    # What was found in late data is over when it is found: it is told all the same, once.
+    stands = alarm.state is (AlarmState.CLEARED if alarm.late else AlarmState.ACTIVE)
+    return stands and not kept_back
 
 
 def begin(alarm: Alarm, policy: Policy, now: int) -> Telling:

@@ -133,6 +133,7 @@ class Alarm(Struct, frozen=True):
     questioned_at: int | None = None  # its work order has ended though its condition holds
     questioned_by: str | None = None
     dry_run: bool = False  # it would have been raised: its rule only tries, and asks for nothing
+    late: bool = False  # found in data that came late, when it was over already
 
     @property
     def is_open(self) -> bool:

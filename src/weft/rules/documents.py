@@ -10,6 +10,7 @@
     message: "{device} is at {temperature} degrees"
     fault: overheated                    # rules with one code on one asset make one work order
     quiet: 10m                           # an alarm this soon after its end opens the fault again
+    late: raise                          # what late data shows is raised; without it, only told
     actions:
       - work_order: {connector: erp, title: "Inspect {device}", priority: high}
       - webhook: {connector: pager}
@@ -44,7 +45,7 @@ MAX_ACTIONS: Final = 8
 MAX_PARAMETERS_BYTES: Final = 16 * 1024
 _KEYS = (
     "name", "description", "enabled", "selector", "scope", "when", "for", "clear", "clear_for",
-    "severity", "message", "causes", "actions", "fault", "quiet", "mode", "tests",
+    "severity", "message", "causes", "actions", "fault", "quiet", "mode", "late", "tests",
 )  # fmt: skip
 _SELECTOR_KEYS = ("type", "devices", "attributes")
 _SCOPES = ("group", "asset", "each_asset")
@@ -118,6 +119,7 @@ class _Reader:
             actions=self._actions(values),
             fault=self._fault(values),
             quiet_ns=self._duration(values, "quiet"),
+            late=self.at("late", lambda: _raises_late(values)),
             dry_run=self.at("mode", lambda: _is_dry_run(values.get("mode", "live"))),
             tests=self.at("tests", lambda: read_tests(values.get("tests", []))),
         )
@@ -225,6 +227,21 @@ def _is_dry_run(value: Any) -> bool:
     if value not in {"live", "dry_run"}:
         raise Invalid(f"{value!r} is no mode.", remedy="Write live, or dry_run to try it.")
     return bool(value == "dry_run")
+
+
+def _raises_late(values: Mapping[str, Any]) -> bool:
+    value = values.get("late", "note")
+    if value not in {"note", "raise"}:
+        raise Invalid(
+            f"{value!r} is no way to treat data that comes late.",
+            remedy="Write note (it is worked out and told), or raise (its alarms are raised).",
+        )
+    if value == "raise" and "scope" in values:
+        raise Invalid(
+            "A rule with a scope is not run again over data that came late.",
+            remedy="Leave late out, or write a rule for single devices beside it.",
+        )
+    return bool(value == "raise")
 
 
 def _severity(value: Any) -> Severity:

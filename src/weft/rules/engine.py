@@ -317,6 +317,11 @@ class Engine:
             self._runtime.pause_version(rule)
             log.warning("rule_paused", tenant=rule.tenant, rule=rule.rule_id, reason=rule.paused)
 
+    def ask(self, requests: Sequence[Request]) -> None:
+        """Write what was found beside live, as what live finds: in order, once by its ids."""
+        self._requests += requests
+        self._wake_up()
+
     def _ask(self, request: Request) -> None:
         # Bounded by `backlog`: the pipeline stops reading while requests wait.
         self._requests.append(request)

@@ -78,7 +78,7 @@ class Firing:
     def _judge(self, request: Raise, refused: dict[tuple[str, int], str]) -> None:
         actions = request.rule.document.actions
         writes = [one for action in actions for one in written_by(action, request.values)]
-        acts = any(action.kind in RIGHTS for action in actions)
+        acts = any(action.kind in RIGHTS for action in actions) and not request.late
         looped = self._loops.judge(request, writes) if acts else ""
         for place, action in enumerate(actions):
             asked = [(ACT, f"connector:{action.connector}")]
@@ -157,13 +157,17 @@ class Firing:
             return
         if alarm.is_suppressed and self._suppressing is not None:
             # Their rights are asked when it comes forth.
-            actions = enumerate(rule.document.actions)
-            both = (request, alarm)
-            held = [_action(writer, both, place, action) for place, action in actions]
+            held = [
+                _action(writer, (request, alarm), place, action)
+                for place, action in enumerate(rule.document.actions)
+                if not (alarm.late and action.kind in RIGHTS)
+            ]
             self._suppressing.hold(writer, alarm, rule, held)
             return
         asked: list[Action] = []
         for place, action in enumerate(rule.document.actions):
+            if alarm.late and action.kind in RIGHTS:
+                continue  # no device is steered by what is over
             reason = denied.get((alarm.alarm_id, place))
             if reason is not None:
                 self._audit.entry(

@@ -119,6 +119,7 @@ class RuleDocument(Struct, frozen=True):
     tests: tuple["RuleTest", ...] = ()
     causes: bool = False  # its alarm is the cause of those below its device
     fault: str = ""  # the code of the fault that it notices; empty: the rule's own name
+    late: bool = False  # data that comes late may raise its alarms after the fact
     quiet_ns: int = 0  # an alarm this soon after the end of its fault opens that again
 
     @property

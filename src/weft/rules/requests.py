@@ -25,6 +25,8 @@ class Raise(Struct, frozen=True):
     subject: Subject | None = None  # None: the device
     members: tuple[DeviceId, ...] = ()  # of the group or asset: who made it true
     trace: Trace | None = None
+    late: bool = False  # found in data that came late
+    message: str = ""  # empty: as the rule's template says
 
     @property
     def about(self) -> Subject:
@@ -57,11 +59,12 @@ class Raise(Struct, frozen=True):
             episode=self.position,
             severity=document.severity,
             state=AlarmState.ACTIVE,
-            message=fill(document.message or default, self.values),
+            message=self.message or fill(document.message or default, self.values),
             raised_at=self.at,
             evidence=self.evidence,
             dry_run=document.dry_run,
             causes=document.causes,
+            late=self.late,
         )
 
 

@@ -1,10 +1,11 @@
-"""Late data: worked out for the rules that watch the device, told, and never acted upon."""
+"""Late data: worked out for the rules that watch the device, told, and raised where they say so."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from tests.rules.past.support import HOUR, Past
-from tests.rules.support import ALICE, MAIN, START, S, hot
+from tests.rules.support import ALICE, HOOK, MAIN, ORDER, START, S, hot
 
 from weft.errors import QuotaExceeded
 from weft.model.ids import TenantId
@@ -23,7 +24,7 @@ class Told:
         self.past = Past(settings=chosen)
         plant = self.past.plant
         self.handling = Handling(plant.alarms, plant.records, plant.clock, lambda _t, _a: None)
-        asking = (plant.engine.take_late, self.rules, self.handling.comment)
+        asking = (plant.engine.take_late, self.rules, self.handling.comment, plant.engine.ask)
         self.late = Late(self.past.replays, asking, plant.around, plant.clock, chosen)
 
     async def rules(self, tenant: TenantId, after: str, limit: int) -> Sequence[Rule]:
@@ -41,6 +42,7 @@ class Told:
         plant = self.past.plant
         while (taken := await plant.records.write(self.past.replays._take)) is not None:
             await self.past.replays.do(taken)
+        await plant.engine.flush()
         return list(await plant.all(REPLAYS))
 
 
@@ -132,3 +134,72 @@ async def test_tn_3_late_data_leaves_room_for_people_and_comes_to_every_rule() -
         await told.swept()
     late = [one.asked.rule_id for one in await plant.all(REPLAYS) if one.asked.late]
     assert sorted(late) == names
+
+
+FAN = {"desire": {"device": "fan-1", "properties": {"speed": 900}}}
+
+
+async def tunnel(**more: Any) -> Told:
+    """Hot between two cool samples, heard when the next one was there already."""
+    told = Told()
+    await told.past.plant.rules.create(ALICE, hot(actions=[ORDER, HOOK, FAN], **more))
+    await told.hear(10, 60.0)
+    await told.hear(60, 60.0)
+    await told.hear(30, 90.0, received=70)
+    await told.swept()
+    return told
+
+
+async def test_a_rule_may_have_late_data_raise_its_alarm() -> None:
+    """With its moments and its samples, marked, over already; no fan is turned for it now."""
+    told = await tunnel(late="raise")
+    plant = told.past.plant
+    (alarm,) = await plant.raised()
+    assert (alarm.late, alarm.state, alarm.message) == (True, "cleared", "pump-7 is at 90")
+    assert (alarm.raised_at, alarm.cleared_at) == (START + 30 * S, START + 60 * S)
+    assert [one.values for one in alarm.evidence] == [{"temperature": 90.0}]
+    assert sorted(one.action.kind for one in await plant.outbox()) == ["webhook", "work_order"]
+    (order,) = await plant.orders()
+    assert order.alarm_id == alarm.alarm_id
+
+
+async def test_a_late_alarm_is_raised_once_whatever_comes_later_still() -> None:
+    """A second sample of the same heat, and the same replay again, make no second alarm."""
+    told = await tunnel(late="raise")
+    await told.hear(31, 95.0, received=80)
+    replays = await told.swept()
+    assert len(replays) == 2
+    for replay in replays:
+        found = await told.past.replays.findings(MAIN, replay.replay_id)
+        await told.late.ended(replay, found)
+    await told.past.plant.engine.flush()
+    assert len(await told.past.plant.raised()) == 1
+
+
+async def test_a_rule_that_was_edited_meanwhile_raises_nothing_late() -> None:
+    """The replay was of another version; and without the setting it is only told."""
+    quiet = await tunnel()
+    assert await quiet.past.plant.raised() == []
+    edited = Told()
+    plant = edited.past.plant
+    await plant.rules.create(ALICE, hot(late="raise"))
+    await edited.hear(10, 60.0)
+    await edited.hear(60, 60.0)
+    await edited.hear(30, 90.0, received=70)
+    await edited.late.sweep()
+    await plant.rules.update(ALICE, "overheating", hot(late="raise", message="other"))
+    await edited.swept()
+    assert await plant.raised() == []
+
+
+async def test_what_still_holds_is_left_to_the_next_sample() -> None:
+    """Hot to the end, as the whole of the data says; live raises it itself."""
+    told = Told()
+    await told.past.plant.rules.create(ALICE, hot(when="mean(temperature, 1h) > 80", late="raise"))
+    await told.hear(60, 75.0)
+    await told.hear(30, 99.0, received=70)
+    await told.swept()
+    assert await told.past.plant.raised() == []
+    await told.hear(80, 75.0)
+    (alarm,) = await told.past.plant.raised()
+    assert not alarm.late

@@ -44,6 +44,7 @@ class AlarmView(Struct, frozen=True):
     asset: str
     subject: str  # pump-7, group pumps, asset line-2
     dry_run: bool  # it would have been raised; its rule only tries
+    late: bool  # found in data that came late, when it was over already
     members: list[str]  # of a group or asset: who made the condition true
     severity: Severity
     state: AlarmState
@@ -141,6 +142,7 @@ def view_of(alarm: Alarm) -> AlarmView:
         asset=alarm.asset,
         subject=str(alarm.subject),
         dry_run=alarm.dry_run,
+        late=alarm.late,
         members=list(alarm.members),
         severity=alarm.severity,
         state=alarm.state,

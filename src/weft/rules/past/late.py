@@ -4,7 +4,9 @@ Live judges a device by what it has heard: a sample older than its newest one ne
 nor clears. When such samples have come, the rules of that device are run again over what was
 measured since, in the order of the measuring, and compared with the alarms that there were.
 The result is a replay like any other. An alarm that the whole of the data would not have
-raised gets a comment that says so; it is never removed, and no alarm is raised after the fact.
+raised gets a comment that says so; it is never removed. One that the whole of it would have
+raised is told; it is raised after the fact, marked as late and cleared when it was over, where
+its rule says `late: raise`. What still holds is left to live, which the next sample moves.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -20,10 +22,11 @@ from weft.model.principal import Principal, PrincipalKind
 from weft.observability.log import get_logger
 from weft.ports import Clock
 from weft.rules.model import Rule
-from weft.rules.past.asking import warm_up_for
+from weft.rules.past.asking import late_requests, warm_up_for
 from weft.rules.past.model import Asked, Finding, Replay, Verdict
 from weft.rules.past.replays import Replays
 from weft.rules.past.settings import ReplaySettings
+from weft.rules.requests import Request
 from weft.rules.surroundings import Surroundings
 
 log = get_logger(__name__)
@@ -31,12 +34,14 @@ log = get_logger(__name__)
 HOUR_NS: Final = 3600 * 1_000_000_000
 NAMED_MAX: Final = 1_000  # devices that one replay names; of more it takes all
 COMMENTED_MAX: Final = 100  # alarms of one replay
+RAISED_MAX: Final = 100
 _PAGE: Final = 500
 
 # The oldest moment that came late, by device; taken once.
 TakeLate = Callable[[], Mapping[tuple[TenantId, DeviceId], int]]
 ListRules = Callable[[TenantId, str, int], Awaitable[Sequence[Rule]]]
 Comment = Callable[[Principal, AlarmId, str], Awaitable[Alarm]]
+Ask = Callable[[Sequence[Request]], None]  # for alarms to be written
 
 
 class _Begun(Struct):
@@ -52,13 +57,13 @@ class Late:
     def __init__(
         self,
         replays: Replays,
-        asking: tuple[TakeLate, ListRules, Comment],
+        asking: tuple[TakeLate, ListRules, Comment, Ask],
         around: Surroundings,
         clock: Clock,
         settings: ReplaySettings,
     ) -> None:
         self._replays = replays
-        self._take, self._list_rules, self._comment = asking
+        self._take, self._list_rules, self._comment, self._ask = asking
         self._around = around
         self._clock = clock
         self._settings = settings
@@ -146,6 +151,20 @@ class Late:
         told = [one for one in findings if one.verdict is Verdict.MISSING and one.recorded]
         for finding in told[:COMMENTED_MAX]:
             await self._tell(replay, AlarmId(str(finding.recorded)))
+        over = [one for one in findings if one.verdict is Verdict.ADDED and one.cleared_at]
+        rule = await self._find_rule(replay) if over else None
+        if rule is not None and rule.runs and rule.document.late:
+            self._ask([made for one in over[:RAISED_MAX] for made in late_requests(rule, one)])
+
+    async def _find_rule(self, replay: Replay) -> Rule | None:
+        """Return the rule of a replay; None where it is another one by now."""
+        asked, after = replay.asked, ""
+        while rules := await self._list_rules(replay.tenant, after, _PAGE):
+            for rule in rules:
+                if (rule.rule_id, rule.version) == (asked.rule_id, asked.version):
+                    return rule
+            after = rules[-1].rule_id
+        return None
 
     async def _tell(self, replay: Replay, alarm_id: AlarmId) -> None:
         since = to_rfc3339(replay.asked.start)
