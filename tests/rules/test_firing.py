@@ -7,10 +7,14 @@ from tests.rules.support import ALICE, MAIN, ORDER, START, Plant, hot
 from weft.errors import AlreadyExists
 from weft.model.alarm import AlarmState
 from weft.model.ids import DeviceId
+from weft.model.twin import Stamp
 from weft.rules.firing import Firing
 from weft.rules.health import Health
 from weft.rules.kinds import ALARMS, OUTBOX
+from weft.rules.model import ActionKind, RuleAction
 from weft.rules.requests import Clear, Pause, Raise
+from weft.rules.writes import CONNECTOR
+from weft.twins.twins import DESIRED, Desired
 
 
 async def ready(plant: Plant) -> tuple[Firing, Raise]:
@@ -62,6 +66,22 @@ async def test_the_action_says_what_a_person_needs() -> None:
     assert alarm["message"] == "pump-7 is at 99"
     assert (alarm["device"], alarm["rule"], alarm["severity"]) == ("pump-7", "overheating", "major")
     assert OUTBOX.index(entry)["due"] == f"pending:{START:020d}"
+
+
+async def test_a_wish_carries_what_the_rule_has_seen() -> None:
+    """So that a person's newer wish can be told from the one that the rule acts upon."""
+    plant = Plant()
+    firing, request = await ready(plant)
+    wish = RuleAction(
+        ActionKind.DESIRE, CONNECTOR, {"device": "fan-1", "properties": {"speed": 9, "mode": "on"}}
+    )
+    document = replace(request.rule.document, actions=(wish,))
+    request = replace(request, rule=replace(request.rule, document=document))
+    held = Desired({"speed": 5}, 2, {"speed": Stamp(7, "user:alice")})
+    await plant.records.write(lambda writer: writer.put(DESIRED, MAIN, "fan-1", held))
+    await plant.records.write(lambda writer: firing.write(writer, [request], {}))
+    (entry,) = await plant.outbox()
+    assert entry.action.parameters["seen"] == {"speed": 7, "mode": 0}
 
 
 async def test_clearing_what_is_not_there_or_over_changes_nothing() -> None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.rules.support import START, S, hot
+import pytest
+from tests.rules.support import ALICE, MAIN, START, Plant, S, hot
 from tests.rules.test_subjects import rule_of
 
 from weft.backends.memory.records import MemoryRecords
@@ -109,3 +110,20 @@ async def test_the_rate_outlives_a_restart_and_repeats_count_once() -> None:
         assert await judged(records, request) == ""
     assert "60 times within a minute" in await judged(records, firing("a", 30))
     assert await judged(records, firing("a", 120)) == ""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_rule_that_writes_too_often_is_paused_though_weft_is_killed(*, kept: bool) -> None:
+    """RU-3: forty writes, a kill, twenty more in the minute; what is asked again counts once."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot(actions=[{"desire": {"properties": {"speed": 9}}}]))
+    for turn in range(RATE_MAX + 1):
+        if turn == 40:
+            if kept:
+                await plant.engine.checkpoint()
+            plant = await plant.restart()
+        await plant.hear(turn / 2, {"temperature": 90.0})
+        await plant.hear(turn / 2 + 0.2, {"temperature": 20.0})
+    rule = await plant.rules.get(MAIN, "overheating")
+    assert "has written 60 times within a minute" in rule.paused
+    assert len(await plant.outbox()) == RATE_MAX
