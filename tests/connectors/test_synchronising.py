@@ -12,7 +12,7 @@ from weft.connectors.base import RemoteState
 from weft.connectors.synchronising import Followed
 from weft.errors import ConnectorError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrder, WorkOrderState
-from weft.model.work_order import CLEAR_NOTED, OnClose
+from weft.model.work_order import CLEAR_NOTED, CLOSING, OnClose
 from weft.rules.kinds import ALARMS, WORK_ORDERS
 from weft.rules.order_desk import OrderDesk
 from weft.rules.order_ends import OrderEnds
@@ -214,10 +214,13 @@ class Interrupted(ClosingConnector):
 
     meanwhile: list[Any] = field(default_factory=list)
     reopens: bool = True
+    loses: bool = False  # the answer to the closing
 
     async def close_order(self, order: WorkOrder, text: str, *, cancelled: bool) -> bool:
         done = await super().close_order(order, text, cancelled=cancelled)
         await self._happen()
+        if self.loses:
+            raise ConnectorError("The connection was lost.")
         return done
 
     async def reopen_order(self, order: WorkOrder, text: str) -> bool:
@@ -332,3 +335,28 @@ async def test_what_weft_closed_there_is_watched_like_any_other() -> None:
     press.far.states[order.work_order_id] = OPEN
     await press.plant.poller.poll()
     assert ((await press.order()).state, await press.fault()) == (WorkOrderState.OPEN, "open")
+
+
+@pytest.mark.parametrize("again", [True, False])
+async def test_an_end_whose_answer_was_lost_is_nobodys_word_that_work_was_done(
+    *, again: bool
+) -> None:
+    """Weft closed it there and was killed; whether the fault came again or not, nobody asks."""
+    press = Pressed(loses=True)
+    await press.ready()
+    if again:
+        press.far.meanwhile.append(press.again)
+    await press.plant.poller.poll()
+    assert (await press.order()).state is WorkOrderState.OPEN
+    press.far.loses = False
+    for _ in range(3):
+        await press.plant.poller.poll()
+    order = await press.order()
+    assert all(one.questioned_at is None for one in await press.machine.plant.raised())
+    if again:
+        assert (order.state, await press.fault()) == (WorkOrderState.OPEN, "open")
+        assert len(press.far.opened) == 1
+    else:
+        assert (order.state, order.closed_by, await press.fault()) == ("closed", "weft", "over")
+    assert len(press.far.ended) == 1
+    assert CLOSING not in order.details

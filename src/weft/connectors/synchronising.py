@@ -7,7 +7,7 @@ that has ended is followed for some days: people open closed tasks again.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct, structs
 
@@ -19,7 +19,7 @@ from weft.model.alarm import Alarm, AlarmState, WorkOrder, WorkOrderState
 from weft.model.ids import TenantId, WorkOrderId
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal, PrincipalKind
-from weft.model.work_order import CLEAR_NOTED, OnClose, Telling, TellingKind
+from weft.model.work_order import CLEAR_NOTED, CLOSING, OnClose, Telling, TellingKind
 from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records, Writer
 from weft.rules.faults import order_changed
@@ -114,6 +114,9 @@ class Synchroniser:
             if over:
                 _put(writer, structs.replace(order, watch_until=None))
             return
+        if told.state in ENDED and CLOSING in order.details and not watched:
+            result.orders.append(_ended_by_us(writer, order, told, now))
+            return
         changed = structs.replace(order, remote_state=told.text, polled_at=now)
         if told.state in ENDED:
             changed = structs.replace(changed, state=told.state)
@@ -159,11 +162,13 @@ class Synchroniser:
         """
         if CLEAR_NOTED in order.details:
             return order
-        if not await self._records.read(lambda reader: _may_tell_cleared(reader, order)):
-            return order
+        now = self._clock.now()
         follows = found.connector.follows
         ends = not follows  # nobody will ever tell that it is done
-        if not ends and (order.close_when_cleared or found.close_when_cleared):
+        closes = follows and (order.close_when_cleared or found.close_when_cleared)
+        if not await self._records.write(lambda w: _begin_to_tell(w, order, closes, now)):
+            return order
+        if closes:
             text = clear_note_of(alarm, closing=True)
             ends = await _ended(found, order, text, cancelled=False)
         if not ends or not follows:
@@ -171,19 +176,13 @@ class Synchroniser:
         now = self._clock.now()
 
         def change(writer: Writer, held: WorkOrder) -> WorkOrder:
+            held = structs.replace(held, details=_without(held, CLOSING))
             if held.state in OPEN_STATES and _holds(writer, held):  # it has come again meanwhile
                 kind = TellingKind.REOPEN if ends and follows else TellingKind.NOTE
                 return structs.replace(held, tellings=come_again(held, kind, alarm.message, now))
-            held = structs.replace(held, details={**held.details, CLEAR_NOTED: now})
             if ends and held.state in OPEN_STATES:
-                return structs.replace(
-                    held,
-                    state=WorkOrderState.CLOSED,
-                    closed_at=now,
-                    closed_by="weft",
-                    watch_until=now + WATCH_NS if follows else None,
-                )
-            return held
+                return _closed(held, now, now + WATCH_NS if follows else None)
+            return structs.replace(held, details={**held.details, CLEAR_NOTED: now})
 
         return await self._change(order, change)
 
@@ -239,12 +238,48 @@ def _holds(reader: Reader, order: WorkOrder) -> bool:
     return alarm is not None and alarm.value.is_open
 
 
-def _may_tell_cleared(reader: Reader, order: WorkOrder) -> bool:
-    record = reader.find(WORK_ORDERS, order.tenant, order.work_order_id)
+def _begin_to_tell(writer: Writer, order: WorkOrder, closes: bool, now: int) -> bool:  # noqa: FBT001  a fact of the order
+    """Return whether an end may be told now; note where Weft is to end the record itself."""
+    record = writer.find(WORK_ORDERS, order.tenant, order.work_order_id)
     if record is None or record.value.state not in OPEN_STATES:
         return False
     held = record.value  # what waits to be told goes out first
-    return not held.tellings and CLEAR_NOTED not in held.details and not _holds(reader, held)
+    if held.tellings or CLEAR_NOTED in held.details or _holds(writer, held):
+        return False
+    if closes and CLOSING not in held.details:
+        _put(writer, structs.replace(held, details={**held.details, CLOSING: now}))
+    return True
+
+
+def _ended_by_us(writer: Writer, order: WorkOrder, told: RemoteState, now: int) -> WorkOrder:
+    """Take in that the record has ended by what Weft did, though its answer was lost.
+
+    Nobody says that work was done: no alarm is questioned or cleared for it.
+    """
+    order = structs.replace(
+        order, remote_state=told.text, polled_at=now, details=_without(order, CLOSING)
+    )
+    if _holds(writer, order):
+        tellings = come_again(order, TellingKind.REOPEN, order.title, now)
+        return _put(writer, structs.replace(order, tellings=tellings))
+    changed = _put(writer, _closed(order, now, now + WATCH_NS))
+    order_changed(writer, changed, now)
+    return changed
+
+
+def _closed(order: WorkOrder, now: int, watch_until: int | None) -> WorkOrder:
+    return structs.replace(
+        order,
+        state=WorkOrderState.CLOSED,
+        closed_at=now,
+        closed_by="weft",
+        watch_until=watch_until,
+        details={**order.details, CLEAR_NOTED: now},
+    )
+
+
+def _without(order: WorkOrder, name: str) -> dict[str, Any]:
+    return {key: one for key, one in order.details.items() if key != name}
 
 
 def _put(writer: Writer, order: WorkOrder) -> WorkOrder:

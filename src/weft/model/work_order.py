@@ -15,6 +15,7 @@ class OnClose(StrEnum):
 
 
 CLEAR_NOTED: Final = "clear_noted_at"  # in `WorkOrder.details`, once the far side was told
+CLOSING: Final = "closing_at"  # there too, while Weft itself ends the far side's record
 
 
 class Remark(Struct, frozen=True):
