@@ -160,6 +160,21 @@ async def test_a_group_whose_rule_was_paused_waits_anew() -> None:
     assert await story.alarms() == [(0, 3_680)]
 
 
+async def test_a_group_goes_on_waiting_over_an_edit_as_a_device_does() -> None:
+    """Its rule was reworded while it waited; its members say nothing more."""
+    plant = Plant(device("pump-7"))
+    members_of(plant.around).groups["pumps"] = {"pump-7"}
+    story = Story(plant)
+    await story.save(
+        scope={"group": "pumps"}, message="hot", when="any(temperature > 80)", **{"for": "1m"}
+    )
+    await story.say(HOT)
+    await story.go(10)
+    await story.save(message="very hot")
+    await story.go(3_600)
+    assert await story.alarms() == [(60, None)]
+
+
 # --- the model ----------------------------------------------------------------------------
 
 

@@ -99,6 +99,8 @@ class Runtime:
         if old is not None and old.document.dry_run is not rule.document.dry_run:
             for state in self._bindings.holders(old):  # what was tried is not what is raised
                 self._end(old, state, at, "the rule's mode was changed")
+        for state in self._bindings.holders(rule):
+            self._waiting.carry_over(rule, old, state)
         self._bindings.set_rule(rule)
         if rule.updated_at:
             self._count(rule, rule.updated_at)

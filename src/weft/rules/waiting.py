@@ -20,6 +20,15 @@ class Waiting:
         self._timers = timers
         self._touch = touch
 
+    def carry_over(self, rule: Rule, old: Rule | None, state: DeviceState) -> None:
+        """Let a wait be of the new version where its words are the same; before it is bound."""
+        cell = state.cells[rule.rule_id]
+        if old is None or not cell.waits or cell.version != old.version:
+            return
+        if cell.version != rule.version and _same_words(rule, old):
+            cell.version = rule.version
+            self._touch(state)
+
     def take_up(self, rule: Rule, old: Rule | None, state: DeviceState) -> None:
         """Take in that a rule is evaluated on a state from now on, as `old` was until now.
 
@@ -30,13 +39,10 @@ class Waiting:
         if not cell.waits:
             return
         unseen = old is None and isinstance(state, SubjectState)
-        if unseen or not (cell.version == rule.version or _same_words(rule, old)):
+        if unseen or cell.version != rule.version:
             self._end(rule.rule_id, state)
-            return
-        if cell.version != rule.version:
-            cell.version = rule.version
-            self._touch(state)
-        self._timers.set(state, rule, cell)
+        else:
+            self._timers.set(state, rule, cell)
 
     def restore(self, rules: Mapping[str, Rule], state: DeviceState) -> None:
         """Set the timers of a state that was read from disk."""
@@ -59,8 +65,6 @@ class Waiting:
         self._touch(state)
 
 
-def _same_words(rule: Rule, old: Rule | None) -> bool:
-    if old is None:
-        return False
+def _same_words(rule: Rule, old: Rule) -> bool:
     new, before = rule.document, old.document
     return (new.when, new.clear, new.scope) == (before.when, before.clear, before.scope)
