@@ -20,6 +20,7 @@ from tests.flows.support import connected, make_device, until, until_told
 from tests.soak import checks
 from tests.soak.device import Device
 from tests.soak.server import ServerProcess
+from tests.soak.warm import Warm
 
 HERE = Path(__file__).parent
 SHIM = HERE.parent / "backends" / "sqlite" / "faults.c"
@@ -170,16 +171,16 @@ MESSAGES = 300
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killed(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Path:
     """A data folder as `kill -9` left it, after some hundred messages."""
     data = tmp_path_factory.mktemp("killed") / "data"
-    asyncio.run(_fill_and_kill(data))
+    asyncio.run(_fill_and_kill(data, warm))
     return data
 
 
-async def _fill_and_kill(data: Path) -> None:
+async def _fill_and_kill(data: Path, warm: Warm) -> None:
     token = await make_device(data, "pump-7")
-    server = ServerProcess(data)
+    server = ServerProcess(data, warm=warm)
     try:
         await server.start()  # and stop, so that the database file itself holds some of it
         await _send(server, token, 1)
@@ -260,13 +261,12 @@ DAMAGES: list[tuple[Callable[[Path], None], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("damage", "named", "remedy"), DAMAGES, ids=[damage.__name__ for damage, *_ in DAMAGES]
-)
+@pytest.mark.parametrize("damaged", DAMAGES, ids=[damage.__name__ for damage, *_ in DAMAGES])
 async def test_damaged_files_are_named_and_never_served_in_silence(
-    killed: Path, tmp_path: Path, damage: Callable[[Path], None], named: str, remedy: str
+    killed: Path, tmp_path: Path, warm: Warm, damaged: tuple[Callable[[Path], None], str, str]
 ) -> None:
     """A bit flips or a page is torn: no start, but what to do; that done, it serves again."""
+    damage, named, remedy = damaged
     data = tmp_path / "data"
     shutil.copytree(killed, data)
     damage(data)
@@ -279,6 +279,7 @@ async def test_damaged_files_are_named_and_never_served_in_silence(
     mended = await asyncio.to_thread(_mend, data, remedy)
     assert "Traceback" not in mended, mended
     assert "damaged" in mended, "it is said where the damaged originals are"
+    server = ServerProcess(data, warm=warm)
     await server.start()
     try:
         if damage is flip_in_records:

@@ -13,6 +13,7 @@ import aiomqtt
 import pytest
 from tests.flows.support import make_device, until, until_told
 from tests.soak.server import HOST, ServerProcess
+from tests.soak.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +23,11 @@ AT_ONCE = 300  # more than may wait as questions
 KILLED_AFTER = 120
 
 
-async def test_every_acknowledged_update_is_done_once_though_weft_is_killed(tmp_path: Path) -> None:
+async def test_every_acknowledged_update_is_done_once_though_weft_is_killed(
+    tmp_path: Path, warm: Warm
+) -> None:
     """Each update is one version of the twin, so the version counts those that were done."""
-    server = ServerProcess(tmp_path / "data")
+    server = ServerProcess(tmp_path / "data", warm=warm)
     token = await make_device(server.data, "pump-7")
     try:
         serial = 0
