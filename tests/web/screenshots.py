@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from tests.web.support import FLAGS, Server, find_chromium, opened, sign_in
 from tests.web.test_dashboard import PATHS
 
-SETTLE_S = 20.0  # the factory of the demonstration has alarms and work orders by then
+SETTLE_S = 25.0  # the factory of the demonstration has alarms and work orders by then
 
 
 def main(folder: Path, paths: list[str]) -> None:

@@ -40,6 +40,7 @@ from weft.api.operations import (
     maintenance,
     mappings,
     notifications,
+    overview,
     own,
     packs,
     plans,
@@ -118,5 +119,6 @@ TABLE: tuple[Operation, ...] = (
     *audit.OPERATIONS,
     *backups.OPERATIONS,
     *live.OPERATIONS,
+    *overview.OPERATIONS,
     *system.OPERATIONS,
 )

@@ -24,7 +24,9 @@ export function durationText(ms: number): string {
 
 export function agoText(at: string, from: number): string {
   const ms = from - Date.parse(at);
-  return ms < 0 ? `in ${durationText(-ms)}` : ms < 1500 ? 'now' : `${durationText(ms)} ago`;
+  // Another clock than ours, or heard since ours was last read.
+  if (Math.abs(ms) < 10_000 && ms < 1500) return 'now';
+  return ms < 0 ? `in ${durationText(-ms)}` : `${durationText(ms)} ago`;
 }
 
 export function momentText(at: string): string {
