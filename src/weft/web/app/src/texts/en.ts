@@ -6,3 +6,5 @@ export * from './en/sign-in';
 export * from './en/overview';
 export * from './en/devices';
 export * from './en/device';
+export * from './en/alarms';
+export * from './en/orders';
