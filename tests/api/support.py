@@ -74,6 +74,8 @@ from weft.rules.alarm_bulks import AlarmBulks
 from weft.rules.alarms import Alarms
 from weft.rules.derived.derivations import Derivations, DerivedKeysOf
 from weft.rules.derived.deriver import Deriver
+from weft.rules.derived.recomputing import Recomputings
+from weft.rules.derived.settings import DerivedSettings
 from weft.rules.engine import Engine
 from weft.rules.handling import Handling
 from weft.rules.lineage import Lineage
@@ -321,7 +323,10 @@ class World:
             self.records, self.audit, self.clock, self.surroundings, known, lambda: deriver.applied
         )
         derivations.on_change(deriver.changed)
-        self.derived = DerivedTelemetry(derivations, deriver)
+        recomputings = Recomputings(
+            (deriver, self.surroundings, self.history), self.records, self.clock, DerivedSettings()
+        )
+        self.derived = DerivedTelemetry(derivations, deriver, recomputings)
         past = Given(self.journal, self.samples, self.history, self.surroundings)
         self.replays = Replays(past, self.records, self.audit, self.clock, ReplaySettings())
 
@@ -366,6 +371,7 @@ class World:
         self.gate = Gate(self.pipeline, self.policy, self.devices, self.types, lambda *_: None)
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         self.commands.publish_with(self.ingest.put)
+        self.derived.recomputings.publish_with(self.ingest.put)
         self.twins.check_desired_with(Wishes(self.devices, self.types).require)
         self.rejections = Rejections(self.records, self.inbox, self.gate, self.ingest, self.audit)
         self.quarantine = Quarantine(

@@ -1,5 +1,7 @@
 """Derived telemetry in a whole Weft: a message goes in, and what is computed of it is telemetry."""
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from weft.app.compose import MACHINE, MAIN, Weft
 from weft.errors import StorageError
 from weft.model.ids import DeviceId
 from weft.model.message import DERIVED
+from weft.model.moments import to_rfc3339
 from weft.ports import HistoryQuery
 from weft.rules.derived.deriver import position_of
 from weft.rules.derived.model import DerivationDocument
@@ -130,3 +133,24 @@ async def test_a_loop_is_refused_by_name(tmp_path: Path) -> None:
             )
         with pytest.raises(Exception, match=r"a \(a_out\) -> b \(b_out\) -> c \(c_out\) -> a"):
             await derivations.save(MACHINE, "a", DerivationDocument("a_out", "c_out * 2.0"))
+
+
+async def test_late_data_corrects_what_was_computed(tmp_path: Path) -> None:
+    """History shows the corrected value, the twin the newest, and the note both."""
+    async with served(tmp_path) as weft:
+        pump = await add_pump(weft)
+        mean = DerivationDocument("usual", "mean(temperature, 1h)", Selector(devices=("pump-7",)))
+        await weft.path.derived.derivations.save(MACHINE, "usual", mean)
+        began = weft.clock.now()
+        await asyncio.sleep(0.004)  # so that nothing of what follows is of the future
+        for behind, value in ((1, 2.0), (3, 6.0), (2, 3.0)):
+            at = to_rfc3339(began + behind * 1_000_000)
+            payload = {"ts": at, "values": {"temperature": value}}
+            await send(weft, pump, json.dumps(payload).encode())
+        await eventually(lambda: _owes_nothing(weft))
+        assert [value for _at, value in await samples(weft, "usual")] == [2.0, 4.0]
+        await weft.path.derived.recomputings.sweep()
+        assert [value for _at, value in await samples(weft, "usual")] == [2.0, 2.5, 11 / 3]
+        assert weft.path.twins.get(MAIN, PUMP).telemetry["usual"].value == pytest.approx(11 / 3)
+        (note,) = await weft.path.derived.recomputings.list(MAIN)
+        assert [(one.old, one.new) for one in note.changes] == [(None, 2.5), (4.0, 11 / 3)]

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from weft.rules.alarm_bulks import AlarmBulks
     from weft.rules.alarms import Alarms
     from weft.rules.derived.derivations import Derivations
+    from weft.rules.derived.recomputing import Recomputings
     from weft.rules.engine import Engine
     from weft.rules.handling import Handling
     from weft.rules.lineage import Lineage
@@ -86,6 +87,11 @@ class Computed(Protocol):
     @property
     def derivations(self) -> Derivations:
         """How it is computed."""
+        ...
+
+    @property
+    def recomputings(self) -> Recomputings:
+        """What late data has changed of it."""
         ...
 
 

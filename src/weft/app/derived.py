@@ -7,11 +7,14 @@ from msgspec.structs import replace
 
 from weft.app.identity import Identity
 from weft.app.stores import Stores
+from weft.config import Config
+from weft.history.history import History
 from weft.ports import Clock
 from weft.registry.attachments import AttachmentChange
 from weft.rules.derived.derivations import Derivations, DerivedKeysOf
 from weft.rules.derived.deriver import Deriver
 from weft.rules.derived.model import DerivationChange
+from weft.rules.derived.recomputing import Recomputings
 from weft.rules.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -24,12 +27,18 @@ class DerivedTelemetry:
 
     derivations: Derivations
     deriver: Deriver
+    recomputings: Recomputings
 
 
 async def open_derived(
-    stores: Stores, identity: Identity, around: Surroundings, clock: Clock
+    stores: Stores,
+    identity: Identity,
+    given: tuple[Surroundings, History],
+    clock: Clock,
+    config: Config,
 ) -> tuple[DerivedTelemetry, Surroundings]:
     """Make and load it; return it with surroundings in which derived keys are known."""
+    around, history = given
     known = DerivedKeysOf(identity.devices.find)
     around = replace(around, derived=known)
     deriver = Deriver(stores.records, around, clock)
@@ -38,7 +47,10 @@ async def open_derived(
     )
     await derivations.load()
     await deriver.load(stores.journal.head)
-    return DerivedTelemetry(derivations, deriver), around
+    recomputings = Recomputings(
+        (deriver, around, history), stores.records, clock, config.rules.derived
+    )
+    return DerivedTelemetry(derivations, deriver, recomputings), around
 
 
 def connect_derived(path: "MessagePath", identity: Identity) -> None:
@@ -50,6 +62,7 @@ def connect_derived(path: "MessagePath", identity: Identity) -> None:
         path.engine.types_changed()
 
     path.derived.derivations.on_change(changed)
+    path.derived.recomputings.publish_with(path.ingest.put)
     identity.devices.on_change(lambda change: deriver.device_changed(change.old, change.new))
     identity.types.on_change(lambda _change: deriver.deriving.forget_programs())
     deriving = deriver.deriving

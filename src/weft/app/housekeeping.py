@@ -45,6 +45,7 @@ class Housekeeping:
             self.every_second,
             _chores(MINUTE_S, self._each_minute()),
             _chores(MINUTE_S, [("history retention", weft.path.history.housekeep)]),
+            _chores(MINUTE_S, [("late derived telemetry", weft.path.derived.recomputings.sweep)]),
             _chores(HOUR_S, self._each_hour()),
         )
 

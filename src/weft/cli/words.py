@@ -57,6 +57,7 @@ EMPTY: dict[str, str] = {
     "authority without --auto-approve, come here first.",
     "list_findings": "Nothing: the rule would not have raised, and nothing was recorded.",
     "list_replays": "No replays. Run a rule over the past: weft rule replay RULE",
+    "list_recomputings": "No sample came late that anything is computed of.",
     "list_relations": "It is related to nothing: weft asset relate ASSET feeds OTHER",
     "list_rejections": "No message was refused.",
     "list_routes": "No routes. Save one: weft route save tour tour.geojson",

@@ -19,6 +19,7 @@ from weft.ports import Deciding, Kind, Reader, Records, V, Writer
 from weft.registry.changes import Listeners
 from weft.rules import metrics
 from weft.rules.alarms import Alarms
+from weft.rules.derived.settings import DerivedSettings
 from weft.rules.firing import Fired, Firing
 from weft.rules.health import RuleHealth
 from weft.rules.kinds import RULES
@@ -47,6 +48,7 @@ class RulesSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tick_interval_s: float = 0.1  # how late a timer may fire when no message comes
     keep_traces_days: float = 90.0  # behind an alarm's end; with a work order as long as that
     replays: ReplaySettings = field(default_factory=ReplaySettings)
+    derived: DerivedSettings = field(default_factory=DerivedSettings)
 
 
 class Chunks:

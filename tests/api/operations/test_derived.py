@@ -2,6 +2,7 @@
 
 from tests.api.support import OTHER, World
 
+from weft.model.moments import to_rfc3339
 from weft.security.actions import Role
 
 POWER = {"key": "power", "value": "voltage * current", "unit": "W"}
@@ -73,3 +74,46 @@ async def test_another_tenant_sees_nothing_and_a_viewer_changes_nothing(world: W
     refused = await world.call("PUT", "/derivations/power", token=viewer, body=POWER)
     assert refused.status == 403
     assert (await world.call("GET", "/derivations/power", token=viewer)).status == 200
+
+
+async def test_a_roll_up_names_a_group_or_an_asset(world: World) -> None:
+    """Not neither, and not both."""
+    token = world.admin()
+    body = {"key": "total", "value": "sum_of(power)", "device": "line"}
+    for scope in ({"stale_after": "1m"}, {"group": "machines", "asset": "line-1"}):
+        sent = {**body, "scope": scope}
+        none = await world.call("PUT", "/derivations/total", token=token, body=sent)
+        assert none.status == 422
+        assert "either a group or an asset" in none.json["detail"]
+
+
+async def test_what_late_data_has_changed_can_be_asked_for(world: World) -> None:
+    """Old, new and from when."""
+    token = world.admin()
+    double = {"key": "d", "value": "x * 2.0"}
+    await world.call("PUT", "/derivations/double", token=token, body=double)
+    device = await world.device("pump-1")
+    began = world.clock.now()
+    world.clock.turn(60)
+    for behind in (30, 10):
+        body = {"ts": to_rfc3339(began + behind * 10**9), "values": {"x": float(behind)}}
+        await world.call("POST", "/devices/me/telemetry", token=device, body=body)
+    await world.pipeline.drain()
+    await world.derived.recomputings.sweep()
+    listed = await world.call("GET", "/recomputings", token=token)
+    (note,) = listed.json["items"]
+    assert (note["state"], note["changed"], note["devices"]) == ("done", 1, ["pump-1"])
+    shown = await world.call("GET", f"/recomputings/{note['recomputing_id']}", token=token)
+    assert shown.json["changes"] == [
+        {
+            "device_id": "pump-1",
+            "key": "d",
+            "at": to_rfc3339(began + 10 * 10**9),
+            "old": None,
+            "new": 20.0,
+        }
+    ]
+    there = world.admin(OTHER)
+    assert (await world.call("GET", "/recomputings", token=there)).json["items"] == []
+    other = await world.call("GET", f"/recomputings/{note['recomputing_id']}", token=there)
+    assert other.status == 404

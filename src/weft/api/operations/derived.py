@@ -10,6 +10,7 @@ from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.moments import NS_PER_S
 from weft.rules.derived.model import Derivation, DerivationDocument
+from weft.rules.derived.recomputing import Recomputing, RecomputingState
 from weft.rules.durations import read_duration
 from weft.rules.model import RuleScope, Selector
 
@@ -157,6 +158,70 @@ async def list_derivation_versions(services: Services, call: Call) -> Page[Deriv
     return Page([_view(one) for one in found], None)
 
 
+class ChangeView(Struct, frozen=True):
+    """One value that is not what it was."""
+
+    device_id: str
+    key: str
+    at: Moment
+    old: Any  # null: there was none
+    new: Any
+
+
+class RecomputingView(Struct, frozen=True):
+    """What late data of some devices has changed."""
+
+    recomputing_id: str
+    state: RecomputingState
+    devices: list[str]  # whose data came late
+    start: Moment  # the first late moment
+    end: Moment
+    started_at: Moment
+    ended_at: Moment | None
+    percent: float
+    samples: int
+    changed: int
+    changes: list[ChangeView]  # the first of them
+    uncertain: list[str]  # device/key of which too little of the past was read to say anything
+    problem: str
+
+
+def _recomputing_view(one: Recomputing) -> RecomputingView:
+    changes = [
+        ChangeView(each.device_id, each.key, moment(each.at) or "", each.old, each.new)
+        for each in one.changes
+    ]
+    return RecomputingView(
+        recomputing_id=one.recomputing_id,
+        state=one.state,
+        devices=list(one.devices),
+        start=moment(one.start) or "",
+        end=moment(one.end) or "",
+        started_at=moment(one.started_at) or "",
+        ended_at=moment(one.ended_at),
+        percent=round(one.percent, 1),
+        samples=one.samples,
+        changed=one.changed,
+        changes=changes,
+        uncertain=list(one.uncertain),
+        problem=one.problem,
+    )
+
+
+async def list_recomputings(services: Services, call: Call) -> Page[RecomputingView]:
+    """Answer with a page of what late data has changed, newest first."""
+    found = await services.derived.recomputings.list(
+        call.principal.tenant, after=after_of(call, "recomputings"), limit=call.query.limit + 1
+    )
+    return page_of(call, "recomputings", found, _recomputing_view, lambda one: one.recomputing_id)
+
+
+async def get_recomputing(services: Services, call: Call) -> RecomputingView:
+    """Answer with what late data has changed."""
+    held = await services.derived.recomputings.get(call.principal.tenant, call.path["recomputing"])
+    return _recomputing_view(held)
+
+
 _ONE = "/derivations/{derivation}"
 _TARGET = "derivation:{derivation}"
 _COLUMNS = ("name", "key", "value", "unit", "version")
@@ -239,5 +304,32 @@ OPERATIONS: tuple[Operation, ...] = (
         result=Page[DerivationView],
         errors=(NotFound,),
         command=Command("derived", "versions", columns=("version", "key", "value", "updated_at")),
+    ),
+    Operation(
+        "list_recomputings",
+        "GET",
+        "/recomputings",
+        "List what late data has changed of derived telemetry",
+        list_recomputings,
+        action="history.read",
+        description="Newest first. Samples that come late are looked at once a minute.",
+        query=Paging,
+        result=Page[RecomputingView],
+        command=Command(
+            "derived",
+            "changes",
+            columns=("recomputing_id", "state", "percent", "devices", "start", "changed"),
+        ),
+    ),
+    Operation(
+        "get_recomputing",
+        "GET",
+        "/recomputings/{recomputing}",
+        "Show what late data has changed of derived telemetry: old, new, and from when",
+        get_recomputing,
+        action="history.read",
+        result=RecomputingView,
+        errors=(NotFound,),
+        command=Command("derived", "change"),
     ),
 )

@@ -180,7 +180,7 @@ class Deriver:
         rows = [
             (one.tenant, one.device_id, one.row()) for one in dirty if self.deriving.is_held(one)
         ]
-        late = [(tenant, str(device), at) for (tenant, device), at in self.deriving.late.items()]
+        late = self.deriving.unfinished()
         progress = Progress(self._applied, [_kept(one) for one in self._owed.values()], late)
         if progress.position == self._position and not rows and not gone:
             return

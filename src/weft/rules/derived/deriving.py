@@ -54,6 +54,7 @@ class Deriving:
 
     def __init__(self, around: Surroundings) -> None:
         self.late: dict[tuple[TenantId, DeviceId], int] = {}  # the oldest moment that came late
+        self.working: dict[tuple[TenantId, DeviceId], int] = {}  # of those, what is worked on
         self.dirty: list[State] = []
         self._around = around
         self._derivations: dict[TenantId, dict[str, Derivation]] = {}
@@ -146,6 +147,33 @@ class Deriving:
     def _forget_lookups(self) -> None:
         self._routes.clear()
         self._targets.clear()
+
+    def members(self, tenant: TenantId) -> list[tuple[DeviceId, frozenset[DeviceId]]]:
+        """Return the devices that stand for members, each with these."""
+        return [(one.target, frozenset(one.members)) for one in self._roll_ups.of(tenant)]
+
+    def begin_late(self, tenant: TenantId) -> dict[DeviceId, int]:
+        """Return the oldest moment of each device that came late; it is being worked on now."""
+        found = {device: at for (owner, device), at in self.late.items() if owner == tenant}
+        for device, at in found.items():
+            del self.late[tenant, device]
+            self.working[tenant, device] = at
+        return found
+
+    def unfinished(self) -> list[tuple[TenantId, str, int]]:
+        """Return what came late and is not worked out yet, with what is being worked on."""
+        places = {**self.late, **self.working}
+        return [
+            (tenant, str(device), min(self.late.get((tenant, device), at), at))
+            for (tenant, device), at in places.items()
+        ]
+
+    def end_late(self, tenant: TenantId, *, again: bool = False) -> None:
+        """Take in that the work is done, or that it has to be begun again."""
+        for place in [one for one in self.working if one[0] == tenant]:
+            at = self.working.pop(place)
+            if again:
+                self.late[place] = min(at, self.late.get(place, NEVER))
 
     # --- messages -------------------------------------------------------------------------
 

@@ -1,0 +1,133 @@
+"""Recomputing: late data changes what was computed, once, and a note says what changed."""
+
+from typing import Any
+
+import pytest
+from tests.rules.derived.support import Works, document
+from tests.rules.support import ALICE, MAIN, START, S, device
+
+from weft.backends.memory.history import MemoryHistory
+from weft.errors import NotFound, StorageError
+from weft.history.history import History
+from weft.history.settings import HistorySettings
+from weft.model.ids import DeviceId
+from weft.model.message import RECOMPUTED, Committed, Decoded, Envelope
+from weft.rules.derived.recomputing import Recomputings, RecomputingState
+from weft.rules.derived.settings import DerivedSettings
+
+
+class Past(Works):
+    """A plant with a history behind its line."""
+
+    def __init__(self, settings: DerivedSettings | None = None) -> None:
+        super().__init__(device())
+        self.history = History(MemoryHistory(), self.plant.clock, HistorySettings())
+        self.recomputings = Recomputings(
+            (self.deriver, self.around, self.history),
+            self.plant.records,
+            self.plant.clock,
+            settings or DerivedSettings(),
+        )
+        self.written: list[Envelope] = []
+        self.recomputings.publish_with(self.put)
+        self.start()
+
+    async def put(self, envelope: Envelope, decoded: Decoded) -> int:
+        batch = Committed(self.line.head + 1, [envelope], [decoded])
+        self.line.head = batch.last
+        self.line.batches.append(batch)
+        self.written.append(envelope)
+        return batch.last
+
+    async def keep(self) -> None:
+        """Let history take in all of the line."""
+        for batch in self.line.batches:
+            self.history.apply(batch)
+        await self.history.flush()
+
+
+async def late() -> Past:
+    """A mean of a minute; the sample of second 10 comes behind that of second 20."""
+    past = Past()
+    text = "mean(temperature, 1m)"
+    await past.derivations.save(ALICE, "usual", document("usual", text))
+    past.plant.clock.turn(3_600)
+    past.hear(0, {"temperature": 2.0})
+    past.hear(20, {"temperature": 6.0})
+    past.hear(10, {"temperature": 3.0}, received=30)
+    past.write()
+    await past.keep()
+    return past
+
+
+async def test_what_changed_is_written_and_told() -> None:
+    """Old, new and from when; history then has the new values."""
+    past = await late()
+    await past.recomputings.sweep()
+    (note,) = await past.recomputings.list(MAIN)
+    assert (note.state, note.changed, note.percent) == (RecomputingState.DONE, 2, 100.0)
+    assert (note.devices, note.start) == (("pump-7",), START + 10 * S)
+    assert [(one.at - START, one.old, one.new) for one in note.changes] == [
+        (10 * S, None, 2.5), (20 * S, 4.0, 11 / 3),
+    ]  # fmt: skip
+    (envelope,) = past.written
+    assert (envelope.session, envelope.route.device_id) == (RECOMPUTED, "pump-7")
+    assert await past.recomputings.get(MAIN, note.recomputing_id) == note
+
+
+async def test_it_is_done_once() -> None:
+    """Nothing is left of it, and the values that were written bring nothing about."""
+    past = await late()
+    await past.recomputings.sweep()
+    past.deriver.apply(past.line.batches[-1])
+    await past.recomputings.sweep()
+    assert len(await past.recomputings.list(MAIN)) == 1
+    assert past.deriver.deriving.unfinished() == []
+
+
+async def test_what_is_not_finished_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk failed; what came late is remembered over a restart as well."""
+    past = await late()
+
+    async def fail(*_given: Any) -> Any:
+        raise StorageError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(past.recomputings, "_keep", fail)
+        with pytest.raises(StorageError):
+            await past.recomputings.sweep()
+    assert past.deriver.deriving.unfinished() == [(MAIN, "pump-7", START + 10 * S)]
+    await past.deriver.checkpoint()
+    await past.restart()
+    assert past.deriver.deriving.unfinished() == [(MAIN, "pump-7", START + 10 * S)]
+
+
+async def test_what_is_too_much_says_so() -> None:
+    """Devices are served; the note has the reason."""
+    past = await late()
+    past.recomputings = Recomputings(
+        (past.deriver, past.around, past.history),
+        past.plant.records,
+        past.plant.clock,
+        DerivedSettings(samples_max=1),
+    )
+    await past.recomputings.sweep()
+    (note,) = await past.recomputings.list(MAIN)
+    assert note.state is RecomputingState.FAILED
+    assert "at most 1" in note.problem
+
+
+async def test_old_notes_are_forgotten() -> None:
+    """The newest are kept."""
+    past = Past(DerivedSettings(kept=2))
+    await past.derivations.save(ALICE, "double", document("double", "temperature * 2.0"))
+    past.plant.clock.turn(3_600)
+    past.hear(1_000, {"temperature": 1.0})
+    for second in range(4):
+        past.hear(second, {"temperature": 1.0}, received=2_000 + second)
+        await past.keep()
+        await past.recomputings.sweep()
+    assert len(await past.recomputings.list(MAIN)) == 2
+    with pytest.raises(NotFound):
+        await past.recomputings.get(MAIN, "none")
+    assert DeviceId("pump-7") in (await past.recomputings.list(MAIN))[0].devices
