@@ -140,7 +140,6 @@ async def open_message_path(
     commands, bulks = _make_commands(stores, identity, clock, config)
     history = History(stores.history, clock, config.history)
     inbox = RejectionInbox(records, config.rejections)
-    commands.refuse_with(inbox.put_answers)
     alarms = Alarms(records, audit, clock)
     places = await _open_places(Given(records, audit, clock), identity)
     groups, surroundings = await _open_surroundings(stores, identity, twins, (clock, places))
@@ -199,6 +198,7 @@ async def open_message_path(
 
 
 def _connected(path: MessagePath, identity: Identity, clock: Clock) -> MessagePath:
+    path.commands.refuse_with(path.inbox.put_answers)
     path.gate.check_reported_with(path.twins.require_room)
     connect_twins(path, identity)
     connect(path, identity, clock)
