@@ -16,6 +16,7 @@ GROUPS: dict[str, str] = {
     "connection": "Who is connected now, and cutting it.",
     "connector": "Business systems that are configured.",
     "credential": "What devices prove themselves with.",
+    "derived": "Telemetry that Weft computes: how, and what late data has changed of it.",
     "device": "Devices: make, see, change and delete them.",
     "fault": "Faults: what is wrong with which asset, and which alarms say so.",
     "geofence": "Geofences: areas with a name, for rules.",
