@@ -262,7 +262,8 @@ class Policies:
         owner = policy.owner
         if owner is None:
             return "it was saved before policies had an owner; save it again"
-        for action in _rights(self._filters[policy.body.filter]):
+        text = policy.body.filter
+        for action in _rights(self._filters.get(text) or compile_filter(text)):
             decision = self._policy.decide(owner, action, "*")
             if not decision.allowed:
                 return f"its owner {owner} may not {action}: {decision.reason}"

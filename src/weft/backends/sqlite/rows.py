@@ -67,7 +67,7 @@ class RowReader:
         """Return the record, or raise `NotFound`."""
         record = self.find(kind, tenant, key)
         if record is None:
-            raise NotFound(f"There is no {kind.name} {key!r}.")
+            raise _not_there(kind, key)
         return record
 
     def list(
@@ -136,11 +136,13 @@ class RowWriter(RowReader):
 
     def reindex(self, kind: Kind[Any], tenant: TenantId, key: str) -> bool:
         """Index a record as its kind says now; return whether that is another way than before."""
-        version, old = self._stored(kind, tenant, key)
-        value = self.get(kind, tenant, key).value
+        row = self._execute(SQL["find"], (kind.name, tenant, key)).fetchone()
+        if row is None:
+            raise _not_there(kind, key)
+        value, old = _record(kind, tenant, (key, *row)).value, decode_texts(row[2])
         if _texts_of(kind, value) == old:
             return False
-        self._store(kind, tenant, key, value, (version - 1, old))
+        self._store(kind, tenant, key, value, (row[0] - 1, old))
         return True
 
     def _stored(self, kind: Kind[Any], tenant: TenantId, key: str) -> tuple[int, Texts]:
@@ -183,6 +185,10 @@ def _record(kind: Kind[V], tenant: str, row: Row) -> Record[V]:
             f"The {kind.name} {row[0]!r} is not of the form that this Weft writes: {error}.",
             remedy="Use the Weft that wrote it, or restore a backup.",
         ) from error
+
+
+def _not_there(kind: Kind[Any], key: str) -> NotFound:
+    return NotFound(f"There is no {kind.name} {key!r}.")
 
 
 def _require_whole(kind: Kind[Any], tenant: str, row: Row) -> None:
