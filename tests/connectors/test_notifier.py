@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.connectors.support import FakeConnector
 from tests.connectors.support import Plant as Business
 from tests.rules.suppression_support import Quiet
@@ -281,6 +282,24 @@ async def test_az_5_with_the_right_back_what_still_holds_is_told() -> None:
     plant.allow(True)
     await plant.wait(1)
     assert await plant.told() == [("mail", "alarm")]
+
+
+async def test_tn_3_many_tellings_of_one_tenant_keep_none_of_another_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """TN-3: seven wait for a right, two fit into one transaction; the last is told that second."""
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    names = [f"meter-{number}" for number in range(8)]
+    plant = Told(*names)
+    await plant.rule()
+    await plant.save("denied", filter="alarm.device != 'meter-7'", steps=STEPS[:1])
+    await plant.save("told", filter="alarm.device == 'meter-7'", steps=STEPS[:1])
+    old = plant.policies.get(MAIN, "denied")
+    plant.policies._keep(replace(old, owner=None))
+    await plant.heat(*names)
+    await plant.notifier.work()
+    assert await plant.told() == [("mail", "alarm")]
+    assert len(await plant.denials()) == 7
 
 
 async def test_az_5_what_waits_in_a_digest_is_told_with_rights_only() -> None:

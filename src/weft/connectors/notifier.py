@@ -44,6 +44,7 @@ log = get_logger(__name__)
 NOTIFY: Final = "alarm.notify"
 NEWS_MAX: Final = 10_000  # changes not looked at yet; behind that all open alarms are read
 AT_ONCE: Final = 200  # in one transaction
+DUE_MAX: Final = 5_000  # tellings looked at in a second; of one tenant many may wait for a right
 ASIDE_NS: Final = 60 * NS_PER_S  # until what is put aside is looked at again
 QUIET_MAX_NS: Final = 24 * 3600 * NS_PER_S
 
@@ -194,29 +195,36 @@ class Notifier:
 
     async def _take_due(self) -> list[Action]:
         now = self._clock.now()
-        taken: list[tuple[int, TenantId, str]] = []
-        while self._due and self._due[0][0] <= now and len(taken) < AT_ONCE:
-            taken.append(heapq.heappop(self._due))
-        if not taken:
-            return []
-        denied = self._denied(tenant for _at, tenant, _key in taken)
+        due: list[tuple[int, TenantId, str]] = []
+        while self._due and self._due[0][0] <= now and len(due) < DUE_MAX:
+            due.append(heapq.heappop(self._due))
+        actions: list[Action] = []
+        while due:
+            part, rest = due[:AT_ONCE], due[AT_ONCE:]
+            try:
+                actions += await self._take_part(part, now)
+            except BaseException:
+                for one in due:
+                    heapq.heappush(self._due, one)
+                raise
+            due = rest
+        return actions
+
+    async def _take_part(self, part: Sequence[tuple[int, TenantId, str]], now: int) -> list[Action]:
+        """Take the steps of some tellings, as one transaction."""
+        denied = self._denied(tenant for _at, tenant, _key in part)
 
         def work(writer: Writer) -> tuple[list[Action], list[tuple[int, TenantId, str]]]:
             actions: list[Action] = []
             again: list[tuple[int, TenantId, str]] = []
-            for _at, tenant, key in taken:
+            for _at, tenant, key in part:
                 asked, next_at = self._step(writer, (tenant, key), now, denied[tenant])
                 actions += asked
                 if next_at < NEVER:
                     again.append((next_at, tenant, key))
             return actions, again
 
-        try:
-            actions, again = await self._records.write(work)
-        except BaseException:
-            for one in taken:
-                heapq.heappush(self._due, one)
-            raise
+        actions, again = await self._records.write(work)
         for one in again:
             heapq.heappush(self._due, one)
         return actions
