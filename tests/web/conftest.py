@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from tests.web.plant import Plant
 from tests.web.support import DIST, FLAGS, Server, find_chromium, opened, sign_in
 
 
@@ -38,6 +39,28 @@ def weft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """A small fleet on the road and two plants, of which we say what happens."""
+    server = Server(tmp_path_factory.mktemp("plant") / "data")
+    server.start()
+    try:
+        server.sign_up()
+        made = Plant(server)
+        made.furnish()
+        yield made
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def at_plant(browser: Browser, plant: Plant) -> Any:
+    """The cookie of somebody who has signed in there."""
+    with opened(browser, plant.server) as (page, _):
+        sign_in(page)
+        return page.context.storage_state()
 
 
 @pytest.fixture(scope="module")

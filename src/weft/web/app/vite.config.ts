@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
+import { world } from './tools/world.ts';
 
 const WORTH_BYTES = 512; // below it a header costs more than compression saves
 
@@ -35,7 +36,7 @@ function compressed(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), compressed()],
+  plugins: [svelte(), world(), compressed()],
   build: {
     outDir: '../dist',
     emptyOutDir: true,

@@ -8,3 +8,5 @@ export * from './en/devices';
 export * from './en/device';
 export * from './en/alarms';
 export * from './en/orders';
+export * from './en/map';
+export * from './en/facilities';
