@@ -102,14 +102,19 @@ class Server:
             self._process.wait(30)
             self._process = None
 
-    def sign_up(self) -> None:
-        """Use the one-time link that it printed."""
+    def sign_up_link(self) -> str:
+        """Return the path of the one-time link that it printed."""
         deadline = time.monotonic() + START_S
         while (found := re.search(r"/sign-up#(\S+)", self.log)) is None:
             if time.monotonic() > deadline:
                 raise AssertionError(f"There is no sign-up link:\n{self.log}")
             time.sleep(0.05)
-        body = {"token": found[1], "name": NAME, "password": PASSWORD}
+        return found[0]
+
+    def sign_up(self) -> None:
+        """Use that link."""
+        token = self.sign_up_link().partition("#")[2]
+        body = {"token": token, "name": NAME, "password": PASSWORD}
         self.access = self.call("POST", "/sign-up", body)["access_token"]
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:

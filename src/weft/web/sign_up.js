@@ -1,6 +1,6 @@
 // The sign-up page: reads the token behind the #, asks for a name and a password, and gives
 // the three to the API. The token leaves the address bar at once, so that it is not left in
-// the history of the browser. Nothing is stored.
+// the history of the browser. Who has signed up is signed in, and goes on in the dashboard.
 "use strict";
 
 const LENGTH_MIN = 15;
@@ -96,6 +96,22 @@ async function signUp() {
   return { text: text.filter(Boolean).join(" "), field };
 }
 
+// With the cookie of the dashboard; the answer to signing up is for programs, and is not kept.
+async function enter() {
+  const answer = await fetch("/api/v1/sessions/browser", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name: nameField.value.trim(), password: password.value }),
+    cache: "no-store",
+    referrerPolicy: "no-referrer",
+  });
+  if (answer.ok) {
+    window.localStorage.setItem("weft-signed-in", "yes"); // the dashboard asks who it is
+    window.location.replace("/");
+  }
+  return answer.ok;
+}
+
 function showDone() {
   find("who").textContent = nameField.value.trim();
   find("sign-in").textContent = `weft sign-in ${nameField.value.trim()} --url ${window.location.origin}`;
@@ -115,7 +131,7 @@ form.addEventListener("submit", async (event) => {
     const refused = await signUp();
     if (refused) {
       show(refused.text, refused.field);
-    } else {
+    } else if (!(await enter())) {
       showDone();
     }
   } catch {

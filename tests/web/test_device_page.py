@@ -1,0 +1,88 @@
+"""A device's page: what it says now, what is wanted of it, and what stands in its way."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.web.support import Server, opened, violations
+
+TABS = ("now", "charts", "twin", "commands", "messages", "connection", "credentials", "about")
+
+
+@pytest.mark.parametrize("phone", [False, True])
+def test_every_part_of_a_device_is_clean_and_accessible(
+    browser: Browser, weft: Server, signed_in: object, phone: bool
+) -> None:
+    """By clicking from one to the next, light on a desk and dark on a phone."""
+    with opened(browser, weft, state=signed_in, phone=phone, dark=phone) as (page, watched):
+        page.goto("/devices/pump-1")
+        for name in TABS:
+            page.get_by_role("tab", name=name, exact=False).first.click()
+            page.wait_for_timeout(700)
+            found = violations(page)
+            assert not found, f"{name}: " + "\n".join(found)
+            overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{name}: {overflow} px to the side"
+        watched.require_clean()
+
+
+def test_a_wish_is_checked_saved_and_taken_back(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """What the type does not declare is told while typing; undo brings the old wish back."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices/pump-2?tab=twin")
+        page.get_by_role("button", name="Change what is desired", exact=True).click()
+        editor = page.get_by_role("textbox", name="Desired")
+        editor.fill('{"interval_s": "often"}')
+        page.get_by_text("interval_s must be of type number").wait_for()
+        save = page.get_by_role("button", name="Desire this")
+        expect(save).to_be_disabled()
+        editor.fill('{"speed": 3}')
+        page.get_by_text("declares no property speed").wait_for()
+        editor.fill('{"interval_s": 7}')
+        save.click()
+        row = page.get_by_role("row", name="interval_s")
+        expect(row).to_contain_text("7")
+        assert weft.call("GET", "/devices/pump-2/twin")["desired"] == {"interval_s": 7}
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_text("Undone").wait_for()
+        assert weft.call("GET", "/devices/pump-2/twin")["desired"] == {}
+        watched.require_clean()
+
+
+def test_a_device_is_found_opened_and_left_by_keyboard(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Arrows in the list, Enter, arrows among the tabs."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices")
+        first = page.locator("tbody tr[tabindex='0']")
+        first.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="mill-1").wait_for()
+        page.get_by_role("tab", name="Now").focus()
+        page.keyboard.press("ArrowRight")
+        page.get_by_text("Drag over a chart").wait_for()
+        page.keyboard.press("End")
+        page.get_by_role("heading", name="Lifecycle").wait_for()
+        watched.require_clean()
+
+
+def test_a_device_is_deleted_only_by_its_name(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """What cannot be undone is typed."""
+    weft.call("POST", "/devices", {"device_id": "to-go"})
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices/to-go?tab=about")
+        page.get_by_role("button", name="Delete").click()
+        dialog = page.get_by_role("dialog")
+        act = dialog.get_by_role("button", name="Delete")
+        expect(act).to_be_disabled()
+        dialog.get_by_label("Type to-go to go on").fill("to-go")
+        act.click()
+        page.get_by_text("to-go is deleted").wait_for()
+        page.get_by_role("heading", name="Devices").wait_for()
+        watched.require_clean()

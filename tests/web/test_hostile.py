@@ -1,0 +1,109 @@
+"""What a device or a tenant wrote is text, never markup (HT-3; CVE-2022-31861)."""
+
+import json
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.web.support import Server, opened
+
+MARK = "<img src=x onerror=window.ran=1>"
+SCRIPT = "\"'><script>window.ran=1</script>"
+TEMPLATE = "{{constructor.constructor('window.ran=1')()}}${window.ran=1}"
+HOSTILE = MARK + SCRIPT + TEMPLATE
+DEVICE = "hostile-1"
+
+
+@pytest.fixture(scope="module")
+def poisoned(weft: Server) -> Server:
+    """A device whose every word is an attack, in all places that pages show."""
+    weft.call(
+        "POST",
+        "/devices",
+        {
+            "device_id": DEVICE,
+            "label": HOSTILE[:200],
+            "attributes": {"note": HOSTILE, MARK: "name"},
+        },
+    )
+    weft.call("POST", "/assets", {"asset_id": "hostile-hall", "kind": "site", "label": HOSTILE})
+    weft.call("PUT", f"/devices/{DEVICE}/attachments/observes", {"asset": "hostile-hall"})
+    issued = weft.call("POST", f"/devices/{DEVICE}/credentials", {"kind": "secret", "label": MARK})
+    weft.call("PATCH", f"/devices/{DEVICE}/twin", {"desired": {"mode": HOSTILE}}, If_Match='"0"')
+    weft.call("POST", f"/devices/{DEVICE}/commands", {"name": "say", "input": {"text": HOSTILE}})
+    _publish(weft, issued["token"])
+    return weft
+
+
+def _publish(weft: Server, token: str) -> None:
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=DEVICE)
+    client.username_pw_set(DEVICE, token)
+    client.connect("127.0.0.1", weft.mqtt_port)
+    client.loop_start()
+    try:
+        for topic, body in (
+            ("telemetry", {"temperature": 1.5, "word": HOSTILE}),
+            ("properties/reported", {"mode": HOSTILE, "nested": {MARK: SCRIPT}}),
+            ("events/alert", {"text": HOSTILE}),
+            (MARK, {"text": HOSTILE}),
+        ):
+            sent = client.publish(f"devices/me/{topic}", json.dumps(body), qos=1)
+            sent.wait_for_publish(10)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _require_harmless(page: Page, watched: Any) -> None:
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.ran") is None
+    assert page.locator("img[src='x']").count() == 0
+    watched.require_clean()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/overview",
+        "/devices?search=hostile",
+        *(
+            f"/devices/{DEVICE}?tab={tab}"
+            for tab in (
+                "now",
+                "charts",
+                "twin",
+                "commands",
+                "messages",
+                "connection",
+                "credentials",
+                "about",
+            )
+        ),
+    ],
+)
+def test_nothing_that_was_written_by_others_runs(
+    browser: Browser, poisoned: Server, signed_in: object, path: str
+) -> None:
+    """Label, attribute, property, topic, payload, command, audit: shown as they are."""
+    with opened(browser, poisoned, state=signed_in) as (page, watched):
+        page.goto(path)
+        page.get_by_role("heading", level=1).wait_for()
+        _require_harmless(page, watched)
+
+
+def test_the_label_is_shown_letter_by_letter(
+    browser: Browser, poisoned: Server, signed_in: object
+) -> None:
+    """Not cut out, not decoded: one sees the attack."""
+    with opened(browser, poisoned, state=signed_in) as (page, watched):
+        page.goto(f"/devices/{DEVICE}")
+        page.get_by_text(MARK).first.wait_for()
+        page.goto(f"/devices/{DEVICE}?tab=messages")
+        page.locator("code").filter(has_text=f"devices/me/{MARK}").first.wait_for()
+        page.goto("/devices?search=" + DEVICE)
+        page.get_by_text(MARK).first.wait_for()
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Go to a page").fill(DEVICE)
+        page.get_by_role("option").filter(has_text=MARK).wait_for()
+        _require_harmless(page, watched)
