@@ -89,6 +89,19 @@ async def test_a_message_is_seen_once_it_is_on_disk(world: World) -> None:
     assert event["data"]["data"] == {"temperature": 21.4}
 
 
+async def test_what_is_computed_names_the_message_that_it_is_of(world: World) -> None:
+    """Telemetry like any other, with its origin."""
+    pump = await world.device("pump-7")
+    double = {"key": "double", "value": "temperature * 2.0"}
+    await world.call("PUT", "/derivations/double", token=world.admin(), body=double)
+    async with watching(world, world.admin()) as reader:
+        position = await send(world, pump, {"temperature": 21.0})
+        sent, computed = await reader.event(), await reader.event()
+    assert "derived_from" not in sent["data"]
+    assert (computed["event"], computed["data"]["derived_from"]) == ("telemetry", position)
+    assert computed["data"]["data"][0]["values"] == {"double": 42.0}
+
+
 async def test_another_tenants_messages_are_never_seen(world: World) -> None:
     """Whatever is asked for (TN-1)."""
     theirs = await world.device("pump-7", tenant=OTHER)

@@ -19,10 +19,11 @@ from weft.api.settings import ApiSettings
 from weft.api.streams import JOURNALED, KIND_OF, Filter, Gap, Stream, frame, gap_frame
 from weft.errors import QuotaExceeded, Unavailable
 from weft.model.ids import TenantId
-from weft.model.message import Committed, Envelope, RejectionReason
+from weft.model.message import DERIVED, Committed, Envelope, RejectionReason
 from weft.model.moments import to_rfc3339
 from weft.model.principal import Principal
 from weft.ports import Deciding, Journal
+from weft.rules.derived.deriver import position_of
 from weft.security.connections import Connection, Connections
 
 RESUME_MAX = 100_000  # messages sent again at most; beyond that history is the better source
@@ -38,6 +39,7 @@ class LiveMessage(Struct, frozen=True, omit_defaults=True):
     data: msgspec.Raw | None = None  # the payload, where it is JSON
     data_base64: str | None = None  # the payload, where it is not
     rejection: RejectionReason | None = None
+    derived_from: int | None = None  # the position of the message that it was computed of
 
 
 class LiveChange(Struct, frozen=True):
@@ -188,6 +190,7 @@ def _frame_of(position: int, envelope: Envelope) -> bytes:
         device_id=route.device_id,
         topic=route.topic,
         rejection=envelope.rejection,
+        derived_from=position_of(envelope) if envelope.session == DERIVED else None,
     )
     if envelope.rejection is None:
         message = _with_payload(message, envelope.payload)

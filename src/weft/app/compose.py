@@ -130,7 +130,6 @@ class Weft:
             business = await open_business(stores, identity, path, clock, config, stack)
             weft = cls(config, folder, stack, (stores, identity, path, business))
             weft.replayed = await path.pipeline.recover()
-            start_derived(path)
             path.commands.sweep(clock.now())  # what had expired before has expired, at once
             await identity.devices.finish_deletes()
             yield weft
@@ -158,6 +157,7 @@ class Weft:
                 tasks.create_task(business.bridges.run()),
                 tasks.create_task(self.identity.imports.run()),
             ]
+            start_derived(path)
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(business.outbox.running())
                 await stack.enter_async_context(business.poller.running())

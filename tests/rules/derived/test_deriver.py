@@ -94,6 +94,19 @@ async def test_waiting_for_what_cannot_be_written_has_an_end(
         await made.deriver.wait_done(made.line.head)
 
 
+async def test_before_the_journal_is_added_to_nobody_waits() -> None:
+    """A device whose deletion a crash cut short is forgotten at the start, before all runs."""
+    made = await works()
+    made.hear(0, {"temperature": 2.0, "pressure": 4.0})
+    await made.deriver.checkpoint()
+    again = Works(device(), records=made.plant.records)
+    await again.deriver.load(made.line.head)
+    await again.deriver.wait_done(made.line.head)
+    again.deriver.device_changed(device(), None)
+    again.start()
+    assert again.waiting == []
+
+
 async def test_a_device_that_is_gone_is_owed_nothing() -> None:
     """Its namesake would be told what it never sent."""
     made = await works()

@@ -203,7 +203,12 @@ class Deriver:
         self._position = progress.position
 
     async def wait_done(self, until: int) -> None:
-        """Wait until all that is owed for messages up to a position stands in the journal."""
+        """Wait until all that is owed for messages up to a position stands in the journal.
+
+        Before `start` nothing is written, and nobody waits: what is owed then is owed later.
+        """
+        if self._add is None:
+            return
         try:
             async with asyncio.timeout(SETTLE_S):
                 while any(position <= until for position, _tenant, _device in self._owed):
