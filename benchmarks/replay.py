@@ -34,6 +34,15 @@ RULES: dict[str, dict[str, Any]] = {
     ),
     "a threshold, every sample seen": hot(when="temperature > 80 || device.id == 'none'"),
     "a mean of 5 minutes": hot(when="mean(temperature, 5m) > 75"),
+    "a mean of 1 minute, waits": hot(
+        when="mean(temperature, 1m) > 72.5", **{"for": "30s"}, clear_for="1m"
+    ),
+    "max and count, an hour": hot(
+        when="max(temperature, 1h) > 85 && count(temperature, 1h) > 1000", clear_for="5m"
+    ),
+    "a rate of 5 minutes": hot(when="rate(temperature, 5m) > 0.05", **{"for": "10s"}),
+    "a deviation of 5 minutes": hot(when="stddev(temperature, 5m) > 4.5"),
+    "a feed of a feed, exact": hot(when="mean(max(temperature, 2 samples), 5m) > 85"),
 }
 
 
@@ -102,7 +111,7 @@ async def measure(samples: int, devices: int) -> None:
             print(
                 f"{title:32} {read:>9,} samples  {read / wall:>11,.0f}/s wall  "
                 f"{read / cpu:>11,.0f}/s cpu  {cpu / read * 1e6:6.3f} µs  "
-                f"{len(run.side.firings):,} firings"
+                f"{len(run.side.firings):,} firings, {run.path.value}"
             )
         await store.close()
 

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from tests.rules.support import MACHINE, MAIN, Line, MachineValues, around, device, hot
 
 from weft.model.message import Operation
-from weft.rules import feeding, program, runtime
+from weft.rules import feeding, program
 from weft.rules.conditions import compile_rule
 from weft.rules.indexing import INDEX_FROM, blocks_of, keys_of, make_lookup
 from weft.rules.language import scope_of
@@ -101,7 +101,6 @@ def test_many_rules_say_what_they_would_say_without_an_index(
     with (
         patch.object(program, "INDEX_FROM", 10**6),
         patch.object(feeding, "INDEX_FROM", 10**6),
-        patch.object(runtime, "INDEX_FROM", 10**6),
     ):
         assert indexed == story(rules, steps)
 

@@ -23,7 +23,18 @@ from weft.rules.language.syntax import Checked, Path, Type
 from weft.rules.language.syntax import Feed as Node
 from weft.rules.language.trees import asked_of, feeds_of, inputs_of
 from weft.rules.language.values import number, plain, truth
-from weft.rules.loading import assign, function_of, item, keep, kept, load, sent_in
+from weft.rules.loading import (
+    NOW,
+    assign,
+    function_of,
+    item,
+    keep,
+    kept,
+    load,
+    mark_place,
+    sent_in,
+)
+from weft.rules.worked import Worked, feeder_of
 
 # (values, slots, feeds, at, received) -> when the soonest of those fed is due
 Feeder = Callable[[Any, list[Any], Sequence[Feed], int, int], int]
@@ -176,6 +187,9 @@ class Feeding:
     # --- code -----------------------------------------------------------------------------
 
     def _generate(self, values_class: type) -> Feeder:
+        if issubclass(values_class, Worked):
+            slots = [(node.text, self._slots[node.path]) for node in self.nodes]
+            return feeder_of(slots, self._keep)
         indexed = {place for block in self._blocks for place in block.places}
         rest = [place for place in range(len(self._mouths)) if place not in indexed]
         if not self._blocks:
@@ -186,6 +200,16 @@ class Feeding:
         return _indexed(
             look_up, self._takers, self._generate_some(rest, values_class) if rest else None
         )
+
+    def _keep(self, row: list[Any], sent: Mapping[str, Any]) -> None:
+        """Keep what a message sent, as the generated code does."""
+        for path in {path for mouth in self._mouths for path in mouth.inputs}:
+            value = sent.get(path[1], UNSET) if path[0] == "telemetry" else UNSET
+            if value is not UNSET:
+                slot = self._slots[path]
+                row[slot] = plain(value) if self._types(path) is Type.DYN else value
+                if self._marked:
+                    row[mark_place(slot)] = row[NOW]
 
     def _make_blocks(self) -> list[Block]:
         """Put feeds together that the same keys feed; those that are woven otherwise are left.

@@ -183,12 +183,19 @@ class Program:
         """Return the type that the rules were checked with."""
         return self._types.get(path, Type.DYN)
 
-    def changed(self, bits: int, rules: Iterable[str]) -> list[int]:
-        """Return the places of rules with any of these bits, and of those that are named.
+    def to_look_at(
+        self, changed: int, mask: int, waiting: Iterable[str], *, all_of_them: bool
+    ) -> Iterable[int]:
+        """Return the places of the rules that may move, in the order that they were given in.
 
-        In the order that the rules were given in.
+        Those with an answer that changed (below 0: any), that fail, or that wait, by their ids.
         """
-        found = {self.place_of[one] for one in rules if one in self.place_of}
+        if len(self.rules) < INDEX_FROM:
+            return range(len(self.rules))
+        if changed < 0 or all_of_them:
+            return sorted(range(len(self.rules)), key=self.order.__getitem__)
+        found = {self.place_of[one] for one in waiting if one in self.place_of}
+        bits = changed | mask & self.errors
         while bits:
             place = ((bits & -bits).bit_length() - 1) // BITS
             found.add(place)

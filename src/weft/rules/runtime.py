@@ -41,7 +41,6 @@ from weft.rules.conditions import Compiled
 from weft.rules.feeding import Feeder
 from weft.rules.feeds.base import NEVER
 from weft.rules.health import Health, RuleHealth
-from weft.rules.indexing import INDEX_FROM
 from weft.rules.language.syntax import Path
 from weft.rules.loading import NOW, mark_place
 from weft.rules.model import Rule
@@ -235,6 +234,12 @@ class Runtime:
     def rule_health(self, tenant: TenantId, rule_id: str) -> RuleHealth:
         """Return how a rule is doing since the start."""
         return self.health.of(tenant, rule_id)
+
+    def remember_again(self, state: DeviceState) -> None:
+        """Go on with memories that were put into a state from outside."""
+        state.known.clear()
+        if state.moment_due() < state.due:
+            self._timers.set_device(state, state.moment_due())
 
     # --- the hot path ---------------------------------------------------------------------
 
@@ -433,7 +438,11 @@ class Runtime:
         changed = state.mask ^ mask if state.mask >= 0 else -1
         state.mask, state.busy = mask, False
         program = state.program
-        for place in _places(state, changed, mask, source, position):
+        now, newest = (
+            (received, program.newest_saved) if by_time else (position, program.newest_version)
+        )
+        waiting = [rule_id for rule_id, one in state.cells.items() if one.waits]
+        for place in program.to_look_at(changed, mask, waiting, all_of_them=now <= newest):
             compiled = program.rules[place]
             rule = compiled.rule
             bits = mask >> BITS * place & MASK
@@ -582,18 +591,3 @@ class Runtime:
         if not state.dirty:
             state.dirty = True
             self.dirty.append(state)
-
-
-def _places(
-    state: DeviceState, changed: int, mask: int, source: _Source, position: int
-) -> Iterable[int]:
-    """Return the rules of a device that are to be looked at, in the order that they came in."""
-    program = state.program
-    if len(program.rules) < INDEX_FROM:
-        return range(len(program.rules))
-    versions = (source.received, program.newest_saved), (position, program.newest_version)
-    now, newest = versions[0 if source.by_time else 1]
-    if changed < 0 or now <= newest:
-        return sorted(range(len(program.rules)), key=program.order.__getitem__)
-    waiting = [rule_id for rule_id, cell in state.cells.items() if cell.waits]
-    return program.changed(changed | mask & program.errors, waiting)

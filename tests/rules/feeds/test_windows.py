@@ -13,6 +13,7 @@ from weft.errors import Invalid
 from weft.model.ids import DeviceId, TenantId
 from weft.rules.feeds.base import NEVER, Count, Origin, Span
 from weft.rules.feeds.folds import FOLDS
+from weft.rules.feeds.trends import TRENDS
 from weft.rules.feeds.windows import (
     EXACT_MAX,
     PANES,
@@ -188,3 +189,29 @@ def test_windows_have_a_size_that_fits() -> None:
         with pytest.raises(Invalid, match="between 1 and"):
             make_window("mean", {"window": Count(samples)}, ORIGIN)
     assert make_window("mean", {"window": Count(SAMPLES_MAX)}, ORIGIN).due == NEVER
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(st.sampled_from([1, 1, 2, 3, 3, 9, 40, 700]), max_size=900),
+    name=st.sampled_from(sorted({**FOLDS, **TRENDS})),
+    size=st.sampled_from([(1, 0), (30, 0), (600, 0), (0, 4)]),
+    cut=st.integers(0, 900),
+)
+def test_many_samples_at_once_are_as_many_one_by_one(
+    steps: list[int], name: str, size: tuple[int, int], cut: int
+) -> None:
+    """Quiet and busy, in panes and not, with silences; and the window is the same afterwards."""
+    fold = {**FOLDS, **TRENDS}[name]
+    one, many = Window(fold, *size), Window(fold, *size)
+    moments, values, told, at = [], [], [], 10**18
+    for place, step in enumerate(steps):
+        at += step
+        moments.append(at)
+        values.append(1e200 if place % 97 == 5 else place * 7919 % 101 / 7)
+        if at > one.due:
+            one.advance(one.due)
+        told.append(one.take(at, at, values[-1]))
+    found = many.take_many(moments[:cut], values[:cut])
+    assert found + many.take_many(moments[cut:], values[cut:]) == told
+    assert many.state() == one.state()

@@ -101,7 +101,7 @@ def sieve(**more: Any) -> object:
 def test_what_remembers_or_reads_texts_is_looked_at_sample_by_sample() -> None:
     """There is no sieve for it."""
     assert sieve() is not None
-    for when in ("mean(temperature, 5m) > 80", "mode == 'run'", "running", "rpm / 2 > 3",
+    for when in ("held(temperature > 80, 5m)", "mode == 'run'", "running", "rpm / 2 > 3",
                  "device.id == 'x' && temperature > 1", "has(rpm) && rpm > 1"):  # fmt: skip
         assert sieve(when=when) is None
     assert sieve(clear="mode == 'run'") is None

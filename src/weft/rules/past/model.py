@@ -34,6 +34,13 @@ class Against(StrEnum):
     NOTHING = "nothing"
 
 
+class ReplayPath(StrEnum):
+    """How history was looked at; the alarms are the same."""
+
+    FAST = "fast"  # windows in loops of their own, and of the samples those that move a rule
+    EXACT = "exact"  # sample by sample: what the fast one does not know, and the journal
+
+
 class Verdict(StrEnum):
     """One episode, against what it is compared with."""
 
@@ -94,6 +101,7 @@ class Replay(Struct, frozen=True):
     last_failure: str = ""
     complete: bool = True  # False: stopped at the most firings that are kept
     problem: str = ""  # why it failed
+    path: ReplayPath = ReplayPath.EXACT
 
 
 class Finding(Struct, frozen=True):

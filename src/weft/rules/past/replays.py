@@ -315,6 +315,7 @@ def _result(run: Run, findings: Sequence[Finding]) -> dict[str, object]:
         "failures": health.failures,
         "last_failure": health.last_failure or health.unfit,
         "complete": not full and not run.progress.cancelled,
+        "path": run.path,
     }
 
 

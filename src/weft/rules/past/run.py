@@ -7,22 +7,23 @@ messages in the same order.
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from weft.errors import Invalid
+from weft.model.device import Device
 from weft.model.ids import DeviceId, TenantId
 from weft.model.message import Committed, Operation
 from weft.ports import HistoryScan, HistoryTrace, Journal
 from weft.rules.conditions import Compiled, CompiledMember, compile_members, compile_rule
-from weft.rules.feeds.base import Span
+from weft.rules.feeds.base import Feed, Span
 from weft.rules.health import RuleHealth
 from weft.rules.language import Scope
 from weft.rules.ledger import Firing, Ledger
 from weft.rules.model import Rule
-from weft.rules.past.model import Asked
+from weft.rules.past.model import Asked, ReplayPath
 from weft.rules.past.pace import Pace
 from weft.rules.past.settings import ReplaySettings
 from weft.rules.past.sieve import make_sieve, sieved
@@ -31,6 +32,7 @@ from weft.rules.past.sources import (
     Messages,
     Samples,
     Scans,
+    TellIn,
     Watched,
     cleaned,
     slices,
@@ -41,6 +43,7 @@ from weft.rules.replay import MAX_FIRINGS, trial_rule
 from weft.rules.requests import Request
 from weft.rules.runtime import Runtime
 from weft.rules.surroundings import Surroundings
+from weft.rules.worked import settle
 
 WARM_UP_NS = 10 * 60 * 1_000_000_000  # at least: a key that is sent seldom is known then
 _NAMED = re.compile(r"\{([^{}]+)\}")
@@ -93,6 +96,19 @@ class Side:
         self._runtime.advance(until)
         self._ledger.take(self._asked)
 
+    def settle(self, device_id: DeviceId, memories: Mapping[str, Feed]) -> None:
+        """Go on, on one device, with windows that were filled beside it."""
+        state = self._runtime.states.get((self.rule.tenant, device_id))
+        if state is not None:
+            slots, nodes = state.program.slots, state.program.feeding.nodes
+            settle(
+                state.feeds,
+                state.slots,
+                [slots[node.path] for node in nodes],
+                [memories.get(node.text) for node in nodes],
+            )
+            self._runtime.remember_again(state)
+
     @property
     def firings(self) -> list[Firing]:
         """What it would have raised."""
@@ -121,6 +137,7 @@ class Run:
         self._settings = settings
         self._pace = Pace(settings.slice_ms, settings.share)
         self.progress = Progress()
+        self.path = ReplayPath.EXACT
         self.side = self._side(asked.document)
         self.other = None
         if asked.against_document is not None:
@@ -154,20 +171,24 @@ class Run:
 
     async def _over_history(self, scan: HistoryScan, watched: list[Watched]) -> bool:
         messages = Messages(watched)
-        reading = _Reading(watched, [side.rule for side in self._sides], self._given.around)
+        reading = _Reading(watched, self._sides, self._given.around, self._pace)
         at_once = self._settings.samples_at_once
         if not reading.sieves:
             at_once = max(at_once // _ALL_SEEN, 1)  # as messages each takes so much more
         async for one, held in slices(self._given.history, scan, at_once):
             traces = await self._given.history.scan(one)
-            table, rows = await asyncio.to_thread(reading.read, traces)
-            for batch in messages.batches(table, rows):
+            table, rows = await reading.read(traces)
+            told = None if rows is None else reading.told
+            for batch in messages.batches(table, rows, told):
                 if not await self._take(batch):
                     return False
             self.progress.done += held
             self.progress.samples += sum(len(trace.at) for trace in traces)
             if self.progress.cancelled:
                 return False
+        if reading.sieves:
+            self.path = ReplayPath.FAST
+            reading.settle()
         return True
 
     async def _over_journal(self, after: int, until: int, kept_from: int) -> bool:
@@ -202,21 +223,52 @@ class _Reading:
     """What is done to the samples of history before the exact machine sees them."""
 
     def __init__(
-        self, watched: Sequence[Watched], rules: Sequence[Rule], around: Surroundings
+        self,
+        watched: Sequence[Watched],
+        sides: Sequence[Side],
+        around: Surroundings,
+        pace: Pace,
     ) -> None:
+        self._watched = watched
+        self._sides = sides
+        self._pace = pace
         self._places = {str(one.device.device_id): place for place, one in enumerate(watched)}
         self._types = {str(one.device.device_id): one.type for one in watched}
-        found = [make_sieve(rule, watched, around.scope_of) for rule in rules]
+        found = [make_sieve(side.rule, watched, around.scope_of) for side in sides]
         self.sieves = [one for one in found if one is not None] if None not in found else []
 
-    def read(self, traces: Sequence[HistoryTrace]) -> tuple[Table, Rows | None]:
-        """Return a table and the rows of it that matter (None: all); runs in a thread."""
-        sound = [cleaned(trace, self._types[trace.device]) for trace in traces]
-        table = make_table(sound, self._places)
+    async def read(self, traces: Sequence[HistoryTrace]) -> tuple[Table, Rows | None]:
+        """Return a table and the rows of it that matter (None: all)."""
+        table = await asyncio.to_thread(self._table, traces)
         if not all(sieve.takes(table) for sieve in self.sieves):
+            self.settle()
             self.sieves = []  # from here on every sample is looked at
-        rows = sieved(self.sieves, table) if self.sieves and len(table.at) else None
-        return table, rows
+        if not self.sieves or not len(table.at):
+            return table, None
+        for sieve in self.sieves:
+            await sieve.remember(table, self._pace)
+        return table, await asyncio.to_thread(sieved, self.sieves, table)
+
+    def _table(self, traces: Sequence[HistoryTrace]) -> Table:
+        sound = [cleaned(trace, self._types[trace.device]) for trace in traces]
+        return make_table(sound, self._places)
+
+    @property
+    def told(self) -> TellIn | None:
+        """What the windows of all sides tell in some rows; None where there are none."""
+        remembering = [sieve for sieve in self.sieves if sieve.remembers]
+        if not remembering:
+            return None
+        return lambda rows: [
+            {text: told for one in some for text, told in one.items()}
+            for some in zip(*(sieve.told_in(rows) for sieve in remembering), strict=True)
+        ]
+
+    def settle(self) -> None:
+        """Give the windows to the machines that go on with them."""
+        for side, sieve in zip(self._sides, self.sieves, strict=True):
+            for place, one in enumerate(self._watched if sieve.remembers else ()):
+                side.settle(one.device.device_id, sieve.memories(place))
 
 
 def _readings(batch: Committed) -> int:
@@ -256,10 +308,17 @@ def watched_by(rules: Iterable[Rule], around: Surroundings) -> Iterator[Watched]
     after = ""
     while page := around.devices.behind(chosen[0].tenant, after, _PAGE):
         for device in page:
-            name, type_name = DeviceId(device.device_id), device.type_name or ""
-            if any(one.document.selector.matches(name, type_name, device) for one in chosen):
+            if any(_watches(one, device, around) for one in chosen):
                 yield Watched(device, around.types.followed_by(device))
         after = page[-1].device_id
+
+
+def _watches(rule: Rule, device: Device, around: Surroundings) -> bool:
+    """Return whether a rule sees a device: of one over a group or an asset, who belongs to it."""
+    document = rule.document
+    if not document.selector.matches(device.device_id, device.type_name or "", device):
+        return False
+    return document.scope is None or bool(around.members.subjects_of(document.scope, device))
 
 
 def parts_of(rule: Rule, scope: Scope) -> Sequence[Compiled | CompiledMember]:

@@ -1,9 +1,10 @@
 """The sieve: of many samples those that can move a rule; the exact machine sees only these.
 
-A rule that remembers nothing moves where its answer changes, and for as long afterwards as
-it waits (`for`, `clear_for`). All else is seen by it and changes nothing, so it is left out,
-and the alarms are the same to the last piece of evidence: a differential test says so. The
-last row of each device always stays, so that what is known at the end is known.
+A rule moves where its answer changes, and for as long afterwards as it waits (`for`,
+`clear_for`). All else is seen by it and changes nothing, so it is left out, and the alarms are
+the same to the last piece of evidence: a differential test says so. What a rule remembers may
+be windows over keys (`remembered`): then the rows stay, too, around a silence that empties one.
+The last row of each device always stays, so that what is known at the end is known.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +17,17 @@ from weft.errors import Invalid
 from weft.model.device import DeviceType
 from weft.model.ids import TenantId
 from weft.rules.conditions import Compiled, compile_rule
+from weft.rules.feeds.base import Feed
 from weft.rules.language import Scope, scope_of
 from weft.rules.language.syntax import Path
 from weft.rules.model import Rule
+from weft.rules.past.pace import Pace
+from weft.rules.past.remembered import Remembered, Telling, is_worked
 from weft.rules.past.sources import Watched
 from weft.rules.past.tables import Numbers, Rows, Table, Truths, fill
 from weft.rules.past.vectors import Vector, truth_vector
 from weft.rules.program import CLEAR, TRUE
+from weft.rules.worked import Told
 
 _UNSEEN: Final = -2
 _ASK: Final = -1  # the exact evaluator knows
@@ -36,7 +41,8 @@ class _Condition:
     """One rule for one kind of device, over arrays."""
 
     def __init__(self, compiled: Compiled, when: Vector, clear: Vector | None) -> None:
-        self.paths = compiled.paths
+        self.paths = frozenset(path for path in compiled.paths if path[0] == "telemetry")
+        self.feeds = {node.text: node for node in compiled.feeds}
         self._when, self._clear = when, clear
 
     def classes(self, given: Mapping[Path, Numbers]) -> Classes:
@@ -68,16 +74,50 @@ class Sieve:
         self._class = np.full(count, _UNSEEN, np.int8)
         self._since = np.zeros(count, np.int64)
         self._values: dict[Path, Numbers] = {p: np.full(count, np.nan) for p in self._paths}
+        nodes = {text: node for one in conditions.values() for text, node in one.feeds.items()}
+        self._remembered = {text: Remembered(node, self._fed(text)) for text, node in nodes.items()}
+        self.told: dict[str, Telling] = {}  # of the table that was remembered last
+
+    def _fed(self, text: str) -> Truths:
+        """Return which devices, by their place, feed a call."""
+        kinds = [kind for kind, one in self._conditions.items() if text in one.feeds]
+        return np.isin(self._kinds, kinds)
 
     def takes(self, table: Table) -> bool:
         """Whether it can read a table: none of what the rule looks at is a text there."""
         columns = (table.columns.get(key) for _source, key in self._paths)
         return not any(column is not None and column.texts for column in columns)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the rule has windows."""
+        return bool(self._remembered)
+
+    async def remember(self, table: Table, pace: Pace) -> None:
+        """Fill the windows with a table; call once, before `rows`."""
+        for text, one in self._remembered.items():
+            self.told[text] = await one.read(table, pace)
+
+    def told_in(self, rows: Rows) -> Sequence[Mapping[str, Told]]:
+        """Return what each window tells in some rows, by the text of its call."""
+        return [
+            dict(zip(self.told, some, strict=True))
+            for some in zip(
+                *(one.told_in(self.told[text], rows) for text, one in self._remembered.items()),
+                strict=True,
+            )
+        ]
+
+    def memories(self, place: int) -> Mapping[str, Feed]:
+        """Return the windows of a device, by the text of their call."""
+        return {text: one.window(place) for text, one in self._remembered.items()}
+
     def rows(self, table: Table) -> Truths:
         """Return which rows can move the rule."""
         first, last, device = table.first, table.last, table.device
-        given = {path: fill(table, path[1], self._values[path]) for path in self._paths}
+        filled = {path: fill(table, path[1], self._values[path]) for path in self._paths}
+        tolds = {one.path: self.told[text] for text, one in self._remembered.items()}
+        given = {**filled, **{path: told.values for path, told in tolds.items()}}
         classes = np.full(len(device), _UNWATCHED, np.int8)
         for kind, condition in self._conditions.items():
             chosen = condition.classes(given)
@@ -87,14 +127,21 @@ class Sieve:
         before[1:] = classes[:-1]
         before[first] = self._class[device[first]]
         changed = classes != before
+        for told in tolds.values():
+            changed |= told.begins  # it had been empty, and who waits begins anew
         began = np.maximum.accumulate(np.where(changed | first, np.arange(len(device)), 0))
-        since = np.where(changed[began], table.at[began], self._since[device])
+        # One that has said nothing before waits for nothing, unless it is true at once.
+        quiet = (before == _UNSEEN) & (classes != _ASK) & (classes & TRUE == 0)
+        origin = np.where(quiet, table.at - self._wait - 1, table.at)
+        since = np.where(changed[began], origin[began], self._since[device])
         kept: Truths = changed | last | (classes == _ASK)
         if self._wait:
             kept |= table.at - since <= self._wait
+        for told in tolds.values():
+            kept |= told.matters
         ends = device[last]
         self._class[ends], self._since[ends] = classes[last], since[last]
-        for path, values in given.items():
+        for path, values in filled.items():
             self._values[path][ends] = values[last]
         return kept
 
@@ -128,7 +175,9 @@ def _kind(kind: DeviceType | None) -> tuple[str, int]:
 
 
 def _condition(compiled: Compiled) -> _Condition | None:
-    if compiled.feeds or any(source != "telemetry" for source, _key in compiled.paths):
+    if not all(is_worked(node) for node in compiled.feeds):
+        return None
+    if any(source not in {"telemetry", "feed"} for source, _key in compiled.paths):
         return None
     when = truth_vector(compiled.when.tree)
     clear = None if compiled.clear is None else truth_vector(compiled.clear.tree)

@@ -5,7 +5,7 @@ moment. What the journal still has is read from the journal alone, so no sample 
 a sample that was measured before the journal begins and received later is told by history.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -19,7 +19,9 @@ from weft.model.message import Committed, Envelope, Operation, Route
 from weft.model.telemetry import Reading
 from weft.ports import HistoryScan, HistoryTrace
 from weft.rules.past.tables import Rows, Table
+from weft.rules.worked import Told, Worked
 
+TellIn = Callable[[Rows], Sequence[Mapping[str, Told]]]
 BEFORE = -(2**62)  # places of samples that stand in no journal count up from here
 AT_ONCE = 256  # messages in one batch
 
@@ -81,11 +83,14 @@ class Messages:
         self._routes = [_route(one) for one in watched]
         self._integers = [_integers(one.type) for one in watched]
 
-    def batches(self, table: Table, chosen: Rows | None = None) -> Iterator[Committed]:
+    def batches(
+        self, table: Table, chosen: Rows | None = None, told: TellIn | None = None
+    ) -> Iterator[Committed]:
         """Yield the rows that are chosen (None: all) as messages, in the order of their moments.
 
         A row that is chosen out of others tells what each key had last, where that is asked
-        of the table (`filled`): what the rows between had sent is known then as well.
+        of the table (`filled`): what the rows between had sent is known then as well. `told`
+        says what is remembered in some rows, where that was worked out.
         """
         rows = np.arange(len(table.at)) if chosen is None else chosen
         order = rows[np.argsort(table.at[rows], kind="stable")]
@@ -93,6 +98,9 @@ class Messages:
             some = order[start : start + AT_ONCE]
             moments, devices = table.at[some].tolist(), table.device[some].tolist()
             values = self._values(table, some, devices, filled=chosen is not None)
+            if told is not None:
+                pairs = zip(values, told(some), strict=True)
+                values = [Worked(sent, remembered) for sent, remembered in pairs]
             first = self._position + 1
             self._position += len(moments)
             yield Committed(

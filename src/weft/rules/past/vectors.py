@@ -11,7 +11,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from weft.history.scalars import EXACT_MAX
-from weft.rules.language.syntax import NUMBERS, Apply, Checked, Const, Input, Logic, Path, Type
+from weft.rules.language.syntax import (
+    NUMBERS,
+    Apply,
+    Checked,
+    Const,
+    Feed,
+    Input,
+    Logic,
+    Path,
+    Type,
+)
 from weft.rules.past.tables import Numbers, Truths
 
 
@@ -63,7 +73,7 @@ def number_vector(tree: Checked) -> Vector | None:
         case Const() if tree.value.__class__ in {int, float} and abs(tree.value) < EXACT_MAX:
             value = float(tree.value)
             return lambda given: _constant(value, given)
-        case Input(path=("telemetry", _)) if tree.type in _NUMBERS:
+        case Input(path=("telemetry", _)) | Feed() if tree.type in _NUMBERS:
             path = tree.path
             return lambda given: Answer(given[path], ~np.isnan(given[path]))
         case Apply(operation="negate") if tree.type in _NUMBERS:
