@@ -11,7 +11,7 @@ HOT = "name: too-hot\nwhen: temperature > 80\nseverity: major\n"
 JOB: dict[str, Any] = {
     "replay_id": "r-1", "state": "done", "raised": 2, "samples": 1234, "samples_per_s": 10.0,
     "same": 1, "added": 1, "missing": 3, "against": "recorded", "against_version": 0,
-    "complete": True, "failures": 0, "last_failure": "", "problem": "",
+    "complete": True, "failures": 0, "last_failure": "", "problem": "", "assumes": [],
 }  # fmt: skip
 
 
@@ -73,6 +73,8 @@ def test_an_answer_says_what_it_is_not() -> None:
     assert "division by zero" in told
     unfit = "\n".join(replay_lines(JOB | {"last_failure": "fan 1: no key"}, [], 80))
     assert "does not fit some devices" in unfit
+    scoped = "\n".join(replay_lines(JOB | {"assumes": ["who belongs to group hall"]}, [], 80))
+    assert "As of today: who belongs to group hall." in scoped
     alone = replay_lines(JOB | {"against": "nothing", "added": 0, "missing": 0, "same": 0}, [], 80)
     assert len(alone) == 1
     failed = JOB | {"state": "failed", "problem": "the disk is full"}

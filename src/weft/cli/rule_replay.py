@@ -150,6 +150,8 @@ def replay_lines(job: dict[str, Any], findings: list[dict[str, Any]], width: int
         f"It would have raised {alarms} over {job['samples']:,} samples. Nothing was sent.",
         *_compared(job),
     ]
+    if job["assumes"]:
+        lines.append(f"As of today: {escape_controls('; '.join(job['assumes']))}.")
     if findings:
         rows = [{**one, "samples": len(one["evidence"])} for one in findings]
         lines += ["", *table(rows, _COLUMNS, width)[0]]

@@ -42,6 +42,7 @@ async def test_a_rule_that_never_ran_is_all_added(world: World) -> None:
     replay = await ended(world, token, "/rules/too-hot/replay")
     assert (replay["raised"], replay["added"], replay["same"]) == (2, 2, 0)
     assert (replay["percent"], replay["samples"]) == (100.0, 4)
+    assert (replay["path"], replay["assumes"]) == ("exact", [])  # the journal has it all
     path = f"/replays/{replay['replay_id']}/findings"
     first = (await world.call("GET", path + "?limit=1", token=token)).json
     second = (await world.call("GET", path + f"?cursor={first['next']}", token=token)).json

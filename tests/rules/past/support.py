@@ -16,6 +16,7 @@ from weft.rules.past.model import Asked, Replay
 from weft.rules.past.replays import Replays
 from weft.rules.past.run import Given
 from weft.rules.past.settings import ReplaySettings
+from weft.rules.places.lookup import Places
 
 HOUR = 3600 * S
 QUICK = ReplaySettings(share=1.0)
@@ -47,8 +48,13 @@ class LineJournal:
 class Past:
     """A plant, and its past."""
 
-    def __init__(self, *devices: Device, settings: ReplaySettings = QUICK) -> None:
-        self.plant = Plant(*devices)
+    def __init__(
+        self,
+        *devices: Device,
+        settings: ReplaySettings = QUICK,
+        places: Places | None = None,
+    ) -> None:
+        self.plant = Plant(*devices, places=places)
         self.journal = LineJournal(self.plant.line)
         self.store = MemoryHistory()
         plant = self.plant

@@ -18,7 +18,16 @@ from weft.model.principal import Principal
 from weft.rules.documents import read_rule
 from weft.rules.durations import read_duration
 from weft.rules.past.asking import warm_up_for
-from weft.rules.past.model import Against, Asked, Finding, Replay, ReplayState, Verdict
+from weft.rules.past.assuming import assumed_by
+from weft.rules.past.model import (
+    Against,
+    Asked,
+    Finding,
+    Replay,
+    ReplayPath,
+    ReplayState,
+    Verdict,
+)
 from weft.security.policy import require
 
 _DAY_NS = 86_400 * NS_PER_S
@@ -81,6 +90,8 @@ class ReplayView(Struct, frozen=True):
     complete: bool  # false: there would have been more alarms than are kept
     measured: bool  # over history alone, in the order of the measuring
     late: bool  # Weft has asked for it, because data came late
+    path: ReplayPath  # how history was read: fast, or exact where a rule needs each sample
+    assumes: list[str]  # what is taken as it is today, since nothing says how it was
     problem: str
     actor: str
     created_at: Moment
@@ -142,6 +153,8 @@ def view_of(replay: Replay) -> ReplayView:
         complete=replay.complete,
         measured=asked.measured,
         late=asked.late,
+        path=replay.path,
+        assumes=assumed_by(asked.document),
         problem=replay.problem,
         actor=replay.actor,
         created_at=moment(replay.created_at) or "",
