@@ -53,7 +53,7 @@ class Reader:
 
 @asynccontextmanager
 async def watching(
-    world: World, token: str, path: str = "/live", **headers: str
+    world: World, token: str, path: str = "/live", method: str = "GET", **headers: str
 ) -> AsyncIterator[Reader]:
     """Open a stream and hang up at the end."""
     reader = Reader()
@@ -63,7 +63,7 @@ async def watching(
     async with asyncio.TaskGroup() as tasks:
 
         async def serve() -> None:
-            await world.application(scope_of("GET", path, sent), reader.receive, reader.send)
+            await world.application(scope_of(method, path, sent), reader.receive, reader.send)
             reader.ended.set()
 
         tasks.create_task(serve())

@@ -175,7 +175,9 @@ def decode_query(operation: Operation, query_string: bytes) -> Any:
         raise Invalid(f"The query is not as declared: {error}.") from error
     except ValueError as error:
         raise Malformed("The query string cannot be read.") from error
-    if nulls := [name for name in values if getattr(query, name) is None]:
+    kind = operation.query
+    fields = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
+    if nulls := [name for name in values if getattr(query, fields[name]) is None]:
         raise Invalid(
             f"The parameter {nulls[0]} cannot be null.", remedy="Leave it out to ask for all."
         )

@@ -19,6 +19,7 @@ GROUPS: dict[str, str] = {
     "derived": "Telemetry that Weft computes: how, and what late data has changed of it.",
     "device": "Devices: make, see, change and delete them.",
     "fault": "Faults: what is wrong with which asset, and which alarms say so.",
+    "fleet": "Where devices are on the map, and where they have been.",
     "geofence": "Geofences: areas with a name, for rules.",
     "group": "Groups of devices: by an expression, or listed.",
     "history": "Telemetry over time.",
@@ -30,6 +31,7 @@ GROUPS: dict[str, str] = {
     "outbox": "Actions on their way to business systems.",
     "pack": "Packs: types, assets, rules and simulated devices, installed at once.",
     "plan": "Maintenance plans: work orders by the calendar or by a meter.",
+    "policy": "Whether somebody may do something, and why.",
     "quarantine": "Devices that came by themselves and wait for your word.",
     "rejection": "Messages that were refused, and sending them again.",
     "replay": "Rules over the past: what was found, and what is under way.",
@@ -42,6 +44,7 @@ GROUPS: dict[str, str] = {
     "twin": "What devices last told, and what is wanted of them.",
     "type": "Device types and their versions.",
     "user": "People: invite, give roles, disable.",
+    "view": "Saved views: what people look at again and again.",
     "work-order": "Work orders in business systems.",
 }
 

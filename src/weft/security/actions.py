@@ -138,6 +138,8 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "user.read": (_ADMIN | _PLATFORM, None),
     "user.invite": (_ADMIN | _PLATFORM, None),
     "user.update": (_ADMIN | _PLATFORM, None),
+    "simulation.run": (_ADMIN, None),  # it makes devices, and speaks as them
+    "user.sign_out": (_ADMIN | _PLATFORM, None),
     "user.disable": (_ADMIN | _PLATFORM, None),
     "user.delete": (_ADMIN | _PLATFORM, None),
     "key.read": (_ADMIN, None),

@@ -71,7 +71,9 @@ class HistoryFileFormat(StrEnum):
 class HistoryExportQuery(_Span, frozen=True, kw_only=True):
     """What to export: raw samples, or buckets."""
 
-    aggregates: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)] = ("mean",)
+    aggregates: Annotated[
+        tuple[str, ...], Meta(min_length=1, max_length=16, description="Of buckets, as mean.")
+    ] = ("mean",)
     format: HistoryFileFormat = HistoryFileFormat.CSV
 
 

@@ -12,7 +12,7 @@ from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import NotFound
-from weft.model.device import Lifecycle
+from weft.model.device import Device, Lifecycle
 from weft.model.ids import TenantId
 from weft.model.message import Envelope
 from weft.model.message import Operation as OperationKind
@@ -174,14 +174,19 @@ async def list_device_connections(services: Services, call: Call) -> Page[SpellV
 async def list_device_messages(services: Services, call: Call) -> Page[MessageView]:
     """Answer with a device's newest messages and what was read from each."""
     device = services.devices.get(call.principal.tenant, call.path["device_id"])
+    return Page(await newest_of(services, device, call.query.limit))
+
+
+async def newest_of(services: Services, device: Device, limit: int) -> list[MessageView]:
+    """Return a device's newest messages, the newest first, and what was read from each."""
     head, tail = services.journal.head, services.journal.tail
-    newest: deque[MessageView] = deque(maxlen=call.query.limit)
+    newest: deque[MessageView] = deque(maxlen=limit)
     async for batch in services.past.samples(max(tail - 1, head - TAIL_POSITIONS, 0), head):
         for number, envelope in enumerate(batch.envelopes):
             route = envelope.route
             if route.tenant == device.tenant and route.device_id == device.device_id:
                 newest.append(_message(batch.first + number, envelope, batch.decoded[number]))
-    return Page(list(reversed(newest)))
+    return list(reversed(newest))
 
 
 def _message(position: int, envelope: Envelope, decoded: Any) -> MessageView:

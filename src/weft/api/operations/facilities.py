@@ -58,7 +58,10 @@ class DeviceTimelineQuery(TimelineQuery, frozen=True, kw_only=True):
 class EffectivenessQuery(SpanQuery, frozen=True, kw_only=True):
     """Of which facilities, side by side."""
 
-    assets: Annotated[tuple[_Name, ...], Meta(min_length=1, max_length=FACILITIES_MAX)]
+    assets: Annotated[
+        tuple[_Name, ...],
+        Meta(min_length=1, max_length=FACILITIES_MAX, description="Each with all below it."),
+    ]
     bucket: Annotated[str, Meta(description="A figure for each of these, as 1d.")] | None = None
 
 

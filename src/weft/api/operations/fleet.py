@@ -28,10 +28,10 @@ _Latitude = Annotated[float, Meta(ge=-90, le=90)]
 class _Box(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the map, in degrees; a `west` beyond `east` crosses the date line."""
 
-    west: _Longitude = -180.0
-    south: _Latitude = -90.0
-    east: _Longitude = 180.0
-    north: _Latitude = 90.0
+    west: Annotated[_Longitude, Meta(description="Degrees.")] = -180.0
+    south: Annotated[_Latitude, Meta(description="Degrees.")] = -90.0
+    east: Annotated[_Longitude, Meta(description="Below west: across the date line.")] = 180.0
+    north: Annotated[_Latitude, Meta(description="Degrees.")] = 90.0
     type: Annotated[str, Meta(max_length=128, description="Devices of this type.")] | None = None
 
 
@@ -64,7 +64,7 @@ class TrailQuery(Struct, frozen=True, forbid_unknown_fields=True):
     latitude: Annotated[str, Meta(max_length=256, description="The key it is measured by.")] = (
         "latitude"
     )
-    longitude: Annotated[str, Meta(max_length=256)] = "longitude"
+    longitude: Annotated[str, Meta(max_length=256, description="As well.")] = "longitude"
 
 
 class MarksView(Struct, frozen=True):

@@ -61,7 +61,7 @@ class PreviewView(Struct, frozen=True):
 class WordsQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """For which device type."""
 
-    type: _Name | None = None
+    type: Annotated[_Name, Meta(description="Whose names; of no type if left out.")] | None = None
 
 
 class WordsView(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from weft.api.operation import Operation
 from weft.api.operations import (
+    access,
     alarm_bulks,
     alarm_handling,
     alarms,
@@ -40,10 +41,12 @@ from weft.api.operations import (
     maintenance,
     mappings,
     notifications,
+    onboarding,
     overview,
     own,
     packs,
     plans,
+    prometheus,
     quarantine,
     rejections,
     replays,
@@ -109,6 +112,9 @@ TABLE: tuple[Operation, ...] = (
     *charts.OPERATIONS,
     *saved_views.OPERATIONS,
     *rule_previews.OPERATIONS,
+    *access.OPERATIONS,
+    *onboarding.OPERATIONS,
+    *prometheus.OPERATIONS,
     *lineage.OPERATIONS,
     *rejections.OPERATIONS,
     *keys.OPERATIONS,

@@ -1,0 +1,262 @@
+"""Evaluation: a query over samples, at the moments that a dashboard asks for.
+
+As Prometheus does it: at each moment the newest sample counts that is not older than five
+minutes; a function over a time sees what lies within it, its beginning out and its end in. What
+has no value at a moment is left out there. `rate` is how much a counter grew between the first and
+the last sample within, by the time between them; `increase` is the rate times the whole of it.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from weft.api.prometheus.language import Arithmetic, Number, Over, Query, Selector, Together
+from weft.errors import Invalid
+
+LOOKBACK_S: Final = 300.0
+STEPS_MAX: Final = 11_000  # as Prometheus itself
+VALUES_MAX: Final = 1_000_000  # of all series at all moments
+_NS: Final = 1_000_000_000
+
+Floats = npt.NDArray[np.float64]
+Moments = npt.NDArray[np.int64]
+Labels = Mapping[str, str]
+
+
+class Samples(Struct, frozen=True, eq=False):
+    """One series: its labels, and its samples in the order of time."""
+
+    labels: Labels
+    at: Moments
+    values: Floats
+
+
+class Line(Struct, frozen=True, eq=False):
+    """One series of an answer: a value for each moment, NaN where it has none."""
+
+    labels: Labels
+    values: Floats
+
+
+Found = Mapping[Selector, Sequence[Samples]]
+
+
+def selectors_of(query: Query) -> list[Selector]:
+    """Return what a query reads."""
+    match query:
+        case Selector():
+            return [query]
+        case Over():
+            return [query.selector]
+        case Together():
+            return selectors_of(query.inner)
+        case Arithmetic():
+            return [*selectors_of(query.left), *selectors_of(query.right)]
+        case _:
+            return []
+
+
+def evaluate(query: Query, found: Found, steps: Moments) -> list[Line] | float:
+    """Return the lines of a query, or its number where it reads no series."""
+    match query:
+        case Number():
+            return query.value
+        case Selector():
+            if query.window_s:
+                raise Invalid(
+                    "A series with a time behind it is no answer by itself.",
+                    remedy="Put a function around it, as avg_over_time(temperature[5m]).",
+                )
+            return [Line(one.labels, _newest(one, steps, LOOKBACK_S)) for one in found[query]]
+        case Over():
+            return [_over(query, one, steps) for one in found[query.selector]]
+        case Together():
+            return _together(query, evaluate(query.inner, found, steps))
+        case Arithmetic():
+            return _arithmetic(
+                query, evaluate(query.left, found, steps), evaluate(query.right, found, steps)
+            )
+
+
+def _newest(one: Samples, steps: Moments, window_s: float) -> Floats:
+    last = np.searchsorted(one.at, steps, "right") - 1
+    if not len(one.at):
+        return np.full(len(steps), np.nan)
+    fresh = (last >= 0) & (steps - one.at[np.maximum(last, 0)] < round(window_s * _NS))
+    return np.where(fresh, one.values[np.maximum(last, 0)], np.nan)
+
+
+def _over(query: Over, one: Samples, steps: Moments) -> Line:
+    window_ns = round(query.selector.window_s * _NS)
+    low = np.searchsorted(one.at, steps - window_ns, "right")
+    high = np.searchsorted(one.at, steps, "right")
+    values = _OVER[query.function](query, one, (low, high))
+    kept = one.labels if query.function == "last_over_time" else _unnamed(one.labels)
+    return Line(kept, values)
+
+
+Edges = tuple[Any, Any]
+
+
+def _sums(values: Floats, edges: Edges) -> Floats:
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    sums: Floats = total[edges[1]] - total[edges[0]]
+    return sums
+
+
+def _counted(edges: Edges) -> Floats:
+    counts: Floats = (edges[1] - edges[0]).astype(np.float64)
+    return np.where(counts > 0, counts, np.nan)
+
+
+def _avg(_query: Over, one: Samples, edges: Edges) -> Floats:
+    return _sums(one.values, edges) / _counted(edges)
+
+
+def _sum(_query: Over, one: Samples, edges: Edges) -> Floats:
+    return np.where(np.isnan(_counted(edges)), np.nan, _sums(one.values, edges))
+
+
+def _count(_query: Over, _one: Samples, edges: Edges) -> Floats:
+    return _counted(edges)
+
+
+def _reduced(reduce: Any, one: Samples, edges: Edges) -> Floats:
+    """Reduce each window; `reduceat` takes pairs of edges, of which every other one counts."""
+    padded = np.append(one.values, np.nan)
+    pairs = np.column_stack(edges).ravel()
+    reduced = reduce.reduceat(padded, pairs)[::2] if len(pairs) else np.array([])
+    return np.where(edges[1] > edges[0], reduced, np.nan)
+
+
+def _min(_query: Over, one: Samples, edges: Edges) -> Floats:
+    return _reduced(np.fmin, one, edges)
+
+
+def _max(_query: Over, one: Samples, edges: Edges) -> Floats:
+    return _reduced(np.fmax, one, edges)
+
+
+def _last(_query: Over, one: Samples, edges: Edges) -> Floats:
+    if not len(one.values):
+        return np.full(len(edges[1]), np.nan)
+    return np.where(edges[1] > edges[0], one.values[np.maximum(edges[1] - 1, 0)], np.nan)
+
+
+def _quantile(query: Over, one: Samples, edges: Edges) -> Floats:
+    return np.array(
+        [
+            float(np.quantile(one.values[low:high], query.quantile)) if high > low else np.nan
+            for low, high in zip(edges[0].tolist(), edges[1].tolist(), strict=True)
+        ]
+    )
+
+
+def _rate(_query: Over, one: Samples, edges: Edges) -> Floats:
+    low, high = edges
+    if len(one.values) < 2:
+        return np.full(len(low), np.nan)
+    grown = np.diff(one.values)
+    grown = np.where(grown >= 0, grown, one.values[1:])  # it began anew
+    several = high - low >= 2
+    first, last = np.minimum(low, len(one.at) - 1), np.maximum(high - 1, 0)
+    total = _sums(grown, (first, np.maximum(last, first)))
+    seconds = (one.at[last] - one.at[first]) / _NS
+    return np.where(several & (seconds > 0), total / np.where(seconds > 0, seconds, 1.0), np.nan)
+
+
+def _increase(query: Over, one: Samples, edges: Edges) -> Floats:
+    return _rate(query, one, edges) * query.selector.window_s
+
+
+_OVER: Final[Mapping[str, Callable[[Over, Samples, Edges], Floats]]] = {
+    "avg_over_time": _avg,
+    "min_over_time": _min,
+    "max_over_time": _max,
+    "sum_over_time": _sum,
+    "count_over_time": _count,
+    "last_over_time": _last,
+    "quantile_over_time": _quantile,
+    "rate": _rate,
+    "increase": _increase,
+}
+
+
+def _unnamed(labels: Labels) -> Labels:
+    return {name: value for name, value in labels.items() if name != "__name__"}
+
+
+def _together(query: Together, inner: list[Line] | float) -> list[Line]:
+    if not isinstance(inner, list):
+        raise Invalid(
+            f"{query.function}() is given a number.", remedy="Give it series to put together."
+        )
+    groups: dict[tuple[tuple[str, str], ...], list[Floats]] = {}
+    for line in inner:
+        kept = {
+            name: value
+            for name, value in _unnamed(line.labels).items()
+            if (name in query.labels) is not query.without
+        }
+        groups.setdefault(tuple(sorted(kept.items())), []).append(line.values)
+    return [
+        Line(dict(labels), _joined(query.function, np.array(some)))
+        for labels, some in groups.items()
+    ]
+
+
+def _joined(function: str, values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    counts = known.sum(axis=0)
+    sums = np.where(known, values, 0.0).sum(axis=0)
+    if function == "count":
+        joined = counts.astype(np.float64)
+    elif function == "sum":
+        joined = sums
+    elif function == "avg":
+        joined = sums / np.maximum(counts, 1)
+    else:
+        joined = (np.fmin if function == "min" else np.fmax).reduce(values, axis=0)
+    return np.where(counts > 0, joined, np.nan)
+
+
+def _arithmetic(
+    query: Arithmetic, left: list[Line] | float, right: list[Line] | float
+) -> list[Line] | float:
+    if isinstance(left, list) and isinstance(right, list):
+        raise Invalid(
+            f"{query.operator} stands between two series.", remedy="Use a number on one side."
+        )
+    if isinstance(left, list):
+        return [
+            Line(_unnamed(one.labels), _operate(query.operator, one.values, right)) for one in left
+        ]
+    if isinstance(right, list):
+        return [
+            Line(_unnamed(one.labels), _operate(query.operator, left, one.values)) for one in right
+        ]
+    return float(_operate(query.operator, np.array([left]), np.array([right]))[0])
+
+
+def _operate(operator: str, left: Any, right: Any) -> Floats:
+    with np.errstate(all="ignore"):
+        made: Any = {
+            "+": np.add,
+            "-": np.subtract,
+            "*": np.multiply,
+            "/": np.divide,
+        }[operator](left, right)
+    return np.asarray(made, np.float64)
+
+
+def written(value: float) -> str:
+    """Write a number as Prometheus does."""
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if math.isnan(value):
+        return "NaN"
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)

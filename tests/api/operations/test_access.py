@@ -1,0 +1,102 @@
+"""Access over the API: decisions explained, sessions of others seen and ended, in one tenant."""
+
+from typing import Any
+
+from tests.api.support import MAIN, OTHER, World
+
+from weft.api.streams import Filter
+from weft.model.principal import Principal, PrincipalKind
+from weft.security.actions import Role
+
+
+async def sign_up(world: World, name: str, role: str) -> str:
+    """Let a person come in by a link; return the access token."""
+    invited = await world.call(
+        "POST", "/users/invitations", token=world.admin(), body={"roles": [role]}
+    )
+    body = {
+        "token": invited.json["token"],
+        "name": name,
+        "password": "mauve-teapot-orbits-quietly",
+    }
+    made = await world.call("POST", "/sign-up", body=body)
+    assert made.status == 201, made
+    return str(made.json["access_token"])
+
+
+async def explain(world: World, token: str, **asked: str) -> Any:
+    query = "&".join(f"{name}={value}" for name, value in asked.items())
+    return await world.call("GET", f"/policy/explain?{query}", token=token)
+
+
+async def test_a_decision_is_explained_for_users_keys_and_devices(world: World) -> None:
+    """As it would be made now, with what they hold and what would do."""
+    token = world.admin()
+    await sign_up(world, "vera", "viewer")
+    found = (await explain(world, token, name="vera", action="device.delete")).json
+    assert (found["allowed"], found["holds"]) == (False, ["viewer"])
+    assert found["by_roles"] == ["tenant_admin"]
+    assert "no role" in found["reason"]
+    assert (await explain(world, token, name="vera", action="device.read")).json["allowed"]
+    body = {"name": "erp", "scopes": ["telemetry:read"]}
+    key = (await world.call("POST", "/keys", token=token, body=body)).json["key"]["key_id"]
+    asked = {"kind": "key", "name": key}
+    assert (await explain(world, token, action="history.read", **asked)).json["allowed"]
+    people = (await explain(world, token, action="key.create", **asked)).json
+    assert (people["allowed"], people["by_scope"]) == (False, None)
+    await world.device("pump-7")
+    asked = {"kind": "device", "name": "pump-7", "action": "telemetry.write"}
+    own = (await explain(world, token, target="device:pump-7", **asked)).json
+    assert (own["allowed"], own["holds"]) == (True, ["active"])
+    assert not (await explain(world, token, target="device:fan-1", **asked)).json["allowed"]
+
+
+async def test_what_does_not_exist_is_not_explained(world: World) -> None:
+    """Neither an action nor a person; nor for who may not ask."""
+    token = world.admin()
+    assert (await explain(world, token, name="nobody", action="device.read")).status == 404
+    await sign_up(world, "vera", "viewer")
+    assert (await explain(world, token, name="vera", action="device.fly")).status == 422
+    viewer = world.person("vera", Role.VIEWER)
+    assert (await explain(world, viewer, name="vera", action="device.read")).status == 403
+
+
+async def test_sessions_of_others_are_listed_and_ended(world: World) -> None:
+    """Whoever is signed out is out at once, and the audit says by whom."""
+    admin = world.admin()
+    vera = await sign_up(world, "vera", "viewer")
+    assert (await world.call("GET", "/whoami", token=vera)).status == 200
+    (held,) = (await world.call("GET", "/users/vera/sessions", token=admin)).json["items"]
+    path = f"/users/vera/sessions/{held['session_id']}"
+    viewer = world.person("walter", Role.VIEWER)
+    assert (await world.call("DELETE", path, token=viewer)).status == 403
+    assert (await world.call("DELETE", path, token=admin)).status == 204
+    assert (await world.call("GET", "/whoami", token=vera)).status == 401
+    assert (await world.call("DELETE", path, token=admin)).status == 404
+    trail = (await world.call("GET", "/audit?action=user.sign_out", token=admin)).json["items"]
+    assert [one["actor"] for one in trail] == ["admin"]
+
+
+async def test_what_a_signed_out_user_holds_open_is_cut(world: World) -> None:
+    """A stream does not outlive the session that it came by."""
+    await sign_up(world, "vera", "viewer")
+    user = await world.people.get(MAIN, "vera")
+    principal = Principal(MAIN, PrincipalKind.USER, "vera", user.uid)
+    stream = world.live.open(principal, Filter(), "127.0.0.1")
+    admin = world.admin()
+    (held,) = (await world.call("GET", "/users/vera/sessions", token=admin)).json["items"]
+    await world.call("DELETE", f"/users/vera/sessions/{held['session_id']}", token=admin)
+    assert stream.ended.is_set()
+
+
+async def test_tn_1_another_tenants_people_are_not_there(world: World) -> None:
+    """Neither explained, nor listed, nor signed out."""
+    await sign_up(world, "vera", "viewer")
+    (held,) = (await world.call("GET", "/users/vera/sessions", token=world.admin())).json["items"]
+    theirs = world.admin(OTHER)
+    assert (await explain(world, theirs, name="vera", action="device.read")).status == 404
+    for method, path in (
+        ("GET", "/users/vera/sessions"),
+        ("DELETE", f"/users/vera/sessions/{held['session_id']}"),
+    ):
+        assert (await world.call(method, path, token=theirs)).status == 404
