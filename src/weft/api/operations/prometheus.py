@@ -51,6 +51,10 @@ class PrometheusQuery(Struct, frozen=True, forbid_unknown_fields=True):
     lookback_delta: str | None = None
 
 
+class PrometheusForm(PrometheusQuery, frozen=True):
+    """The same by a form."""
+
+
 class PrometheusAnswer(Struct, frozen=True, omit_defaults=True):
     """An answer of the Prometheus API."""
 
@@ -246,7 +250,7 @@ def _post(asked: Operation) -> Operation:
         action=asked.action,
         tag=asked.tag,
         body=bytes,
-        body_schema=PrometheusQuery,
+        body_schema=PrometheusForm,
         accepts=(FORM,),
         result=asked.result,
         errors=asked.errors,
