@@ -61,6 +61,7 @@ async def _run(url: str, token: str, folder: Path) -> tuple[int, str]:
         *("--exclude-operation-id", "watch_live"),  # has no end; held in test_live.py
         *("--exclude-operation-id", "watch_device"),  # the same; held in test_own.py
         *("--exclude-operation-id", "watch_fleet"),  # the same; held in test_fleet_watch.py
+        *("--exclude-operation-id", "simulate_type"),  # the same; held in test_onboarding.py
         *("--phases", "examples,fuzzing"),
         *("--checks", CHECKS),
         *("--max-examples", "5", "--seed", "1", "--no-shrink", "--warnings", "off"),

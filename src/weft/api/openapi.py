@@ -220,6 +220,12 @@ def _responses(operation: Operation, by_type: dict[int, Any]) -> dict[str, Any]:
     problem = {MEDIA_TYPE: {"schema": by_type[id(Problem)]}}
     for status_code in sorted({status_of(error) for error in errors_of(operation)}):
         responses[str(status_code)] = {"description": TITLES[status_code], "content": problem}
+    for status_code in operation.own_errors:
+        own = {JSON: {"schema": by_type[id(operation.result)]}}
+        responses[str(status_code)] = {
+            "description": TITLES[status_code],
+            "content": problem | own,
+        }
     return responses
 
 

@@ -111,6 +111,7 @@ class Operation:
     produces: tuple[str, ...] = (JSON,)  # answer media types, the first where none is asked for
     status: int = 200
     errors: tuple[type[WeftError], ...] = ()
+    own_errors: tuple[int, ...] = ()  # statuses that it answers in its result's form as well
     if_match: str = ""  # "", "optional" or "required"
     etag: bool = False
     secret: bool = False  # the answer holds a secret shown once: it is not kept for repeats

@@ -113,6 +113,14 @@ async def test_errors_have_the_form_that_grafana_shows(world: World) -> None:
         assert answer.json["error"]
 
 
+async def test_errors_of_that_form_are_documented(world: World) -> None:
+    """Beside ours, for who is refused before it is asked."""
+    document = (await world.call("GET", "/openapi.json", token=world.admin())).json
+    answers = document["paths"]["/api/v1/prometheus/api/v1/query"]["get"]["responses"]
+    for status in ("400", "422"):
+        assert set(answers[status]["content"]) == {"application/json", "application/problem+json"}
+
+
 async def test_tn_1_a_key_reads_its_own_tenant_with_its_own_rights(world: World) -> None:
     """Another tenant's key finds nothing; one without telemetry:read, or none, is refused."""
     await measured(world)

@@ -237,6 +237,7 @@ def _get(name: str, path: str, summary: str, answer: Answering) -> Operation:
         query=PrometheusQuery,
         result=PrometheusAnswer,
         errors=(Invalid, TooLarge),
+        own_errors=(_BAD_REQUEST, _UNPROCESSABLE),
     )
 
 
@@ -254,6 +255,7 @@ def _post(asked: Operation) -> Operation:
         accepts=(FORM,),
         result=asked.result,
         errors=asked.errors,
+        own_errors=asked.own_errors,
     )
 
 
