@@ -6,8 +6,8 @@ from msgspec import Struct
 from msgspec import json as msgspec_json
 
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
-from weft.api.operations.places import Shelf
 from weft.api.services import Services
+from weft.api.shelves import Shelf
 from weft.api.views import Moment, Page, Paging, moment
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.rules.places.fences import feature

@@ -6,8 +6,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
 from weft.api.operations.geofences import GEOJSON
-from weft.api.operations.places import Shelf
 from weft.api.services import Services
+from weft.api.shelves import Shelf
 from weft.api.views import Moment, Page, Paging, moment
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
 from weft.model.moments import from_rfc3339
