@@ -119,3 +119,39 @@ async def test_tn_1_an_access_token_speaks_for_its_own_user_and_tenant(world: Wo
     assert world.sessions.find_access(tokens.sign(MAIN, ADA.uid, session.session_id)) is not None
     for tenant, uid in ((OTHER, ADA.uid), (MAIN, "uid-bob")):
         assert world.sessions.find_access(tokens.sign(tenant, uid, session.session_id)) is None
+
+
+async def test_a_browser_keeps_one_secret_as_long_as_its_session(world: World) -> None:
+    """Two tabs ask at once: neither takes the other's for a thief's."""
+    secret = await world.sessions.open_browser(ADA, "192.0.2.7")
+    for _ in range(3):
+        proof = world.door.prove_browser(secret, PEER)
+        assert proof.principal == ADA
+    with pytest.raises(Unauthenticated):
+        await world.sessions.refresh(secret)
+    assert world.door.prove_browser(secret, PEER).principal == ADA
+
+
+async def test_a_browser_that_is_used_stays_signed_in_over_a_restart(world: World) -> None:
+    """Its last use is written down with the chores, not with each request."""
+    secret = await world.sessions.open_browser(ADA, "")
+    world.clock.turn(IDLE_LIFE_S - 60)
+    assert world.sessions.find_browser(secret) is not None
+    await world.sessions.sweep()
+    world.clock.turn(IDLE_LIFE_S - 60)
+    await world.restart()
+    assert world.sessions.find_browser(secret) is not None
+    world.clock.turn(IDLE_LIFE_S + 60)
+    assert world.sessions.find_browser(secret) is None
+    with pytest.raises(Unauthenticated):
+        world.door.prove_browser(secret, PEER)
+
+
+async def test_a_cookie_of_another_kind_or_key_is_none(world: World) -> None:
+    """A made-up secret with the right session's id, and a refresh token in the cookie."""
+    secret = await world.sessions.open_browser(ADA, "")
+    signed_in = await world.sessions.open(ADA, "")
+    forged = secret.replace(secret.split("_")[2][:43], make_secret().secret, 1)
+    for text in (forged, signed_in.refresh_token, "nonsense", "x" * 10_000):
+        assert world.sessions.find_browser(text) is None
+    assert world.sessions.forgery_token(secret) != world.sessions.forgery_token(forged)

@@ -84,6 +84,7 @@ def greet(started: Started, console: Console) -> None:
     replayed = f", {started.replayed} messages read again" if started.replayed else ""
     console.print(f"[bold]Weft is ready[/bold] ({started.ready_s:.1f} s{replayed})")
     for label, address in (
+        ("dashboard", f"{endpoints.http or endpoints.https}/"),
         ("HTTP API", endpoints.http),
         ("HTTPS API", endpoints.https),
         ("MQTT", endpoints.mqtt),

@@ -3,6 +3,7 @@
 // One connection serves all that watch everything, another those that watch named devices. It
 // is opened again after any fault, from the last position, so that nothing is missed and
 // nothing comes twice; what cannot be sent again is told to the watcher, who reads it anew.
+import { readFrame, takeFrames } from './frames';
 import { session } from './session.svelte';
 
 export interface LiveEvent {
@@ -31,25 +32,6 @@ const AWAY_MS = 60_000; // after that, reading anew is less than all that was mi
 const TICK_MS = 5_000;
 const PAUSE_MAX_MS = 15_000;
 const JOURNALED = new Set(['telemetry', 'reported', 'event', 'command_result', 'rejection']);
-
-/** Split what came into frames; the rest stays for what comes next (HTML, 9.2.6). */
-export function takeFrames(text: string): { frames: string[]; rest: string } {
-  const parts = text.split('\n\n');
-  const rest = parts.pop() ?? '';
-  return { frames: parts, rest };
-}
-
-export function readFrame(frame: string): { event: string; id: number | null; data: string } | null {
-  let event = 'message';
-  let id: number | null = null;
-  const data: string[] = [];
-  for (const line of frame.split('\n')) {
-    if (line.startsWith('event: ')) event = line.slice(7);
-    else if (line.startsWith('id: ')) id = Number(line.slice(4));
-    else if (line.startsWith('data: ')) data.push(line.slice(6));
-  }
-  return data.length === 0 ? null : { event, id, data: data.join('\n') };
-}
 
 class Channel {
   watches = new Set<Watch>();

@@ -1,0 +1,82 @@
+// Tests of what needs no browser: `node test/run.mjs`, from tests/web/test_scripts.py.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createServer } from 'vite';
+
+const server = await createServer({ server: { middlewareMode: true }, appType: 'custom', logLevel: 'error' });
+const load = (path) => server.ssrLoadModule(`/src/${path}`);
+const { readFrame, takeFrames } = await load('api/frames.ts');
+const { chartOf, curveOf } = await load('pages/device/history.ts');
+const { faultOf } = await load('pages/device/checking.ts');
+const { findPage, pages: allPages } = await load('pages.ts');
+const { numberText, valueText } = await load('kit/numbers.ts');
+await server.close();
+
+const at = (seconds) => new Date(seconds * 1000).toISOString();
+
+test('frames are cut where they end, whatever the chunks', () => {
+  const whole = 'id: 7\nevent: alarm\ndata: {"a":1}\n\n: still here\n\nid: 8\nev';
+  for (let cut = 0; cut <= whole.length; cut += 1) {
+    const first = takeFrames(whole.slice(0, cut));
+    const second = takeFrames(first.rest + whole.slice(cut));
+    assert.deepEqual([...first.frames, ...second.frames], ['id: 7\nevent: alarm\ndata: {"a":1}', ': still here']);
+    assert.equal(second.rest, 'id: 8\nev');
+  }
+});
+
+test('a frame without data is none, as a comment', () => {
+  assert.equal(readFrame(': still here'), null);
+  assert.deepEqual(readFrame('id: 7\nevent: alarm\ndata: {}'), { event: 'alarm', id: 7, data: '{}' });
+});
+
+test('a stretch without samples is a gap in the curve', () => {
+  const rows = [0, 1, 2, 3, 60, 61].map((second) => ({ at: at(second), value: second }));
+  const curve = curveOf(rows);
+  assert.deepEqual(curve.at, [0, 1, 2, 3, 31.5, 60, 61]);
+  assert.equal(curve.values[4], null);
+});
+
+test('what is no number is no point, and a switch is 0 or 1', () => {
+  assert.deepEqual(curveOf([{ at: at(0), value: true }, { at: at(1), value: 'on' }]).values, [1, null]);
+});
+
+test('two periods stand on one axis, joined where only the other has a sample', () => {
+  const chart = chartOf('rpm', '', '--series-1', [{ at: at(100), value: 1 }], [{ at: at(40), value: 2 }], 61, 'before');
+  assert.deepEqual(chart.at, [100, 101]);
+  assert.deepEqual(chart.lines.map((line) => line.values), [[1, undefined], [undefined, 2]]);
+  assert.equal(chart.lines[1].dashed, true);
+});
+
+test('wishes are held against the type', () => {
+  const type = { name: 'pump', properties: { rpm: { type: 'number', minimum: 0, maximum: 9 }, serial: { type: 'string', read_only: true } } };
+  assert.equal(faultOf({ rpm: 3 }, type), '');
+  assert.equal(faultOf({ rpm: null }, type), '');
+  assert.match(faultOf({ rpm: 10 }, type), /from 0 to 9/);
+  assert.match(faultOf({ rpm: 'fast' }, type), /of type number/);
+  assert.match(faultOf({ serial: 'x' }, type), /by the device alone/);
+  assert.match(faultOf({ speed: 3 }, type), /no property speed/);
+  assert.match(faultOf([1], type), /object/);
+  assert.equal(faultOf({ anything: 1 }, null), '');
+});
+
+test('an address finds its page, one without names before one with', () => {
+  const pages = [{ name: 'one', path: '/devices/:device_id' }, { name: 'list', path: '/devices' }, { name: 'new', path: '/devices/new' }];
+  assert.equal(findPage('/devices', pages).page.name, 'list');
+  assert.equal(findPage('/devices/new', pages).page.name, 'new');
+  assert.deepEqual(findPage('/devices/a%2Fb', pages).params, { device_id: 'a/b' });
+  assert.equal(findPage('/devices/a/b', pages), null);
+});
+
+test('every page has an address and a name of its own, and no two the same key', () => {
+  assert.ok(allPages.length > 2);
+  for (const field of ['path', 'name', 'jump']) {
+    const held = allPages.map((page) => page[field]).filter(Boolean);
+    assert.equal(new Set(held).size, held.length, field);
+  }
+});
+
+test('values are text', () => {
+  assert.equal(valueText({ a: '<b>' }), '{"a":"<b>"}');
+  assert.equal(valueText(null), '–');
+  assert.equal(numberText(0.0000123), '0.0000123');
+});
