@@ -11,7 +11,7 @@ from tests.api.support import Answer, World, running, scope_of
 import weft.web
 from weft.security.passwords import LENGTH_MAX, LENGTH_MIN
 from weft.web.built import Built, File
-from weft.web.routes import FILES, NOT_BUILT, POLICY, Pages
+from weft.web.routes import FILES, NOT_BUILT, POLICY, RESERVED, Pages
 
 FOLDER = Path(weft.web.__file__).parent
 
@@ -176,3 +176,12 @@ def test_every_field_has_a_label() -> None:
     script = (FOLDER / "sign_up.js").read_text()
     for name in re.findall(r'find\("([\w-]+)"\)', script):
         assert f'id="{name}"' in html, name
+
+
+def test_no_page_of_the_dashboard_has_an_address_that_is_not_its_own() -> None:
+    """Such a page would open by a click, and not when it is loaded again."""
+    sources = sorted((FOLDER / "app/src/pages").glob("*/page.ts"))
+    assert sources
+    for source in sources:
+        for path in re.findall(r"path: '/([^/']*)", source.read_text("utf-8")):
+            assert path.encode() not in RESERVED, source

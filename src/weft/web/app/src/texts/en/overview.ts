@@ -17,6 +17,7 @@ export const overview = {
   bySite: 'Health by site',
   health: { critical: 'critical', major: 'major', warning: 'warning', info: 'info', away: 'not connected', well: 'well' } as Record<string, string>,
   columns: { type: 'Type', site: 'Site', devices: 'Devices', health: 'How they are', connected: 'Connected' },
+  more: (count: number) => `and ${count} more, with fewer devices`,
   withoutType: 'without a type',
   withoutSite: 'at no site',
   healthOf: (name: string, parts: string) => `${name}: ${parts}`,

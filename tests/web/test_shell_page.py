@@ -1,0 +1,68 @@
+"""What surrounds every page: the drawer of a phone, colours, and a session that ends."""
+
+from playwright.sync_api import Browser, expect
+from tests.web.support import NAME, PASSWORD, Server, opened, violations
+
+
+def test_a_phone_has_a_drawer(browser: Browser, weft: Server, signed_in: object) -> None:
+    """Opened by a thumb, closed by going somewhere or by Escape."""
+    with opened(browser, weft, state=signed_in, phone=True) as (page, watched):
+        page.goto("/overview")
+        devices = page.get_by_role("navigation", name="Pages").get_by_role("link", name="Devices")
+        expect(devices).to_be_hidden()
+        page.get_by_role("button", name="Menu").click()
+        assert not violations(page), "\n".join(violations(page))
+        page.keyboard.press("Escape")
+        expect(devices).to_be_hidden()
+        page.get_by_role("button", name="Menu").click()
+        devices.click()
+        page.get_by_role("heading", name="Devices").wait_for()
+        expect(devices).to_be_hidden()
+        watched.require_clean()
+
+
+def test_colours_are_chosen_and_kept(browser: Browser, weft: Server, signed_in: object) -> None:
+    """Against the system's, until chosen otherwise."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/overview")
+        page.get_by_role("button", name="Account").click()
+        page.get_by_role("radio", name="Dark").click()
+        ground = "getComputedStyle(document.body).backgroundColor"
+        dark = page.evaluate(ground)
+        page.reload()
+        page.get_by_role("heading", name="Overview").wait_for()
+        assert page.evaluate(ground) == dark == "rgb(14, 19, 18)"
+        watched.require_clean()
+
+
+def test_a_session_that_ended_elsewhere_asks_for_the_password_and_goes_on(
+    browser: Browser, weft: Server
+) -> None:
+    """Cut by an administrator: one is told, signs in, and is where one was."""
+    with opened(browser, weft) as (page, _watched):
+        page.goto("/devices/pump-2?tab=twin")
+        page.get_by_label("Name").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("tab", name="Twin").wait_for()
+        browsers = [one for one in weft.call("GET", "/sessions")["items"] if one["browser"]]
+        newest = max(browsers, key=lambda one: one["created_at"])
+        weft.call("DELETE", f"/sessions/{newest['session_id']}")
+        page.get_by_text("Your session is over").wait_for()
+        page.get_by_label("Name").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="pump-2").wait_for()
+        expect(page.get_by_role("tab", name="Twin")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_first_key_skips_to_the_page(browser: Browser, weft: Server, signed_in: object) -> None:
+    """Past the navigation, for those who go by keyboard."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/overview")
+        page.get_by_role("heading", name="Overview").wait_for()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#content")).to_be_focused()
+        watched.require_clean()
