@@ -139,7 +139,8 @@ class Server:
 
 
 def _environment() -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    more = {"PYTHONUNBUFFERED": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT / "src")}
+    return {"PATH": "/usr/bin:/bin"} | more
 
 
 class Watched:
