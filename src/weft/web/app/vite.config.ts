@@ -1,7 +1,7 @@
 // The build: files with names that change with their content, each compressed beforehand, and
 // nothing that the content security policy would stop (no inline script, style or data: asset).
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
@@ -15,9 +15,10 @@ function compressed(): Plugin {
     name: 'compressed',
     apply: 'build',
     configResolved(config) {
-      folder = join(config.root, config.build.outDir);
+      folder = resolve(config.root, config.build.outDir);
     },
     closeBundle() {
+      if (!existsSync(join(folder, 'assets'))) return; // the build failed, and says why
       for (const directory of [folder, join(folder, 'assets')]) {
         for (const entry of readdirSync(directory, { withFileTypes: true })) {
           if (!entry.isFile() || !/\.(html|js|mjs|css|svg|json|pbf)$/.test(entry.name)) continue;

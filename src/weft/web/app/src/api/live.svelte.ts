@@ -6,6 +6,8 @@
 import { readFrame, takeFrames } from './frames';
 import { session } from './session.svelte';
 
+export { readFrame, takeFrames };
+
 export interface LiveEvent {
   kind: string;
   position: number;
