@@ -17,4 +17,5 @@ export function valueText(value: unknown): string {
 }
 
 const UNITS: Record<string, string> = { Cel: '°C', 'm/s2': 'm/s²', m3: 'm³', m2: 'm²', deg: '°', '1/min': 'min⁻¹', '%RH': '% RH' };
-export const unitText = (unit: string): string => UNITS[unit] ?? unit;
+/** UCUM as people write it: [g] and {piece} are words of its own. */
+export const unitText = (unit: string): string => UNITS[unit] ?? unit.replace(/[[\]{}]/g, '');
