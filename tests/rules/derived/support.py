@@ -82,6 +82,7 @@ class Works:
 
     def write(self) -> None:
         """Commit what was computed, and have that taken in."""
+        self.deriver.send_lost()
         while self.waiting:
             taken, self.waiting = self.waiting, []
             envelopes, decoded = [one[0] for one in taken], [one[1] for one in taken]

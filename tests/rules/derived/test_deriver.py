@@ -94,6 +94,22 @@ async def test_waiting_for_what_cannot_be_written_has_an_end(
         await made.deriver.wait_done(made.line.head)
 
 
+async def test_what_is_lost_while_weft_stops_waits_for_the_next_start() -> None:
+    """The pipeline has ended, and says so whenever it is asked to tell."""
+    made = await works()
+    ended = StorageError("Weft is stopping.")
+    made.deriver.start(
+        lambda *one: made.waiting.append(one), lambda sender: sender.commit_failed([0], ended)
+    )
+    made.hear(0, {"temperature": 2.0, "pressure": 4.0})
+    assert len(made.waiting) == 1
+    await made.deriver.checkpoint()
+    assert len(made.waiting) == 2
+    await made.restart()
+    made.write()
+    assert made.told() == [(0.0, {"power": 8.0})]
+
+
 async def test_before_the_journal_is_added_to_nobody_waits() -> None:
     """A device whose deletion a crash cut short is forgotten at the start, before all runs."""
     made = await works()

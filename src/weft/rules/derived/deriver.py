@@ -8,7 +8,7 @@ from there: what it holds is owed no more, the rest is added. So nothing is lost
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -67,6 +67,7 @@ class Deriver:
         self._owed: dict[Place, Derived | Owed] = {}
         self._routes: dict[tuple[TenantId, DeviceId, str, int], Route] = {}
         self._gone: list[tuple[TenantId, DeviceId]] = []
+        self._lost: set[Place] = set()  # of it, what was added and did not come to the journal
         self._paid = asyncio.Event()
         self._position = 0
         self._applied = 0
@@ -102,7 +103,7 @@ class Deriver:
         `tell` has us told when all that was added until then is on disk, or is not.
         """
         self._add, self._tell = add, tell
-        self._send_all()
+        self._send_again(list(self._owed.values()))
 
     def changed(self, change: DerivationChange) -> None:
         """Take in a derivation that was saved or deleted."""
@@ -153,6 +154,7 @@ class Deriver:
             return
         if self._owed:
             self._strike_off(batch)
+            self.send_lost()
         found = self.deriving.take(batch, after=after)
         for one in found:
             self._owed[one.position, one.tenant, one.device_id] = one
@@ -171,6 +173,7 @@ class Deriver:
 
     async def checkpoint(self) -> None:
         """Make everything applied so far durable, with what is owed for it."""
+        self.send_lost()
         if self._is_idle and not self.deriving.dirty and not self._gone:
             return
         dirty, self.deriving.dirty = self.deriving.dirty, []
@@ -223,11 +226,18 @@ class Deriver:
         """All of it is on disk; it is struck off when it comes by."""
 
     def commit_failed(self, tokens: list[Any], error: StorageError) -> None:  # noqa: ARG002  all of it
-        """Nothing that we had added is on disk: add it again."""
-        self._send_all()
+        """Nothing that we had added is on disk: it is added again, unless Weft is stopping."""
+        self._lost.update(self._owed)
 
-    def _send_all(self) -> None:
-        for one in list(self._owed.values()):
+    def send_lost(self) -> None:
+        """Add again what a failed commit has lost; at the next commit or checkpoint."""
+        if not self._lost or self._add is None:
+            return
+        lost, self._lost = self._lost, set()
+        self._send_again([one for place, one in self._owed.items() if place in lost])
+
+    def _send_again(self, owed: Sequence[Derived | Owed]) -> None:
+        for one in owed:
             self._send(one)
         self._be_told()
 
