@@ -91,11 +91,12 @@ class Window:
                 self._coarsen()
         elif len(ats) - self._start > self._at_most:
             self._start += 1
-        back = self._back
-        if self._start < self._mid and back is not None:
-            self._told = self._both(self._front[self._start], back)
-            return self._told
-        return self._tell()
+        back, start, mid = self._back, self._start, self._mid
+        if back is None or start > mid:
+            return self._tell()
+        told = self._both(self._front[start], back) if start < mid else self._fold.tell(back)
+        self._told = told
+        return told
 
     def take_many(self, moments: Sequence[int], values: Sequence[float]) -> list[Any]:
         """Take samples in, in order, each received when it was measured; return what each told.
