@@ -40,6 +40,7 @@ from weft.security.outbound import OutboundSettings
 from weft.security.throttle import ThrottleSettings
 from weft.transports.coap.settings import CoapSettings
 from weft.transports.mqtt.settings import MqttSettings
+from weft.web.map_file import WebSettings
 
 ENVIRONMENT_PREFIX = "WEFT_"
 NOT_SETTINGS = {"WEFT_DATA", "WEFT_CONFIG", "WEFT_URL", "WEFT_TOKEN", "WEFT_PYTHON"}
@@ -81,6 +82,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     log: LogSettings = field(default_factory=LogSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     transports: TransportsSettings = field(default_factory=TransportsSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)

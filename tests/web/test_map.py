@@ -1,13 +1,17 @@
 """The fleet map: what is seen, drawn and followed on it, by mouse and by keyboard alone."""
 
+import json
 import re
+import struct
 import time
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 from tests.web.plant import HOSTILE, TRUCKS, Plant
-from tests.web.support import opened, violations
+from tests.web.support import Server, opened, sign_in, violations
 
 LEIPZIG = "/map?at=51.35,12.40,9"
 DRAWN_MS = 90_000  # every pixel is drawn by the processor here
@@ -283,3 +287,45 @@ def test_an_empty_map_says_what_to_do(browser: Browser, plant: Plant, at_plant: 
         expect(page.get_by_role("link", name="Add a device")).to_have_attribute(
             "href", "/onboarding"
         )
+
+
+def _archive() -> bytes:
+    """Return a PMTiles archive (version 3) whose one tile is a picture of the world: all green."""
+    row = b"\x00" + bytes((40, 160, 80)) * 4
+    picture = b"\x89PNG\r\n\x1a\n"
+    for kind, data in (
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(row * 4)),
+        (b"IEND", b""),
+    ):
+        picture += struct.pack(">I", len(data)) + kind + data
+        picture += struct.pack(">I", zlib.crc32(kind + data))
+    metadata = json.dumps({"attribution": "<b>Our own survey</b>"}).encode()
+    # One entry: tile 0, once, so many bytes, at the beginning (offsets count from 1).
+    assert len(picture) < 128
+    root = bytes((1, 0, 1, len(picture), 1))
+    data_at = 127 + len(root) + len(metadata)
+    places = (127, len(root), 127 + len(root), len(metadata), 0, 0, data_at, len(picture), 1, 1, 1)
+    head = b"PMTiles\x03" + struct.pack("<11Q", *places) + bytes((1, 1, 1, 2, 0, 0))
+    head += struct.pack("<4iB2i", -1_800_000_000, -850_000_000, 1_800_000_000, 850_000_000, 0, 0, 0)
+    return head + root + metadata + picture
+
+
+def test_a_map_of_ones_own_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    """`web.map_file` names an archive: its tiles and its attribution are shown, as text."""
+    (tmp_path / "own.pmtiles").write_bytes(_archive())
+    server = Server(tmp_path / "data", "--set", f"web.map_file={tmp_path / 'own.pmtiles'}")
+    server.start()
+    try:
+        server.sign_up()
+        with opened(browser, server) as (page, watched):
+            sign_in(page)
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            _ready(page, "/map?at=0,0,1")
+            expect(page.get_by_text("Our own survey")).to_be_visible()
+            _until(lambda: asked.count(f"{server.url}/web/map.pmtiles") >= 3, "no tile was read")
+            assert not [url for url in asked if "/land-" in url]
+            watched.require_clean()
+    finally:
+        server.stop()

@@ -11,6 +11,7 @@ from tests.api.support import Answer, World, running, scope_of
 import weft.web
 from weft.security.passwords import LENGTH_MAX, LENGTH_MIN
 from weft.web.built import Built, File
+from weft.web.map_file import MapFile
 from weft.web.routes import FILES, NOT_BUILT, POLICY, RESERVED, Pages
 
 FOLDER = Path(weft.web.__file__).parent
@@ -185,3 +186,16 @@ def test_no_page_of_the_dashboard_has_an_address_that_is_not_its_own() -> None:
     for source in sources:
         for path in re.findall(r"path: '/([^/']*)", source.read_text("utf-8")):
             assert path.encode() not in RESERVED, source
+
+
+async def test_a_map_of_ones_own_is_served_in_parts(pages: Pages, tmp_path: Path) -> None:
+    """Without one the answer is empty, and no error that a browser would complain of."""
+    assert (await ask(pages, "HEAD", "/web/map.pmtiles")).status == 204
+    archive = tmp_path / "world.pmtiles"
+    archive.write_bytes(b"PMTiles\x03" + bytes(200))
+    served = Pages(pages, BUILT, own_map=MapFile(archive))
+    assert (await ask(served, "HEAD", "/web/map.pmtiles")).status == 200
+    answer = await ask(served, "GET", "/web/map.pmtiles", range="bytes=0-6")
+    assert (answer.status, answer.content) == (206, b"PMTiles")
+    assert answer.headers["content-range"] == "bytes 0-6/208"
+    assert answer.headers["content-security-policy"] == POLICY

@@ -46,6 +46,7 @@ from weft.transports.mqtt.listener import MqttListener
 from weft.transports.mqtt.settings import Given
 from weft.transports.websocket.door import PATH, MqttOverWebSocket
 from weft.twins.fleet import Fleet
+from weft.web.map_file import open_map
 from weft.web.routes import Pages
 
 log = get_logger(__name__)
@@ -229,7 +230,8 @@ class Weft:
         requests = self.path.thingsboard
         device_api = ThingsBoardHttp(self.services, self.application, api, requests)
         on_websocket = {PATH: self._websocket} if self.config.transports.mqtt.websocket else {}
-        application = Sockets(Pages(Est(self.services, device_api, api)), on_websocket)
+        pages = Pages(Est(self.services, device_api, api), own_map=open_map(self.config.web))
+        application = Sockets(pages, on_websocket)
         close = self._stop_waiting
         if api.listen:
             self._http.append(HttpServer(application, api, listen=api.listen, on_stop=close))

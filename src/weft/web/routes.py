@@ -13,6 +13,8 @@ from importlib import resources
 from typing import Any
 
 from weft.web.built import Built, File
+from weft.web.map_file import PATH as MAP_PATH
+from weft.web.map_file import MapFile, Part
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -55,8 +57,15 @@ RESERVED = frozenset({b"api", b".well-known", b"assets", b"web", b"mqtt", b"sign
 class Pages:
     """The pages, in front of the application that answers everything else."""
 
-    def __init__(self, application: Application, built: Built | None = None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        built: Built | None = None,
+        *,
+        own_map: MapFile | None = None,
+    ) -> None:
         self._application = application
+        self._own_map = own_map
         folder = resources.files("weft.web")
         self._files = {
             path: File(folder.joinpath(name).read_bytes(), media_type)
@@ -76,10 +85,26 @@ class Pages:
             if (file := self._assets.get(path)) is not None:
                 await _answer(scope, send, file, FOREVER)
                 return
+            if path == MAP_PATH:
+                await self._answer_map(scope, send)
+                return
             if _goes_to_a_page(scope):
                 await _answer(scope, send, self._document, NEVER)
                 return
         await self._application(scope, receive, send)
+
+    async def _answer_map(self, scope: Scope, send: Send) -> None:
+        # A map that is not there is no error: the dashboard asks before it draws its own.
+        part = Part(204, ())
+        if self._own_map is not None:
+            wanted = dict(scope["headers"]).get(b"range")
+            part = await self._own_map.read(wanted, head=scope["method"] == "HEAD")
+        headers = [*HEADERS, (b"cache-control", b"no-cache"), *part.headers]
+        if part.status != 204:
+            headers.append((b"content-type", b"application/octet-stream"))
+            headers.append((b"content-length", str(len(part.content)).encode()))
+        await send({"type": "http.response.start", "status": part.status, "headers": headers})
+        await send({"type": "http.response.body", "body": part.content})
 
 
 def _goes_to_a_page(scope: Scope) -> bool:

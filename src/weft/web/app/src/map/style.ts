@@ -6,11 +6,12 @@ import namesUrl from 'virtual:world/names';
 import type { Palette } from './palette';
 
 const FONT = ['system-ui', 'sans-serif']; // drawn by the browser: no glyphs are fetched
-export const ATTRIBUTION = 'Natural Earth · GeoNames (CC BY 4.0) · MapLibre';
+export const ATTRIBUTION = 'Map: Natural Earth · Towns: GeoNames, CC BY 4.0 · MapLibre';
 
 const absolute = (url: string): string => new URL(url, window.location.href).href;
 
-function layersOf(palette: Palette): LayerSpecification[] {
+/** Its layers, in a palette. */
+export function worldLayers(palette: Palette): LayerSpecification[] {
   const text = { 'text-color': palette.text, 'text-halo-color': palette.halo, 'text-halo-width': 1.2 };
   return [
     { id: 'water', type: 'background', paint: { 'background-color': palette.water } },
@@ -62,16 +63,6 @@ export function worldStyle(palette: Palette): StyleSpecification {
   return {
     version: 8,
     sources: { land: source(landUrl), borders: source(bordersUrl), names: source(namesUrl, 0) },
-    layers: layersOf(palette),
+    layers: worldLayers(palette),
   };
-}
-
-/** Paint the bundled map in another palette: cheaper than another style, and nothing flickers. */
-export function repaint(map: { getLayer: (id: string) => unknown; setPaintProperty: (layer: string, name: never, value: never) => unknown }, palette: Palette): void {
-  for (const layer of layersOf(palette)) {
-    if (map.getLayer(layer.id) === undefined) continue;
-    for (const [name, value] of Object.entries(layer.paint ?? {})) {
-      map.setPaintProperty(layer.id, name as never, value as never);
-    }
-  }
 }

@@ -2,13 +2,14 @@
 // Sources are given to MapLibre's worker at most so often as it can take them, the newest only:
 // the main thread hands over a thousand marks in about a millisecond, and draws.
 import type { Feature } from 'geojson';
-import type { GeoJSONSource, Map as Base, MapMouseEvent, MapTouchEvent } from 'maplibre-gl';
+import type { GeoJSONSource, LayerSpecification, Map as Base, MapMouseEvent, MapTouchEvent } from 'maplibre-gl';
 import { geometryOf, areaOf, isWhole, type Draft } from './draft';
 import { layersOf, SOURCES, type SourceName } from './layers';
 import { loadLibrary, trustWorker } from './library';
+import { findOwn, ownLayers, ownStyle } from './own';
 import type { Palette } from './palette';
 import type { Bounds, Position } from './shapes';
-import { repaint, worldStyle } from './style';
+import { ATTRIBUTION, worldLayers, worldStyle } from './style';
 
 const PAUSE_MS = 200; // between two versions of a source
 const NEAR_PX = 14; // of a finger's tip from what it means
@@ -42,7 +43,13 @@ export class MapView {
   #drawing = false;
   #gone = false;
 
-  private constructor(map: Base, private readonly handlers: Handlers) {
+  private constructor(
+    map: Base,
+    private readonly handlers: Handlers,
+    private readonly ground: (palette: Palette) => LayerSpecification[],
+    /** Whose data the map is made of. */
+    readonly sources: string,
+  ) {
     this.#map = map;
   }
 
@@ -50,9 +57,10 @@ export class MapView {
   static async open(container: HTMLElement, palette: Palette, handlers: Handlers, start: { center: Position; zoom: number }): Promise<MapView> {
     trustWorker();
     const library = await loadLibrary();
+    const own = await findOwn(library);
     const map = new library.Map({
       container,
-      style: worldStyle(palette),
+      style: own === null ? worldStyle(palette) : ownStyle(own, palette),
       center: start.center,
       zoom: start.zoom,
       attributionControl: false, // ours is a line of text below the map
@@ -66,7 +74,8 @@ export class MapView {
     });
     map.touchZoomRotate.disableRotation();
     map.keyboard.disableRotation();
-    const view = new MapView(map, handlers);
+    const ground = (painted: Palette): LayerSpecification[] => (own === null ? worldLayers(painted) : ownLayers(own, painted));
+    const view = new MapView(map, handlers, ground, own === null ? ATTRIBUTION : `${own.attribution} · MapLibre`.replace(/^ · /, ''));
     await new Promise<void>((done, fail) => {
       map.once('style.load', () => done());
       map.once('error', (event) => fail(event.error));
@@ -179,8 +188,9 @@ export class MapView {
   }
 
   paint(palette: Palette): void {
-    repaint(this.#map, palette);
-    for (const layer of layersOf(palette)) {
+    // Cheaper than another style, and nothing flickers.
+    for (const layer of [...this.ground(palette), ...layersOf(palette)]) {
+      if (this.#map.getLayer(layer.id) === undefined) continue;
       for (const [name, value] of Object.entries(layer.paint ?? {})) this.#map.setPaintProperty(layer.id, name as never, value as never);
     }
   }

@@ -1,7 +1,6 @@
 export const map = {
   lead: 'Where everything is, and where it should not be.',
   canvas: 'Map of the fleet. Arrow keys move it, plus and minus zoom. The list beside it shows the same devices.',
-  attribution: 'Map: Natural Earth · Towns: GeoNames, CC BY 4.0 · MapLibre',
   loading: 'Loading the map',
   noMap: 'This browser does not draw maps',
   noMapText: 'It needs WebGL 2, which is switched off or missing here. The lists beside work without it.',
