@@ -91,7 +91,7 @@ export function urlOf(path: string, params: Record<string, string> = {}, query?:
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value === undefined || value === null) continue;
-    for (const one of Array.isArray(value) ? value : [value]) search.append(name, String(one));
+    search.append(name, Array.isArray(value) ? value.join(',') : String(value)); // lists: form, not exploded
   }
   const text = search.toString();
   return PREFIX + filled + (text ? `?${text}` : '');

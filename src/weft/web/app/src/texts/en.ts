@@ -10,3 +10,4 @@ export * from './en/alarms';
 export * from './en/orders';
 export * from './en/map';
 export * from './en/facilities';
+export * from './en/rules';

@@ -1,0 +1,88 @@
+"""Rules: written beside real history, replayed, switched on, and taken back."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.web.support import START_S, Server, opened
+
+
+@pytest.fixture(scope="module")
+def device_type(weft: Server) -> str:
+    """The type of pump-1, which has history by now."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if weft.call("GET", "/history?devices=pump-1&keys=vibration&limit=20")["items"]:
+            device: dict[str, Any] = weft.call("GET", "/devices/pump-1")
+            return str(device["type_name"])
+        time.sleep(0.2)
+    raise AssertionError("pump-1 has said nothing.")
+
+
+@pytest.fixture
+def new_rule(
+    browser: Browser, weft: Server, signed_in: object, device_type: str
+) -> Iterator[tuple[Page, Any]]:
+    """The page of a new rule, with the type and the name filled in."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/new-rule")
+        page.get_by_label("Name", exact=True).fill("shaking")
+        page.get_by_label("Device type").select_option(device_type)
+        yield page, watched
+
+
+def test_a_condition_is_completed_and_judged_on_history_while_it_is_typed(
+    new_rule: tuple[Page, Any],
+) -> None:
+    """The keyboard takes a name; a fault stands below its column; a good one is drawn."""
+    page, watched = new_rule
+    condition = page.get_by_role("textbox", name="Condition")
+    condition.press_sequentially("vib")
+    page.get_by_role("listbox").get_by_role("option").first.wait_for()
+    page.keyboard.press("Tab")
+    expect(condition).to_have_value("vibration")
+    condition.press_sequentially(" > 'much'")
+    expect(page.get_by_text("At column")).to_be_visible()
+    condition.fill("vibration > 0.001")
+    preview = page.get_by_role("region", name="On real history")
+    preview.get_by_label("Device", exact=True).select_option("pump-1")
+    expect(preview.get_by_text("It would have held")).to_be_visible()
+    expect(preview.get_by_role("figure")).to_be_visible()
+    watched.require_clean()
+
+
+def test_a_rule_is_replayed_saved_changed_and_deleted(
+    new_rule: tuple[Page, Any], weft: Server
+) -> None:
+    """Its alarms of the past are there before it is; a version comes back; so does a deleted one."""
+    page, watched = new_rule
+    page.get_by_role("textbox", name="Condition").fill("vibration > 0.001")
+    page.get_by_role("button", name="Replay it").click()
+    expect(page.get_by_text("It would have raised")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Save and switch on").click()
+    page.get_by_role("heading", name="shaking", level=1).wait_for()
+    page.get_by_label("Message", exact=True).fill("{device} shakes")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("version 2").first).to_be_visible()
+    assert weft.call("GET", "/rules/shaking")["document"]["message"] == "{device} shakes"
+    page.get_by_role("button", name="Take into the editor").click()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("made again")).to_be_visible()
+    page.reload()
+    page.get_by_role("link", name="shaking").wait_for()
+    weft.call("DELETE", "/rules/shaking")
+    watched.require_clean()
+
+
+def test_what_the_server_refuses_is_said_where_it_was_asked(new_rule: tuple[Page, Any]) -> None:
+    """And nothing that was written is gone."""
+    page, _ = new_rule
+    page.get_by_role("textbox", name="Condition").fill("vibration >")
+    page.get_by_role("button", name="Save and switch on").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Condition")).to_have_value("vibration >")
