@@ -90,7 +90,7 @@ export function urlOf(path: string, params: Record<string, string> = {}, query?:
   });
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {
-    if (value === undefined || value === null) continue;
+    if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue;
     search.append(name, Array.isArray(value) ? value.join(',') : String(value)); // lists: form, not exploded
   }
   const text = search.toString();

@@ -11,3 +11,4 @@ export * from './en/orders';
 export * from './en/map';
 export * from './en/facilities';
 export * from './en/rules';
+export * from './en/explore';
