@@ -12,3 +12,4 @@ export * from './en/map';
 export * from './en/facilities';
 export * from './en/rules';
 export * from './en/explore';
+export * from './en/connectors';
