@@ -11,6 +11,7 @@ def test_a_phone_has_a_drawer(browser: Browser, weft: Server, signed_in: object)
         devices = page.get_by_role("navigation", name="Pages").get_by_role("link", name="Devices")
         expect(devices).to_be_hidden()
         page.get_by_role("button", name="Menu").click()
+        expect(devices).to_be_visible()
         assert not violations(page), "\n".join(violations(page))
         page.keyboard.press("Escape")
         expect(devices).to_be_hidden()
@@ -27,11 +28,11 @@ def test_colours_are_chosen_and_kept(browser: Browser, weft: Server, signed_in: 
         page.goto("/overview")
         page.get_by_role("button", name="Account").click()
         page.get_by_role("radio", name="Dark").click()
-        ground = "getComputedStyle(document.body).backgroundColor"
-        dark = page.evaluate(ground)
+        body = page.locator("body")
+        expect(body).to_have_css("background-color", "rgb(14, 19, 18)")
         page.reload()
         page.get_by_role("heading", name="Overview").wait_for()
-        assert page.evaluate(ground) == dark == "rgb(14, 19, 18)"
+        expect(body).to_have_css("background-color", "rgb(14, 19, 18)")
         watched.require_clean()
 
 
