@@ -13,3 +13,4 @@ export * from './en/facilities';
 export * from './en/rules';
 export * from './en/explore';
 export * from './en/connectors';
+export * from './en/onboarding';
