@@ -39,7 +39,7 @@ LIMITS = [
     for part in ("per_s", "burst")
     for word in ("--set", f"security.limits.{who}_{what}.{part}={RATE}")
 ]
-TRACED = ("toplevel", "devtools.timeline", "__metadata")
+TRACED = ("disabled-by-default-devtools.timeline", "__metadata")
 VEHICLE = {
     "telemetry": {
         "latitude": {"type": "number", "minimum": 47, "maximum": 55},
