@@ -14,3 +14,4 @@ export * from './en/rules';
 export * from './en/explore';
 export * from './en/connectors';
 export * from './en/onboarding';
+export * from './en/connectors';
