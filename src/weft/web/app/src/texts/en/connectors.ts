@@ -33,7 +33,7 @@ export const connectors = {
   lastSuccess: 'Last success',
   lastFailure: 'Last failure',
   lastError: 'What it said',
-  quality: 'Tested against',
+  quality: 'Quality',
   manual: 'Manual',
   toOutbox: 'Its outbox',
   waitingCount: (count: number) => (count === 1 ? '1 action' : `${count} actions`),
@@ -79,7 +79,7 @@ export const connectors = {
   state: 'State',
   states: { '': 'All', dead: 'Dead', pending: 'Pending', delivered: 'Delivered' },
   outboxColumns: {
-    mark: 'Mark', state: 'State', connector: 'Connector', kind: 'Action', alarm: 'Alarm', attempts: 'Tries', error: 'What the far side said',
+    mark: 'Mark', state: 'State', connector: 'Connector', kind: 'Action', alarm: 'Alarm', attempts: 'Tries', error: 'Answer',
     created: 'Asked for', act: 'Send again',
   },
   mark: (id: string) => `Mark ${id}`,
