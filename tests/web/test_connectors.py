@@ -146,11 +146,10 @@ def test_a_receiver_is_subscribed_tried_and_taken_off(
         assert secret not in page.url
         assert secret not in page.content()
         shown = page.get_by_role("region", name="Subscription cmms")
+        shown.wait_for()
+        assert not violations(page), "\n".join(violations(page))
         shown.get_by_role("button", name="Send a test event").click()
         expect(shown.get_by_text("Taken", exact=True)).to_be_visible()
-        expect(shown.get_by_role("button", name="Send a test event")).to_be_enabled()
-        expect(page.locator("[aria-busy]")).to_have_count(0)
-        assert not violations(page), "\n".join(violations(page))
         shown.get_by_role("button", name="Let it rest").click()
         shown.get_by_role("button", name="Let it go on").click()
         expect(shown.get_by_role("button", name="Let it rest")).to_be_visible()
