@@ -15,3 +15,4 @@ export * from './en/explore';
 export * from './en/connectors';
 export * from './en/onboarding';
 export * from './en/connectors';
+export * from './en/security';
