@@ -17,7 +17,7 @@ HOSTILE = "<img src=x onerror=window.ran=1>"
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Weft with an administrator, another person, and things that were named by somebody hostile."""
+    """A Weft with an administrator, another person, and what somebody hostile has named."""
     server = Server(tmp_path_factory.mktemp("guarded") / "data")
     server.start()
     try:
