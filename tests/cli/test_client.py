@@ -1,11 +1,12 @@
 """Finding a server, and saying so when there is none."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from tests.cli.support import Shell
 
-from weft.cli.client import Client, NoServer, find_client
+from weft.cli.client import Client, NoServer, Refused, find_client
 from weft.errors import ConfigurationError
 
 
@@ -66,3 +67,14 @@ def test_nothing_listens(tmp_path: Path) -> None:
     """As an error of ours, not of the socket's."""
     with pytest.raises(NoServer):
         Client("http://127.0.0.1:9", "token").send("GET", "/whoami")
+
+
+async def test_a_command_may_take_longer_than_a_token_lives(weft: Shell) -> None:
+    """What is followed for minutes signs anew for each question."""
+    tokens = iter([weft.world.admin(), "one that the server does not know"])
+    client = Client(find_client(weft.data, "main").url, lambda: next(tokens))
+    first = await asyncio.to_thread(client.send, "GET", "/whoami")
+    assert first.status == 200
+    with pytest.raises(Refused) as refused:
+        await asyncio.to_thread(client.send, "GET", "/whoami")
+    assert refused.value.status == 401

@@ -8,7 +8,7 @@ import http.client
 import json
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,9 +60,12 @@ class Received(NamedTuple):
 
 
 class Client:
-    """Speaks with one server."""
+    """Speaks with one server. What makes tokens is asked for one with each request.
 
-    def __init__(self, url: str, token: str) -> None:
+    An operator's token lives for a minute, and a replay or an import is followed for longer.
+    """
+
+    def __init__(self, url: str, token: str | Callable[[], str]) -> None:
         self._parts = urlsplit(url)
         self._token = token
         if self._parts.scheme not in {"http", "https"} or not self._parts.hostname:
@@ -87,7 +90,7 @@ class Client:
         timeout_s: float = TIMEOUT_S,
     ) -> Received:
         """Send a request below /api/v1; raise `Refused` for a problem."""
-        sent = {"Authorization": f"Bearer {self._token}", "Accept": "*/*", **(headers or {})}
+        sent = {**self._authorization(), "Accept": "*/*", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = content_type
         connection = self._connection(timeout_s)
@@ -117,7 +120,7 @@ class Client:
         """Open an answer that goes on; raise `Refused` for a problem, `NoServer` when it breaks."""
         connection = self._connection(TIMEOUT_S)
         try:
-            sent = {"Authorization": f"Bearer {self._token}", **headers}
+            sent = {**self._authorization(), **headers}
             connection.request("GET", "/api/v1" + path, None, sent)
             response = connection.getresponse()
             if response.status >= 400:
@@ -134,6 +137,10 @@ class Client:
             ) from error
         finally:
             connection.close()
+
+    def _authorization(self) -> dict[str, str]:
+        token = self._token if isinstance(self._token, str) else self._token()
+        return {"Authorization": f"Bearer {token}"}
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
@@ -174,7 +181,7 @@ def find_client(data: Path, tenant: str) -> Client:
     address = _address(data)
     if tenant != MAIN:
         _require_tenant(Client(address, operator.make_token(TenantId(MAIN))), tenant)
-    return Client(address, operator.make_token(TenantId(tenant)))
+    return Client(address, lambda: operator.make_token(TenantId(tenant)))
 
 
 def _require_tenant(client: Client, tenant: str) -> None:

@@ -46,6 +46,6 @@ def find_address(data: Path) -> str:
 
 
 def operator_client(data: Path, tenant: str = "main") -> Client:
-    """Return a client of that server that speaks as the operator, for a minute."""
+    """Return a client of that server that speaks as the operator."""
     operator = Operator(read_key(data), SystemClock())
-    return Client(find_address(data), operator.make_token(TenantId(tenant)))
+    return Client(find_address(data), lambda: operator.make_token(TenantId(tenant)))
