@@ -148,7 +148,7 @@ export async function call<M extends Method, P extends PathOf<M>>(
     signal: options.signal,
   });
   const type = response.headers.get('content-type') ?? '';
-  const data = response.status === 204 ? undefined : type.includes('json') ? await response.json() : await response.text();
+  const data = response.status === 204 ? undefined : /[/+]json\b/.test(type) ? await response.json() : await response.text();
   return { data: data as Result<M, P>, version: versionOf(response), response };
 }
 
