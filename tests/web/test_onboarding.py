@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.web.support import START_S, Server, Watched, opened
+from tests.web.support import START_S, Server, Watched, opened, violations
 
 MARK = "<img src=x onerror=window.ran=1>"
 CLIMATE = {"telemetry": {"temperature": {"type": "number", "unit": "Cel", "maximum": 80}}}
@@ -44,6 +44,11 @@ def _require_clean(watched: Watched, refused: str) -> None:
     expected = [one for one in watched.faults if "422" in one and refused in one]
     assert expected, "The server was not asked."
     assert watched.faults == expected, "\n".join(watched.faults)
+
+
+def _require_accessible(page: Page) -> None:
+    found = violations(page)
+    assert not found, "\n".join(found)
 
 
 def _until(found: Any) -> Any:
@@ -87,6 +92,7 @@ def test_a_device_is_added_and_its_first_message_seen(
         _say(weft, secret, {"temperature": 21.5})
         expect(first).to_contain_text("It has arrived")
         expect(first).to_contain_text("21.5 °C")
+        _require_accessible(page)
         page.reload()
         expect(_panel(page, "First message")).to_contain_text("It has arrived")
         expect(page.get_by_text(secret)).to_have_count(0)
@@ -149,6 +155,7 @@ def test_a_file_is_tried_mended_and_imported(
         errors = page.get_by_role("region", name="Errors by line")
         expect(errors.locator("tbody tr")).to_have_count(1)
         expect(errors).to_contain_text("bulk 2")
+        _require_accessible(page)
         assert "bulk-1" not in _ids(weft)
         file = tmp_path / "mended.csv"
         file.write_text(f"device_id,label\nbulk-1,{MARK}\nbulk-2,Feed\n", "utf-8")
@@ -204,6 +211,7 @@ def test_a_device_that_waits_is_let_in_with_a_type_of_what_it_said(
         page.get_by_role("button", name="found-7").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text('{"temperature": 20.5')
+        _require_accessible(page)
         dialog.get_by_label("Name of the new type").fill("found-climate")
         dialog.get_by_role("button", name="Let it in").click()
         expect(dialog).to_be_hidden()
@@ -264,6 +272,7 @@ def test_a_type_is_written_checked_saved_and_changed(
         save.click()
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(page.get_by_text("written-pump is saved as version 2")).to_be_visible()
+        _require_accessible(page)
         expect(_panel(page, "Versions")).to_contain_text("telemetry.pressure.maximum")
         _require_clean(watched, "/types/written-pump/check")
 
@@ -335,9 +344,11 @@ def test_what_was_refused_is_sent_again_after_the_type_is_mended(
         page.keyboard.press("Enter")
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_label("Payload")).to_contain_text(MARK)
+        _require_accessible(page)
         dialog.get_by_role("button", name="Send again").press("Enter")
         expect(dialog.get_by_role("alert")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
         wider = {"telemetry": {"temperature": {"type": "number", "unit": "Cel", "maximum": 200}}}
         weft.call("PUT", "/types/narrow", wider)
         rows.last.focus()
@@ -351,7 +362,7 @@ def test_what_was_refused_is_sent_again_after_the_type_is_mended(
         expect(rows).to_have_count(1)
         rows.first.get_by_role("button").click()
         dialog.get_by_role("button", name="Delete").click()
-        dialog.get_by_role("button", name="Delete").click()
+        dialog.get_by_role("button", name="Delete for good").click()
         expect(page.get_by_text("No refused message is like that")).to_be_visible()
         assert page.evaluate("window.ran") is None
         assert page.locator("img[src='x']").count() == 0
@@ -367,7 +378,7 @@ def test_made_up_devices_speak_until_they_are_stopped(
         simulator = _panel(page, "No device at hand?")
         simulator.get_by_label("Type to simulate").select_option(climate)
         simulator.get_by_label("Devices").fill("2")
-        simulator.get_by_label("Seconds between messages").fill("0.5")
+        simulator.get_by_label("Every (seconds)").fill("0.5")
         simulator.get_by_role("button", name="Simulate devices").click()
         expect(simulator.get_by_role("status")).to_contain_text("4 messages sent")
         simulator.get_by_role("button", name="Stop").click()
@@ -377,12 +388,13 @@ def test_made_up_devices_speak_until_they_are_stopped(
         watched.require_clean()
 
 
+@pytest.mark.parametrize("phone", [False, True])
 @pytest.mark.parametrize("tab", ["add", "import", "quarantine", "types", "sandbox", "rejections"])
 def test_nothing_that_was_written_by_others_runs(
-    browser: Browser, weft: Server, signed_in: object, climate: str, tab: str
+    browser: Browser, weft: Server, signed_in: object, climate: str, tab: str, phone: bool
 ) -> None:
     """The title of a type, the label of a device, a payload: letter by letter."""
-    with opened(browser, weft, state=signed_in) as (page, watched):
+    with opened(browser, weft, state=signed_in, phone=phone, dark=phone) as (page, watched):
         page.goto(
             f"/onboarding?tab={tab}&type={climate}" if tab != "types" else f"/onboarding?tab={tab}"
         )
@@ -390,6 +402,8 @@ def test_nothing_that_was_written_by_others_runs(
         page.wait_for_timeout(500)
         assert page.evaluate("window.ran") is None
         assert page.locator("img[src='x']").count() == 0
-        if tab == "types":
+        _require_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        if tab == "types" and not phone:
             expect(page.get_by_text(MARK).first).to_be_visible()
         watched.require_clean()

@@ -1,5 +1,6 @@
 // The fields of a device type as rows of a form, and back; what a form does not know stays as it was.
 import type { Schemas } from '../../api/client';
+import { unitText } from '../../kit/numbers';
 import { onboarding } from '../../texts/en/onboarding';
 
 export type Document = Record<string, unknown>;
@@ -91,5 +92,5 @@ export function documentOf(base: Document, title: string, telemetry: readonly Ro
 
 export const valuesText = (type: Schemas['TypeView']): string =>
   Object.entries(type.telemetry)
-    .map(([name, field]) => (field.unit ? `${name} (${field.unit})` : name))
+    .map(([name, field]) => (field.unit ? `${name} (${unitText(field.unit)})` : name))
     .join(', ');
