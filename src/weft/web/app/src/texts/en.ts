@@ -16,3 +16,4 @@ export * from './en/connectors';
 export * from './en/onboarding';
 export * from './en/connectors';
 export * from './en/security';
+export * from './en/api';
