@@ -81,6 +81,8 @@ def test_what_changes_something_asks_first_by_keyboard_alone(
         expect(page.locator("pre[aria-label='Answer']")).to_contain_text(HOSTILE)
         assert weft.call("GET", "/devices/typed-1")["label"] == HOSTILE
         page.goto("/reference?operation=delete_device")
+        link = page.get_by_role("link", name="DELETE Delete a device")
+        expect(link.first).to_be_in_viewport()
         page.get_by_label("device_id (path)").fill("typed-1")
         page.get_by_role("button", name="Send", exact=True).click()
         page.keyboard.press("Escape")

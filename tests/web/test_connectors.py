@@ -93,6 +93,20 @@ def test_what_was_refused_is_sent_again_one_and_many(
         watched.require_clean()
 
 
+def test_a_mapping_is_tried_on_an_alarm_that_there_was(
+    browser: Browser, business: Business, inside: object
+) -> None:
+    """The alarm of an oven is chosen, and its own words stand in the request."""
+    with opened(browser, business.server, state=inside) as (page, watched):
+        page.goto("/connectors/alerts")
+        sandbox = page.get_by_role("region", name="Try it on an alarm")
+        alarm = business.server.call("GET", "/alarms?device=oven-0")["items"][0]
+        sandbox.get_by_label("Alarm", exact=True).select_option(alarm["alarm_id"])
+        sandbox.get_by_role("button", name="Show the request").click()
+        expect(sandbox.locator("pre").last).to_contain_text("oven-0 is too warm")
+        watched.require_clean()
+
+
 def test_what_was_refused_is_sent_again_by_keyboard_alone(
     browser: Browser, business: Business, inside: object
 ) -> None:
