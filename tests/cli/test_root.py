@@ -21,9 +21,9 @@ def test_help_names_all_commands() -> None:
 
 def test_an_unknown_command_is_a_usage_error() -> None:
     """With the exit code that shells know, and the command that is near."""
-    result = CliRunner().invoke(cli, ["devise"])
+    result = CliRunner().invoke(cli, ["lineag"])
     assert result.exit_code == 2
-    assert "Did you mean 'device'?" in result.output
+    assert "Did you mean 'lineage'?" in result.output
 
 
 def test_help_loads_nothing_heavy() -> None:
