@@ -1,10 +1,17 @@
+import gc
 import json
 import subprocess
 import sys
 
 import pytest
 
-from weft.supervision.memory import code_regions, release_code, release_heap
+from weft.supervision.memory import (
+    GC_THRESHOLDS,
+    code_regions,
+    release_code,
+    release_heap,
+    seldom_collected,
+)
 
 SMAPS = """\
 55c52c03c000-55c52c03f000 r--p 00000000 fe:00 247741                     /usr/bin/server
@@ -67,3 +74,12 @@ def test_free_heap_is_given_back_where_the_library_can(monkeypatch: pytest.Monke
     assert release_heap() in {True, False}
     monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
     assert release_heap() is False
+
+
+def test_what_was_made_at_start_is_not_collected_again() -> None:
+    """As long as a server runs; then all is as it was."""
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with seldom_collected():
+        assert gc.get_threshold() == GC_THRESHOLDS
+        assert gc.get_freeze_count() > frozen
+    assert gc.get_threshold() == before

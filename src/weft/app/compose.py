@@ -5,7 +5,6 @@ until its context ends, then drains: no message that was admitted is left behind
 """
 
 import asyncio
-import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -55,29 +54,11 @@ VERSION = version("weft")
 MAIN = TenantId("main")
 MACHINE = Principal(MAIN, PrincipalKind.SYSTEM, "weft", "system")
 
-# Most objects of a message are freed at once by their count; looking for cycles among them
-# costs 2 µs a message at the defaults (measured), so look seldom.
-GC_THRESHOLDS = (50_000, 20, 50)
-
 
 @cache
 def openapi_document() -> bytes:
     """Return the API's description; it is the same as long as we run."""
     return encode_document(make_document(TABLE, VERSION))
-
-
-@asynccontextmanager
-async def _seldom_collected() -> AsyncIterator[None]:
-    """Leave what was made at start out of garbage collection, and collect seldom."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 class Weft:
@@ -140,7 +121,7 @@ class Weft:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve inside the context; at its end everything admitted is on disk and applied."""
-        async with _seldom_collected(), asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             path, business = self.path, self.business
             own = [
                 tasks.create_task(path.pipeline.run()),

@@ -14,7 +14,7 @@ from weft.app.folder import DataFolder
 from weft.config import Config
 from weft.errors import WeftError
 from weft.security.people import INVITATION_LIFE_S
-from weft.supervision.memory import release_code, release_heap
+from weft.supervision.memory import release_code, release_heap, seldom_collected
 
 
 class Started(Struct, frozen=True):
@@ -63,20 +63,21 @@ async def _serve(config: Config, folder: DataFolder, tell: Tell, beside: Beside 
         loop.add_signal_handler(number, stop.set)
     started = loop.time()
     async with Weft.open(config, folder) as weft, weft.running():
-        token = await _first_invitation(weft)
-        tell(
-            Started(
-                endpoints=weft.endpoints,
-                data=str(folder.path),
-                ready_s=loop.time() - started,
-                replayed=weft.replayed,
-                sign_up_token=token,
+        with seldom_collected():  # what holds for the process is for who runs the process
+            token = await _first_invitation(weft)
+            tell(
+                Started(
+                    endpoints=weft.endpoints,
+                    data=str(folder.path),
+                    ready_s=loop.time() - started,
+                    replayed=weft.replayed,
+                    sign_up_token=token,
+                )
             )
-        )
-        release_code()
-        release_heap()
-        async with beside(weft) if beside is not None else nullcontext():
-            await stop.wait()
+            release_code()
+            release_heap()
+            async with beside(weft) if beside is not None else nullcontext():
+                await stop.wait()
 
 
 async def _first_invitation(weft: Weft) -> str:
