@@ -10,6 +10,9 @@ const { chartOf, curveOf } = await load('pages/device/history.ts');
 const { faultOf } = await load('pages/device/checking.ts');
 const { findPage, pages: allPages } = await load('pages.ts');
 const { numberText, valueText } = await load('kit/numbers.ts');
+const { Listing } = await load('api/listing.svelte.ts');
+const { completionsAt, inText, wordBefore } = await load('pages/rules/completion.ts');
+const { FRESH, fromView, readAsked, windowOf, writtenAsked } = await load('pages/explore/asked.ts');
 await server.close();
 
 const at = (seconds) => new Date(seconds * 1000).toISOString();
@@ -79,4 +82,55 @@ test('values are text', () => {
   assert.equal(valueText({ a: '<b>' }), '{"a":"<b>"}');
   assert.equal(valueText(null), '–');
   assert.equal(numberText(0.0000123), '0.0000123');
+});
+
+test('of two questions the newer one is answered, whichever answer comes first', async () => {
+  const answers = [];
+  const list = new Listing(() => new Promise((resolve) => answers.push(resolve)));
+  const [older, newer] = [list.read(), list.read()];
+  answers[1]({ items: ['new'], next: null });
+  answers[0]({ items: ['old'], next: 'x' });
+  await Promise.all([older, newer]);
+  assert.deepEqual([list.rows, list.more, list.loading], [['new'], false, false]);
+});
+
+test('pages follow one another, and what cannot be read is not asked for again by itself', async () => {
+  const asked = [];
+  let broken = false;
+  const list = new Listing(async (cursor) => {
+    asked.push(cursor);
+    if (broken) throw new Error('gone');
+    return cursor ? { items: [2], next: 'c' } : { items: [1], next: 'b' };
+  });
+  await list.read();
+  await list.readOn();
+  assert.deepEqual([list.rows, list.more], [[1, 2], true]);
+  broken = true;
+  await list.readOn();
+  assert.deepEqual([asked, list.rows, list.more, list.failed.message], [[undefined, 'b', 'c'], [1, 2], false, 'gone']);
+  broken = false;
+  await list.read();
+  assert.deepEqual([list.rows, list.more, list.failed], [[1], true, undefined]);
+});
+
+test('a name is completed where one is begun, and not within a text', () => {
+  const words = { names: [{ name: 'vibration', source: 'telemetry', type: 'number', unit: 'mm/s', description: '' }], functions: [{ name: 'mean', signature: 'mean(number, time)', gives: 'double', doc: '', example: '', remembers: true }] };
+  const labels = (source) => completionsAt(words, source, source.length).map((one) => one.insert);
+  assert.deepEqual(labels('a > 1 && vib'), ['vibration']);
+  assert.deepEqual(labels('me'), ['mean(']);
+  assert.deepEqual(labels("state == 'vib"), []);
+  assert.deepEqual(labels('vibration'), []);
+  assert.equal(wordBefore('device.attr', 11), 'device.attr');
+  assert.ok(inText("'it\\'s", 6));
+  assert.ok(!inText("'a' + b", 7));
+});
+
+test('what is explored goes into the address and a view, and comes back', () => {
+  const asked = { ...FRESH, devices: ['a', 'b'], keys: ['t'], span: 'own', from: '2026-01-01T00:00:00.000Z', to: '2026-01-02T00:00:00.000Z', compare: '7d' };
+  const query = new URLSearchParams(Object.entries(writtenAsked(asked)).filter(([, value]) => value !== null));
+  assert.deepEqual(readAsked(query), asked);
+  assert.deepEqual(fromView(asked), asked);
+  assert.deepEqual(fromView({ devices: 7, keys: [1, 't'], span: null }), { ...FRESH, keys: ['t'] });
+  assert.deepEqual(windowOf(asked, 0), [Date.parse(asked.from), Date.parse(asked.to)]);
+  assert.deepEqual(windowOf({ ...FRESH, span: '1h' }, 7_200_000), [3_600_000, 7_200_000]);
 });
