@@ -86,7 +86,7 @@ test('values are text', () => {
 
 test('of two questions the newer one is answered, whichever answer comes first', async () => {
   const answers = [];
-  const list = new Listing(() => new Promise((resolve) => answers.push(resolve)));
+  const list = new Listing(() => new Promise((resolve) => answers.push(resolve)), String);
   const [older, newer] = [list.read(), list.read()];
   answers[1]({ items: ['new'], next: null });
   answers[0]({ items: ['old'], next: 'x' });
@@ -101,7 +101,7 @@ test('pages follow one another, and what cannot be read is not asked for again b
     asked.push(cursor);
     if (broken) throw new Error('gone');
     return cursor ? { items: [2], next: 'c' } : { items: [1], next: 'b' };
-  });
+  }, String);
   await list.read();
   await list.readOn();
   assert.deepEqual([list.rows, list.more], [[1, 2], true]);
@@ -111,6 +111,22 @@ test('pages follow one another, and what cannot be read is not asked for again b
   broken = false;
   await list.read();
   assert.deepEqual([list.rows, list.more, list.failed], [[1], true, undefined]);
+});
+
+test('what the stream tells is neither doubled nor undone by a page that was asked before', async () => {
+  const answers = [];
+  const list = new Listing(() => new Promise((resolve) => answers.push(resolve)), (row) => row.id);
+  const ids = () => list.rows.map((row) => `${row.id}${row.v}`);
+  const read = list.read();
+  list.take([{ id: 'b', v: 2 }, { id: 'c', v: 1 }, { id: 'a', v: 2 }], (row) => row.id !== 'a');
+  answers[0]({ items: [{ id: 'b', v: 1 }, { id: 'a', v: 1 }], next: 'x' });
+  await read;
+  assert.deepEqual(ids(), ['c1', 'b2']);
+  list.take([{ id: 'd', v: 2 }], () => true);
+  const on = list.readOn();
+  answers[1]({ items: [{ id: 'd', v: 1 }, { id: 'e', v: 1 }], next: null });
+  await on;
+  assert.deepEqual(ids(), ['d2', 'c1', 'b2', 'e1']);
 });
 
 test('a name is completed where one is begun, and not within a text', () => {
