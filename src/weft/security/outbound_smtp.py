@@ -163,6 +163,8 @@ class _Client(smtplib.SMTP):
     def leave(self) -> None:
         """Say goodbye; what is answered changes nothing of what was done."""
         with suppress(OSError, smtplib.SMTPException):
+            if self.sock is not None:  # what the message itself was given is not given to this
+                self.sock.settimeout(self._server.timeout_s)
             self.docmd("QUIT")
         self.close()
 
