@@ -1,7 +1,10 @@
 """What holds for all tests: a busy machine is no fault of the code that it tests."""
 
 import signal
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # Who runs the tests in the background or behind nohup leaves them two signals that are
@@ -18,3 +21,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("weft")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that a test ran in its own process sets up logs for all that comes after it."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
