@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from tests.web.plant import Plant
 from tests.web.support import DIST, FLAGS, Server, find_chromium, opened, sign_in
+
+expect.set_options(timeout=20_000)  # what other tests do on the same cores is no fault of a page
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,8 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+# Of the package: a factory that runs on beside all later tests would take their processor.
+@pytest.fixture(scope="package")
 def weft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A factory: machines, faults, alarms and work orders."""
     folder: Path = tmp_path_factory.mktemp("dashboard") / "data"
@@ -41,7 +44,7 @@ def weft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """A small fleet on the road and two plants, of which we say what happens."""
     server = Server(tmp_path_factory.mktemp("plant") / "data")

@@ -55,13 +55,14 @@ def test_a_device_is_found_opened_and_left_by_keyboard(
     """Arrows in the list, Enter, arrows among the tabs."""
     with opened(browser, weft, state=signed_in) as (page, watched):
         page.goto("/devices")
-        first = page.locator("tbody tr[tabindex='0']")
-        first.focus()
+        rows = page.locator("tbody tr")
+        page.locator("tbody tr[tabindex='0']").focus()
+        second = rows.nth(1).locator("td").first.inner_text()
         page.keyboard.press("ArrowDown")
         page.keyboard.press("j")
         page.keyboard.press("k")
         page.keyboard.press("Enter")
-        page.get_by_role("heading", name="mill-1").wait_for()
+        page.get_by_role("heading", name=second, level=1).wait_for()
         page.get_by_role("tab", name="Now").focus()
         page.keyboard.press("ArrowRight")
         page.get_by_text("Drag over a chart").wait_for()
