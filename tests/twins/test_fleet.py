@@ -1,5 +1,6 @@
 """Where devices are, seen from above: newest places, drawn together by a grid."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from weft.model.telemetry import Reading
 from weft.registry.assets import NewAsset
 from weft.registry.device_documents import DevicePatch
 from weft.registry.devices import NewDevice
+from weft.twins import fleet as fleets
 from weft.twins.fleet import Fleet
 from weft.twins.plane import View
 
@@ -70,6 +72,41 @@ async def test_what_was_said_before_a_checkpoint_is_seen_behind_it(told: Told) -
     told.says("truck-1", latitude=1.0, longitude=2.0)
     await told.world.twins.checkpoint()
     assert await told.seen() == {"truck-1": (1.0, 2.0)}
+
+
+async def test_who_hangs_up_takes_nobody_off_the_map(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A viewer goes in the middle of a look, the first or a later one: the next sees all."""
+    monkeypatch.setattr(fleets, "LOOKED_UP_AT_ONCE", 2)
+    names = [f"truck-{number}" for number in range(6)]
+    for name in names:
+        await told.device(name)
+    for longitude in (1.0, 2.0):
+        for name in names:
+            told.says(name, latitude=1.0, longitude=longitude)
+        await told.world.twins.checkpoint()  # from here on each is heard of once
+        looking = asyncio.create_task(told.fleet.refresh(MAIN))
+        await asyncio.sleep(0)
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert looking.cancelled()
+        assert await told.seen() == dict.fromkeys(names, (1.0, longitude))
+
+
+async def test_who_comes_during_the_first_look_sees_all(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second viewer does not take what the first has got so far for the whole fleet."""
+    monkeypatch.setattr(fleets, "LOOKED_UP_AT_ONCE", 2)
+    for number in range(6):
+        await told.device(f"d-{number}", latitude=1.0, longitude=float(number))
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(told.fleet.refresh(MAIN))
+        await asyncio.sleep(0)
+        assert told.fleet.marks(MAIN, WORLD, limit=10).devices < 6
+        assert not first.done()
+        assert len(await told.seen()) == 6
 
 
 async def test_places_are_found_by_several_names(told: Told) -> None:

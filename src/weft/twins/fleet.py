@@ -49,13 +49,13 @@ class Fleet:
         if plane is None:
             # Nobody has looked before: all of them, and only now.
             plane = self._planes[tenant] = Plane()
-            due = {one.device_id for one in self._all(tenant)}
-            self._due.pop(tenant, None)
-        else:
-            due = self._due.pop(tenant, set())
-        names = list(due)
-        for first in range(0, len(names), LOOKED_UP_AT_ONCE):
-            self._look_up(plane, tenant, names[first : first + LOOKED_UP_AT_ONCE])
+            self._due[tenant] = {one.device_id for one in self._all(tenant)}
+        due = self._due.setdefault(tenant, set())
+        # What is still due stays due: whoever is cut off in between leaves the rest to the next,
+        # and who looks meanwhile works at the same rest until nothing of it is left.
+        while due:
+            names = [due.pop() for _ in range(min(len(due), LOOKED_UP_AT_ONCE))]
+            self._look_up(plane, tenant, names)
             await asyncio.sleep(0)
 
     def marks(self, tenant: TenantId, view: View, *, limit: int) -> Marks:
