@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.history.states import OTHER, STATES_MAX, States, growth, states_of
+from weft.history.states import OTHER, STATES_MAX, States, growth_of, states_of
 from weft.ports import HistoryTrace
 
 FAR = 10**9
@@ -86,7 +86,34 @@ def test_intervals_are_in_order_apart_and_within(
 def test_a_counter_counts_on_behind_a_reset() -> None:
     """What it shows then was counted since; each growth belongs to its later sample."""
     counter = said((0, 10), (1, 15), (2, 3), (3, 5))
-    assert growth(counter, [(0, 10)], total=True) == 10.0
-    assert growth(counter, [(2, 3)], total=True) == 3.0
-    assert growth(counter, [(0, 10)], total=False) == 33.0
-    assert growth(None, [(0, 10)], total=True) == 0.0
+    by_total = growth_of(counter, total=True)
+    assert by_total.within((0, 10)) == 10.0
+    assert by_total.within((2, 3)) == 3.0
+    assert growth_of(counter, total=False).within((0, 10)) == 33.0
+    assert growth_of(None, total=True).within((0, 10)) == 0.0
+
+
+CUTS = st.lists(st.integers(0, 100), unique=True, max_size=12).map(
+    lambda edges: list(zip(sorted(edges)[::2], sorted(edges)[1::2], strict=False))
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 3)), max_size=30), CUTS)
+def test_what_is_cut_is_what_lies_within(
+    samples: list[tuple[int, int]], intervals: list[tuple[int, int]]
+) -> None:
+    """Moment by moment, of states as of counters, by any intervals or by none."""
+    trace = said(*sorted(dict(samples).items()))
+    inside = {at for begin, end in intervals for at in range(begin, end)}
+    whole = states_of(trace, 0, 100, 7)
+    cut = whole.cut(intervals)
+    assert all(begin < end for begin, end, _ in spans(cut))
+    assert moments(cut) == {at: word for at, word in moments(whole).items() if at in inside}
+    grown = growth_of(trace, total=False)
+    expected = sum(value for at, value in dict(samples).items() if at in inside)
+    assert grown.cut(intervals).within((0, 101)) == expected
+    assert sum(grown.within(one) for one in intervals) == expected
+
+
+def moments(states: States) -> dict[int, str]:
+    return {at: word for begin, end, word in spans(states) for at in range(begin, end)}

@@ -110,6 +110,20 @@ async def test_a_tree_is_not_deeper_than_its_cap() -> None:
         await registry.assets.create(ALICE, NewAsset("area", "deeper", parent=parent))
 
 
+async def test_what_stands_below_is_listed_the_nearest_first() -> None:
+    """With the asset itself, at any depth, and nothing beside it or of another tenant."""
+    registry = await plant()
+    await registry.assets.create(MALLORY, NewAsset("site", "north"))
+    for top, expected in (
+        ("north", ["north", "hall-2", "store", "line-1", "press-1"]),
+        ("line-1", ["line-1", "press-1"]),
+        ("store", ["store"]),
+    ):
+        found = registry.assets.below(registry.assets.get(MAIN, top))
+        assert [one.asset_id for one in found] == expected
+        assert {one.tenant for one in found} == {MAIN}
+
+
 async def test_an_asset_with_others_below_it_is_not_deleted_by_mistake() -> None:
     """The refusal counts them; asked for in full, all of them go, and nothing else."""
     registry = await plant()

@@ -5,15 +5,16 @@ asset that it observes now. All of one answer is read from history in few scans,
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
 from msgspec import Struct
 
 from weft.api.services import Services
 from weft.errors import TooLarge
 from weft.history.effectiveness import Used
-from weft.history.states import Interval, States, growth, states_of
+from weft.history.states import Growth, Interval, Moments, States, growth_of, states_of
 from weft.model.asset import Asset, AttachmentRole
 from weft.model.device import Device
 from weft.model.ids import TenantId
@@ -26,6 +27,7 @@ from weft.rules.feeds.schedule import Schedule
 MACHINES_MAX: Final = 200  # in one answer
 SAMPLES_MAX: Final = 2_000_000  # 50 MB, about a second
 OPENINGS_MAX: Final = 2_000  # of a calendar in the time asked for: five years of one shift a day
+_AT_ONCE: Final = 1_000  # assets between two turns of the loop
 
 Traces = dict[tuple[str, str], HistoryTrace]
 
@@ -36,6 +38,15 @@ class Machine(Struct, frozen=True):
     device: Device
     asset_id: str
     production: Production
+
+
+class Course(Struct, frozen=True, eq=False):
+    """What a machine did in a time, of which some was planned: read once, cut for each part."""
+
+    production: Production
+    planned: Moments  # a row each: from when until when
+    states: States  # within the planned time, as is what was counted
+    grown: Mapping[str, Growth]  # by the key of a counter
 
 
 class Span(Struct, frozen=True):
@@ -50,38 +61,29 @@ class Span(Struct, frozen=True):
         return self.start, self.end
 
 
-def below(services: Services, tenant: TenantId, top: Asset) -> list[Asset]:
-    """Return an asset and all below it, the nearest first."""
-    children: dict[str, list[Asset]] = {}
-    after = ""
-    while page := services.assets.behind(tenant, after, 1_000):
-        for asset in page:
-            if asset.parent is not None:
-                children.setdefault(asset.parent, []).append(asset)
-        after = page[-1].asset_id
-    found = [top]
-    for asset in found:
-        found.extend(children.get(asset.asset_id, ()))
-    return found
-
-
-def machines_of(services: Services, tenant: TenantId, top: Asset) -> list[Machine]:
+async def machines_of(services: Services, tenant: TenantId, top: Asset) -> list[Machine]:
     """Return the machines at an asset and below it, or raise `TooLarge`."""
     found: list[Machine] = []
-    for asset in below(services, tenant, top):
-        for attachment in services.attachments.of_asset(asset.uid):
-            if attachment.role is not AttachmentRole.OBSERVES:
-                continue
-            device = services.devices.find(tenant, attachment.device_id)
-            production = production_of(services.types.followed_by(device)) if device else None
-            if device is not None and production is not None:
-                found.append(Machine(device, asset.asset_id, production))
+    for number, asset in enumerate(services.assets.below(top), 1):
+        found.extend(_machines_at(services, tenant, asset))
+        if not number % _AT_ONCE:
+            await asyncio.sleep(0)
     if len(found) > MACHINES_MAX:
         raise TooLarge(
             f"There are {len(found)} machines at {top.asset_id!r} and below it.",
             remedy=f"Ask for a part of it: an answer is worked out of at most {MACHINES_MAX}.",
         )
     return found
+
+
+def _machines_at(services: Services, tenant: TenantId, asset: Asset) -> Iterator[Machine]:
+    for attachment in services.attachments.of_asset(asset.uid):
+        if attachment.role is not AttachmentRole.OBSERVES:
+            continue
+        device = services.devices.find(tenant, attachment.device_id)
+        production = production_of(services.types.followed_by(device)) if device else None
+        if device is not None and production is not None:
+            yield Machine(device, asset.asset_id, production)
 
 
 async def read_traces(services: Services, machines: Iterable[Machine], span: Span) -> Traces:
@@ -163,23 +165,34 @@ def states_in(machine: Machine, traces: Traces, span: Span) -> States:
     return states_of(trace, span.start, span.end, production.silent_ns)
 
 
-def used(machine: Machine, traces: Traces, planned: Sequence[Interval], span: Span) -> Used:
-    """Return how a machine was used in a time, of which some was planned."""
+def course_of(machine: Machine, traces: Traces, planned: Sequence[Interval], span: Span) -> Course:
+    """Return what a machine did in the planned part of a time."""
     production, name = machine.production, machine.device.device_id
-    within = [
-        (max(begin, span.start), min(end, span.end))
-        for begin, end in planned
-        if begin < span.end and end > span.start
-    ]
-    held = states_in(machine, traces, span).cut(within).durations()
-    open_ns = sum(end - begin for begin, end in within)
+    rows = np.array(planned, np.int64).reshape(-1, 2)
+    counters = (production.count, production.good, production.rejects)
+    return Course(
+        production,
+        rows,
+        states_in(machine, traces, span).cut(rows),
+        {
+            key: growth_of(traces.get((name, key)), total=production.counts_total).cut(rows)
+            for key in counters
+            if key is not None
+        },
+    )
+
+
+def used(course: Course, span: Span) -> Used:
+    """Return how a machine was used in all of its course's time, or in a part of it."""
+    production = course.production
+    held = course.states.cut([span.interval]).durations()
+    within = np.clip(course.planned, span.start, span.end)
+    open_ns = int((within[:, 1] - within[:, 0]).sum())
     spared_ns = sum(held.get(state, 0) for state in production.not_planned)
     producing_s = sum(held.get(state, 0) for state in production.producing) / NS_PER_S
 
     def counted(key: str | None) -> float | None:
-        if key is None:
-            return None
-        return growth(traces.get((name, key)), within, total=production.counts_total)
+        return None if key is None else course.grown[key].within(span.interval)
 
     produced, good, rejects = (
         counted(key) for key in (production.count, production.good, production.rejects)

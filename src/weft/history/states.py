@@ -22,6 +22,7 @@ OTHER: Final = "other"
 
 Moments = npt.NDArray[np.int64]
 Interval = tuple[int, int]
+Intervals = Sequence[Interval] | Moments  # in order and apart; as an array: a row each
 
 
 class States(Struct, frozen=True, eq=False):
@@ -31,20 +32,19 @@ class States(Struct, frozen=True, eq=False):
     ends: Moments
     words: list[str]  # one per interval
 
-    def cut(self, intervals: Sequence[Interval]) -> "States":
-        """Return what lies within intervals, which are in order and apart."""
-        found: list[tuple[int, int, str]] = []
-        for begin, end in intervals:
-            first = int(np.searchsorted(self.ends, begin, "right"))
-            last = int(np.searchsorted(self.starts, end, "left"))
-            rows = zip(
-                self.starts[first:last].tolist(),
-                self.ends[first:last].tolist(),
-                self.words[first:last],
-                strict=True,
-            )
-            found.extend((max(low, begin), min(high, end), word) for low, high, word in rows)
-        return _made(found)
+    def cut(self, intervals: Intervals) -> "States":
+        """Return what lies within intervals."""
+        begins, ends = _edges_of(intervals)
+        first = np.searchsorted(self.ends, begins, "right")
+        counts = np.maximum(np.searchsorted(self.starts, ends, "left") - first, 0)
+        # A row for each state of each interval: where it stands among the states.
+        before = np.cumsum(counts) - counts
+        places = np.arange(counts.sum()) + np.repeat(first - before, counts)
+        starts = np.maximum(self.starts[places], np.repeat(begins, counts))
+        until = np.minimum(self.ends[places], np.repeat(ends, counts))
+        kept = until > starts
+        words = [self.words[place] for place in places[kept].tolist()]
+        return States(starts[kept], until[kept], words)
 
     def durations(self) -> dict[str, int]:
         """Return how long each state held, in ns."""
@@ -81,6 +81,27 @@ class States(Struct, frozen=True, eq=False):
         return np.diff(np.interp(edges, corners, heights, left=0.0, right=so_far[-1]))
 
 
+class Growth(Struct, frozen=True, eq=False):
+    """How much a counter grew, each time that it was heard; in the order of time."""
+
+    at: Moments
+    grown: Floats
+
+    def cut(self, intervals: Intervals) -> "Growth":
+        """Return what was counted within intervals."""
+        begins, ends = _edges_of(intervals)
+        opened = np.zeros(len(self.at) + 1, np.int64)
+        np.add.at(opened, np.searchsorted(self.at, begins), 1)
+        np.add.at(opened, np.searchsorted(self.at, ends), -1)
+        within = np.cumsum(opened[:-1]) > 0
+        return Growth(self.at[within], self.grown[within])
+
+    def within(self, interval: Interval) -> float:
+        """Return how much was counted within an interval."""
+        first, last = np.searchsorted(self.at, interval)
+        return float(self.grown[first:last].sum())
+
+
 def states_of(trace: HistoryTrace | None, start: int, end: int, silent_ns: int) -> States:
     """Return the states from `start` to `end`; the trace may begin before."""
     if trace is None or not len(trace.at):
@@ -102,21 +123,22 @@ def states_of(trace: HistoryTrace | None, start: int, end: int, silent_ns: int) 
     return _made([(begin, until, words[place]) for begin, until, place in rows]).cut([(start, end)])
 
 
-def growth(trace: HistoryTrace | None, intervals: Sequence[Interval], *, total: bool) -> float:
-    """Return how much was counted within intervals: by a running total, or by each sample."""
+def growth_of(trace: HistoryTrace | None, *, total: bool) -> Growth:
+    """Return how much was counted: by a running total, or by each sample."""
     if trace is None:
-        return 0.0
+        return Growth(np.array([], np.int64), np.array([], np.float64))
     known = np.isfinite(trace.values)
     at, values = trace.at[known], trace.values[known]
-    if total:
-        grown = np.diff(values)
-        at, grown = at[1:], np.where(grown >= 0, grown, values[1:])
-    else:
-        grown = values
-    counted = 0.0
-    for begin, end in intervals:
-        counted += float(grown[(at >= begin) & (at < end)].sum())
-    return counted
+    if not total:
+        return Growth(at, values)
+    grown = np.diff(values)
+    return Growth(at[1:], np.where(grown >= 0, grown, values[1:]))
+
+
+def _edges_of(intervals: Intervals) -> tuple[Moments, Moments]:
+    """Return the starts of intervals, and their ends."""
+    rows = np.asarray(intervals, np.int64).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1]
 
 
 def _words(trace: HistoryTrace) -> list[str]:

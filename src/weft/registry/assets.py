@@ -138,6 +138,11 @@ class Assets:
         names = self._names.behind(tenant, after, limit)
         return [self._cache[tenant, name] for name in names]
 
+    def below(self, asset: Asset) -> builtins.list[Asset]:
+        """Return an asset and all below it, the nearest first, from memory."""
+        levels = self._tree(asset.tenant).levels(asset.asset_id)
+        return [self._cache[asset.tenant, name] for level in levels for name in sorted(level)]
+
     async def list(
         self,
         tenant: TenantId,

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 from tests.api.support import OTHER, World
 
+from weft.api import machines
+from weft.api.operations import facilities
+from weft.history.states import States, states_of
+from weft.ports import HistoryTrace
 from weft.security.actions import Role
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, ms: a Sunday
@@ -101,6 +105,32 @@ async def test_oee_side_by_side(world: World) -> None:
     assert [one["device_id"] for one in both["machines"]] == ["press-a", "press-b"]
     halves = [one["figures"]["availability"] for one in b["buckets"]]
     assert halves == [1.0, 0.0]
+
+
+async def test_a_machine_is_worked_out_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many buckets there are, and however many of the facilities it stands in."""
+    token = await plant(world)
+    worked_out: list[str] = []
+
+    def counted(trace: HistoryTrace, *rest: int) -> States:
+        worked_out.append(trace.device)
+        return states_of(trace, *rest)
+
+    monkeypatch.setattr(machines, "states_of", counted)
+    path = f"/effectiveness?{SPAN}&assets=a,b,plant&bucket=10m"
+    found = (await get(world, path, token))["facilities"]
+    assert [len(one["buckets"]) for one in found] == [6, 6, 6]
+    assert sorted(worked_out) == ["press-a", "press-b"]
+
+
+async def test_too_many_figures_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is read: two machines, in two buckets and in all of the time."""
+    token = await plant(world)
+    path = f"/effectiveness?{SPAN}&assets=plant&bucket=30m"
+    for most, status in ((6, 200), (5, 413)):
+        monkeypatch.setattr(facilities, "FIGURES_MAX", most)
+        answer = await world.call("GET", path, token=token)
+        assert answer.status == status, answer
 
 
 async def test_a_calendar_says_what_was_planned(world: World) -> None:

@@ -9,6 +9,7 @@ from weft.api.machines import (
     Machine,
     Span,
     Traces,
+    course_of,
     machines_of,
     planned_times,
     read_traces,
@@ -22,7 +23,7 @@ from weft.api.services import Services
 from weft.api.views import Moment, moment
 from weft.errors import Invalid, NotFound, TooLarge
 from weft.history.effectiveness import Used, together
-from weft.history.states import Interval, States, states_of
+from weft.history.states import States, states_of
 from weft.model.asset import Asset
 from weft.model.moments import NS_PER_S, from_rfc3339
 from weft.ports import HistoryScan
@@ -32,7 +33,9 @@ from weft.security.policy import require
 
 FACILITIES_MAX: Final = 20
 BUCKETS_MAX: Final = 100
+FIGURES_MAX: Final = 25_000  # machines times buckets: about two seconds
 _Name = Annotated[str, Meta(max_length=128)]
+Figures = dict[str, list[Used]]  # by the device's uid: of the whole time, then of each bucket
 
 
 class SpanQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -204,7 +207,7 @@ async def get_asset_timeline(services: Services, call: Call) -> TimelinesView:
     top = services.assets.get(tenant, call.path["asset_id"])
     require(services.policy, call.principal, "asset.read", f"asset:{top.asset_id}")
     span = _span(services, query)
-    machines = machines_of(services, tenant, top)
+    machines = await machines_of(services, tenant, top)
     traces = await read_traces(services, machines, span)
     drawn = (span, query.points)
     found = await asyncio.to_thread(lambda: [_drawn(one, traces, drawn) for one in machines])
@@ -240,45 +243,49 @@ async def get_effectiveness(services: Services, call: Call) -> EffectivenessView
     tops = [services.assets.get(tenant, name) for name in dict.fromkeys(query.assets)]
     for top in tops:
         require(services.policy, call.principal, "asset.read", f"asset:{top.asset_id}")
-    machines = {top.asset_id: machines_of(services, tenant, top) for top in tops}
+    machines = {top.asset_id: await machines_of(services, tenant, top) for top in tops}
     all_of_them = {one.device.uid: one for some in machines.values() for one in some}
+    spans = [span, *_buckets(span, query.bucket)]
+    _require_few(len(all_of_them), len(spans))
     traces = await read_traces(services, all_of_them.values(), span)
     planned = await planned_times(services, all_of_them.values(), span)
-    buckets = _buckets(span, query.bucket)
-    found = await asyncio.to_thread(
-        lambda: [
-            _facility(top, machines[top.asset_id], (traces, planned), (span, buckets))
-            for top in tops
-        ]
-    )
+
+    def work() -> list[FacilityUsed]:
+        figures: Figures = {}
+        for uid, one in all_of_them.items():
+            course = course_of(one, traces, planned[one.asset_id], span)
+            figures[uid] = [used(course, part) for part in spans]
+        return [_facility(top, machines[top.asset_id], figures, spans[1:]) for top in tops]
+
+    found = await asyncio.to_thread(work)
     return EffectivenessView(moment(span.start) or "", moment(span.end) or "", found)
 
 
+def _require_few(machines: int, spans: int) -> None:
+    if machines * spans > FIGURES_MAX:
+        raise TooLarge(
+            f"The answer would be worked out of {machines} machines in {spans} times each.",
+            remedy="Ask for fewer facilities or for longer buckets: machines times buckets are "
+            f"{FIGURES_MAX} at most.",
+        )
+
+
 def _facility(
-    top: Asset,
-    machines: list[Machine],
-    known: tuple[Traces, dict[str, list[Interval]]],
-    spans: tuple[Span, list[Span]],
+    top: Asset, machines: list[Machine], figures: Figures, buckets: list[Span]
 ) -> FacilityUsed:
-    traces, planned = known
-    whole, buckets = spans
-
-    def figures(span: Span) -> list[Used]:
-        return [used(one, traces, planned[one.asset_id], span) for one in machines]
-
-    each = figures(whole)
+    each = [figures[one.device.uid] for one in machines]
     return FacilityUsed(
         top.asset_id,
         top.kind,
         top.label,
-        used_view(together(each)),
+        used_view(together(one[0] for one in each)),
         [
-            MachineUsed(one.device.device_id, one.asset_id, used_view(figure))
-            for one, figure in zip(machines, each, strict=True)
+            MachineUsed(one.device.device_id, one.asset_id, used_view(whole))
+            for one, (whole, *_) in zip(machines, each, strict=True)
         ],
         [
-            BucketUsed(moment(span.start) or "", used_view(together(figures(span))))
-            for span in buckets
+            BucketUsed(moment(bucket.start) or "", used_view(together(one[place] for one in each)))
+            for place, bucket in enumerate(buckets, 1)
         ],
     )
 
