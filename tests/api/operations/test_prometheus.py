@@ -100,10 +100,12 @@ async def test_errors_have_the_form_that_grafana_shows(world: World) -> None:
     token = await measured(world)
     for path, asked in (
         ("query", {"query": "histogram_quantile(0.9, x)"}),
+        ("query", {"query": "rate(energy[400y])"}),
         ("query", {"query": "energy", "time": "yesterday"}),
         ("query_range", {"query": "energy"}),
         ("query_range", {"query": "energy", "start": 2, "end": 1, "step": 1}),
         ("query_range", {"query": "energy", "start": 0, "end": NOON, "step": 1}),
+        ("query_range", {"query": "energy", "start": 0, "end": NOON, "step": "400y"}),
         ("series", {"match[]": "1+1"}),
         ("series", {}),
     ):

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.api.prometheus.language import (
+    DURATION_MAX_S,
+    OPERATORS_MAX,
     QUERY_MAX,
     Arithmetic,
     Matcher,
@@ -49,13 +51,24 @@ def test_functions_and_aggregations() -> None:
 
 def test_arithmetic_binds_as_it_should() -> None:
     """Products before sums; parentheses first; what Grafana tests a connection with."""
-    assert read_query("1+1") == Arithmetic("+", Number(1.0), Number(1.0))
-    assert read_query("1 + 2 * 3") == Arithmetic(
-        "+", Number(1.0), Arithmetic("*", Number(2.0), Number(3.0))
-    )
+    assert read_query("1+1") == Number(2.0)
+    assert read_query("1 + 2 * 3") == Number(7.0)
     assert read_query("(t - 32) / 1.8") == Arithmetic(
         "/", Arithmetic("-", T, Number(32.0)), Number(1.8)
     )
+    assert read_query("1 + t * 3") == Arithmetic("+", Number(1.0), Arithmetic("*", T, Number(3.0)))
+
+
+def test_numbers_are_one_number_wherever_they_stand() -> None:
+    """With a sign, in parentheses, several in a row: none of them is a series."""
+    assert read_query("t * -1") == Arithmetic("*", T, Number(-1.0))
+    assert read_query("-t") == Arithmetic("*", Number(-1.0), T)
+    assert read_query("2 * 3 * t") == Arithmetic("*", Number(6.0), T)
+    assert read_query("2 * (3 - -1)") == Number(8.0)
+    assert read_query("(t - 32) * (5 / 9)") == Arithmetic(
+        "*", Arithmetic("-", T, Number(32.0)), Number(5 / 9)
+    )
+    assert read_query("1 / 0") == Number(float("inf"))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,9 @@ def test_arithmetic_binds_as_it_should() -> None:
         ("rate(t)", 7),
         ("t * u", 3),
         ("t ? 1", 3),
+        ("-t * (t * 2)", 4),
+        ("rate(t[400y])", 8),
+        (f"rate(t[{'9' * 400}d])", 8),
         ("t t", 3),
         ("avg_over_time(t[5])", 17),
     ],
@@ -88,6 +104,10 @@ def test_long_and_deep_queries_are_refused() -> None:
         read_query("(" * 500 + "t" + ")" * 500)
     with pytest.raises(Invalid):
         read_query("-" * 2000 + "1")
+    read_query("t" + "+1" * OPERATORS_MAX)
+    with pytest.raises(Invalid):
+        read_query("t" + "+1" * (OPERATORS_MAX + 1))
+    assert read_query("1" + "+1" * 2000) == Number(2001.0)
 
 
 def test_durations() -> None:
@@ -99,7 +119,8 @@ def test_durations() -> None:
         15.0,
         0.5,
     ]
-    for text in ("", "soon", "-5", "5x", "inf", "nan"):
+    assert read_duration_s("5y") == DURATION_MAX_S
+    for text in ("", "soon", "-5", "5x", "inf", "nan", "5y1s", "400y", "9" * 400 + "y", "1e11"):
         with pytest.raises(Invalid):
             read_duration_s(text)
 

@@ -14,7 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from weft.api.prometheus.language import Arithmetic, Number, Over, Query, Selector, Together
+from weft.api.prometheus.language import (
+    Arithmetic,
+    Number,
+    Over,
+    Query,
+    Selector,
+    Together,
+    operate,
+)
 from weft.errors import Invalid
 
 LOOKBACK_S: Final = 300.0
@@ -233,24 +241,13 @@ def _arithmetic(
         )
     if isinstance(left, list):
         return [
-            Line(_unnamed(one.labels), _operate(query.operator, one.values, right)) for one in left
+            Line(_unnamed(one.labels), operate(query.operator, one.values, right)) for one in left
         ]
     if isinstance(right, list):
         return [
-            Line(_unnamed(one.labels), _operate(query.operator, left, one.values)) for one in right
+            Line(_unnamed(one.labels), operate(query.operator, left, one.values)) for one in right
         ]
-    return float(_operate(query.operator, np.array([left]), np.array([right]))[0])
-
-
-def _operate(operator: str, left: Any, right: Any) -> Floats:
-    with np.errstate(all="ignore"):
-        made: Any = {
-            "+": np.add,
-            "-": np.subtract,
-            "*": np.multiply,
-            "/": np.divide,
-        }[operator](left, right)
-    return np.asarray(made, np.float64)
+    return float(operate(query.operator, left, right))
 
 
 def written(value: float) -> str:

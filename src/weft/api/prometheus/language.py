@@ -9,10 +9,12 @@
 What is not among it is refused with the place; nothing is read as something else.
 """
 
+import math
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+import numpy as np
 from msgspec import Struct
 
 from weft.errors import Invalid
@@ -20,6 +22,8 @@ from weft.errors import Invalid
 T = TypeVar("T")
 QUERY_MAX: Final = 4096  # characters
 DEPTH_MAX: Final = 60  # three a parenthesis
+OPERATORS_MAX: Final = 100  # at series; each is a level of the evaluation
+DURATION_MAX_S: Final = 5 * 31_536_000.0  # five years: moments in ns stay far from their end
 OVER_TIME: Final = (
     "avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "count_over_time",
     "last_over_time", "quantile_over_time", "rate", "increase",
@@ -77,13 +81,13 @@ class Together(Struct, frozen=True):
 
 
 class Number(Struct, frozen=True):
-    """A number that is written out."""
+    """A number, written out or worked out of such."""
 
     value: float
 
 
 class Arithmetic(Struct, frozen=True):
-    """Two numbers, or a series and a number."""
+    """A series and a number, on either side."""
 
     operator: str
     left: "Query"
@@ -102,17 +106,33 @@ def read_query(text: str) -> Query:
 
 
 def read_duration_s(text: str) -> float:
-    """Return the seconds of `5m` or `1h30m`, or of a plain number of them."""
+    """Return the seconds of `5m` or `1h30m`, or of a plain number of them, or raise `Invalid`."""
+    seconds = _seconds(text)
+    if not 0 <= seconds <= DURATION_MAX_S:
+        raise Invalid(
+            f"{text[:40]!r} is no time that is read.",
+            remedy="Write a time as 15s, 5m or 1h, of five years at most.",
+        )
+    return seconds
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds of a time, NaN for what is none."""
     parts = re.findall(r"(\d+)(ms|[smhdwy])", text)
     if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(int(number) * _UNITS_S[unit] for number, unit in parts)
+        return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
     try:
-        seconds = float(text)
+        return float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e12:
-        raise Invalid(f"{text!r} is no time.", remedy="Write a time as 15s, 5m or 1h.")
-    return seconds
+        return math.nan
+
+
+def operate(operator: str, left: Any, right: Any) -> Any:
+    """Return what + - * or / makes of numbers or arrays; a division by nothing is infinite."""
+    with np.errstate(all="ignore"):
+        return {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}[operator](
+            left, right
+        )
 
 
 class _Reader:
@@ -133,6 +153,7 @@ class _Reader:
             place = match.end()
         self._tokens.append(("end", "", end + 1))
         self._next = 0
+        self._operators = 0
 
     # --- tokens ---
 
@@ -171,11 +192,18 @@ class _Reader:
         left = part(depth + 1)
         while self._now[0] == "mark" and self._now[1] in marks:
             place, operator = self._now[2], self._require("mark", "an operator")
-            right = part(depth + 1)
-            if not isinstance(left, Number) and not isinstance(right, Number):
-                raise _refused(place, f"{operator} between two series is not read")
-            left = Arithmetic(operator, left, right)
+            left = self._operated(place, operator, left, part(depth + 1))
         return left
+
+    def _operated(self, place: int, operator: str, left: Query, right: Query) -> Query:
+        if isinstance(left, Number) and isinstance(right, Number):
+            return Number(float(operate(operator, left.value, right.value)))
+        if not isinstance(left, Number) and not isinstance(right, Number):
+            raise _refused(place, f"{operator} between two series is not read")
+        self._operators += 1
+        if self._operators > OPERATORS_MAX:
+            raise _refused(place, f"more than {OPERATORS_MAX} operators at series are not read")
+        return Arithmetic(operator, left, right)
 
     def _one(self, depth: int) -> Query:
         if depth > DEPTH_MAX:
@@ -184,8 +212,9 @@ class _Reader:
             inner = self.sum(depth + 1)
             self._require("mark", "a closing parenthesis", ")")
             return inner
+        place = self._now[2]
         if self._take("mark", "-"):
-            return Arithmetic("*", Number(-1.0), self._one(depth + 1))
+            return self._operated(place, "*", Number(-1.0), self._one(depth + 1))
         number = self._take("number")
         if number is not None:
             return Number(float(number))
@@ -254,7 +283,10 @@ class _Reader:
             raise _refused(place, "a series is expected here")
         window_s = 0.0
         if self._take("mark", "["):
-            window_s = read_duration_s(self._require("duration", "a time as 5m"))
+            behind = self._now[2]
+            window_s = _seconds(self._require("duration", "a time as 5m"))
+            if window_s > DURATION_MAX_S:
+                raise _refused(behind, "a time of more than five years is not read")
             self._require("mark", "a closing bracket", "]")
         return Selector(tuple(matchers), window_s)
 
