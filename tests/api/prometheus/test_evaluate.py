@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from weft.api.prometheus import evaluate as evaluation
 from weft.api.prometheus.evaluate import Line, Samples, evaluate, selectors_of, written
 from weft.api.prometheus.language import read_query
-from weft.errors import Invalid
+from weft.errors import Invalid, TooLarge
 
 NS = 1_000_000_000
 
@@ -61,13 +62,51 @@ def test_a_rate_goes_on_behind_a_reset() -> None:
     assert values(ask("rate(t[5s])", [20.0], one)) == [[None]]
 
 
+def test_a_huge_sample_spoils_only_the_windows_that_it_is_in() -> None:
+    """A sensor says 1e17 once: what is summed behind it is as right as before."""
+    one = series("a", (0, 1.0), (10, 2.0), (20, 1e17), (30, 3.0), (40, 4.0), (50, 5.5))
+    steps = [10.0, 40.0, 50.0]
+    for function, found in (
+        ("sum_over_time", [3.0, 7.0, 9.5]),
+        ("avg_over_time", [1.5, 3.5, 4.75]),
+        ("rate", [0.1, 0.1, 0.15]),
+        ("increase", [2.0, 2.0, 3.0]),
+    ):
+        assert values(ask(f"{function}(t[20s])", steps, one)) == [found], function
+
+
+def test_quantiles_are_those_of_each_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two samples in proportion; what all windows hold together is bounded."""
+    dice = np.random.default_rng(7)
+    numbers = dice.normal(size=50)
+    one = series("a", *((float(at), value) for at, value in enumerate(numbers)))
+    steps = [5.0, 20.0, 49.0, 500.0]
+    windows = [numbers[:6], numbers[1:21], numbers[30:50]]
+    for share in (0.0, 0.05, 0.5, 0.95, 1.0):
+        expected = [round(float(np.quantile(window, share)), 6) for window in windows]
+        found = values(ask(f"quantile_over_time({share}, t[20s])", steps, one))
+        assert found == [[*expected, None]]
+    monkeypatch.setattr(evaluation, "_A_WINDOW", 10)
+    monkeypatch.setattr(evaluation, "QUANTILES_MAX", 46 + 3 * 10)
+    assert ask("quantile_over_time(0.5, t[20s])", steps, one)
+    with pytest.raises(TooLarge):
+        ask("quantile_over_time(0.5, t[21s])", steps, one)
+    with pytest.raises(TooLarge):
+        ask("quantile_over_time(0.5, t[10s])", steps, one, one)
+    assert ask("quantile_over_time(0.5, t[1m])", steps) == []
+
+
 def test_windows_that_overlap_and_windows_of_nothing() -> None:
     """As plain loops would have it."""
     dice = np.random.default_rng(7)
     at = np.sort(dice.choice(1000, 60, replace=False)).astype(float)
     one = series("a", *zip(at, dice.normal(size=60), strict=True))
     steps = list(np.arange(0.0, 1100.0, 7.0))
-    for function, reduce in (("min_over_time", min), ("max_over_time", max)):
+    for function, reduce in (
+        ("min_over_time", min),
+        ("max_over_time", max),
+        ("sum_over_time", sum),
+    ):
         expected = []
         for step in steps:
             held = [
@@ -101,6 +140,7 @@ def test_arithmetic() -> None:
     one = series("a", (0, 50.0))
     assert values(ask("(t - 32) / 1.8", [0.0], one)) == [[10.0]]
     assert values(ask("100 - t", [0.0], one)) == [[50.0]]
+    assert values(ask("(t - 32) * (5 / 9) * -1", [0.0], one)) == [[-10.0]]
     zero = ask("t / 0", [0.0], one)
     assert isinstance(zero, list)
     assert written(float(zero[0].values[0])) == "+Inf"

@@ -23,11 +23,13 @@ from weft.api.prometheus.language import (
     Together,
     operate,
 )
-from weft.errors import Invalid
+from weft.errors import Invalid, TooLarge
 
 LOOKBACK_S: Final = 300.0
 STEPS_MAX: Final = 11_000  # as Prometheus itself
 VALUES_MAX: Final = 1_000_000  # of all series at all moments
+QUANTILES_MAX: Final = 50_000_000  # samples in all windows of one function: about a second
+_A_WINDOW: Final = 500  # samples that are ordered in the time that a window takes by itself
 _NS: Final = 1_000_000_000
 
 Floats = npt.NDArray[np.float64]
@@ -81,7 +83,10 @@ def evaluate(query: Query, found: Found, steps: Moments) -> list[Line] | float:
                 )
             return [Line(one.labels, _newest(one, steps, LOOKBACK_S)) for one in found[query]]
         case Over():
-            return [_over(query, one, steps) for one in found[query.selector]]
+            windows = [(one, _edges(query, one, steps)) for one in found[query.selector]]
+            if query.function == "quantile_over_time":
+                _require_room(windows)
+            return [_over(query, one, edges) for one, edges in windows]
         case Together():
             return _together(query, evaluate(query.inner, found, steps))
         case Arithmetic():
@@ -98,22 +103,49 @@ def _newest(one: Samples, steps: Moments, window_s: float) -> Floats:
     return np.where(fresh, one.values[np.maximum(last, 0)], np.nan)
 
 
-def _over(query: Over, one: Samples, steps: Moments) -> Line:
+Edges = tuple[Any, Any]
+
+
+def _edges(query: Over, one: Samples, steps: Moments) -> Edges:
+    """Return for each moment the place of the first sample within, and of the first behind."""
     window_ns = round(query.selector.window_s * _NS)
     low = np.searchsorted(one.at, steps - window_ns, "right")
-    high = np.searchsorted(one.at, steps, "right")
-    values = _OVER[query.function](query, one, (low, high))
+    return low, np.searchsorted(one.at, steps, "right")
+
+
+def _require_room(windows: Sequence[tuple[Samples, Edges]]) -> None:
+    """Raise `TooLarge` for windows that are too long together: each is ordered by itself."""
+    counts = np.concatenate([high - low for _, (low, high) in windows] or [np.array([], np.int64)])
+    if counts.sum() + _A_WINDOW * np.count_nonzero(counts) > QUANTILES_MAX:
+        raise TooLarge(
+            f"quantile_over_time() would order {counts.sum()} samples at {len(counts)} moments.",
+            remedy="Ask for a longer step, a shorter time or fewer series.",
+        )
+
+
+def _over(query: Over, one: Samples, edges: Edges) -> Line:
+    values = _OVER[query.function](query, one, edges)
     kept = one.labels if query.function == "last_over_time" else _unnamed(one.labels)
     return Line(kept, values)
 
 
-Edges = tuple[Any, Any]
+def _reduced(reduce: Any, values: Floats, edges: Edges) -> Floats:
+    """Reduce each window by itself, in runs whose lengths are powers of two; NaN for an empty one.
 
-
-def _sums(values: Floats, edges: Edges) -> Floats:
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    sums: Floats = total[edges[1]] - total[edges[0]]
-    return sums
+    Differences of one running sum would be wrong for ever behind a huge sample; a pass over each
+    window would cost moments times samples. Here each length of run is worked out once for all.
+    """
+    low, left = edges[0].copy(), edges[1] - edges[0]
+    found = np.full(len(low), np.nan if reduce.identity is None else float(reduce.identity))
+    runs, length = values, 1
+    with np.errstate(all="ignore"):
+        while length <= left.max(initial=0):
+            part = np.flatnonzero(left & length)
+            found[part] = reduce(found[part], runs[low[part]])
+            low[part] += length
+            runs = reduce(runs[:-length], runs[length:])
+            length *= 2
+    return np.where(left > 0, found, np.nan)
 
 
 def _counted(edges: Edges) -> Floats:
@@ -122,31 +154,23 @@ def _counted(edges: Edges) -> Floats:
 
 
 def _avg(_query: Over, one: Samples, edges: Edges) -> Floats:
-    return _sums(one.values, edges) / _counted(edges)
+    return _sum(_query, one, edges) / _counted(edges)
 
 
 def _sum(_query: Over, one: Samples, edges: Edges) -> Floats:
-    return np.where(np.isnan(_counted(edges)), np.nan, _sums(one.values, edges))
+    return _reduced(np.add, one.values, edges)
 
 
 def _count(_query: Over, _one: Samples, edges: Edges) -> Floats:
     return _counted(edges)
 
 
-def _reduced(reduce: Any, one: Samples, edges: Edges) -> Floats:
-    """Reduce each window; `reduceat` takes pairs of edges, of which every other one counts."""
-    padded = np.append(one.values, np.nan)
-    pairs = np.column_stack(edges).ravel()
-    reduced = reduce.reduceat(padded, pairs)[::2] if len(pairs) else np.array([])
-    return np.where(edges[1] > edges[0], reduced, np.nan)
-
-
 def _min(_query: Over, one: Samples, edges: Edges) -> Floats:
-    return _reduced(np.fmin, one, edges)
+    return _reduced(np.fmin, one.values, edges)
 
 
 def _max(_query: Over, one: Samples, edges: Edges) -> Floats:
-    return _reduced(np.fmax, one, edges)
+    return _reduced(np.fmax, one.values, edges)
 
 
 def _last(_query: Over, one: Samples, edges: Edges) -> Floats:
@@ -156,12 +180,19 @@ def _last(_query: Over, one: Samples, edges: Edges) -> Floats:
 
 
 def _quantile(query: Over, one: Samples, edges: Edges) -> Floats:
-    return np.array(
-        [
-            float(np.quantile(one.values[low:high], query.quantile)) if high > low else np.nan
-            for low, high in zip(edges[0].tolist(), edges[1].tolist(), strict=True)
-        ]
-    )
+    windows = zip(edges[0].tolist(), edges[1].tolist(), strict=True)
+    return np.array([_share(one.values[low:high], query.quantile) for low, high in windows])
+
+
+def _share(values: Floats, share: float) -> float:
+    """Return what a share of values is below, between two of them in proportion; NaN of none."""
+    if not len(values):
+        return math.nan
+    place = share * (len(values) - 1)
+    low, high = math.floor(place), math.ceil(place)
+    ordered = np.partition(values, (low, high))
+    below, above = float(ordered[low]), float(ordered[high])
+    return below + (above - below) * (place - low)
 
 
 def _rate(_query: Over, one: Samples, edges: Edges) -> Floats:
@@ -172,7 +203,7 @@ def _rate(_query: Over, one: Samples, edges: Edges) -> Floats:
     grown = np.where(grown >= 0, grown, one.values[1:])  # it began anew
     several = high - low >= 2
     first, last = np.minimum(low, len(one.at) - 1), np.maximum(high - 1, 0)
-    total = _sums(grown, (first, np.maximum(last, first)))
+    total = _reduced(np.add, grown, (first, np.maximum(last, first)))
     seconds = (one.at[last] - one.at[first]) / _NS
     return np.where(several & (seconds > 0), total / np.where(seconds > 0, seconds, 1.0), np.nan)
 
