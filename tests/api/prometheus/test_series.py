@@ -1,5 +1,7 @@
 """Series: telemetry under names and labels, of one tenant, and no more than is shown."""
 
+import asyncio
+
 import pytest
 from tests.api.support import MAIN, OTHER, World
 
@@ -79,9 +81,32 @@ async def test_names_and_values_for_completion(world: World) -> None:
     """Of types and of what devices without one have sent."""
     await fleet(world)
     assert await metric_names(world.services, MAIN) == ["air_temp", "t", "word"]
-    assert label_values(world.services, MAIN, "device") == ["fan-1", "pump-7"]
-    assert label_values(world.services, MAIN, "asset") == ["hall-2"]
-    assert label_values(world.services, MAIN, "unit") == ["Cel"]
+    assert await label_values(world.services, MAIN, "device") == ["fan-1", "pump-7"]
+    assert await label_values(world.services, MAIN, "asset") == ["hall-2"]
+    assert await label_values(world.services, MAIN, "unit") == ["Cel"]
+
+
+async def test_the_loop_has_its_turn_while_devices_are_gone_through(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each page of them, whatever is asked: a large fleet holds nobody else up."""
+    await fleet(world)
+    for number in range(4):
+        await world.device(f"other-{number}", type_name="pump")
+    monkeypatch.setattr(series, "_AT_ONCE", 1)
+    for asked in (
+        label_values(world.services, MAIN, "device"),
+        metric_names(world.services, MAIN),
+        find_series(world.services, MAIN, matchers("t")),
+        find_series(world.services, MAIN, matchers('{type="none"}')),
+    ):
+        turns = 0
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(asked)
+            while not asking.done():
+                turns += 1
+                await asyncio.sleep(0)
+        assert turns >= 6, asked
 
 
 async def test_tn_1_another_tenants_series_are_not_there(world: World) -> None:
@@ -90,7 +115,7 @@ async def test_tn_1_another_tenants_series_are_not_there(world: World) -> None:
     selector = Selector(matchers("t"))
     assert await find_series(world.services, OTHER, selector.matchers) == []
     assert await metric_names(world.services, OTHER) == []
-    assert label_values(world.services, OTHER, "device") == []
+    assert await label_values(world.services, OTHER, "device") == []
     now = world.clock.now()
     assert await read_series(world.services, OTHER, [selector], (now, now)) == {selector: []}
 

@@ -177,7 +177,7 @@ async def _label_values(services: Services, call: Call, asked: PrometheusQuery) 
         return sorted({one[label] for one in found if label in one})
     if label == "__name__":
         return await metric_names(services, tenant)
-    return label_values(services, tenant, label) if label in LABELS else []
+    return await label_values(services, tenant, label) if label in LABELS else []
 
 
 async def _metadata(_services: Services, _call: Call, _asked: PrometheusQuery) -> Any:

@@ -7,7 +7,7 @@ caller's own tenant has is found, and no more than a dashboard shows.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -27,7 +27,7 @@ SERIES_MAX: Final = 100  # of one selector
 SAMPLES_MAX: Final = 2_000_000  # of one query: 50 MB
 UNTYPED_MAX: Final = 1_000  # devices without a type whose keys are looked up
 DEVICES_MAX: Final = 20_000  # names in one answer
-_AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 1_000  # devices between two turns of the loop
 _NUMBERS: Final = frozenset({"number", "integer"})
 _ODD: Final = re.compile(r"[^A-Za-z0-9_:]")
 
@@ -97,17 +97,22 @@ async def metric_names(services: Services, tenant: TenantId) -> list[str]:
     while page := services.types.list(tenant, after=after, limit=1_000):
         names |= {metric_name(key) for kind in page for key in kind.telemetry}
         after = page[-1].name
-    untyped = (one for one in _devices(services, tenant) if one.type_name is None)
-    for _place, device in zip(range(UNTYPED_MAX), untyped, strict=False):
+    looked_up = 0
+    async for device in _devices(services, tenant):
+        if device.type_name is not None:
+            continue
         held = await services.history.keys(tenant, device.device_id)
         names |= {metric_name(key) for key in held}
+        looked_up += 1
+        if looked_up >= UNTYPED_MAX:
+            break
     return sorted(names)
 
 
-def label_values(services: Services, tenant: TenantId, label: str) -> list[str]:
+async def label_values(services: Services, tenant: TenantId, label: str) -> list[str]:
     """Return the values that a label has."""
     found: set[str] = set()
-    for device in _devices(services, tenant):
+    async for device in _devices(services, tenant):
         labels = _labels(services, device)
         if label in labels:
             found.add(labels[label])
@@ -128,9 +133,7 @@ async def _all_series(
 ) -> AsyncIterator[Labels]:
     names = {one.value for one in matchers if one.label == "__name__" and one.operator == "="}
     looked_up = 0
-    for number, device in enumerate(_named(services, tenant, matchers), 1):
-        if not number % _AT_ONCE:
-            await asyncio.sleep(0)
+    async for device in _named(services, tenant, matchers):
         kind = services.types.followed_by(device)
         labels = _labels(services, device)
         if kind is not None:
@@ -150,20 +153,28 @@ async def _all_series(
             yield {"__name__": named, "key": key, **labels} | ({"unit": unit} if unit else {})
 
 
-def _named(services: Services, tenant: TenantId, matchers: Sequence[Matcher]) -> Iterator[Device]:
+async def _named(
+    services: Services, tenant: TenantId, matchers: Sequence[Matcher]
+) -> AsyncIterator[Device]:
     """Yield the devices that may fit: one where it is named."""
     for one in matchers:
         if one.label == "device" and one.operator == "=":
             device = services.devices.find(tenant, one.value)
-            return iter(() if device is None else (device,))
-    return _devices(services, tenant)
+            if device is not None:
+                yield device
+            return
+    async for device in _devices(services, tenant):
+        yield device
 
 
-def _devices(services: Services, tenant: TenantId) -> Iterator[Device]:
+async def _devices(services: Services, tenant: TenantId) -> AsyncIterator[Device]:
+    """Yield all devices; the loop has its turn after each page."""
     after = ""
-    while page := services.devices.behind(tenant, after, 1_000):
-        yield from page
+    while page := services.devices.behind(tenant, after, _AT_ONCE):
+        for device in page:
+            yield device
         after = page[-1].device_id
+        await asyncio.sleep(0)
 
 
 def _labels(services: Services, device: Device) -> Labels:
