@@ -63,7 +63,11 @@ def mark_view(mark: Mark) -> MarkView:
 def open_watch(services: Services, call: Call) -> Stream:
     """Register a reader like any of `live`, so that it counts, is seen and can be cut."""
     return services.live.open(
-        call.principal, Filter(frozenset()), call.address, expires_at=call.expires_at
+        call.principal,
+        Filter(frozenset()),
+        call.address,
+        expires_at=call.expires_at,
+        credential_id=call.credential_id,
     )
 
 

@@ -1,8 +1,11 @@
 """Access over the API: decisions explained, sessions of others seen and ended, in one tenant."""
 
+import asyncio
 from typing import Any
 
+import pytest
 from tests.api.support import MAIN, OTHER, World
+from tests.api.test_live import watching
 
 from weft.api.streams import Filter
 from weft.model.principal import Principal, PrincipalKind
@@ -87,6 +90,37 @@ async def test_what_a_signed_out_user_holds_open_is_cut(world: World) -> None:
     (held,) = (await world.call("GET", "/users/vera/sessions", token=admin)).json["items"]
     await world.call("DELETE", f"/users/vera/sessions/{held['session_id']}", token=admin)
     assert stream.ended.is_set()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/live"),
+        ("GET", "/fleet/live?every_s=0.5"),
+        ("PUT", "/types/pump/simulation?every_s=0.5"),
+    ],
+)
+async def test_what_another_session_holds_open_stays(world: World, method: str, path: str) -> None:
+    """Signed out on the lost telephone, one goes on watching at the desk."""
+    admin = world.admin()
+    kind = {"telemetry": {"t": {"type": "number", "minimum": 0, "maximum": 50}}}
+    assert (await world.call("PUT", "/types/pump", token=admin, body=kind)).status == 200
+    lost = await sign_up(world, "vera", "tenant_admin")
+    (held,) = (await world.call("GET", "/users/vera/sessions", token=admin)).json["items"]
+    body = {"name": "vera", "password": "mauve-teapot-orbits-quietly"}
+    desk = (await world.call("POST", "/sessions", body=body)).json["access_token"]
+    user = await world.people.get(MAIN, "vera")
+    async with (
+        watching(world, lost, path, method) as cut,
+        watching(world, desk, path, method) as kept,
+    ):
+        assert len(world.connections.of_principal(user.uid)) == 2
+        ended = f"/users/vera/sessions/{held['session_id']}"
+        assert (await world.call("DELETE", ended, token=admin)).status == 204
+        await asyncio.wait_for(cut.ended.wait(), 5)
+        (left,) = world.connections.of_principal(user.uid)
+        assert left.credential_id not in {"", held["session_id"]}
+        assert not kept.ended.is_set()
 
 
 async def test_tn_1_another_tenants_people_are_not_there(world: World) -> None:

@@ -115,7 +115,7 @@ async def list_user_sessions(services: Services, call: Call) -> Page[OtherSessio
 
 
 async def end_user_session(services: Services, call: Call) -> None:
-    """End a session of a user, and what the user holds open."""
+    """End a session of a user, and what was opened with it."""
     tenant = call.principal.tenant
     user = await services.people.get(tenant, call.path["name"])
     session_id = call.path["session_id"]
@@ -129,9 +129,7 @@ async def end_user_session(services: Services, call: Call) -> None:
         call.principal, "user.sign_out", f"user:{user.user_id}", detail={"session": session_id}
     )
     await services.sessions.end(tenant, session_id)
-    for one in list(services.connections.of_principal(user.uid)):
-        # Which session a stream came by is not known: those of others open theirs again.
-        services.connections.cut_one(tenant, one.number, f"signed out by {call.principal}")
+    services.connections.cut_credential(user.uid, session_id, f"signed out by {call.principal}")
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -167,7 +165,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "end_user_session",
         "DELETE",
         "/users/{name}/sessions/{session_id}",
-        "Sign a user out, and cut what the user holds open",
+        "End a session of a user, and cut what was opened with it",
         end_user_session,
         action="user.sign_out",
         target="user:{name}",

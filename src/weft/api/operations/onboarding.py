@@ -123,7 +123,11 @@ async def simulate_type(services: Services, call: Call) -> Reply:
         detail={"devices": len(devices), "lasts_s": query.lasts_s},
     )
     stream = services.live.open(
-        call.principal, Filter(frozenset()), call.address, expires_at=call.expires_at
+        call.principal,
+        Filter(frozenset()),
+        call.address,
+        expires_at=call.expires_at,
+        credential_id=call.credential_id,
     )
     told = _simulate(services, stream, (kind, devices), query)
     return Reply(stream=told, ended=stream.ended, media_type=EVENT_STREAM)
