@@ -39,9 +39,7 @@ class _Span(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which part of history. `start` is in, `end` is out."""
 
     devices: _Devices
-    keys: Annotated[
-        tuple[_Name, ...], Meta(max_length=KEYS_MAX, description="All if left out.")
-    ] = ()
+    keys: _Keys = ()
     start: Annotated[str, Meta(description="RFC 3339; a day before end if left out.")] | None = None
     end: Annotated[str, Meta(description="RFC 3339; now if left out.")] | None = None
     bucket: Annotated[str, Meta(description="As 1m.")] | None = None
