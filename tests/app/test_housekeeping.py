@@ -11,7 +11,7 @@ from tests.connectors.support import alarm
 from weft.app import housekeeping as housekeeping_module
 from weft.app.compose import Weft
 from weft.app.housekeeping import Housekeeping
-from weft.errors import StorageError
+from weft.errors import StorageError, Unavailable, WeftError
 from weft.model.alarm import AlarmState
 from weft.model.moments import NS_PER_S
 from weft.rules.kinds import ALARMS, TRACES
@@ -159,7 +159,10 @@ async def test_a_bug_in_a_chore_does_not_end_the_server(
     assert fields["exc_info"].__traceback__ is not None
 
 
-async def test_a_full_disk_is_told_as_such_and_is_no_bug(tmp_path: Path, log: Log) -> None:
+@pytest.mark.parametrize("kind", [StorageError, Unavailable])
+async def test_a_full_disk_is_told_as_such_and_is_no_bug(
+    tmp_path: Path, log: Log, kind: type[WeftError]
+) -> None:
     """What the store said stands in the log once, and in health for as long as it is so."""
     async with opened(tmp_path) as weft:
         full = [True, True]
@@ -167,7 +170,7 @@ async def test_a_full_disk_is_told_as_such_and_is_no_bug(tmp_path: Path, log: Lo
         async def checkpoint() -> None:
             if full:
                 full.pop()
-                raise StorageError("no space left")
+                raise kind("no space left")
 
         weft.path.history.checkpoint = checkpoint  # type: ignore[method-assign]
         weft.housekeeping = Housekeeping(weft)

@@ -8,7 +8,7 @@ import asyncio
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from weft.errors import StorageError
+from weft.errors import StorageError, Unavailable
 from weft.model.ids import DeviceId, TenantId
 from weft.model.moments import NS_PER_S
 from weft.observability.log import get_logger
@@ -180,7 +180,7 @@ class Housekeeping:
 
 
 def _chores(interval_s: float, chores: list[tuple[str, Work]]) -> Chores:
-    return Chores(interval_s, chores, expected=(StorageError,), failed=_failed)
+    return Chores(interval_s, chores, expected=(StorageError, Unavailable), failed=_failed)
 
 
 def _failed(chore: Chore, error: Exception) -> None:

@@ -1,5 +1,6 @@
 """Recomputing: late data changes what was computed, once, and a note says what changed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,11 +8,13 @@ from tests.rules.derived.support import Works, document
 from tests.rules.support import ALICE, MAIN, START, S, device
 
 from weft.backends.memory.history import MemoryHistory
-from weft.errors import NotFound, StorageError
+from weft.errors import NotFound, StorageError, Unavailable, WeftError
 from weft.history.history import History
 from weft.history.settings import HistorySettings
-from weft.model.ids import DeviceId
+from weft.model.device import Device
+from weft.model.ids import DeviceId, TenantId
 from weft.model.message import RECOMPUTED, Committed, Decoded, Envelope
+from weft.ports import HistoryScan
 from weft.rules.derived.recomputing import Recomputings, RecomputingState
 from weft.rules.derived.settings import DerivedSettings
 
@@ -19,8 +22,8 @@ from weft.rules.derived.settings import DerivedSettings
 class Past(Works):
     """A plant with a history behind its line."""
 
-    def __init__(self, settings: DerivedSettings | None = None) -> None:
-        super().__init__(device())
+    def __init__(self, settings: DerivedSettings | None = None, *devices: Device) -> None:
+        super().__init__(*(devices or (device(),)))
         self.history = History(MemoryHistory(), self.plant.clock, HistorySettings())
         self.recomputings = Recomputings(
             (self.deriver, self.around, self.history),
@@ -100,6 +103,112 @@ async def test_what_is_not_finished_is_begun_again(monkeypatch: pytest.MonkeyPat
     await past.deriver.checkpoint()
     await past.restart()
     assert past.deriver.deriving.unfinished() == [(MAIN, "pump-7", START + 10 * S)]
+
+
+class Failing(History):
+    """A history that cannot be read for some tenants."""
+
+    def __init__(self, past: Past, error: WeftError, *tenants: TenantId) -> None:
+        super().__init__(MemoryHistory(), past.plant.clock, HistorySettings())
+        self.error = error
+        self.tenants = tenants
+
+    async def count(self, scan: HistoryScan) -> int:
+        if scan.tenant in self.tenants:
+            raise self.error
+        return await super().count(scan)
+
+
+async def failing(error: WeftError, *tenants: TenantId) -> Past:
+    """The usual late sample, over a history that fails for these tenants."""
+    past = await late()
+    past.history = Failing(past, error, *tenants)
+    await past.keep()
+    past.recomputings = Recomputings(
+        (past.deriver, past.around, past.history),
+        past.plant.records,
+        past.plant.clock,
+        DerivedSettings(),
+    )
+    past.recomputings.publish_with(past.put)
+    return past
+
+
+@pytest.mark.parametrize(
+    "error", [StorageError("The disk cannot be read."), Unavailable("History is closed.")]
+)
+async def test_what_history_kept_from_being_read_is_worked_out_later(error: WeftError) -> None:
+    """It fails twice; the third run does it all, and one note tells of it."""
+    past = await failing(error, MAIN)
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await past.recomputings.sweep()
+    assert past.deriver.deriving.unfinished() == [(MAIN, "pump-7", START + 10 * S)]
+    assert isinstance(past.history, Failing)
+    past.history.tenants = ()
+    await past.recomputings.sweep()
+    (note,) = await past.recomputings.list(MAIN)
+    assert (note.state, note.changed) == (RecomputingState.DONE, 2)
+    assert past.deriver.deriving.unfinished() == []
+
+
+async def test_a_tenant_whose_data_cannot_be_read_keeps_no_other_waiting() -> None:
+    """It comes first by its name; the fault is told behind the others."""
+    other = TenantId("acme")
+    past = await failing(StorageError("The disk cannot be read."), other)
+    past.deriver.deriving.late[other, DeviceId("fan-1")] = START
+    with pytest.raises(StorageError):
+        await past.recomputings.sweep()
+    (note,) = await past.recomputings.list(MAIN)
+    assert note.state is RecomputingState.DONE
+    assert past.deriver.deriving.unfinished() == [(other, "fan-1", START)]
+
+
+async def late_of_three(samples_max: int) -> Past:
+    """Late samples of three pumps; the second has sent more than the two others."""
+    pumps: Sequence[str] = ("pump-1", "pump-2", "pump-3")
+    past = Past(DerivedSettings(samples_max=samples_max), *(device(name) for name in pumps))
+    await past.derivations.save(ALICE, "double", document("double", "temperature * 2.0"))
+    past.plant.clock.turn(3_600)
+    for name, count in zip(pumps, (2, 20, 2), strict=True):
+        for second in range(count):
+            past.hear(20 + second, {"temperature": 6.0}, name=name)
+        past.hear(10, {"temperature": 3.0}, name=name, received=60)
+    past.write()
+    await past.keep()
+    return past
+
+
+async def test_one_device_that_is_too_much_costs_the_others_nothing() -> None:
+    """All at once are too much, and one alone is: that one's note says so."""
+    past = await late_of_three(12)
+    await past.recomputings.sweep()
+    notes = await past.recomputings.list(MAIN)
+    assert {(note.devices, note.state, note.changed) for note in notes} == {
+        (("pump-1",), RecomputingState.DONE, 1),
+        (("pump-2",), RecomputingState.FAILED, 0),
+        (("pump-3",), RecomputingState.DONE, 1),
+    }
+    assert "at most 12" in "".join(note.problem for note in notes)
+    assert [one.route.device_id for one in past.written] == ["pump-1", "pump-3"]
+    assert past.deriver.deriving.unfinished() == []
+
+
+async def test_of_what_is_done_in_parts_only_the_rest_is_begun_again() -> None:
+    """The journal takes the first device's values, and then no more."""
+    past = await late_of_three(45)
+    put = past.put
+
+    async def full(envelope: Envelope, decoded: Decoded) -> int:
+        if past.written:
+            raise StorageError("The disk is full.")
+        return await put(envelope, decoded)
+
+    past.recomputings.publish_with(full)
+    with pytest.raises(StorageError):
+        await past.recomputings.sweep()
+    names = [name for _tenant, name, _at in past.deriver.deriving.unfinished()]
+    assert names == ["pump-2", "pump-3"]
 
 
 async def test_what_is_too_much_says_so() -> None:

@@ -168,6 +168,11 @@ class Deriving:
             for (tenant, device), at in places.items()
         ]
 
+    def end_late_of(self, tenant: TenantId, devices: Iterable[DeviceId]) -> None:
+        """Take in that the work is done for some of the devices that it was begun with."""
+        for device_id in devices:
+            self.working.pop((tenant, device_id), None)
+
     def end_late(self, tenant: TenantId, *, again: bool = False) -> None:
         """Take in that the work is done, or that it has to be begun again."""
         for place in [one for one in self.working if one[0] == tenant]:

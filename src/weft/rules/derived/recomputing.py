@@ -3,8 +3,8 @@
 A sample that comes late computes nothing when it comes. A chore works out again what was
 computed since (`again`), writes what differs to the journal, where the newer position counts,
 and keeps a note: old, new, and from when. Rules see such values as late, so what they would
-have raised is worked out as for any late data. What is not finished when Weft stops is begun
-again.
+have raised is worked out as for any late data. What is not finished when Weft stops, or when
+the disk or history fails, is begun again; only what would fail again has failed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from weft.errors import NotFound, WeftError
+from weft.errors import NotFound, PeerError, StorageError, TooLarge, Unavailable
 from weft.model.ids import DeviceId, TenantId, new_id
 from weft.model.message import RECOMPUTED, Decoded, Envelope
 from weft.model.moments import NS_PER_S
@@ -82,6 +82,7 @@ class Recomputings:
         self._settings = settings
         self._put: Put | None = None
         self._running: dict[str, Again] = {}
+        self._begun: dict[TenantId, str] = {}  # notes that say so; the next run goes on with them
 
     def publish_with(self, put: Put) -> None:
         """Write to the journal through `put`, which returns when it is on disk."""
@@ -119,16 +120,27 @@ class Recomputings:
     # --- working --------------------------------------------------------------------------
 
     async def sweep(self) -> None:
-        """Work out what came late since the last time."""
+        """Work out what came late since the last time.
+
+        What the disk or history keeps from being worked out stays owed, and keeps no other
+        tenant waiting; then the first `StorageError` or `Unavailable` is raised.
+        """
         deriving = self._deriver.deriving
+        failed: StorageError | Unavailable | None = None
         for tenant in sorted({tenant for tenant, _device in deriving.late}):
             late = deriving.begin_late(tenant)
             try:
                 await self._recompute(tenant, late)
+            except (StorageError, Unavailable) as error:
+                deriving.end_late(tenant, again=True)
+                failed = failed or error
             except BaseException:
                 deriving.end_late(tenant, again=True)
                 raise
-            deriving.end_late(tenant)
+            else:
+                deriving.end_late(tenant)
+        if failed is not None:
+            raise failed
 
     async def _recompute(self, tenant: TenantId, late: dict[DeviceId, int]) -> None:
         now = self._clock.now()
@@ -141,25 +153,41 @@ class Recomputings:
             warm_up_ns=round(self._settings.warm_up_h * _HOUR_NS),
             samples_max=self._settings.samples_max,
         )
+        named = self._begun.setdefault(tenant, new_id())
         note = Recomputing(
-            tenant, new_id(), task.devices, start, task.end, RecomputingState.RUNNING, now
+            tenant, named, task.devices, start, task.end, RecomputingState.RUNNING, now
         )
-        again = Again(task, self._around, self._deriver.deriving.of(tenant), self._history)
-        self._running[note.recomputing_id] = again
-        await self._keep(note)
         try:
-            outcome = await again.run()
-        except WeftError as error:
+            outcome = await self._work_out(task, note)
+        except PeerError as error:
+            if isinstance(error, TooLarge) and len(late) > 1:
+                await self._by_halves(tenant, late)
+                return
             log.warning("late_data_not_recomputed", tenant=tenant, reason=error.detail)
             await self._end(note, RecomputingState.FAILED, problem=error.detail)
             return
-        finally:
-            del self._running[note.recomputing_id]
         # First the note, then the values: a crash between them makes the rest of both again.
         await self._end(note, RecomputingState.DONE, outcome)
         await self._write(tenant, outcome.changes)
         if outcome.changes:
             log.info("late_data_recomputed", tenant=tenant, changed=len(outcome.changes))
+
+    async def _work_out(self, task: Task, note: Recomputing) -> Outcome:
+        again = Again(task, self._around, self._deriver.deriving.of(task.tenant), self._history)
+        self._running[note.recomputing_id] = again
+        try:
+            await self._keep(note)
+            return await again.run()
+        finally:
+            del self._running[note.recomputing_id]
+
+    async def _by_halves(self, tenant: TenantId, late: dict[DeviceId, int]) -> None:
+        """Work out what is too much at once; a device that is too much itself fails alone."""
+        devices = sorted(late)
+        middle = len(devices) // 2
+        for half in (devices[:middle], devices[middle:]):
+            await self._recompute(tenant, {device_id: late[device_id] for device_id in half})
+            self._deriver.deriving.end_late_of(tenant, half)
 
     async def _end(
         self,
@@ -181,6 +209,7 @@ class Recomputings:
             problem=problem,
         )
         await self._keep(ended)
+        self._begun.pop(note.tenant, None)
 
     async def _keep(self, note: Recomputing) -> None:
         kept = self._settings.kept
