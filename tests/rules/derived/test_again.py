@@ -1,5 +1,6 @@
 """Again: what all of the data gives, and nothing is changed that cannot be told."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from weft.backends.memory.history import MemoryHistory
 from weft.errors import TooLarge
 from weft.model.ids import DeviceId
 from weft.ports import Rows
+from weft.rules.derived import again
 from weft.rules.derived.again import Again, Change, Outcome, Task, is_same
 from weft.rules.derived.model import Derivation, DerivationDocument
 from weft.rules.model import RuleScope, Selector
@@ -141,6 +143,36 @@ async def test_more_than_may_be_read_is_refused() -> None:
     samples = [(n, PUMP, {"temperature": 1.0}) for n in range(5)]
     with pytest.raises(TooLarge, match="5 samples"):
         await run(task(0, samples_max=4), samples, double)
+
+
+async def test_what_was_computed_counts_as_it_is_read_as_well() -> None:
+    """Two samples that came in, and the three keys that were computed of each."""
+    every = [made(key, "temperature * 2.0", ["temperature"]) for key in ("a", "b", "c")]
+    samples = [(n, PUMP, {"temperature": 1.0}) for n in range(2)]
+    samples += [(n, PUMP, {"a": 2.0, "b": 2.0, "c": 2.0}) for n in range(2)]
+    with pytest.raises(TooLarge, match="8 samples"):
+        await run(task(0, samples_max=7), samples, *every)
+    assert (await run(task(0, samples_max=8), samples, *every)).changes == []
+
+
+async def test_devices_are_served_while_what_is_stored_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a million values are looked at beside the loop."""
+    seen: list[int] = []
+    for name in ("_samples", "is_same"):
+        work = getattr(again, name)
+
+        def watched(*given: Any, work: Any = work) -> Any:
+            seen.append(threading.get_ident())
+            return work(*given)
+
+        monkeypatch.setattr(again, name, watched)
+    double = made("double", "temperature * 2.0", ["temperature"])
+    samples = [(0, PUMP, {"temperature": 2.0}), (0, PUMP, {"double": 4.0})]
+    await run(task(0), samples, double)
+    assert len(seen) == 3
+    assert threading.get_ident() not in seen
 
 
 def test_rounding_is_no_difference() -> None:

@@ -100,19 +100,20 @@ class Again:
         inputs = {key for one in self._derivations for key in one.inputs} - gives
         begin = task.start - task.warm_up_ns
         scan = HistoryScan(task.tenant, tuple(sorted(read)), tuple(sorted(inputs)), begin, task.end)
-        count = await self._history.count(scan)
-        if count > task.samples_max:
-            raise TooLarge(
-                f"{count} samples would be read; at most {task.samples_max} are.",
-                remedy="Raise rules.derived.samples_max, or lower warm_up_h.",
-            )
-        rows = await asyncio.to_thread(self._rows, await self._history.scan(scan))
         given = HistoryScan(
             task.tenant, tuple(sorted(affected)), tuple(sorted(gives)), begin, task.end
         )
-        stored = _series(await self._history.scan(given))
+        count = await self._history.count(scan)
+        total = count + await self._history.count(given)
+        if total > task.samples_max:
+            raise TooLarge(
+                f"{total} samples would be read; at most {task.samples_max} are.",
+                remedy="Raise rules.derived.samples_max, or lower warm_up_h.",
+            )
+        rows = await asyncio.to_thread(self._rows, await self._history.scan(scan))
+        stored = await asyncio.to_thread(_series, await self._history.scan(given))
         computed = await self._compute(rows, affected)
-        changes, uncertain = self._compare(stored, computed)
+        changes, uncertain = await asyncio.to_thread(self._compare, stored, computed)
         return Outcome(count, changes, uncertain)
 
     # --- who ------------------------------------------------------------------------------

@@ -8,5 +8,5 @@ class DerivedSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     horizon_h: float = 168.0  # older samples change nothing that was computed; a week of outage
     warm_up_h: float = 24.0  # read before them, so that windows and counters are as they were
-    samples_max: int = 500_000  # of one job: some 100 MB while it runs
+    samples_max: int = 500_000  # of one job, inputs and results: some 100 MB while it runs
     kept: int = 200  # what changed, of a tenant; older notes are forgotten
