@@ -8,11 +8,13 @@ from typing import Any
 
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.app.folder import DataFolder
+from weft.app.stores import PLATFORM, POSITIONS
+from weft.backends.sqlite.records import SqliteRecords
 from weft.config import Config, load_config
 from weft.model.device import Device
 from weft.model.ids import DeviceId
 from weft.model.principal import Principal, PrincipalKind
-from weft.ports import HistoryQuery
+from weft.ports import HistoryQuery, Writer
 from weft.registry.devices import NewDevice
 
 FREE_PORTS = (
@@ -72,6 +74,25 @@ async def temperatures(weft: Weft) -> list[Any]:
     """Return every temperature that history has of pump-7."""
     query = HistoryQuery(MAIN, (DeviceId("pump-7"),), ("temperature",), 0, LAST_NS)
     return list((await weft.path.history.query(query)).columns["value"])
+
+
+async def keep_one_position(folder: Path, name: str) -> None:
+    """Leave nothing in a closed folder that knows how far the journal was, but one projection."""
+    records = await SqliteRecords.open(folder)
+
+    def work(writer: Writer) -> None:
+        for found in writer.list(POSITIONS, PLATFORM, limit=100):
+            if found.key != name:
+                writer.delete(POSITIONS, PLATFORM, found.key)
+
+    await records.write(work)
+    await records.close()
+    await asyncio.to_thread(_forget_history, folder)
+
+
+def _forget_history(folder: Path) -> None:
+    for file in folder.glob("history*"):
+        file.unlink()
 
 
 async def eventually(found: Callable[[], Awaitable[Any]], timeout_s: float = 20.0) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.app.support import add_pump, send
 from tests.cli.platform import ANY_PORT
 
 from weft.app import backup
@@ -115,6 +116,31 @@ async def test_a_journal_that_forgot_what_the_copies_need_is_no_backup(tmp_path:
         target = tmp_path / "copies" / "one"
         with pytest.raises(StorageError, match="forgot messages"):
             await backup.write_snapshot(stores, data.path, target, (1, "0"), lambda _step: None)
+
+
+async def test_derived_telemetry_that_is_behind_is_part_of_what_the_journal_must_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoints fail while those of the others go on."""
+    data = DataFolder(tmp_path / "data")
+    async with Weft.open(CONFIG, data) as weft, weft.running():
+        pump = await add_pump(weft)
+        await send(weft, pump, b'{"temperature": 1}')
+        await weft.path.pipeline.drain()
+        deriver, behind = weft.path.derived.deriver, weft.stores.journal.head
+
+        async def fail() -> None:
+            raise StorageError("The disk is full.")
+
+        monkeypatch.setattr(deriver, "checkpoint", fail)
+        await send(weft, pump, b'{"temperature": 2}')
+        await weft.path.pipeline.drain()
+        await weft.path.history.flush()
+        target = tmp_path / "copies" / "one"
+        found = await backup.write_snapshot(
+            weft.stores, data.path, target, (1, "0"), lambda _step: None
+        )
+        assert found.least == behind < found.journal_head
 
 
 def test_what_nobody_fetched_within_a_day_is_removed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.app.support import add_pump, opened, send, served
+from tests.app.support import add_pump, keep_one_position, opened, send, served
 
 from weft.app.stores import open_stores
 from weft.errors import Damaged, StorageError
@@ -46,3 +46,17 @@ async def test_a_journal_that_lost_what_others_have_seen_is_not_opened(tmp_path:
             pass
     assert "journal" in caught.value.detail.lower()
     assert caught.value.remedy
+
+
+async def test_what_derived_telemetry_has_seen_is_missed_as_well(tmp_path: Path) -> None:
+    """Nothing else knows how far the journal was; nothing is computed either."""
+    data = tmp_path / "data"
+    async with served(data) as weft:
+        pump = await add_pump(weft)
+        await send(weft, pump, b'{"temperature": 1}')
+    await keep_one_position(data, "derived")
+    for file in data.glob("journal*"):
+        file.unlink()
+    with pytest.raises(Damaged):
+        async with opened(data):
+            pass

@@ -3,12 +3,13 @@
 import asyncio
 from pathlib import Path
 
+from tests.app.support import keep_one_position
 from tests.cli.checks.test_stores import change
 from tests.cli.platform import config, make_folder, numbers_in_history, serving
 
 from weft.app.folder import DataFolder
 from weft.backends.sqlite.repair import RepairReport
-from weft.cli.mending import find_reach, rebuild_history, repair_folder, told_of
+from weft.cli.mending import _furthest, find_reach, rebuild_history, repair_folder, told_of
 
 
 async def test_a_damaged_message_is_dropped_and_named_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -47,6 +48,14 @@ async def test_an_empty_journal_is_told(tmp_path: Path) -> None:
     await make_folder(tmp_path / "data", 0)
     reach = await find_reach(tmp_path / "data")
     assert (reach.tail, reach.head, reach.since) == (1, 0, "")
+
+
+async def test_a_repair_knows_how_far_derived_telemetry_was(tmp_path: Path) -> None:
+    """History is gone, and no other projection has stored how far it was."""
+    data = tmp_path / "data"
+    await make_folder(data, 3)
+    await keep_one_position(data, "derived")
+    assert await _furthest(data) == 3
 
 
 def test_a_repair_says_everything_it_did() -> None:

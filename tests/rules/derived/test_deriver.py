@@ -8,6 +8,7 @@ from tests.rules.support import ALICE, START, S, device
 
 from weft.errors import StorageError
 from weft.model.message import Committed
+from weft.registry.positions import PLATFORM, POSITION
 from weft.rules.derived.deriver import origin_of, payload_of, position_of
 
 
@@ -73,6 +74,68 @@ async def test_nobody_computes_where_there_is_nothing_to_compute() -> None:
     await made.deriver.checkpoint()
     await made.restart()
     assert made.deriver.position == 1
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_what_was_paid_before_the_last_derivation_went_is_not_added_again(
+    is_stored: bool,
+) -> None:
+    """The disk had it as owed; a new derivation begins behind it, and Weft is killed."""
+    made = await works()
+    made.hear(0, {"temperature": 2.0, "pressure": 4.0})
+    await made.deriver.checkpoint()
+    stored = made.line.head
+    made.write()
+    await made.derivations.delete(ALICE, "power")
+    assert made.deriver.position == stored  # the journal keeps what it is looked for in
+    if is_stored:
+        await made.deriver.checkpoint()
+        assert made.deriver.position == made.line.head
+    await made.derivations.save(ALICE, "power", document())
+    await made.restart()
+    made.write()
+    assert made.told() == [(0.0, {"power": 8.0})]
+
+
+async def test_its_position_stands_beside_those_of_the_other_projections() -> None:
+    """Where something is computed and where not: backups and repairs look at all of them."""
+
+    async def stored(made: Works) -> int:
+        found = await made.plant.records.read(
+            lambda reader: reader.find(POSITION, PLATFORM, "derived")
+        )
+        return found.value if found else 0
+
+    made = Works(device())
+    made.start()
+    made.hear(0, {"temperature": 2.0})
+    await made.deriver.checkpoint()
+    assert await stored(made) == 1
+    await made.derivations.save(ALICE, "power", document())
+    made.hear(1, {"temperature": 2.0, "pressure": 4.0})
+    await made.deriver.checkpoint()
+    assert await stored(made) == 2
+    made.write()
+    assert await stored(made) == 2
+    await made.derivations.delete(ALICE, "power")
+    made.hear(2, {"temperature": 2.0})
+    await made.deriver.checkpoint()
+    assert await stored(made) == made.line.head == 4
+
+
+async def test_a_checkpoint_without_news_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a restart as well: every two seconds, on a plant that is silent."""
+    made = await works()
+    made.hear(0, {"temperature": 2.0, "pressure": 4.0})
+    made.write()
+    await made.deriver.checkpoint()
+    await made.restart()
+
+    async def write(_work: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(made.plant.records, "write", write)
+    await made.deriver.checkpoint()
 
 
 async def test_waiting_ends_when_all_is_written() -> None:

@@ -21,6 +21,7 @@ from weft.model.moments import from_rfc3339, to_rfc3339
 from weft.model.principal import PrincipalKind
 from weft.model.telemetry import Reading
 from weft.ports import Clock, Kind, Reader, Records, V, Writer
+from weft.registry.positions import POSITION
 from weft.rules.derived.deriving import Deriving
 from weft.rules.derived.kinds import DERIVATIONS, PROGRESS, ROWS, Progress
 from weft.rules.derived.model import DerivationChange, Derived, Owed
@@ -71,6 +72,8 @@ class Deriver:
         self._paid = asyncio.Event()
         self._position = 0
         self._applied = 0
+        self._stored = 0  # the position that is on disk beside those of the other projections
+        self._stored_rest = False  # whether anything is owed or late, as the disk has it
 
     async def load(self, head: int) -> None:
         """Read derivations and state; call once, before the journal is read again.
@@ -80,6 +83,8 @@ class Deriver:
 
         def work(reader: Reader) -> tuple[Progress | None, list[Any], list[Any]]:
             found = reader.find(PROGRESS, PLATFORM, _KEY)
+            position = reader.find(POSITION, PLATFORM, self.name)
+            self._stored = position.value if position else 0
             rows = _all(reader, ROWS)
             return found.value if found else None, _all(reader, DERIVATIONS), rows
 
@@ -89,12 +94,15 @@ class Deriver:
         for _tenant, _key, derivation in derivations:
             self.deriving.set(derivation)
         if progress is not None:
+            self._stored_rest = bool(progress.owed or progress.late)
             self._owed = {(one.position, one.tenant, one.device_id): one for one in progress.owed}
             self.deriving.late = {
                 (tenant, DeviceId(device)): at for tenant, device, at in progress.late
             }
         stored = progress.position if progress else 0
         begins = head if self._is_idle else self.deriving.begins_after
+        if self._owed:  # it may stand behind where it was owed, and before what begins now
+            begins = 0
         self._position = self._applied = min(max(stored, begins), head)
 
     def start(self, add: Add, tell: Callable[["Deriver"], None]) -> None:
@@ -108,7 +116,7 @@ class Deriver:
     def changed(self, change: DerivationChange) -> None:
         """Take in a derivation that was saved or deleted."""
         if change.new is not None:
-            if self._is_idle:
+            if self._is_idle and not self._stored_rest:
                 self._position = min(self._applied, change.new.effective_after)
             self.deriving.set(change.new)
         elif change.old is not None:
@@ -128,8 +136,11 @@ class Deriver:
 
     @property
     def position(self) -> int:
-        """Durable position; where nothing is computed nothing needs to be read again."""
-        return self._applied if self._is_idle else self._position
+        """Durable position; where nothing is computed nothing needs to be read again.
+
+        But what is on disk as owed is looked for in the journal, until the disk says otherwise.
+        """
+        return self._applied if self._is_idle and not self._stored_rest else self._position
 
     @property
     def applied(self) -> int:
@@ -174,8 +185,6 @@ class Deriver:
     async def checkpoint(self) -> None:
         """Make everything applied so far durable, with what is owed for it."""
         self.send_lost()
-        if self._is_idle and not self.deriving.dirty and not self._gone:
-            return
         dirty, self.deriving.dirty = self.deriving.dirty, []
         gone, self._gone = self._gone, []
         for state in dirty:
@@ -185,7 +194,11 @@ class Deriver:
         ]
         late = self.deriving.unfinished()
         progress = Progress(self._applied, [_kept(one) for one in self._owed.values()], late)
-        if progress.position == self._position and not rows and not gone:
+        rest = bool(progress.owed or progress.late)
+        # What was owed must not stay on disk once it is not: it would be added again.
+        is_stored = progress.position == self._stored and rest == self._stored_rest
+        if is_stored and not rows and not gone:
+            self._position = progress.position
             return
 
         def work(writer: Writer) -> None:
@@ -194,6 +207,8 @@ class Deriver:
             for tenant, device_id, row in rows:
                 writer.put(ROWS, tenant, device_id, row)
             writer.put(PROGRESS, PLATFORM, _KEY, progress)
+            # Also where nothing is computed: backups look at it for what the journal must hold.
+            writer.put(POSITION, PLATFORM, self.name, progress.position)
 
         try:
             await self._records.write(work)
@@ -203,7 +218,8 @@ class Deriver:
             for state in dirty:
                 state.dirty = True
             raise
-        self._position = progress.position
+        self._position = self._stored = progress.position
+        self._stored_rest = rest
 
     async def wait_done(self, until: int) -> None:
         """Wait until all that is owed for messages up to a position stands in the journal.
