@@ -24,14 +24,12 @@ from weft.rules.derived.order import feeds, require_ordered
 from weft.rules.feeds.base import Cost
 from weft.rules.kinds import version_key
 from weft.rules.language import Scope
-from weft.rules.language.scope import ROOTS
 from weft.rules.language.syntax import Type
 from weft.rules.memory import TENANT_MAX
 from weft.rules.surroundings import Surroundings
 from weft.security.audit import Audit
 
 _ALL: Final = 1_000_000
-_RESERVED: Final = frozenset(ROOTS)
 
 
 class DerivedKeysOf:
