@@ -303,7 +303,13 @@ class World:
                 self.policy,
                 self.audit,
                 self.clock,
-                Writers(self.types, self.assets, self.places.routes, self.rules),
+                Writers(
+                    self.types,
+                    self.assets,
+                    self.places.routes,
+                    self.derived.derivations,
+                    self.rules,
+                ),
                 lambda _tenant, _connector: False,
             )
         )

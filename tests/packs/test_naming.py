@@ -1,8 +1,9 @@
 """Names: a prefix changes every name a pack gives, and nothing else."""
 
 import pytest
+from msgspec.structs import replace
 
-from weft.packs.model import ItemKind
+from weft.packs.model import Item, ItemKind
 from weft.packs.naming import items_for
 from weft.packs.reading import read_library
 
@@ -31,6 +32,20 @@ def test_with_a_prefix_no_name_of_the_pack_is_left_without_it(name: str) -> None
             assert document["name"] == item.name
             assert document.get("selector", {}).get("type", "x-").startswith("x-")
             assert "actions" not in document
+
+
+def test_what_is_computed_is_of_the_type_under_its_prefix() -> None:
+    """The key is telemetry and stays; the devices that are named get the prefix as well."""
+    document = {"key": "power", "value": "u * i", "selector": {"type": "t", "devices": ["d"]}}
+    pack = replace(
+        PACKS["predictive-maintenance"], items=(Item(ItemKind.DERIVATION, "p", document),)
+    )
+    (made,) = items_for(pack, "x-", "")
+    assert made.name == "x-p"
+    assert made.document == {
+        **document,
+        "selector": {"type": "x-t", "devices": ["x-d"]},
+    }
 
 
 def test_work_orders_go_to_the_connector_that_was_asked_for() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.registry.support import ALICE, MALLORY, Registry
 from tests.rules.support import FakePolicy
 
@@ -16,12 +17,35 @@ from weft.packs.reading import LIBRARY
 from weft.packs.writers import Writers
 from weft.registry.assets import AssetPatch
 from weft.registry.devices import NewDevice
+from weft.rules.derived.derivations import Derivations, DerivedKeysOf
+from weft.rules.derived.documents import document_of as derivation_document
+from weft.rules.derived.model import DerivationDocument
+from weft.rules.model import Selector
 from weft.rules.places.book import Given
 from weft.rules.places.routes import Routes, document_of
 from weft.rules.rules import Rules
 from weft.rules.surroundings import Surroundings
 
 NAME = "predictive-maintenance"
+DERIVATIONS = {  # the first by its name stands on the second
+    "a-strain": """
+key: strain
+selector: {type: vibration-sensor}
+value: severity * 2.0
+""",
+    "b-severity": """
+key: severity
+description: How much of the boundary of zone D it is
+selector: {type: vibration-sensor}
+value: velocity_rms / device.attributes.zone_c_d
+""",
+}
+WORN = """
+name: worn
+selector: {type: vibration-sensor}
+when: strain > 2.0 && severity > 0.5
+severity: info
+"""
 
 
 class Plant:
@@ -32,7 +56,9 @@ class Plant:
         self.policy = FakePolicy()
         self.connectors = {"erp"}
         one = self.registry
-        around = Surroundings(devices=one.devices, types=one.types)
+        known = DerivedKeysOf(one.devices.find)
+        around = Surroundings(devices=one.devices, types=one.types, derived=known)
+        self.derivations = Derivations(one.records, one.audit, one.clock, around, known, lambda: 0)
         self.rules = Rules(one.records, self.policy, one.audit, one.clock, around, lambda: 0)
         self.routes = Routes(Given(one.records, one.audit, one.clock))
         self.library = library
@@ -41,10 +67,14 @@ class Plant:
     def made(self) -> Packs:
         """Return the service as a start makes it."""
         one = self.registry
-        writers = Writers(one.types, one.assets, self.routes, self.rules)
         takes = lambda _tenant, name: name in self.connectors  # noqa: E731
-        given = PacksGiven(one.records, self.policy, one.audit, one.clock, writers, takes)
+        given = PacksGiven(one.records, self.policy, one.audit, one.clock, self.writers, takes)
         return Packs(given, self.library)
+
+    @property
+    def writers(self) -> Writers:
+        one = self.registry
+        return Writers(one.types, one.assets, self.routes, self.derivations, self.rules)
 
     async def record(self, prefix: str = "") -> Installed | None:
         found = await self.registry.records.read(
@@ -62,6 +92,10 @@ class Plant:
                 f"route:{one.newest.name}": (one.newest.version, document_of(one.newest))
                 for one in self.routes.book.all(tenant)
             },
+            **{
+                f"derivation:{d.name}": (d.version, derivation_document(d.document))
+                for d in self.derivations.of(tenant)
+            },
             **{f"rule:{r.rule_id}": (r.version, r.source) for r in await self.rules.list(tenant)},
         }
 
@@ -71,6 +105,17 @@ def library(tmp_path: Path) -> Path:
     """A library of one pack that a test may change."""
     shutil.copytree(LIBRARY / NAME, tmp_path / NAME)
     return tmp_path
+
+
+@pytest.fixture
+def computing(library: Path) -> Path:
+    """The same with derived telemetry: one key stands on another, and a rule on both."""
+    folder = library / NAME / "derivations"
+    folder.mkdir()
+    for name, text in DERIVATIONS.items():
+        (folder / f"{name}.yaml").write_text(text)
+    (library / NAME / "rules" / "worn.yaml").write_text(WORN)
+    return library
 
 
 def newer(library: Path, *changes: tuple[str, str, str]) -> None:
@@ -194,6 +239,97 @@ async def test_a_newer_version_shows_what_differs_and_keeps_what_people_changed(
     with pytest.raises(NotFound):
         await plant.rules.get(ALICE.tenant, "sensor-silent")
     assert not (await packs.install(ALICE, NAME, Order())).changes
+
+
+async def test_derived_telemetry_comes_before_what_reads_it_and_goes_behind(
+    computing: Path,
+) -> None:
+    """A rule reads two keys of which one stands on the other; again nothing is changed."""
+    plant = Plant(computing)
+    report = await plant.packs.install(ALICE, NAME, Order())
+    made = [step.item.key for step in report.steps]
+    order = ["derivation:b-severity", "derivation:a-strain", "rule:worn"]
+    assert [key for key in made if key in order] == order
+    assert made.index("derivation:b-severity") > made.index("type:vibration-sensor")
+    assert (await plant.derivations.get(ALICE.tenant, "a-strain")).inputs == ("severity",)
+    assert not (await plant.packs.install(ALICE, NAME, Order())).changes
+
+    done = await plant.packs.remove(ALICE, NAME)
+    gone = [step.item.key for step in done.steps]
+    assert [key for key in gone if key in order] == order[::-1]
+    assert set(outcomes(done).values()) == {Outcome.DELETE}
+    assert await plant.everything() == {}
+
+
+async def test_each_install_computes_of_its_own_type(computing: Path) -> None:
+    """Both give the same keys, and no device is meant by both."""
+    plant = Plant(computing)
+    await plant.packs.install(ALICE, NAME, Order())
+    await plant.packs.install(ALICE, NAME, Order(prefix="north-"))
+    found = await plant.derivations.get(ALICE.tenant, "north-b-severity")
+    assert found.document.selector.type_name == "north-vibration-sensor"
+    assert found.key == "severity"
+    await plant.packs.remove(ALICE, NAME, "north-")
+    assert {one.name for one in plant.derivations.of(ALICE.tenant)} == DERIVATIONS.keys()
+
+
+async def test_a_newer_version_computes_anew_what_nobody_has_changed(computing: Path) -> None:
+    """The plant's own way to compute stays; what the pack has no more goes."""
+    plant = Plant(computing)
+    await plant.packs.install(ALICE, NAME, Order())
+    newer(
+        computing,
+        ("derivations/b-severity.yaml", "velocity_rms /", "mean(velocity_rms, 1m) /"),
+    )
+    plant.packs = plant.made()
+    tried = await plant.packs.install(ALICE, NAME, Order(dry_run=True))
+    (update,) = [step for step in tried.steps if step.outcome is Outcome.UPDATE]
+    assert update.item.key == "derivation:b-severity"
+    assert update.changes[0].startswith("value: velocity_rms /")
+    await plant.packs.install(ALICE, NAME, Order())
+    found = await plant.derivations.get(ALICE.tenant, "b-severity")
+    assert (found.version, found.document.value[:5]) == (2, "mean(")
+
+    own = replace(found.document, unit="1")
+    await plant.derivations.save(ALICE, "b-severity", own)
+    folder = computing / NAME
+    for file in ("pack.yaml", "derivations/b-severity.yaml"):
+        text = (folder / file).read_text()
+        (folder / file).write_text(text.replace("version: 2", "version: 3").replace("1m", "2m"))
+    for file in ("derivations/a-strain.yaml", "rules/worn.yaml"):
+        (folder / file).unlink()
+    plant.packs = plant.made()
+    done = await plant.packs.install(ALICE, NAME, Order())
+    assert outcomes(done, Outcome.KEEP, Outcome.DELETE) == {
+        "derivation:b-severity": Outcome.KEEP,
+        "rule:worn": Outcome.DELETE,
+        "derivation:a-strain": Outcome.DELETE,
+    }
+    assert (await plant.derivations.get(ALICE.tenant, "b-severity")).document == own
+
+
+async def test_what_others_stand_on_is_told_and_goes_the_next_time(computing: Path) -> None:
+    """The plant computes a key of its own from the pack's."""
+    plant = Plant(computing)
+    await plant.packs.install(ALICE, NAME, Order())
+    own = DerivationDocument("cost", "strain * 7.0", Selector(type_name="vibration-sensor"))
+    await plant.derivations.save(ALICE, "cost", own)
+    done = await plant.packs.remove(ALICE, NAME)
+    kept = {step.item.key: step.reason for step in done.steps if step.outcome is Outcome.KEEP}
+    assert kept.keys() == {"derivation:a-strain", "derivation:b-severity"}
+    assert "'cost' reads 'strain'" in kept["derivation:a-strain"]
+    await plant.derivations.delete(ALICE, "cost")
+    await plant.packs.remove(ALICE, NAME)
+    assert await plant.everything() == {}
+
+
+async def test_the_right_to_compute_is_asked_for_as_well(computing: Path) -> None:
+    """Refused before the first write."""
+    plant = Plant(computing)
+    plant.policy.denied.add("derivation:a-strain")
+    with pytest.raises(Forbidden):
+        await plant.packs.install(ALICE, NAME, Order())
+    assert await plant.everything() == {}
 
 
 @pytest.mark.parametrize("allowed", range(1, 16))

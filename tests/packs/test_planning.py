@@ -62,6 +62,21 @@ def test_what_refers_to_others_goes_before_them() -> None:
     assert [step.item.name for step in dropped] == [step.item.name for step in steps]
 
 
+def test_what_is_computed_goes_before_what_it_is_computed_from() -> None:
+    """Behind the rules, and before the type; a loop that somebody has made is no trouble."""
+    documents: dict[str, dict[str, Any]] = {
+        "derivation:a": {"key": "a", "value": "c * 2.0"},
+        "derivation:b": {"key": "b", "value": "a * 2.0"},
+        "derivation:c": {"key": "c", "value": "temperature * 2.0"},
+        "rule:hot": {"name": "hot"},
+        "type:sensor": {"title": "Sensor"},
+    }
+    steps = plan_removal(documents, installed(documents))
+    assert [step.item.name for step in steps] == ["hot", "b", "a", "c", "sensor"]
+    looped = {**documents, "derivation:c": {"key": "c", "value": "b * 2.0"}}
+    assert len(plan_removal(looped, installed(looped))) == 5
+
+
 def test_differences_name_the_place_and_both_values() -> None:
     """Deep ones by their path; a long list is cut, and says how much more there is."""
     old = {"a": {"b": 1, "c": 2}, "d": [1]}

@@ -10,6 +10,7 @@ from weft.packs.model import ItemKind
 from weft.packs.reading import LIBRARY, read_library, read_pack
 
 NAME = "predictive-maintenance"
+OPTIONAL = {ItemKind.ROUTE, ItemKind.DERIVATION}  # not every use has trips, or computes
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_every_pack_that_is_shipped_loads_and_has_all_its_parts() -> None:
     """Types, assets, rules, simulated devices and samples of each of them."""
     for name, pack in read_library().items():
         assert pack.name == name
-        assert all(pack.of(kind) for kind in ItemKind if kind is not ItemKind.ROUTE)
+        assert all(pack.of(kind) for kind in ItemKind if kind not in OPTIONAL)
         assert pack.expects
         assert {one.device for one in pack.samples} == {d.device for d in pack.simulation.devices}
         keys = [item.key for item in pack.items]
@@ -60,6 +61,57 @@ def test_a_file_that_is_wrong_is_named_with_what_is_wrong(
         read_pack(folder)
     assert path.name in told.value.detail
     assert told.value.remedy
+
+
+def computing(folder: Path, **values: str) -> None:
+    """Have the pack compute keys: name and expression."""
+    (folder / "derivations").mkdir()
+    for name, value in values.items():
+        text = f"key: {name}\nselector: {{type: vibration-sensor}}\nvalue: {value}\n"
+        (folder / "derivations" / f"{name}.yaml").write_text(text)
+
+
+def test_derived_telemetry_is_ordered_by_what_stands_on_what(folder: Path) -> None:
+    """Whatever the files are called."""
+    computing(folder, a="b + c", b="c * 2.0", c="velocity_rms * 2.0", d="temperature")
+    names = [item.name for item in read_pack(folder).of(ItemKind.DERIVATION)]
+    assert names == ["c", "d", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("value: velocity_rms", "value: velocity", "no telemetry key"),
+        ("value: velocity_rms", "value: twice", "computed from itself"),
+        ("key: twice", "key: temperature", "declares 'temperature'"),
+        ("type: vibration-sensor", "type: other", "no type 'other'"),
+        ("selector: {type: vibration-sensor}\n", "", "no type None"),
+        ("key: twice", "device: total\nscope: {asset: plant}\nkey: twice", "of single devices"),
+        ("key: twice", "kee: twice", "unknown field `kee`"),
+    ],
+)
+def test_derived_telemetry_that_cannot_be_computed_is_named(
+    folder: Path, old: str, new: str, problem: str
+) -> None:
+    """Before anything of the pack is installed."""
+    computing(folder, twice="velocity_rms * 2.0")
+    path = folder / "derivations" / "twice.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(Damaged, match=problem) as told:
+        read_pack(folder)
+    assert "derivations/twice.yaml" in told.value.detail
+
+
+def test_a_rule_reads_what_the_pack_computes(folder: Path) -> None:
+    """Without the derivation there is no such key."""
+    rule = "name: worn\nselector: {type: vibration-sensor}\nwhen: twice > 2.0\nseverity: info\n"
+    (folder / "rules" / "worn.yaml").write_text(rule)
+    with pytest.raises(Damaged, match="'twice' is no telemetry key"):
+        read_pack(folder)
+    computing(folder, twice="velocity_rms * 2.0")
+    assert "worn" in [item.name for item in read_pack(folder).of(ItemKind.RULE)]
 
 
 def test_a_file_that_is_missing_is_named(folder: Path) -> None:

@@ -14,7 +14,7 @@ from weft.registry.assets import AssetPatch, Place
 async def installed() -> tuple[Plant, Writers]:
     plant = Plant()
     await plant.packs.install(ALICE, NAME, Order())
-    return plant, Writers(plant.registry.types, plant.registry.assets, plant.routes, plant.rules)
+    return plant, plant.writers
 
 
 async def test_what_was_written_is_found_as_the_pack_has_it() -> None:
@@ -67,7 +67,7 @@ async def test_a_route_is_found_as_its_pack_has_it_and_written_at_its_version() 
     """Its document comes back in one form, whatever its author left out."""
     plant = Plant()
     await plant.packs.install(ALICE, "cold-chain-fleet", Order())
-    writers = Writers(plant.registry.types, plant.registry.assets, plant.routes, plant.rules)
+    writers = plant.writers
     (item,) = (await plant.packs.get("cold-chain-fleet")).of(ItemKind.ROUTE)
     held = await writers.find(ALICE.tenant, item.key)
     assert held is not None

@@ -108,7 +108,13 @@ def open_packs(
         found = connectors.find(tenant, connector)
         return found is not None and ActionKind.WORK_ORDER in found.connector.actions
 
-    writers = Writers(identity.types, identity.assets, path.places.routes, path.rules)
+    writers = Writers(
+        identity.types,
+        identity.assets,
+        path.places.routes,
+        path.derived.derivations,
+        path.rules,
+    )
     return Packs(
         PacksGiven(stores.records, identity.policy, identity.audit, clock, writers, takes_orders)
     )

@@ -1,1 +1,1 @@
-"""Packs: types, assets, rules, simulated devices and samples for one use, installed at once."""
+"""Packs: types, assets, rules, what is computed, devices and samples for one use, in one order."""

@@ -19,6 +19,7 @@ class ItemKind(StrEnum):
     TYPE = "type"
     ASSET = "asset"
     ROUTE = "route"
+    DERIVATION = "derivation"
     RULE = "rule"
 
 

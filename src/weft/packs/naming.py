@@ -34,8 +34,9 @@ def _asset(document: Mapping[str, Any], prefix: str, _connector: str) -> dict[st
     return made
 
 
-def _rule(document: Mapping[str, Any], prefix: str, connector: str) -> dict[str, Any]:
-    made = {**document, "name": prefix + document["name"]}
+def _derivation(document: Mapping[str, Any], prefix: str, _connector: str) -> dict[str, Any]:
+    """The key that it gives is telemetry, and no name: of another install it is another type's."""
+    made = dict(document)
     selector = dict(made.get("selector", {}))
     if "type" in selector:
         selector["type"] = prefix + selector["type"]
@@ -43,6 +44,11 @@ def _rule(document: Mapping[str, Any], prefix: str, connector: str) -> dict[str,
         selector["devices"] = [prefix + name for name in selector["devices"]]
     if selector:
         made["selector"] = selector
+    return made
+
+
+def _rule(document: Mapping[str, Any], prefix: str, connector: str) -> dict[str, Any]:
+    made = {**_derivation(document, prefix, connector), "name": prefix + document["name"]}
     if "scope" in made:
         made["scope"] = _scope(made["scope"], prefix)
     actions = made.pop("actions", [])
@@ -68,5 +74,6 @@ _WRITERS = {
     ItemKind.TYPE: _as_it_is,
     ItemKind.ASSET: _asset,
     ItemKind.ROUTE: _as_it_is,
+    ItemKind.DERIVATION: _derivation,
     ItemKind.RULE: _rule,
 }

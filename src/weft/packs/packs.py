@@ -33,12 +33,14 @@ _WRITES = {
     ItemKind.TYPE: "type.write",
     ItemKind.ASSET: "asset.write",
     ItemKind.ROUTE: "place.write",
+    ItemKind.DERIVATION: "derivation.write",
     ItemKind.RULE: "rule.write",
 }
 _DELETES = {
     ItemKind.TYPE: "type.delete",
     ItemKind.ASSET: "asset.delete",
     ItemKind.ROUTE: "place.delete",
+    ItemKind.DERIVATION: "derivation.delete",
     ItemKind.RULE: "rule.delete",
 }
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from weft.packs.derivations import levels_of
 from weft.packs.model import Installed, Item, ItemKind, digest_of
 
 SHOWN_MAX: Final = 20  # differences of one document
@@ -60,7 +61,18 @@ def plan_removal(held: Held, before: Installed) -> list[Step]:
 def _last_first(keys: Iterable[str], held: Held) -> list[str]:
     """Return keys so that what refers to others, or stands below them, comes before them."""
     order = list(ItemKind)
-    return sorted(keys, key=lambda key: (order.index(_kind_of(key)), _depth(key, held)))[::-1]
+    levels = levels_of(
+        {
+            key: document
+            for key, document in held.items()
+            if document is not None and _kind_of(key) is ItemKind.DERIVATION
+        }
+    )
+
+    def place(key: str) -> tuple[int, int]:
+        return order.index(_kind_of(key)), levels.get(key) or _depth(key, held)
+
+    return sorted(keys, key=place)[::-1]
 
 
 def _depth(key: str, held: Held) -> int:

@@ -4,13 +4,15 @@
     types/NAME.yaml     device types, as `weft type save` takes them
     assets.yaml         assets, each behind the one it stands below
     routes/NAME.yaml    planned routes, as `weft route save` takes them; none where it has no folder
+    derivations/NAME.yaml  as `weft derived save` takes them; none where it has no folder
     rules/NAME.yaml     rules, as `weft rule add` takes them
     simulation.yaml     simulated devices
     samples.ndjson      samples of those devices
 
-Each file goes through the reader that its kind has anyway, and rules are held against the
-pack's own types, so that a pack which loads can be installed. Nothing is read from outside
-its folder.
+Each file goes through the reader that its kind has anyway, and derivations and rules are held
+against the pack's own types, so that a pack which loads can be installed. A newer version leaves
+each derived key to the derivation that gave it before: two cannot give one while one is replaced
+by the other. Nothing is read from outside its folder.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,9 +22,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from weft.errors import Damaged, Invalid, NotFound
+from weft.errors import Conflict, Damaged, Invalid, NotFound
 from weft.model.device import DeviceType
 from weft.model.ids import TenantId
+from weft.packs.derivations import PackDerivations, levels_of
 from weft.packs.model import Expected, Item, ItemKind, Pack, Sample
 from weft.packs.simulation import Simulation
 from weft.registry.assets import NewAsset
@@ -30,8 +33,9 @@ from weft.registry.checking import require_value
 from weft.registry.documents import read_document
 from weft.registry.thing_models import read_type
 from weft.rules.conditions import require_conditions, require_over, require_texts
+from weft.rules.derived.documents import document_of as derivation_document
+from weft.rules.derived.documents import read_derivation
 from weft.rules.documents import read_rule
-from weft.rules.language import ANY, scope_of
 from weft.rules.places.kinds import PlannedRoute
 from weft.rules.places.routes import document_of, read_route
 
@@ -64,7 +68,9 @@ def read_pack(folder: Path) -> Pack:
     simulation = _at(
         folder / "simulation.yaml", lambda text: _struct(text, "simulation", Simulation)
     )
-    assets, routes, rules = _assets(folder), _routes(folder), _rules(folder, types)
+    computed = PackDerivations(types)
+    assets, routes = _assets(folder), _routes(folder)
+    derivations, rules = _derivations(folder, computed), _rules(folder, types, computed)
     samples = _at(folder / "samples.ndjson", _samples)
     _require_consistent(folder, types, {one.name for one in assets}, simulation)
     _require_trips(folder, {one.name for one in routes}, simulation)
@@ -76,7 +82,7 @@ def read_pack(folder: Path) -> Pack:
         title=head.title,
         description=head.description,
         sources=head.sources,
-        items=(*made, *assets, *routes, *rules),
+        items=(*made, *assets, *routes, *derivations, *rules),
         simulation=simulation,
         samples=samples,
         expects=head.expects,
@@ -121,7 +127,26 @@ def _routes(folder: Path) -> list[Item]:
     return [read(path) for path in sorted((folder / "routes").glob("*.yaml"))]
 
 
-def _rules(folder: Path, types: Mapping[str, DeviceType]) -> list[Item]:
+def _derivations(folder: Path, computed: PackDerivations) -> list[Item]:
+    def read(path: Path) -> Item:
+        found = _at(path, lambda text: read_derivation(read_document(text, "derivation")))
+        return Item(ItemKind.DERIVATION, path.stem, derivation_document(found))
+
+    where = {path.stem: path for path in sorted((folder / "derivations").glob("*.yaml"))}
+    items = {name: read(path) for name, path in where.items()}
+    levels = levels_of({name: item.document for name, item in items.items()})
+    for name in sorted(items.keys() - levels.keys()):
+        raise _damaged(where[name], "it would be computed from itself")
+    ordered = sorted(items, key=lambda name: (levels[name], name))
+    for name in ordered:
+        try:
+            computed.add(name, read_derivation(items[name].document))
+        except (Invalid, Conflict) as error:
+            raise _damaged(where[name], error.detail) from error
+    return [items[name] for name in ordered]
+
+
+def _rules(folder: Path, types: Mapping[str, DeviceType], computed: PackDerivations) -> list[Item]:
     def read(text: str) -> Item:
         rule, source = read_rule(text)
         kind = types.get(rule.selector.type_name or "")
@@ -129,7 +154,7 @@ def _rules(folder: Path, types: Mapping[str, DeviceType]) -> list[Item]:
             raise Invalid(
                 f"The pack has no type {rule.selector.type_name!r}.", remedy="Name one of its own."
             )
-        scope = scope_of(kind) if kind else ANY
+        scope = computed.scope_of(kind)
         if rule.scope is not None:
             require_over(rule, [scope])
         else:

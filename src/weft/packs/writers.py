@@ -18,6 +18,9 @@ from weft.packs.model import Item, ItemKind, digest_of
 from weft.packs.reading import asset_document
 from weft.registry.assets import AssetPatch, Assets, NewAsset
 from weft.registry.device_types import DeviceTypes
+from weft.rules.derived.derivations import Derivations
+from weft.rules.derived.documents import document_of as derivation_document
+from weft.rules.derived.documents import read_derivation
 from weft.rules.model import Rule
 from weft.rules.places.routes import Routes, document_of
 from weft.rules.rules import Rules
@@ -53,11 +56,19 @@ class ItemWriter(Protocol):
 class Writers:
     """All kinds of items."""
 
-    def __init__(self, types: DeviceTypes, assets: Assets, routes: Routes, rules: Rules) -> None:
+    def __init__(
+        self,
+        types: DeviceTypes,
+        assets: Assets,
+        routes: Routes,
+        derivations: Derivations,
+        rules: Rules,
+    ) -> None:
         self._of: dict[ItemKind, ItemWriter] = {
             ItemKind.TYPE: _Types(types),
             ItemKind.ASSET: _Assets(assets),
             ItemKind.ROUTE: _Routes(routes),
+            ItemKind.DERIVATION: _Derivations(derivations),
             ItemKind.RULE: _Rules(rules),
         }
 
@@ -158,6 +169,31 @@ class _Routes:
 
     async def delete(self, actor: Principal, name: str, old: Found) -> None:
         await self._routes.delete(actor, name, version=old.version)
+
+
+class _Derivations:
+    def __init__(self, derivations: Derivations) -> None:
+        self._derivations = derivations
+
+    async def find(self, tenant: TenantId, name: str) -> Found | None:
+        try:
+            found = await self._derivations.get(tenant, name)
+        except NotFound:
+            return None
+        return Found(derivation_document(found.document), found.version)
+
+    async def add(self, actor: Principal, item: Item) -> None:
+        await self._save(actor, item, 0)
+
+    async def update(self, actor: Principal, item: Item, old: Found) -> None:
+        await self._save(actor, item, old.version)
+
+    async def _save(self, actor: Principal, item: Item, version: int) -> None:
+        document = read_derivation(item.document)
+        await self._derivations.save(actor, item.name, document, version=version)
+
+    async def delete(self, actor: Principal, name: str, old: Found) -> None:
+        await self._derivations.delete(actor, name, version=old.version)
 
 
 class _Rules:

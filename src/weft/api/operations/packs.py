@@ -56,6 +56,7 @@ class PackDetail(Struct, frozen=True):
     types: list[str]
     assets: list[str]
     routes: list[str]
+    derivations: list[str]
     rules: list[str]
     devices: list[str]  # of its simulation and its samples
     samples: int
@@ -161,6 +162,7 @@ async def get_pack(services: Services, call: Call) -> PackDetail:
         types=[item.name for item in pack.of(ItemKind.TYPE)],
         assets=[item.name for item in pack.of(ItemKind.ASSET)],
         routes=[item.name for item in pack.of(ItemKind.ROUTE)],
+        derivations=[item.name for item in pack.of(ItemKind.DERIVATION)],
         rules=[item.name for item in pack.of(ItemKind.RULE)],
         devices=[device.device for device in pack.simulation.devices],
         samples=len(pack.samples),
@@ -266,9 +268,9 @@ OPERATIONS: tuple[Operation, ...] = (
         install_pack,
         action="pack.install",
         target=_TARGET,
-        description="Its types, assets and rules. Again it changes nothing; what was changed or "
-        "deleted here since is kept. An install that was cut off goes on when asked for again. "
-        "The caller needs the rights to write each of them.",
+        description="Its types, assets, planned routes, derivations and rules. Again it changes "
+        "nothing; what was changed or deleted here since is kept. An install that was cut off "
+        "goes on when asked for again. The caller needs the rights to write each of them.",
         body=PackOrder,
         body_optional=True,
         result=PackReport,
