@@ -186,7 +186,9 @@ class Watched:
         assert not self.faults, "\n".join(self.faults)
 
     def _said(self, message: Any) -> None:
-        if message.type in {"error", "warning"}:
+        # What a driver says of its own speed: here the processor draws.
+        drawn = "GL Driver Message (OpenGL, Performance" in message.text
+        if message.type in {"error", "warning"} and not drawn:
             self.faults.append(f"{message.type}: {message.text} ({message.location})")
 
     def _asked(self, request: Any) -> None:
