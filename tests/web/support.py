@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "src/weft/web/app"
@@ -216,6 +216,35 @@ def opened(
         yield context.new_page(), watched
     finally:
         context.close()
+
+
+def without(page: Page, *actions: str) -> None:
+    """Let a page see what somebody sees whom the policy does not allow these actions."""
+
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        who = told.json()
+        assert set(actions) <= set(who["actions"])
+        who["actions"] = [one for one in who["actions"] if one not in actions]
+        route.fulfill(response=told, json=who)
+
+    page.route("**/api/v1/whoami", answer)
+
+
+def hold(page: Page, url: str) -> list[Route]:
+    """Keep what is asked of a URL from now on, until the test lets it continue."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(url, keep)
+    return held
+
+
+def settle(page: Page) -> None:
+    """Wait until what the page was told by now is shown: two frames."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def sign_in(page: Page) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.web.support import START_S, Server, Watched, opened, violations
+from tests.web.support import START_S, Server, Watched, hold, opened, settle, violations
 
 MARK = "<img src=x onerror=window.ran=1>"
 CLIMATE = {"telemetry": {"temperature": {"type": "number", "unit": "Cel", "maximum": 80}}}
@@ -236,6 +236,33 @@ def test_a_device_that_waits_is_sent_away(
         page.get_by_role("dialog").get_by_role("button", name="Send it away").click()
         expect(page.get_by_text("found-8 is sent away")).to_be_visible()
         assert weft.call("GET", "/devices/found-8")["lifecycle"] == "revoked"
+        watched.require_clean()
+
+
+def test_a_late_answer_lets_in_nobody_else(
+    browser: Browser, weft: Server, signed_in: object, claim: str
+) -> None:
+    """What was asked of one device comes when another is looked at: it is not shown."""
+    for serial in ("late", "next"):
+        _say(weft, claim, {"serial": serial, "label": serial}, "/provision")
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        held = hold(page, "**/api/v1/quarantine/found-late")
+        page.goto("/onboarding?tab=quarantine")
+        page.get_by_role("button", name="found-late").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("progressbar").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="found-next").click()
+        dialog.get_by_role("button", name="Let it in").wait_for()
+        with page.expect_response("**/api/v1/quarantine/found-late"):
+            held[0].continue_()
+        settle(page)
+        expect(dialog.get_by_label("Label")).to_have_value("next")
+        dialog.get_by_role("button", name="Let it in").click()
+        expect(dialog).to_be_hidden()
+        waiting = {one["device_id"] for one in weft.call("GET", "/quarantine")["items"]}
+        assert "found-late" in waiting
+        assert "found-next" not in waiting
         watched.require_clean()
 
 

@@ -8,7 +8,17 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.web.support import APP, PASSWORD, START_S, Server, opened, sign_in, violations
+from tests.web.support import (
+    APP,
+    PASSWORD,
+    START_S,
+    Server,
+    hold,
+    opened,
+    settle,
+    sign_in,
+    violations,
+)
 
 from weft.security.actions import SCOPES
 
@@ -108,6 +118,30 @@ def test_the_sessions_of_another_are_ended(
             expect(dialog.get_by_role("button", name="End")).to_have_count(before - 1)
         expect(dialog).to_contain_text("Signed in nowhere")
         assert guarded.call("GET", "/users/bob/sessions")["items"] == []
+        watched.require_clean()
+
+
+def test_the_sessions_of_one_are_not_shown_as_anothers(
+    browser: Browser, guarded: Server, inside: object
+) -> None:
+    """Bob's come late, when those of alice are looked at already."""
+    for _ in range(3):  # more than alice has
+        guarded.call("POST", "/sessions", {"name": "bob", "password": PASSWORD + " too"})
+    with opened(browser, guarded, state=inside) as (page, watched):
+        held = hold(page, "**/api/v1/users/bob/sessions")
+        page.goto("/security")
+        page.get_by_role("group", name="bob").get_by_role("button", name="Signed in").click()
+        page.get_by_role("dialog").get_by_role("progressbar").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("group", name="alice").get_by_role("button", name="Signed in").click()
+        dialog = page.get_by_role("dialog", name="Where alice is signed in")
+        dialog.get_by_role("listitem").first.wait_for()
+        of_alice = dialog.get_by_role("listitem").count()
+        assert of_alice != len(guarded.call("GET", "/users/bob/sessions")["items"])
+        with page.expect_response("**/api/v1/users/bob/sessions"):
+            held[0].continue_()
+        settle(page)
+        expect(dialog.get_by_role("listitem")).to_have_count(of_alice)
         watched.require_clean()
 
 
