@@ -155,10 +155,15 @@ def test_a_fence_is_drawn_changed_and_deleted_by_keyboard(
         assert feature["geometry"] == {"type": "Point", "coordinates": [12.4, 51.5]}
         assert feature["properties"]["radius_m"] == 750
 
+        # Another makes it wider meanwhile: what is edited is what is kept now.
+        wider = feature | {"properties": {"radius_m": 900}}
+        plant.server.call("PUT", "/geofences/typed", wider)
         page.get_by_role("button", name="Edit typed").press("Enter")
+        expect(page.get_by_label("Radius in metres")).to_have_value("900")
         page.get_by_label("Label").fill("A customer")
         page.get_by_label("Label").press("Enter")
         expect(page.get_by_role("list", name="Fences").get_by_text("A customer")).to_be_visible()
+        assert _fence(plant, "typed")["properties"]["radius_m"] == 900
         page.get_by_role("button", name="Delete typed").press("Enter")
         page.get_by_role("dialog").get_by_role("button", name="Delete typed").press("Enter")
         expect(page.get_by_text("typed is deleted")).to_be_visible()

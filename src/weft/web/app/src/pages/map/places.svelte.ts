@@ -41,6 +41,15 @@ interface Written {
   features: { geometry: { type: string; coordinates: unknown }; properties: Record<string, unknown> }[];
 }
 
+function fenceOf({ geometry, properties }: Written['features'][number]): Fence {
+  return {
+    name: String(properties['name']),
+    label: String(properties['label'] ?? ''),
+    geometry,
+    radius: typeof properties['radius_m'] === 'number' ? properties['radius_m'] : null,
+  };
+}
+
 function routeOf(name: string, label: string, document: Written): Route {
   const line = document.features.find((one) => one.geometry.type === 'LineString');
   const stops = document.features.filter((one) => one.geometry.type === 'Point');
@@ -83,12 +92,7 @@ export class Places {
 
   async readFences(): Promise<void> {
     const all = (await api.get('/geofence-collection', { accept: 'application/geo+json' })) as Written;
-    this.fences = all.features.map(({ geometry, properties }) => ({
-      name: String(properties['name']),
-      label: String(properties['label'] ?? ''),
-      geometry,
-      radius: typeof properties['radius_m'] === 'number' ? properties['radius_m'] : null,
-    }));
+    this.fences = all.features.map(fenceOf);
   }
 
   async readRoutes(): Promise<void> {
@@ -108,13 +112,16 @@ export class Places {
     this.trips = await readAll((cursor) => api.get('/trips', { query: { limit: 500, cursor } }), 2000);
   }
 
-  /** The version of a fence or a route, so that a change overrules nobody unseen. */
-  async versionOf(kind: 'fence' | 'route', name: string): Promise<string | undefined> {
-    const answer =
-      kind === 'fence'
-        ? await call('get', '/geofences/{geofence}', { path: { geofence: name } })
-        : await call('get', '/routes/{route}', { path: { route: name } });
-    return answer.version ?? undefined;
+  /** A fence as it is now, not as the list had it, with its version: a change overrules nobody unseen. */
+  async newestFence(name: string): Promise<[Fence, string | undefined]> {
+    const { data, version } = await call('get', '/geofences/{geofence}', { path: { geofence: name } });
+    return [fenceOf(data.feature as unknown as Written['features'][number]), version ?? undefined];
+  }
+
+  /** The same of a route. */
+  async newestRoute(name: string): Promise<[Route, string | undefined]> {
+    const { data, version } = await call('get', '/routes/{route}', { path: { route: name } });
+    return [routeOf(data.name, data.label, data.document as unknown as Written), version ?? undefined];
   }
 
   async saveFence(name: string, label: string, draft: Draft, version?: string): Promise<void> {
