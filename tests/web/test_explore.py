@@ -77,7 +77,24 @@ def test_a_view_is_saved_shared_opened_and_deleted(
         views.get_by_role("button", name="Delete <b>pumps</b>").click()
         page.get_by_role("button", name="Undo").click()
         views.get_by_role("button", name="<b>pumps</b>", exact=True).wait_for()
+        expect(page.get_by_text("Undone")).to_be_visible()
         watched.require_clean()
+
+
+def test_what_cannot_be_undone_is_not_called_undone(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """The server refuses the view that would come back: that is said, and nothing else."""
+    weft.call("POST", "/views", {"name": "gone", "page": "explore", "query": {}})
+    with opened(browser, weft, state=signed_in) as (page, _):
+        page.goto("/explore")
+        page.get_by_role("button", name="Delete gone").click()
+        problem = {"code": "quota_exceeded", "detail": "There is no room.", "remedy": "Make some."}
+        page.route("**/api/v1/views", lambda route: route.fulfill(status=429, json=problem))
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("There is no room.")).to_be_visible()
+        page.wait_for_timeout(300)
+        expect(page.get_by_text("Undone")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("_measured")

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.web.support import START_S, Server, opened
+from tests.web.support import START_S, Server, opened, settle
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,30 @@ def test_a_rule_is_replayed_saved_changed_and_deleted(
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("made again")).to_be_visible()
+    expect(page.get_by_text("Undone")).to_be_visible()
     page.reload()
     page.get_by_role("link", name="shaking").wait_for()
     weft.call("DELETE", "/rules/shaking")
     watched.require_clean()
+
+
+def test_a_rule_whose_name_is_taken_by_now_is_not_called_undone(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Another has made one of that name before Undo was pressed: that is said."""
+    rule = {"name": "taken", "when": "vibration > 1000", "severity": "info", "message": "much"}
+    weft.call("POST", "/rules", rule)
+    with opened(browser, weft, state=signed_in) as (page, _):
+        page.goto("/rules/taken")
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        page.get_by_role("heading", name="Rules", level=1).wait_for()
+        weft.call("POST", "/rules", rule)
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator(".toast.bad")).to_contain_text("taken")
+        settle(page)
+        expect(page.get_by_text("Undone")).to_have_count(0)
+    weft.call("DELETE", "/rules/taken")
 
 
 def test_what_the_server_refuses_is_said_where_it_was_asked(new_rule: tuple[Page, Any]) -> None:

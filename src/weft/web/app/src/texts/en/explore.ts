@@ -44,5 +44,4 @@ export const explore = {
   unshare: 'Share no more',
   deleteView: 'Delete',
   deleted: 'Deleted',
-  restored: 'There again',
 } as const;

@@ -59,7 +59,6 @@ export const rules = {
   removeTitle: (name: string) => `Delete ${name}?`,
   removeText: 'The alarms that it has raised are cleared; what it was stays with them. The document is shown here as long as this page is open.',
   removed: 'Deleted',
-  undo: 'made again',
   // completion and faults
   completions: 'What may stand here',
   atColumn: (column: number) => `At column ${column}`,
