@@ -29,6 +29,7 @@ export const explore = {
   exportNote: 'The samples as they are; with a step, one row for each.',
   views: 'Saved views',
   noViews: 'None yet: choose what to look at, then save it under a name.',
+  noViewsShared: 'Nobody has shared one yet.',
   saveView: 'Save this view',
   saveShort: 'Save',
   viewName: 'Name of the view',
