@@ -64,6 +64,8 @@ def test_a_rule_is_replayed_saved_changed_and_deleted(
     page.get_by_role("textbox", name="Condition").fill("vibration > 0.001")
     page.get_by_role("button", name="Replay it").click()
     expect(page.get_by_text("It would have raised")).to_be_visible(timeout=30_000)
+    findings = page.get_by_role("region", name="Alarms of the replay")
+    expect(findings.locator("tbody tr[data-at]").first).to_contain_text("shaking on")
     page.get_by_role("button", name="Save and switch on").click()
     page.get_by_role("heading", name="shaking", level=1).wait_for()
     page.get_by_label("Message", exact=True).fill("{device} shakes")
