@@ -196,6 +196,39 @@ def test_a_json_list_is_imported_too(
         assert "listed-1" in _ids(weft)
 
 
+def test_what_is_kept_of_an_import_is_deleted_after_a_question(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """There is no way back: the report may hold the only copy of secrets."""
+    _import(weft, b"device_id\nkept-1\n")
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/onboarding?tab=import")
+        buttons = _panel(page, "Imports before").get_by_role("button", name="Delete")
+        buttons.first.wait_for()
+        before = len(weft.call("GET", "/imports")["items"])
+        buttons.first.click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        assert len(weft.call("GET", "/imports")["items"]) == before
+        buttons.first.click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("The report is deleted")).to_be_visible()
+        assert len(weft.call("GET", "/imports")["items"]) == before - 1
+        assert "kept-1" in _ids(weft)
+        watched.require_clean()
+
+
+def _import(weft: Server, content: bytes) -> None:
+    weft.call("GET", "/whoami")  # who is signed in still is
+    request = urllib.request.Request(
+        f"{weft.url}/api/v1/devices/import",
+        data=content,
+        headers={"Authorization": f"Bearer {weft.access}", "Content-Type": "text/csv"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        made = json.loads(answer.read())["import_id"]
+    _until(lambda: weft.call("GET", f"/imports/{made}")["state"] == "done")
+
+
 def _ids(weft: Server) -> set[str]:
     return {one["device_id"] for one in weft.call("GET", "/devices?limit=1000")["items"]}
 

@@ -108,6 +108,8 @@ export const onboarding = {
     resume: 'Go on',
     resumed: 'It goes on',
     remove: 'Delete',
+    removeTitle: 'Delete what is kept of this import?',
+    removeText: 'Its report goes, with the secrets in it; one that was cut cannot go on. The devices stay. This cannot be undone.',
     removed: 'The report is deleted',
     show: 'Report',
   },
