@@ -1,5 +1,6 @@
 // What can be done with alarms, one or many.
-import { api, wordsOf, type Schemas } from '../../api/client';
+import { api, type Schemas } from '../../api/client';
+import { doMany } from '../../kit/many';
 
 export type Alarm = Schemas['AlarmView'];
 export type Act = 'acknowledge' | 'assign' | 'shelve' | 'unshelve' | 'clear' | 'comment' | 'prioritise';
@@ -53,24 +54,10 @@ export interface Told {
   failed: string[];
 }
 
-const AT_ONCE = 4;
-
 /** Do it to each that it fits, a few at once; `left` hears how many are still to be done. */
 export async function performMany(act: Act, alarms: Alarm[], words: Words, left: (count: number) => void): Promise<Told> {
-  const waiting = alarms.filter((alarm) => fits(act, alarm));
-  const told: Told = { changed: [], failed: [] };
-  let open = waiting.length;
-  left(open);
-  async function work(): Promise<void> {
-    for (let alarm = waiting.shift(); alarm; alarm = waiting.shift()) {
-      try {
-        told.changed.push(await perform(act, alarm, words));
-      } catch (error) {
-        told.failed.push(`${alarm.subject}: ${wordsOf(error)}`);
-      }
-      left(--open);
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return told;
+  const changed: Alarm[] = [];
+  const each = async (alarm: Alarm): Promise<void> => void changed.push(await perform(act, alarm, words));
+  const { failed } = await doMany(alarms.filter((alarm) => fits(act, alarm)), each, { left, name: (alarm) => alarm.subject });
+  return { changed, failed };
 }
