@@ -37,11 +37,15 @@ class Business:
         for number in range(4):
             self._plant.add(f"oven-{number}")
 
+    def warm(self, *devices: str) -> None:
+        """Let devices be too warm, from now on."""
+        for device in devices:
+            self._plant.say(device, {"temperature": 95})
+
     def refuse(self, *devices: str) -> None:
         """Let devices raise alarms, whose actions the far side refuses for good."""
         self.status = 422
-        for device in devices:
-            self._plant.say(device, {"temperature": 95})
+        self.warm(*devices)
         deadline = time.monotonic() + WAIT_S
         while len(self.dead()) < len(devices):
             assert time.monotonic() < deadline, "Nothing is dead in the outbox."
