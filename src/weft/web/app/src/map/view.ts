@@ -209,10 +209,6 @@ export class MapView {
     this.#map.zoomTo(this.#map.getZoom() + by);
   }
 
-  resize(): void {
-    this.#map.resize();
-  }
-
   close(): void {
     this.#gone = true;
     this.#map.remove();

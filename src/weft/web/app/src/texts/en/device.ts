@@ -25,7 +25,6 @@ export const device = {
   noKeysText: 'Telemetry that it sends is kept, and shown here over time.',
   zoomHint: 'Drag over a chart to zoom, double-click to go back. Coloured spans are alarms.',
   chartOf: (key: string) => `${key} over time`,
-  updating: 'follows the present',
   // twin
   property: 'Property',
   desired: 'Desired',
@@ -45,7 +44,6 @@ export const device = {
   notObject: 'An object is expected: { "name": value }.',
   noTwin: 'Nothing is reported or desired yet',
   noTwinText: 'What the device reports of its state stands here, and what you want of it.',
-  declared: 'declared by the type',
   by: 'by',
   // commands
   send: 'Send a command',
@@ -112,7 +110,6 @@ export const device = {
   tags: 'Tags',
   through: 'Gateway',
   attributes: 'Attributes',
-  noAttributes: 'No attributes',
   places: 'Where it is',
   noPlaces: 'It is attached to no asset',
   noPlacesText: 'Attach it to the machine or room that it observes: then alarms say where.',

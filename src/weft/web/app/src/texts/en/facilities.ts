@@ -45,7 +45,6 @@ export const facilities = {
     noneText: 'A type whose document has a section production says which key is the state, in which states it produces and what it counts.',
     noneAct: 'To the types',
     empty: 'No state was heard in this time.',
-    legend: 'States and how long each held',
   },
   figures: {
     title: 'Use',

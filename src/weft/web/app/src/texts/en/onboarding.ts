@@ -239,7 +239,6 @@ export const onboarding = {
     removeSure: 'Delete for good',
     removed: 'Deleted',
     openDevice: 'Open the device',
-    openType: 'Mend the type',
     many: 'Send all again',
     manyFiltered: 'Send these again',
     manyTitle: 'Send them all through the gate again?',

@@ -45,7 +45,6 @@ export const rules = {
   otherActions: (count: number) => `and ${count} more below, in All of it`,
   save: 'Save',
   saveNew: 'Save and switch on',
-  saveOff: 'Save, off',
   saved: 'Saved',
   unsaved: 'Not saved yet',
   leave: 'What was changed is lost.',

@@ -5,7 +5,6 @@ export const shell = {
   menu: 'Menu',
   search: 'Search',
   searchHint: 'Go to a page or a device',
-  searching: 'Looking',
   noMatch: 'Nothing has that name',
   help: 'Keyboard help',
   account: 'Account',
