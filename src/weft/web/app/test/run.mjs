@@ -1,5 +1,7 @@
 // Tests of what needs no browser: `node test/run.mjs`, from tests/web/test_scripts.py.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer } from 'vite';
 
@@ -11,6 +13,10 @@ const { faultOf } = await load('pages/device/checking.ts');
 const { findPage, pages: allPages } = await load('pages.ts');
 const { numberText, valueText } = await load('kit/numbers.ts');
 const { Listing } = await load('api/listing.svelte.ts');
+const { takeNewest } = await load('api/newest.ts');
+const { doMany } = await load('kit/many.ts');
+const { icons } = await load('kit/icons.ts');
+const texts = await load('texts/en.ts');
 const { completionsAt, inText, wordBefore } = await load('pages/rules/completion.ts');
 const { FRESH, fromView, readAsked, windowOf, writtenAsked } = await load('pages/explore/asked.ts');
 await server.close();
@@ -127,6 +133,57 @@ test('what the stream tells is neither doubled nor undone by a page that was ask
   answers[1]({ items: [{ id: 'd', v: 1 }, { id: 'e', v: 1 }], next: null });
   await on;
   assert.deepEqual(ids(), ['d2', 'c1', 'b2', 'e1']);
+});
+
+test('an answer that comes behind a newer question is dropped, and so is its failure', async () => {
+  const told = [];
+  const take = (asked) => takeNewest(asked, (found) => told.push(found), (error) => told.push(error.message));
+  let [answer, refuse] = [null, null];
+  take(new Promise((resolve) => (answer = resolve)))();
+  take(new Promise((_, reject) => (refuse = reject)))();
+  take(Promise.resolve('new'));
+  answer('old');
+  refuse(new Error('old too'));
+  await new Promise(setImmediate);
+  take(Promise.reject(new Error('gone')));
+  await new Promise(setImmediate);
+  assert.deepEqual(told, ['new', 'gone']);
+});
+
+test('the same is done to many, a few at once, and what went wrong is named', async () => {
+  const [left, done] = [[], []];
+  let [atOnce, most] = [0, 0];
+  async function act(item) {
+    most = Math.max(most, ++atOnce);
+    await new Promise(setImmediate);
+    atOnce--;
+    if (item % 4 === 0) throw new Error('stuck');
+    done.push(item);
+  }
+  const told = await doMany([1, 2, 3, 4, 5, 6, 7, 8, 9], act, { left: (count) => left.push(count), name: (item) => `no ${item}` });
+  assert.deepEqual(done, [1, 2, 3, 5, 6, 7, 9]);
+  assert.deepEqual(told, { done: 7, failed: ['no 4: stuck', 'no 8: stuck'] });
+  assert.deepEqual(left, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+  assert.ok(most > 1 && most < 9);
+  assert.deepEqual((await doMany([0], act)).failed, ['stuck']);
+});
+
+test('every text and every icon is used somewhere', () => {
+  const files = readdirSync('src', { recursive: true }).filter((name) => /\.(svelte|ts)$/.test(name) && !/texts|icons\.ts|schema\.d\.ts/.test(name));
+  const source = files.map((name) => readFileSync(join('src', name), 'utf8')).join('\n');
+  const all = (pattern) => new Set([...source.matchAll(pattern)].map((found) => found[1]));
+  const [read, quoted] = [all(/\.(\w+)/g), all(/['"]([\w-]+)['"]/g)];
+  const byName = all(/\.(\w+)(?:\[|\)| as const)/g); // whose entries are chosen while it runs, or listed
+  const unused = [];
+  function walk(node, path, chosen) {
+    for (const [name, value] of Object.entries(node)) {
+      if (typeof value === 'object') walk(value, `${path}${name}.`, chosen || byName.has(name));
+      else if (!chosen && !read.has(name) && !quoted.has(name)) unused.push(path + name);
+    }
+  }
+  walk(texts, '', false);
+  unused.push(...Object.keys(icons).filter((name) => !quoted.has(name)));
+  assert.deepEqual(unused, []);
 });
 
 test('a name is completed where one is begun, and not within a text', () => {

@@ -14,6 +14,5 @@ export * from './en/rules';
 export * from './en/explore';
 export * from './en/connectors';
 export * from './en/onboarding';
-export * from './en/connectors';
 export * from './en/security';
 export * from './en/api';
