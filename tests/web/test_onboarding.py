@@ -335,8 +335,9 @@ def test_a_type_is_written_checked_saved_and_changed(
         save.click()
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(page.get_by_text("written-pump is saved as version 2")).to_be_visible()
-        _require_accessible(page)
         expect(_panel(page, "Versions")).to_contain_text("telemetry.pressure.maximum")
+        expect(save).to_be_enabled()  # what was saved is checked again by now
+        _require_accessible(page)
         _require_clean(watched, "/types/written-pump/check")
 
 
