@@ -51,6 +51,14 @@ async def test_a_device_that_never_spoke_has_an_empty_twin() -> None:
     assert (twin.version, twin.reported, twin.telemetry) == (0, {}, {})
 
 
+async def test_when_a_device_was_heard_is_known_without_its_twin() -> None:
+    """A list of thousands asks for nothing else."""
+    twins = await make()
+    assert twins.last_seen_at(ACME, PUMP) == 0
+    twins.apply(telemetry(1, 5, temperature=21.5))
+    assert twins.last_seen_at(ACME, PUMP) == twins.get(ACME, PUMP).last_seen_at == 5
+
+
 async def test_telemetry_and_reports_are_seen_at_once() -> None:
     twins = await make()
     told: list[DeviceId] = []

@@ -251,6 +251,11 @@ class Twins(Positioned):
             desired.stamps,
         )
 
+    def last_seen_at(self, tenant: TenantId, device_id: DeviceId) -> int:
+        """Return when the newest message of a device that was kept came in, ns; 0 for none."""
+        state = self._states.get((tenant, device_id))
+        return state.stored.last_seen_at if state else 0
+
     def telemetry(self, tenant: TenantId, device_id: DeviceId) -> Mapping[str, Latest]:
         """Return the newest value of each key, as `get` has them; not to be changed."""
         state = self._states.get((tenant, device_id))

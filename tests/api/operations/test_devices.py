@@ -1,8 +1,10 @@
 """Devices over the API: made, seen, changed, moved, deleted; and only in one's own tenant."""
 
-from tests.api.support import OTHER, World
+from tests.api.support import MAIN, OTHER, World
 
+from weft.model.principal import Principal, PrincipalKind
 from weft.security.actions import Role
+from weft.security.connections import Connection
 
 
 async def test_a_device_is_made_seen_changed_and_deleted(world: World) -> None:
@@ -114,3 +116,66 @@ async def test_a_gateways_children_come_by_page_and_name_it(world: World) -> Non
     assert [one["device_id"] for one in rest.json["items"]] == ["meter-3"]
     theirs = world.admin(OTHER)
     assert (await world.call("GET", "/devices/gateway/children", token=theirs)).status == 404
+
+
+def connect(world: World, name: str) -> Connection:
+    """Let a device come in by MQTT."""
+    uid = world.devices.get(MAIN, name).uid
+    own = Principal(MAIN, PrincipalKind.DEVICE, name, uid)
+    return world.connections.register(
+        Connection(own, "mqtt", "192.0.2.7:4000", lambda _reason: None)
+    )
+
+
+async def test_a_list_says_who_is_connected_and_when_each_was_heard(world: World) -> None:
+    """In the page itself: nobody asks for a thousand devices one by one."""
+    token = world.admin()
+    pump = await world.device("pump-7")
+    await world.device("pump-8")
+    await world.call("POST", "/devices/me/telemetry", token=pump, body={"rpm": 1})
+    held = connect(world, "pump-8")
+    first, second = (await world.call("GET", "/devices", token=token)).json["items"]
+    assert (first["connected"], second["connected"]) == (False, True)
+    assert first["last_seen_at"]
+    assert second["last_seen_at"] is None
+    world.connections.unregister(held)
+    _, left = (await world.call("GET", "/devices", token=token)).json["items"]
+    assert left["connected"] is False
+
+
+async def test_those_that_are_connected_come_page_by_page(world: World) -> None:
+    """With the other conditions, and another tenant's never."""
+    token = world.admin()
+    for number in range(6):
+        await world.device(f"d-{number}")
+        if number % 2:
+            connect(world, f"d-{number}")
+    await world.device("theirs", tenant=OTHER)
+
+    async def seen(query: str) -> list[str]:
+        found: list[str] = []
+        cursor = ""
+        while True:
+            page = (await world.call("GET", f"/devices?limit=2&{query}{cursor}", token=token)).json
+            found += [one["device_id"] for one in page["items"]]
+            if page["next"] is None:
+                return found
+            cursor = f"&cursor={page['next']}"
+
+    assert await seen("connected=true") == ["d-1", "d-3", "d-5"]
+    assert await seen("connected=false") == ["d-0", "d-2", "d-4"]
+    assert await seen("connected=true&filter=device.id%20!=%20'd-3'") == ["d-1", "d-5"]
+    assert await seen("connected=true&lifecycle=suspended") == []
+
+
+async def test_who_may_not_read_connections_learns_none_from_a_list(world: World) -> None:
+    """Neither by a column nor by a question."""
+    await world.device("pump-7")
+    connect(world, "pump-7")
+    token = world.admin()
+    body = {"name": "erp", "scopes": ["devices:read"]}
+    key = (await world.call("POST", "/keys", token=token, body=body)).json["token"]
+    (row,) = (await world.call("GET", "/devices", token=key)).json["items"]
+    assert (row["connected"], row["last_seen_at"]) == (None, None)
+    asked = await world.call("GET", "/devices?connected=true", token=key)
+    assert (asked.status, asked.json["code"]) == (403, "forbidden")

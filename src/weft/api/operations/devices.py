@@ -1,5 +1,6 @@
 """Operations on devices: who is out there, and whether it may speak."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -9,6 +10,7 @@ from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import (
     FilterText,
+    Found,
     Moment,
     Page,
     Paging,
@@ -18,9 +20,13 @@ from weft.api.views import (
     page_of,
 )
 from weft.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded
+from weft.groups.filters import Filter
 from weft.model.device import Device, Lifecycle
 from weft.registry.devices import DevicePatch, NewDevice
 from weft.security.policy import require
+
+_CONNECTION_READ = "connection.read"
+_ALL: Filter[Device] = Filter("", lambda _device: True, frozenset())
 
 
 class DeviceView(Struct, frozen=True):
@@ -41,12 +47,23 @@ class DeviceView(Struct, frozen=True):
     tags: tuple[str, ...] = ()
 
 
+class DeviceRow(DeviceView, frozen=True):
+    """A device of a list, with how it is reached, where the caller may read connections."""
+
+    connected: bool | None = None  # now, by itself or through its gateway
+    last_seen_at: Moment | None = None  # when its newest message that was kept came in
+
+
 class DeviceList(Paging, frozen=True):
     """Which devices to list."""
 
     type: Annotated[str, Meta(description="Of this type; empty for those without.")] | None = None
     lifecycle: Lifecycle | None = None
     filter: FilterText | None = None
+    connected: (
+        Annotated[bool, Meta(description="Those that are connected now, or those that are not.")]
+        | None
+    ) = None
 
 
 class LifecycleMove(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,64 +74,88 @@ class LifecycleMove(Struct, frozen=True, forbid_unknown_fields=True):
 
 def view_of(device: Device, services: Services) -> DeviceView:
     """Show a device, with the version of its type that it follows."""
+    return DeviceView(**_fields_of(device, services))
+
+
+def _fields_of(device: Device, services: Services) -> dict[str, Any]:
     followed = services.types.followed_by(device)
     gateway = services.devices.find_uid(device.gateway) if device.gateway else None
-    return DeviceView(
-        device_id=device.device_id,
-        uid=device.uid,
-        type_name=device.type_name,
-        lifecycle=device.lifecycle,
-        label=device.label,
-        attributes=device.attributes,
-        created_at=moment(device.created_at) or "",
-        version=device.version,
-        type_version=followed.version if followed else None,
-        gateway=gateway.device_id if gateway else None,
-        alias=device.alias,
-        adds_children=device.adds_children,
-        tags=device.tags,
-    )
+    return {
+        "device_id": device.device_id,
+        "uid": device.uid,
+        "type_name": device.type_name,
+        "lifecycle": device.lifecycle,
+        "label": device.label,
+        "attributes": device.attributes,
+        "created_at": moment(device.created_at) or "",
+        "version": device.version,
+        "type_version": followed.version if followed else None,
+        "gateway": gateway.device_id if gateway else None,
+        "alias": device.alias,
+        "adds_children": device.adds_children,
+        "tags": device.tags,
+    }
 
 
 def _reply(services: Services, device: Device) -> Reply:
     return Reply(view_of(device, services), version=device.version)
 
 
-async def list_devices(services: Services, call: Call) -> Page[DeviceView]:
+async def list_devices(services: Services, call: Call) -> Page[DeviceRow]:
     """Answer with a page of devices."""
     query: DeviceList = call.query
-    if query.filter is not None:
-        return await _filtered(services, call, query.filter)
-    found = await services.devices.list_part(
-        call.principal.tenant,
-        type_name=query.type,
-        lifecycle=query.lifecycle,
-        after=after_of(call, "devices"),
-        limit=query.limit,
-    )
-    return found_page(call, "devices", found, lambda one: view_of(one, services))
+    if query.filter is not None or query.connected is not None:
+        found: Found[Device] = await _search(services, call)
+    else:
+        found = await services.devices.list_part(
+            call.principal.tenant,
+            type_name=query.type,
+            lifecycle=query.lifecycle,
+            after=after_of(call, "devices"),
+            limit=query.limit,
+        )
+    return found_page(call, "devices", found, _row_of(services, call))
 
 
-async def _filtered(services: Services, call: Call, text: str) -> Page[DeviceView]:
+def _row_of(services: Services, call: Call) -> Callable[[Device], DeviceRow]:
+    """Return what shows a device; all of it is in memory, so a page of a thousand costs little."""
+    if not services.policy.decide(call.principal, _CONNECTION_READ, "*").allowed:
+        return lambda device: DeviceRow(**_fields_of(device, services))
+
+    def row(device: Device) -> DeviceRow:
+        seen_at = services.twins.last_seen_at(device.tenant, device.device_id)
+        return DeviceRow(
+            **_fields_of(device, services),
+            connected=services.presence.is_connected(device.uid),
+            last_seen_at=moment(seen_at),
+        )
+
+    return row
+
+
+async def _search(services: Services, call: Call) -> Found[Device]:
     query: DeviceList = call.query
-    wanted = services.groups.device_filter(call.principal.tenant, text)
-    for right in sorted(wanted.rights):
+    wanted = _ALL
+    if query.filter is not None:
+        wanted = services.groups.device_filter(call.principal.tenant, query.filter)
+    rights = wanted.rights if query.connected is None else wanted.rights | {_CONNECTION_READ}
+    for right in sorted(rights):
         require(services.policy, call.principal, right, "*")
 
     def matches(device: Device) -> bool:
         return (
             query.lifecycle in {None, device.lifecycle}
             and (query.type is None or query.type == (device.type_name or ""))
+            and query.connected in {None, services.presence.is_connected(device.uid)}
             and wanted.matches(device)
         )
 
-    found = await services.groups.search_devices(
+    return await services.groups.search_devices(
         call.principal.tenant,
         replace(wanted, matches=matches),
         after=after_of(call, "devices"),
         limit=query.limit,
     )
-    return found_page(call, "devices", found, lambda one: view_of(one, services))
 
 
 async def create_device(services: Services, call: Call) -> Reply:
@@ -174,9 +215,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "List devices",
         list_devices,
         action="device.read",
-        description="A filter is written as conditions of rules are: 'hall-2' in device.tags.",
+        description="A filter is written as conditions of rules are: 'hall-2' in device.tags. "
+        "`connected` and `last_seen_at` are null for those who may not read connections.",
         query=DeviceList,
-        result=Page[DeviceView],
+        result=Page[DeviceRow],
         errors=(Invalid,),
         command=Command(
             "device", "list", columns=("device_id", "type_name", "lifecycle", "label", "created_at")
