@@ -45,6 +45,19 @@ async def test_a_page_of_ours_acts_with_cookie_and_token(world: World) -> None:
     assert told.json == {"name": "alice", "tenant": "main", "token": token}
 
 
+async def test_a_page_that_changes_the_password_stays_signed_in(world: World) -> None:
+    """With its cookie and its token as they were; another browser is out."""
+    cookie, token = await signed_in(world)
+    other = (await enter(world, OWN)).headers["set-cookie"].partition(";")[0]
+    headers = OWN | {"cookie": cookie, "x-weft-token": token}
+    body = {"old": PASSWORD, "new": "granite otters hum on tuesdays"}
+    changed = await world.call("POST", "/sessions/password", body=body, headers=headers)
+    assert changed.json == {"sessions_ended": 2}  # the browser's, and that of the sign-up
+    assert (await world.call("GET", "/whoami", headers=headers)).status == 200
+    left = await world.call("GET", "/whoami", headers=OWN | {"cookie": other})
+    assert left.status == 401
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -147,10 +147,26 @@ async def test_a_changed_password_ends_all_sessions(world: World) -> None:
     """Whoever knew the old one is out."""
     user = await world.user("ada")
     signed_in = await world.sessions.open(user.principal, "")
-    await world.people.set_password_hash(user, "$argon2id$other")
+    assert await world.people.set_password_hash(user, "$argon2id$other") == 1
     with pytest.raises(Unauthenticated):
         world.door.by_bearer(signed_in.access_token, PEER)
     assert world.policy.decide(user.principal, "device.read", "*").allowed
+
+
+async def test_the_session_that_changes_a_password_goes_on(world: World) -> None:
+    """Also behind a restart; the others end, with their number on record."""
+    user = await world.user("ada")
+    mine = await world.sessions.open(user.principal, "")
+    other = await world.sessions.open(user.principal, "")
+    own = world.door.prove_bearer(mine.access_token, PEER).credential_id
+    assert await world.people.set_password_hash(user, "$argon2id$other", keep=own) == 1
+    await world.restart()
+    assert world.door.by_bearer(mine.access_token, PEER).id == "ada"
+    with pytest.raises(Unauthenticated):
+        world.door.by_bearer(other.access_token, PEER)
+    records = await world.audit.list_records(MAIN)
+    (entry,) = [one.value for one in records if one.value.action == "user.password"]
+    assert entry.detail == {"sessions_ended": 1}
 
 
 async def test_az_6_nobody_gives_more_than_they_have(world: World) -> None:

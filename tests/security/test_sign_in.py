@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from tests.security.support import ADMIN, MAIN, PASSWORD, PEER, SYSTEM, World
 
-from weft.errors import Invalid, RateLimited, Unauthenticated
+from weft.errors import Forbidden, Invalid, RateLimited, Unauthenticated
 from weft.security.secrets import PLATFORM
 
 OTHER_PEER = "198.51.100.1:1"
@@ -78,15 +78,20 @@ async def test_au_5_a_flood_is_not_evaluated_even_when_it_comes_at_once(
 
 
 async def test_a_password_is_changed_by_who_knows_the_old_one(world: World) -> None:
-    """Other sessions end; the new password works, the old one does not."""
+    """This session goes on, the others end; the new password works, the old one does not."""
     first = await sign_up(world)
-    with pytest.raises(Unauthenticated):
-        await world.sign_in.change_password(first.principal, "wrong", NEW, PEER)
+    other = await world.sign_in.sign_in("ada", PASSWORD, PEER)
+    own = world.door.prove_bearer(first.access_token, PEER).credential_id
+    me = first.principal
+    with pytest.raises(Forbidden, match="old password"):
+        await world.sign_in.change_password(me, "wrong", NEW, PEER, session_id=own)
     with pytest.raises(Invalid):
-        await world.sign_in.change_password(first.principal, PASSWORD, "short", PEER)
-    await world.sign_in.change_password(first.principal, PASSWORD, NEW, PEER)
+        await world.sign_in.change_password(me, PASSWORD, "short", PEER, session_id=own)
+    ended = await world.sign_in.change_password(me, PASSWORD, NEW, PEER, session_id=own)
+    assert ended == 1
+    assert world.door.by_bearer(first.access_token, PEER).id == "ada"
     with pytest.raises(Unauthenticated):
-        world.door.by_bearer(first.access_token, PEER)
+        world.door.by_bearer(other.access_token, PEER)
     with pytest.raises(Unauthenticated):
         await world.sign_in.sign_in("ada", PASSWORD, PEER)
     await world.sign_in.sign_in("ada", NEW, PEER)

@@ -229,14 +229,31 @@ class People:
             self._allow(changed)
         return changed
 
-    async def set_password_hash(self, user: User, password_hash: str) -> User:
-        """Store a new hash; all sessions end, those of whoever knew the old one too."""
-        changed = await self._change(
-            user.principal, user.user_id, "user.password", {}, password_hash=password_hash
-        )
-        self._sessions.forget(user.uid)
+    async def set_password_hash(self, user: User, password_hash: str, *, keep: str = "") -> int:
+        """Store a new hash; end all sessions but `keep`, and return how many there were.
+
+        Whoever knew the old password is out. The one session that is kept is that of whoever
+        has just proved to know it.
+        """
+
+        def work(writer: Writer) -> int:
+            stored = writer.get(USERS, user.tenant, user.uid)
+            changed = structs.replace(stored.value, password_hash=password_hash)
+            writer.put(USERS, user.tenant, user.uid, changed, version=stored.version)
+            ended = self._sessions.end_all_in(writer, user.tenant, user.uid, keep=keep)
+            self._audit.entry(
+                writer,
+                user.principal,
+                "user.password",
+                f"user:{user.user_id}",
+                detail={"sessions_ended": ended},
+            )
+            return ended
+
+        ended = await self._records.write(work)
+        self._sessions.forget(user.uid, keep=keep)
         self._revocation.renew(user.uid, "the password was changed")
-        return changed
+        return ended
 
     async def disable(self, actor: Principal, name: str) -> User:
         """Take all rights from a user, at once, until enabled again."""

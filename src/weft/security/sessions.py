@@ -186,14 +186,20 @@ class Sessions:
         await self._records.write(work)
         self._live.pop(session_id, None)
 
-    def end_all_in(self, writer: Writer, tenant: TenantId, user_uid: str) -> None:
-        """Remove a user's sessions in the transaction that disables the user."""
-        for session in _of_user(writer, tenant, user_uid):
+    def end_all_in(self, writer: Writer, tenant: TenantId, user_uid: str, *, keep: str = "") -> int:
+        """Remove a user's sessions but `keep` in the caller's transaction; return how many."""
+        gone = [s for s in _of_user(writer, tenant, user_uid) if s.session_id != keep]
+        for session in gone:
             writer.delete(SESSIONS, tenant, session.session_id)
+        return len(gone)
 
-    def forget(self, user_uid: str) -> None:
-        """Drop a user's sessions from memory, after that transaction."""
-        gone = [s.session_id for s in self._live.values() if s.user_uid == user_uid]
+    def forget(self, user_uid: str, *, keep: str = "") -> None:
+        """Drop a user's sessions but `keep` from memory, after that transaction."""
+        gone = [
+            s.session_id
+            for s in self._live.values()
+            if s.user_uid == user_uid and s.session_id != keep
+        ]
         for session_id in gone:
             del self._live[session_id]
 

@@ -4,7 +4,7 @@ A wrong name, a wrong password and a disabled user read and cost the same (AU-5)
 try that is evaluated does one argon2 and writes one audit record.
 """
 
-from weft.errors import RateLimited, Unauthenticated
+from weft.errors import Forbidden, RateLimited, Unauthenticated
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.attempts import address_of, clean_claim
 from weft.security.audit import Audit
@@ -62,13 +62,22 @@ class SignIn:
             await self._sessions.end(principal.tenant, session_id)
 
     async def change_password(
-        self, principal: Principal, old: str, new: str, peer: str
-    ) -> SignedIn:
-        """Replace one's own password; every other session ends."""
-        user = await self._prove(principal.id, old, peer)
+        self, principal: Principal, old: str, new: str, peer: str, *, session_id: str
+    ) -> int:
+        """Replace one's own password in a session; end every other one, and say how many.
+
+        A wrong old password is forbidden, not unauthenticated: the session that asks is good.
+        """
+        try:
+            user = await self._prove(principal.id, old, peer)
+        except Unauthenticated as error:
+            raise Forbidden(
+                "The old password is not the one that you sign in with.",
+                remedy="Type the password that you have now; nothing was changed.",
+            ) from error
         accepted = require_password(new, (user.user_id,))
-        await self._people.set_password_hash(user, await self._hasher.hash(accepted))
-        return await self._sessions.open(user.principal, address_of(peer))
+        password_hash = await self._hasher.hash(accepted)
+        return await self._people.set_password_hash(user, password_hash, keep=session_id)
 
     async def _prove(self, name: str, password: str, peer: str) -> User:
         account, address = clean_claim(name).casefold(), address_of(peer)

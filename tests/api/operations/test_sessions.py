@@ -55,14 +55,20 @@ async def test_a_refresh_token_works_once(world: World) -> None:
 
 
 async def test_a_password_is_changed_with_the_old_one(world: World) -> None:
-    """Every other session ends."""
+    """The session that asks goes on, and its refresh token too; every other one ends."""
     tokens = await signed_up(world)
-    body = {"old": PASSWORD, "new": "granite otters hum on tuesdays"}
-    changed = await world.call(
-        "POST", "/sessions/password", token=tokens["access_token"], body=body
-    )
-    assert changed.status == 200, changed
-    assert (await world.call("GET", "/whoami", token=tokens["access_token"])).status == 401
+    name = {"name": "alice", "password": PASSWORD}
+    other = (await world.call("POST", "/sessions", body=name)).json
+    mine = tokens["access_token"]
+    path, new = "/sessions/password", "granite otters hum on tuesdays"
+    wrong = await world.call("POST", path, token=mine, body={"old": "no", "new": new})
+    assert (wrong.status, wrong.json["code"]) == (403, "forbidden")
+    changed = await world.call("POST", path, token=mine, body={"old": PASSWORD, "new": new})
+    assert (changed.status, changed.json) == (200, {"sessions_ended": 1})
+    assert (await world.call("GET", "/whoami", token=mine)).status == 200
+    assert (await world.call("GET", "/whoami", token=other["access_token"])).status == 401
+    body = {"refresh_token": tokens["refresh_token"]}
+    assert (await world.call("POST", "/sessions/refresh", body=body)).status == 200
 
 
 async def test_only_people_have_sessions(world: World) -> None:

@@ -8,7 +8,7 @@ from weft.api.browser import drop_cookie, keep_cookie, require_own_page, secret_
 from weft.api.operation import PUBLIC, Call, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, moment
-from weft.errors import AlreadyExists, Forbidden, Unauthenticated
+from weft.errors import AlreadyExists, Forbidden, Invalid, RateLimited, Unauthenticated
 from weft.model.principal import PrincipalKind
 from weft.security.sessions import SESSION_LIFE_S, SignedIn, UserSession
 
@@ -42,6 +42,12 @@ class PasswordChange(Struct, frozen=True, forbid_unknown_fields=True):
 
     old: Secret
     new: Secret
+
+
+class PasswordChanged(Struct, frozen=True):
+    """What a change of one's password has ended."""
+
+    sessions_ended: int  # all but the one that asked
 
 
 class SessionTokens(Struct, frozen=True):
@@ -157,13 +163,14 @@ async def end_session(services: Services, call: Call) -> Reply:
     return Reply(headers=(drop_cookie(),) if own else ())
 
 
-async def change_password(services: Services, call: Call) -> SessionTokens:
+async def change_password(services: Services, call: Call) -> PasswordChanged:
     """Change one's own password; every other session ends."""
     require_person(call)
     body: PasswordChange = call.body
-    return _tokens(
-        await services.sign_in.change_password(call.principal, body.old, body.new, call.address)
+    ended = await services.sign_in.change_password(
+        call.principal, body.old, body.new, call.address, session_id=call.credential_id
     )
+    return PasswordChanged(ended)
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -258,8 +265,9 @@ OPERATIONS: tuple[Operation, ...] = (
         "Change one's own password",
         change_password,
         action="session.manage",
+        description="The session that asks goes on; every other one ends at once.",
         body=PasswordChange,
-        result=SessionTokens,
-        secret=True,
+        result=PasswordChanged,
+        errors=(Forbidden, Invalid, RateLimited),
     ),
 )
