@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -143,6 +144,41 @@ def test_the_sessions_of_one_are_not_shown_as_anothers(
         settle(page)
         expect(dialog.get_by_role("listitem")).to_have_count(of_alice)
         watched.require_clean()
+
+
+def test_a_password_is_changed_and_this_browser_stays_in(browser: Browser, tmp_path: Path) -> None:
+    """A wrong old one is said; the page goes on as it was, and another browser is out."""
+    server = Server(tmp_path / "data")
+    server.start()
+    fresh = "granite otters hum on tuesdays"
+    try:
+        server.sign_up()
+        with opened(browser, server) as (other, _), opened(browser, server) as (page, watched):
+            sign_in(other)
+            sign_in(page)
+            watched.require_clean()
+            page.goto("/security?tab=live")
+            page.get_by_role("button", name="Change password").click()
+            dialog = page.get_by_role("dialog", name="Change password")
+            act = dialog.get_by_role("button", name="Change password")
+            dialog.get_by_label("Old password").fill("not the old one at all")
+            dialog.get_by_label("New password", exact=True).fill(fresh)
+            dialog.get_by_label("New password once more").fill(fresh + "!")
+            expect(act).to_be_disabled()
+            dialog.get_by_label("New password once more").fill(fresh)
+            act.click()
+            expect(dialog.get_by_role("alert")).to_contain_text("nothing was changed")
+            assert not violations(page), "\n".join(violations(page))
+            dialog.get_by_label("Old password").fill(PASSWORD)
+            act.click()
+            # The other browser's, and that of the link by which one came.
+            expect(page.get_by_text("2 other sessions were ended")).to_be_visible()
+            page.goto("/devices")
+            page.get_by_role("heading", name="Devices", level=1).wait_for()
+            other.goto("/devices")
+            other.get_by_role("button", name="Sign in").wait_for()
+    finally:
+        server.stop()
 
 
 def test_a_key_is_made_shown_once_and_revoked_by_keyboard_alone(
