@@ -69,6 +69,42 @@ async def test_a_mistyped_token_is_found_by_the_key_id_in_it(world: World) -> No
     assert all(one["remedy"] for one in found)
 
 
+async def test_what_is_no_credential_at_all_is_mended_at_the_device(world: World) -> None:
+    """A device that sends half of its secret does not have to sign in: nobody does."""
+    await add_tenants(world, "main")
+    secret = await world.device("pump-7")
+    await world.call("POST", "/devices/me/telemetry", token=secret[:20], body={"rpm": 1})
+    (found,) = await findings(world, kind="proof")
+    assert "mistyped" in found["reason"]
+    assert "Sign in" not in found["remedy"]
+    assert "weft credential add pump-7." in found["remedy"]
+
+
+@pytest.mark.parametrize("wrong", ["secret", "key id"])
+async def test_a_remedy_names_the_device_that_it_is_for(world: World, wrong: str) -> None:
+    """It is pasted into a shell: nobody has to know what DEVICE stands for."""
+    await add_tenants(world, "main")
+    secret = await world.device("pump-7")
+    at = 30 if wrong == "secret" else 8
+    other = "A" if secret[at] != "A" else "B"
+    await world.call("GET", "/whoami", token=secret[:at] + other + secret[at + 1 :])
+    found = await findings(world, kind="proof")
+    assert found
+    for one in found:
+        assert "DEVICE" not in one["remedy"]
+        assert "pump-7" in one["remedy"]
+
+
+async def test_a_persons_session_that_is_over_is_no_finding_of_a_device(world: World) -> None:
+    """The dashboard at the same desk, opened again in the morning."""
+    await add_tenants(world, "main")
+    await world.device("pump-7")
+    cookie = {"cookie": "__Host-weft=weft_over", "host": "weft", "sec-fetch-site": "same-origin"}
+    assert (await world.call("GET", "/whoami", headers=cookie)).status == 401
+    assert (await world.call("GET", "/whoami", token="a.b.c")).status == 401
+    assert await findings(world, kind="proof") == []
+
+
 def nobodys(world: World, peer: str, claimed: str, reason: str) -> None:
     """A try that proves nothing."""
     world.authenticator.attempts.add(

@@ -5,6 +5,7 @@ finding names the reason and the remedy, the newest first: the device's own stat
 that failed in its name or from its address, handshakes, and messages that were refused.
 """
 
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -16,11 +17,13 @@ from weft.model.ids import TenantId
 from weft.registry.presence import Spell
 from weft.security.attempts import Attempt, address_of
 from weft.security.credentials import DeviceCredential
+from weft.security.reasons import SESSION_OVER
 
 NOBODY = TenantId("")
 REJECTIONS_SHOWN = 20
 SPELLS_READ = 20  # their addresses are where the device seems to be
 FINDINGS_MAX = 50
+_PLACEHOLDER = re.compile(r"\bDEVICE\b")  # of remedies that were written before one knew whose
 
 
 class Finding(Struct, frozen=True):
@@ -111,15 +114,16 @@ def _of_attempts(services: Services, device: Device, spells: Sequence[Spell]) ->
                 found += attempts.of_address(NOBODY, address)
         elif not any(one.accepted for one in named):
             found += attempts.unproven()
-    return [_of_attempt(one) for one in dict.fromkeys(found)]
+    # A person's session that has run out at the same address is nothing of a device's.
+    own = [one for one in dict.fromkeys(found) if one.reason != SESSION_OVER.text]
+    return [_of_attempt(one, device) for one in own]
 
 
-def _of_attempt(attempt: Attempt) -> Finding:
+def _of_attempt(attempt: Attempt, device: Device) -> Finding:
     kind = "handshake" if attempt.claimed.startswith("(") and not attempt.remedy else "proof"
     claimed = "" if attempt.claimed.startswith("(") else f" (as {attempt.claimed})"
-    return Finding(
-        kind, moment(attempt.at), attempt.reason + claimed, attempt.remedy, peer=attempt.peer
-    )
+    remedy = _PLACEHOLDER.sub(lambda _found: device.device_id, attempt.remedy)
+    return Finding(kind, moment(attempt.at), attempt.reason + claimed, remedy, peer=attempt.peer)
 
 
 async def _of_messages(services: Services, device: Device) -> list[Finding]:

@@ -85,7 +85,7 @@ class KeyOffer(Struct, frozen=True):
     key: bytes
     identity: str
     credential: DeviceCredential | None
-    reason: str = ""  # why it cannot succeed
+    reason: Reason | None = None  # why it cannot succeed
 
     def __repr__(self) -> str:
         return f"KeyOffer({self.identity!r}, withheld)"
@@ -252,14 +252,14 @@ class Authenticator:
     def offer_psk(self, identity: str, peer: str) -> KeyOffer:
         """Return the key that a handshake in this name has to succeed with."""
         found = self._preshared.find(identity)
-        reason = ""
+        reason: Reason | None = None
         try:
             self._throttle.check_machine(identity, address_of(peer))
         except RateLimited as limited:
-            reason = reasons.too_many_failures(limited).text
+            reason = reasons.too_many_failures(limited)
         if found.credential is None:
-            reason = "no live pre-shared key has this name: revoked, expired, or never made"
-        if reason:
+            reason = reasons.NO_KEY
+        if reason is not None:
             return KeyOffer(found.decoy, identity, found.credential, reason)
         return KeyOffer(found.key, identity, found.credential)
 
@@ -290,11 +290,9 @@ class Authenticator:
         """
         PROOFS.labels("psk", "refused").inc()
         known = offer.credential
-        reason, remedy = offer.reason or broken, ""
+        reason = offer.reason or (Reason(broken, "") if broken else reasons.WRONG_KEY)
         if not broken:
             self._throttle.failed_machine(offer.identity, address_of(peer))
-        if not reason:
-            reason, remedy = reasons.WRONG_KEY.text, reasons.WRONG_KEY.remedy
         self.attempts.add(
             Attempt(
                 at=self._clock.now(),
@@ -302,8 +300,8 @@ class Authenticator:
                 peer=peer,
                 claimed=known.device_id if known else offer.identity,
                 accepted=False,
-                reason=reason,
-                remedy=remedy,
+                reason=reason.text,
+                remedy=reason.remedy,
             )
         )
 
@@ -346,7 +344,9 @@ class Authenticator:
         # would lock its own address out with expired tokens.
         proof = self._people.find_access(token)
         if proof is None:
-            raise _Refused(reasons.SESSION_OVER)
+            # What is no JWS (RFC 7515, 7.1) was meant as a machine's secret.
+            is_access = token.count(".") == 2
+            raise _Refused(reasons.SESSION_OVER if is_access else reasons.NO_TOKEN)
         return proof
 
     def _passed(self, proof: Proof, peer: str) -> None:

@@ -23,6 +23,7 @@ NO_CREDENTIAL = Reason(
     "Paste the credential whole, as weft device add printed it, or issue another: "
     "weft credential add DEVICE.",
 )
+NO_TOKEN = Reason("the bearer token is no Weft credential, or was mistyped", NO_CREDENTIAL.remedy)
 WRONG_NAME = Reason(
     "the user name is not that of the credential's owner",
     "Use the device's id as user name, or the token as user name and no password.",
@@ -40,6 +41,10 @@ CERTIFICATE_OVER = Reason(
 )
 REVOKED_MEANWHILE = Reason("the pre-shared key was revoked during the handshake", _ISSUE)
 KEY_OVER = Reason("the key has expired", _ISSUE)
+NO_KEY = Reason(
+    "no live pre-shared key has this name: revoked, expired, or never made",
+    "Check the identity, or issue another key: weft credential add DEVICE --kind psk.",
+)
 WRONG_KEY = Reason(
     "the pre-shared key is wrong, or the peer went silent",
     "Check the key that belongs to this identity, and that it is read as hexadecimal digits.",

@@ -50,7 +50,6 @@ export const onboarding = {
     value: 'Value',
     key: 'Key',
     findings: 'What stands in its way',
-    proof: 'Does the device send the secret that was shown here? Copy it once more, or make a new credential.',
     openDevice: 'Open the device',
     toRule: 'Watch it with a rule',
     toRejections: 'See what was refused',
