@@ -24,6 +24,17 @@ def test_snippets_parse_and_hold_the_credential() -> None:
         assert "Authorization: Bearer weft_token" in shlex.split(made.curl)
 
 
+def test_javascript_holds_any_name_as_a_literal() -> None:
+    """And one that needs no authority of its own says how it is run without."""
+    odd = secret_snippets("p", "a\"'\\\n\u2028", PLAIN).javascript
+    assert '"Bearer a\\"\'\\\\\\n\\u2028"' in odd
+    assert odd.startswith("// Save it as device.mjs, and run: node device.mjs\n")
+    assert "NODE_EXTRA_CA_CERTS=ca.pem" in secret_snippets("p", "t", TLS).javascript
+    made = certificate_snippets("p", TLS).javascript
+    assert 'request("https://weft:8443/api/v1/devices/me/telemetry"' in made
+    assert "cert: readFileSync('device.pem')" in made
+
+
 def test_tls_names_the_authority() -> None:
     """And plain loopback does not."""
     assert "--cafile" in secret_snippets("p", "t", TLS).mosquitto

@@ -4,6 +4,7 @@ They hold the address, the credential and the topic as they are, and run unchang
 first connection is where people give up (and nothing then says why).
 """
 
+import json
 import shlex
 from urllib.parse import quote
 
@@ -29,11 +30,15 @@ class Snippets(Struct, frozen=True):
     python: str = ""
     mosquitto: str = ""
     curl: str = ""
+    javascript: str = ""  # a module for Node.js, without packages
     coap: str = ""
 
 
 _READING = '{"temperature": 21.4}'
-_COAP_PATH = "/api/v1/devices/me/telemetry"
+_HTTP_PATH = _COAP_PATH = "/api/v1/devices/me/telemetry"
+# `fetch` of Node.js takes an authority of one's own from the environment alone.
+_WITH_AUTHORITY = "// Save it as device.mjs, and run: NODE_EXTRA_CA_CERTS=ca.pem node device.mjs\n"
+_WITHOUT = "// Save it as device.mjs, and run: node device.mjs\n"
 
 
 def secret_snippets(device_id: str, token: str, endpoints: Endpoints) -> Snippets:
@@ -61,13 +66,25 @@ def secret_snippets(device_id: str, token: str, endpoints: Endpoints) -> Snippet
             f"curl {'' if endpoints.http else '--cacert ca.pem '}"
             f"-H {shlex.quote('Authorization: Bearer ' + token)} "
             "-H 'Content-Type: application/json' "
-            f"-d {shlex.quote(_READING)} {url}/api/v1/devices/me/telemetry"
+            f"-d {shlex.quote(_READING)} {url}{_HTTP_PATH}"
         ),
         coap=_coap_client(
             "notls", "", f"coap://{endpoints.coap}{_COAP_PATH}?token={quote(token, safe='')}"
         )
         if endpoints.coap
         else "",
+        javascript=(
+            (_WITHOUT if endpoints.http else _WITH_AUTHORITY)
+            + f"const answer = await fetch({_javascript(url + _HTTP_PATH)}, {{\n"
+            "  method: 'POST',\n"
+            "  headers: {\n"
+            f"    Authorization: {_javascript('Bearer ' + token)},\n"
+            "    'Content-Type': 'application/json',\n"
+            "  },\n"
+            f"  body: '{_READING}',\n"
+            "});\n"
+            "console.log(answer.status, await answer.text());\n"
+        ),
     )
 
 
@@ -100,8 +117,9 @@ def certificate_snippets(device_id: str, endpoints: Endpoints) -> Snippets:
         curl=(
             "curl --cacert ca.pem --cert device.pem --key device.key "
             "-H 'Content-Type: application/json' "
-            f"-d {shlex.quote(_READING)} {url}/api/v1/devices/me/telemetry"
+            f"-d {shlex.quote(_READING)} {url}{_HTTP_PATH}"
         ),
+        javascript=_certificate_module(url),
         coap=_coap_client(
             "openssl",
             "-c device.pem -j device.key -R ca.pem ",
@@ -110,6 +128,30 @@ def certificate_snippets(device_id: str, endpoints: Endpoints) -> Snippets:
         if endpoints.coaps
         else "",
     )
+
+
+def _certificate_module(url: str) -> str:
+    """Write the module that shows a certificate: `fetch` of Node.js cannot."""
+    return (
+        _WITHOUT + "import { readFileSync } from 'node:fs';\n"
+        "import { request } from 'node:https';\n"
+        f"const asked = request({_javascript(url + _HTTP_PATH)}, {{\n"
+        "  method: 'POST',\n"
+        "  headers: { 'Content-Type': 'application/json' },\n"
+        "  ca: readFileSync('ca.pem'),\n"
+        "  cert: readFileSync('device.pem'),\n"
+        "  key: readFileSync('device.key'),\n"
+        "}, (answer) => {\n"
+        "  answer.setEncoding('utf8');\n"
+        "  answer.on('data', (text) => console.log(answer.statusCode, text));\n"
+        "});\n"
+        f"asked.end('{_READING}');\n"
+    )
+
+
+def _javascript(text: str) -> str:
+    """Write a text as a literal of JavaScript: JSON's escapes, in ASCII, are known to it."""
+    return json.dumps(text)
 
 
 def _coap_client(flavour: str, options: str, uri: str) -> str:

@@ -32,7 +32,7 @@ export const onboarding = {
     snippets: 'Send a first message',
     snippetsLead: 'Run one of these where the device is: they hold its name, its credential and the address.',
     languages: 'Ways to connect',
-    language: { python: 'MQTT · Python', mosquitto: 'MQTT · mosquitto', curl: 'HTTP · curl', coap: 'CoAP · libcoap' } as Record<string, string>,
+    language: { python: 'MQTT · Python', mosquitto: 'MQTT · mosquitto', curl: 'HTTP · curl', javascript: 'HTTP · JavaScript', coap: 'CoAP · libcoap' } as Record<string, string>,
     sampleOf: (type: string) => `The reading in it is one that ${type} allows.`,
   },
   first: {
