@@ -14,5 +14,7 @@ export * from './en/rules';
 export * from './en/explore';
 export * from './en/connectors';
 export * from './en/onboarding';
+export * from './en/claims';
+export * from './en/connectors';
 export * from './en/security';
 export * from './en/api';

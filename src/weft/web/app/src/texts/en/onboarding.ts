@@ -1,7 +1,7 @@
 export const onboarding = {
   lead: 'Bring devices in, say what they mean, and see what was refused.',
   tabsLabel: 'Parts of onboarding',
-  tabs: { add: 'Add a device', import: 'Import', quarantine: 'Quarantine', types: 'Device types', sandbox: 'Codec sandbox', rejections: 'Rejections' },
+  tabs: { add: 'Add a device', import: 'Import', claims: 'Claims', quarantine: 'Quarantine', types: 'Device types', sandbox: 'Codec sandbox', rejections: 'Rejections' },
   nothing: 'Your role may see none of this',
   nothingText: 'Ask an administrator of your tenant for the role engineer.',
   add: {
