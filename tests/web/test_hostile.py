@@ -1,11 +1,12 @@
 """What a device or a tenant wrote is text, never markup (HT-3; CVE-2022-31861)."""
 
 import json
+import urllib.error
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route, expect
 from tests.web.support import Server, opened
 
 MARK = "<img src=x onerror=window.ran=1>"
@@ -90,6 +91,42 @@ def test_nothing_that_was_written_by_others_runs(
         page.goto(path)
         page.get_by_role("heading", level=1).wait_for()
         _require_harmless(page, watched)
+
+
+def test_a_tenants_name_is_shown_letter_by_letter(
+    browser: Browser, poisoned: Server, signed_in: object
+) -> None:
+    """Where a page shows it, in what the API answers; the id cannot be an attack at all."""
+    poisoned.call("PATCH", "/tenants/main", {"name": HOSTILE})
+    with pytest.raises(urllib.error.HTTPError, match="422"):
+        poisoned.call("POST", "/tenants", {"tenant_id": MARK})
+    with opened(browser, poisoned, state=signed_in) as (page, watched):
+        page.goto("/reference?operation=list_tenants")
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.locator("pre[aria-label='Answer']").filter(has_text=MARK).wait_for()
+        page.goto("/security?tab=audit")
+        row = page.get_by_role("region", name="What was done").locator("tbody tr[data-at]")
+        row.filter(has_text="tenant.update").first.click()
+        _require_harmless(page, watched)
+
+
+def test_a_tenants_label_beside_every_page_is_text(
+    browser: Browser, poisoned: Server, signed_in: object
+) -> None:
+    """Should a server ever let such an id through, the navigation shows it and no more."""
+
+    def answered(route: Route) -> None:
+        told = route.fetch()
+        route.fulfill(response=told, json={**told.json(), "tenant": HOSTILE, "name": HOSTILE})
+
+    with opened(browser, poisoned, state=signed_in) as (page, watched):
+        page.route("**/api/v1/sessions/browser", answered)
+        for path in ("/overview", "/devices", "/security?tab=live"):
+            page.goto(path)
+            page.get_by_role("heading", level=1).wait_for()
+            expect(page.locator("nav").get_by_text(MARK)).to_be_visible()
+            expect(page.get_by_role("banner").get_by_text(MARK)).to_be_visible()
+            _require_harmless(page, watched)
 
 
 def test_the_label_is_shown_letter_by_letter(
