@@ -342,7 +342,7 @@ def test_a_type_is_written_checked_saved_and_changed(
 
 
 def test_a_type_is_written_as_a_document(browser: Browser, weft: Server, signed_in: object) -> None:
-    """What has no field, as a command, is written there, and stays when the fields are edited."""
+    """All of it is written there, and what the fields do not know stays when they are edited."""
     weft.call("PUT", "/types/documented", {**CLIMATE, "commands": {"blink": {}}})
     with opened(browser, weft, state=signed_in) as (page, watched):
         page.goto("/onboarding?tab=types&type=documented")

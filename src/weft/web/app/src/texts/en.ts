@@ -15,6 +15,7 @@ export * from './en/explore';
 export * from './en/connectors';
 export * from './en/onboarding';
 export * from './en/claims';
+export * from './en/type-forms';
 export * from './en/connectors';
 export * from './en/security';
 export * from './en/api';

@@ -23,7 +23,9 @@ export const KINDS = ['number', 'integer', 'boolean', 'string', 'object', 'array
 const WORDS = ['type', 'unit', 'minimum', 'maximum', 'required', 'readOnly'];
 let last = 0;
 
-export const newRow = (): Row => ({ id: ++last, name: '', type: 'number', unit: '', minimum: '', maximum: '', required: false, readOnly: false, rest: {} });
+/** A number for a row of this page, that no other row has. */
+export const nextId = (): number => ++last;
+export const newRow = (): Row => ({ id: nextId(), name: '', type: 'number', unit: '', minimum: '', maximum: '', required: false, readOnly: false, rest: {} });
 
 /** A W3C Thing Model is edited as a document; the short form has fields. */
 export function isShort(document: Document): boolean {
@@ -68,7 +70,7 @@ export function sectionOf(rows: readonly Row[]): Document {
 }
 
 /** What is wrong with the rows before anybody is asked; empty for nothing. */
-export function faultOf(rows: readonly Row[]): string {
+export function faultOf(rows: readonly { name: string }[]): string {
   const seen = new Set<string>();
   for (const name of rows.map((row) => row.name.trim()).filter(Boolean)) {
     if (seen.has(name)) return onboarding.types.twice(name);

@@ -153,7 +153,7 @@ export const onboarding = {
     titleField: 'Title',
     form: 'Write it as',
     forms: { fields: 'Fields', document: 'Document' },
-    formHelp: 'The document has all of it: commands, events, mapping, production.',
+    formHelp: 'The document has all of it: events and production too.',
     telemetry: 'Telemetry',
     properties: 'Properties',
     telemetryHelp: 'What it measures, and how often it likes.',
