@@ -154,6 +154,7 @@ def test_a_mapping_is_written_in_fields_tried_and_kept(
     token = weft.call("POST", path, {"kind": "secret"})["token"]
     with opened(browser, weft, state=signed_in) as (page, watched):
         page.goto("/onboarding?tab=types&type=mapped")
+        page.get_by_text("Payload mapping", exact=True).click()
         page.get_by_role("button", name="Add a value from a place").click()
         page.get_by_label("Goes to of the new value").select_option("telemetry.temperature")
         page.get_by_label("Place or value of temperature").fill("sensor.t")
