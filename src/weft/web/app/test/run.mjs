@@ -207,3 +207,5 @@ test('what is explored goes into the address and a view, and comes back', () => 
   assert.deepEqual(windowOf(asked, 0), [Date.parse(asked.from), Date.parse(asked.to)]);
   assert.deepEqual(windowOf({ ...FRESH, span: '1h' }, 7_200_000), [3_600_000, 7_200_000]);
 });
+
+await import('./live.mjs');

@@ -1,0 +1,212 @@
+// Streams, against a server and a clock of our own; run by run.mjs.
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { createServer } from 'vite';
+
+const page = Object.assign(new EventTarget(), { hidden: false });
+const given = {
+  document: page,
+  window: new EventTarget(),
+  navigator: { onLine: true },
+  requestAnimationFrame: (act) => setTimeout(act, 16),
+};
+for (const [name, value] of Object.entries(given)) Object.defineProperty(globalThis, name, { value, configurable: true });
+
+const server = await createServer({ server: { middlewareMode: true }, appType: 'custom', logLevel: 'error' });
+const load = (path) => server.ssrLoadModule(`/src/${path}`);
+const { Channel } = await load('api/channel.ts');
+// The one interval of `live` is ours to tick: what comes between two ticks is up to each test.
+const realInterval = globalThis.setInterval;
+let tick;
+globalThis.setInterval = (act, pause_ms) => (pause_ms === 5000 ? (tick = act) : realInterval(act, pause_ms));
+const { live } = await load('api/live.svelte.ts');
+globalThis.setInterval = realInterval;
+await server.close();
+
+/** A test with a clock that only it moves. */
+const timed = (name, run) =>
+  test(name, async () => {
+    mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    try {
+      await run();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+async function settle() {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((done) => setImmediate(done));
+}
+
+async function pass(pause_ms) {
+  mock.timers.tick(pause_ms);
+  await settle();
+}
+
+/** A stream as the server sends it; `say` takes kind and id. */
+function streamOf(signal) {
+  let control;
+  const body = new ReadableStream({ start: (controller) => void (control = controller) });
+  signal.addEventListener('abort', () => control.error(new Error('aborted')));
+  return {
+    response: new Response(body),
+    end: () => control.close(),
+    say: (kind, id, data = {}) => control.enqueue(new TextEncoder().encode(`id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify({ device_id: 'a', ...data })}\n\n`)),
+  };
+}
+
+/** A channel, with all that it asked for and told. */
+function channelOf() {
+  const streams = [];
+  const told = [];
+  const channel = new Channel({
+    open: async (query, from, signal) => {
+      const stream = streamOf(signal);
+      streams.push({ query, from, signal, ...stream });
+      return stream.response;
+    },
+    tell: (state) => told.push(state),
+    lost: () => told.push('lost'),
+    online: () => true,
+    soon: (act) => setTimeout(act, 16),
+  });
+  return { channel, streams, told };
+}
+
+/** Somebody who watches: what was heard, and why to read again. */
+function watcher(...kinds) {
+  const heard = [];
+  const again = [];
+  return { heard, again, watch: { kinds, on: (events) => heard.push(...events.map((event) => `${event.kind} ${event.position}`)), again: (reason) => void again.push(reason) } };
+}
+
+timed('a message that comes behind what was told of a record is heard, and only once', async () => {
+  const { channel, streams } = channelOf();
+  const one = watcher('telemetry', 'alarm');
+  channel.add(one.watch);
+  await pass(30);
+  streams[0].say('alarm', 7); // told at the head of a batch whose messages follow
+  streams[0].say('telemetry', 6);
+  streams[0].say('telemetry', 7);
+  streams[0].say('telemetry', 6);
+  streams[0].say('alarm', 7); // another change at the same head
+  await settle();
+  await pass(16);
+  assert.deepEqual(one.heard, ['alarm 7', 'telemetry 6', 'telemetry 7', 'alarm 7']);
+});
+
+timed('another watch is no fault, and nobody reads again who has missed nothing', async () => {
+  const { channel, streams, told } = channelOf();
+  const [first, second, third] = [watcher('alarm'), watcher('rejection'), watcher('alarm')];
+  channel.add(first.watch);
+  await pass(30);
+  const leave = channel.add(second.watch);
+  await pass(30);
+  assert.deepEqual(streams.map((stream) => [stream.query, stream.from]), [['kinds=alarm', null], ['kinds=alarm&kinds=rejection', null]]);
+  assert.deepEqual([first.again, second.again], [['opened', 'opened'], ['opened']]); // they had read before
+  channel.add(third.watch); // already brought
+  await pass(30);
+  assert.deepEqual([streams.length, first.again.length, second.again.length, third.again], [2, 2, 1, []]);
+  leave(); // its messages would be many
+  await pass(30);
+  assert.deepEqual(streams.slice(2).map((stream) => stream.query), ['kinds=alarm']);
+  assert.deepEqual(new Set(told), new Set(['connecting', 'live']));
+});
+
+timed('one page goes, the next comes: the stream stays, and ends when nobody comes', async () => {
+  const { channel, streams, told } = channelOf();
+  const [before, after] = [watcher('alarm', 'work_order'), watcher('alarm')];
+  const leave = channel.add(before.watch);
+  await pass(30);
+  leave();
+  await pass(500);
+  const leaveLast = channel.add(after.watch);
+  await pass(30);
+  streams[0].say('alarm', 3);
+  await settle();
+  await pass(16);
+  assert.deepEqual([streams.length, after.heard, after.again, told], [1, ['alarm 3'], [], ['connecting', 'live']]);
+  leaveLast();
+  await pass(1000);
+  assert.ok(streams[0].signal.aborted);
+  assert.equal(told.at(-1), 'idle');
+});
+
+timed('after a fault messages go on from the last, and records are read again', async () => {
+  const { channel, streams, told } = channelOf();
+  const [messages, records] = [watcher('telemetry'), watcher('alarm')];
+  channel.add(messages.watch);
+  channel.add(records.watch);
+  await pass(30);
+  streams[0].say('telemetry', 5);
+  streams[0].say('alarm', 9);
+  await settle();
+  streams[0].end();
+  await settle();
+  await pass(1000);
+  assert.equal(streams[1].from, 5);
+  assert.deepEqual([messages.again, records.again], [['opened'], ['opened', 'reconnected']]);
+  assert.deepEqual(told, ['connecting', 'live', 'reconnecting', 'reconnecting', 'caught-up']);
+  streams[1].say('gap', 9, { missed: 0, reason: 'Changes of kind alarm are not sent again.' });
+  await settle();
+  assert.deepEqual([messages.again.length, records.again.length], [1, 2]);
+  streams[1].say('gap', 20, { missed: 4, reason: 'The reader was too slow.' });
+  await settle();
+  assert.deepEqual([messages.again.length, records.again.length], [2, 3]);
+});
+
+timed('a stream that is only just asked for is not taken for a silent one', async () => {
+  const { channel, streams, told } = channelOf();
+  channel.add(watcher('alarm').watch);
+  mock.timers.tick(30);
+  channel.check(false);
+  await settle();
+  assert.deepEqual([streams.length, told], [1, ['connecting', 'live']]);
+});
+
+timed('a connection that is silent, or was slept through, is not trusted', async () => {
+  const { channel, streams } = channelOf();
+  const one = watcher('telemetry');
+  channel.add(one.watch);
+  await pass(30);
+  streams[0].say('telemetry', 5);
+  await settle();
+  await pass(39_000);
+  channel.check(false);
+  await settle();
+  assert.equal(streams.length, 1);
+  channel.check(true);
+  await settle();
+  assert.deepEqual([streams.length, streams[0].signal.aborted, streams[1].from, one.again], [2, true, 5, ['opened']]);
+  await pass(61_000); // longer than it is worth to be sent all that was missed
+  channel.check(false);
+  await settle();
+  assert.deepEqual([streams[2].from, one.again], [null, ['opened', 'reconnected']]);
+});
+
+timed('a page that wakes from sleep opens its streams again', async () => {
+  const asked = [];
+  const realFetch = globalThis.fetch;
+  globalThis.fetch = async (url, { headers, signal }) => {
+    const stream = streamOf(signal);
+    asked.push({ url, headers, ...stream });
+    return stream.response;
+  };
+  tick(); // as at every five seconds: the clock of this test begins here
+  const leave = live.watch(watcher('telemetry').watch);
+  await pass(30);
+  asked[0].say('telemetry', 5);
+  await settle();
+  await pass(5_000);
+  tick();
+  await settle();
+  assert.deepEqual([asked.length, live.state], [1, 'live']);
+  mock.timers.setTime(Date.now() + 25_000); // no timer ran meanwhile, and the silence is not yet long
+  tick();
+  await settle();
+  assert.deepEqual([asked.length, asked[1].headers['Last-Event-ID'], live.state], [2, '5', 'caught-up']);
+  leave();
+  await pass(1_000);
+  assert.equal(live.state, 'idle');
+  globalThis.fetch = realFetch;
+});
