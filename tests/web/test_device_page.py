@@ -1,10 +1,13 @@
 """A device's page: what it says now, what is wanted of it, and what stands in its way."""
 
+import time
+
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.web.support import Server, opened, violations
 
 TABS = ("now", "charts", "twin", "commands", "messages", "connection", "credentials", "about")
+BUSY_MS = 30_000  # a page that reads again, on a machine that does much else
 
 
 @pytest.mark.parametrize("phone", [False, True])
@@ -86,4 +89,28 @@ def test_a_device_is_deleted_only_by_its_name(
         act.click()
         page.get_by_text("to-go is deleted").wait_for()
         page.get_by_role("heading", name="Devices").wait_for()
+        watched.require_clean()
+
+
+def test_what_is_shown_live_is_what_the_twin_says(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """A payload is mapped by the type, and one that comes late does not undo a newer value."""
+    reading = {"temperature": {"from": "t", "scale": 0.1}, "humidity": {"from": "h"}}
+    document = {
+        "telemetry": {"temperature": {"type": "number"}, "humidity": {"type": "number"}},
+        "mapping": {"time": {"from": "at", "unit": "s"}, "telemetry": reading},
+    }
+    weft.call("PUT", "/types/room-probe", document)
+    weft.call("POST", "/devices", {"device_id": "room-1", "type_name": "room-probe"})
+    now = int(time.time())
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices/room-1")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=BUSY_MS)
+        keys, values = page.locator("dl dt.cut"), page.locator("dd.big")
+        weft.call("POST", "/devices/room-1/telemetry", {"t": 215, "at": now})
+        expect(values).to_have_text(["21.5"], timeout=BUSY_MS)
+        weft.call("POST", "/devices/room-1/telemetry", {"t": 999, "h": 40, "at": now - 600})
+        expect(values).to_have_text(["40", "21.5"], timeout=BUSY_MS)
+        expect(keys).to_have_text(["humidity", "temperature"])
         watched.require_clean()

@@ -15,6 +15,7 @@ for (const [name, value] of Object.entries(given)) Object.defineProperty(globalT
 const server = await createServer({ server: { middlewareMode: true }, appType: 'custom', logLevel: 'error' });
 const load = (path) => server.ssrLoadModule(`/src/${path}`);
 const { Channel } = await load('api/channel.ts');
+const { paced } = await load('api/pace.ts');
 // The one interval of `live` is ours to tick: what comes between two ticks is up to each test.
 const realInterval = globalThis.setInterval;
 let tick;
@@ -209,4 +210,22 @@ timed('a page that wakes from sleep opens its streams again', async () => {
   await pass(1_000);
   assert.equal(live.state, 'idle');
   globalThis.fetch = realFetch;
+});
+
+timed('what is asked for often is done at once, and then once at the end of each pause', async () => {
+  const done = [];
+  const act = paced(() => done.push(Date.now() - 1_000_000), 1_000);
+  for (let turn = 0; turn < 15; turn += 1) {
+    act();
+    mock.timers.tick(100);
+  }
+  assert.deepEqual(done, [0, 1_000]);
+  mock.timers.tick(500); // what was asked for at last is not forgotten
+  assert.deepEqual(done, [0, 1_000, 2_000]);
+  mock.timers.tick(1_000);
+  act();
+  act();
+  act.stop();
+  mock.timers.tick(1_000);
+  assert.deepEqual(done, [0, 1_000, 2_000, 3_000]);
 });
