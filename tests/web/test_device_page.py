@@ -114,3 +114,25 @@ def test_what_is_shown_live_is_what_the_twin_says(
         expect(values).to_have_text(["40", "21.5"], timeout=BUSY_MS)
         expect(keys).to_have_text(["humidity", "temperature"])
         watched.require_clean()
+
+
+def test_the_input_of_a_command_is_kept_while_its_name_is_written(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Half an object, the name, the other half: nothing that was typed is lost."""
+    weft.call("POST", "/devices", {"device_id": "bare"})
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices/bare?tab=commands")
+        page.get_by_role("button", name="Send a command").first.click()
+        dialog = page.get_by_role("dialog")
+        editor = dialog.get_by_role("textbox", name="Input")
+        editor.fill('{"speed": 3')
+        dialog.get_by_label("Command").fill("spin")
+        expect(editor).to_have_value('{"speed": 3')
+        editor.press("End")
+        editor.press_sequentially(', "left": true}')
+        dialog.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_text("spin").wait_for()
+        (command,) = weft.call("GET", "/devices/bare/commands")["items"]
+        assert (command["name"], command["input"]) == ("spin", {"speed": 3, "left": True})
+        watched.require_clean()
