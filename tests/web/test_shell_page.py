@@ -1,7 +1,7 @@
 """What surrounds every page: the drawer of a phone, colours, and a session that ends."""
 
 from playwright.sync_api import Browser, expect
-from tests.web.support import NAME, PASSWORD, Server, opened, violations
+from tests.web.support import NAME, PASSWORD, Server, opened, sign_in, violations
 
 
 def test_a_phone_has_a_drawer(browser: Browser, weft: Server, signed_in: object) -> None:
@@ -67,3 +67,22 @@ def test_the_first_key_skips_to_the_page(browser: Browser, weft: Server, signed_
         page.keyboard.press("Enter")
         expect(page.locator("#content")).to_be_focused()
         watched.require_clean()
+
+
+def test_who_cannot_sign_out_is_told(browser: Browser, weft: Server) -> None:
+    """The server refuses, so the cookie is still good: one is not shown as gone."""
+    with opened(browser, weft) as (page, _watched):
+        sign_in(page)
+        page.route(
+            "**/api/v1/sessions/current",
+            lambda route: route.fulfill(
+                status=503, json={"detail": "Weft is stopping."}, content_type="application/json"
+            ),
+        )
+        page.get_by_role("button", name="Account").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_text("Weft is stopping.")).to_be_visible()
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        page.unroute("**/api/v1/sessions/current")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Password").wait_for()

@@ -1,13 +1,15 @@
-// Streams, against a server and a clock of our own; run by run.mjs.
+// Streams and sessions, against a server and a clock of our own; run by run.mjs.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { createServer } from 'vite';
 
 const page = Object.assign(new EventTarget(), { hidden: false });
+const kept = new Map();
 const given = {
   document: page,
   window: new EventTarget(),
   navigator: { onLine: true },
+  localStorage: { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value), removeItem: (name) => kept.delete(name) },
   requestAnimationFrame: (act) => setTimeout(act, 16),
 };
 for (const [name, value] of Object.entries(given)) Object.defineProperty(globalThis, name, { value, configurable: true });
@@ -16,6 +18,7 @@ const server = await createServer({ server: { middlewareMode: true }, appType: '
 const load = (path) => server.ssrLoadModule(`/src/${path}`);
 const { Channel } = await load('api/channel.ts');
 const { paced } = await load('api/pace.ts');
+const { session } = await load('api/session.svelte.ts');
 // The one interval of `live` is ours to tick: what comes between two ticks is up to each test.
 const realInterval = globalThis.setInterval;
 let tick;
@@ -228,4 +231,51 @@ timed('what is asked for often is done at once, and then once at the end of each
   act.stop();
   mock.timers.tick(1_000);
   assert.deepEqual(done, [0, 1_000, 2_000, 3_000]);
+});
+
+/** Answer the requests for sessions in order: a status, and what is said with it. */
+function answering(...answers) {
+  const told = { name: 'alice', tenant: 'default', token: 't', actions: ['device.read'] };
+  globalThis.fetch = async () => {
+    const status = answers.shift();
+    if (status === undefined) throw new TypeError('failed to fetch');
+    return new Response(status === 204 ? null : JSON.stringify(status === 200 ? told : { detail: `It is ${status}.` }), { status });
+  };
+}
+
+timed('a server that is ill says nothing of the session: it is asked again', async () => {
+  const realFetch = globalThis.fetch;
+  kept.set('weft-signed-in', 'yes');
+  answering(503, 200, 200);
+  await session.resume();
+  assert.equal(session.state, 'unknown');
+  await pass(2_000);
+  assert.deepEqual([session.state, session.may('device.read')], ['in', true]);
+  answering(401);
+  await session.resume();
+  assert.deepEqual([session.state, session.reason, kept.size], ['out', 'over', 0]);
+  globalThis.fetch = realFetch;
+});
+
+timed('who signs out is out only when the server has ended the session', async () => {
+  const realFetch = globalThis.fetch;
+  const enter = async () => {
+    kept.set('weft-signed-in', 'yes');
+    answering(200, 200);
+    await session.resume();
+    assert.equal(session.state, 'in');
+  };
+  for (const [answers, words] of [[[503], 'It is 503.'], [[], 'The server does not answer.']]) {
+    await enter();
+    answering(...answers);
+    await assert.rejects(session.signOut(), { detail: words });
+    assert.equal(session.state, 'in');
+  }
+  for (const status of [204, 401]) {
+    await enter();
+    answering(status);
+    await session.signOut();
+    assert.deepEqual([session.state, session.reason], ['out', 'left']);
+  }
+  globalThis.fetch = realFetch;
 });

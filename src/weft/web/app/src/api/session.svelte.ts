@@ -1,6 +1,6 @@
 // Who is signed in. The cookie is read by no script; what a page knows is a token that it sends
 // along, so that no other page can act with the cookie.
-import { problemOf, Problem, type Schemas } from './client';
+import { problemOf, Problem, send, type Schemas } from './client';
 
 type State = 'unknown' | 'in' | 'out';
 const KNOWN = 'weft-signed-in'; // that there may be a cookie; who it is for, the server says
@@ -28,12 +28,13 @@ class Session {
     try {
       const response = await fetch('/api/v1/sessions/browser', { cache: 'no-store' });
       if (!response.ok) {
+        if (response.status >= 500 || response.status === 429) throw await problemOf(response);
         this.#leave('over');
         return;
       }
       await this.#enter((await response.json()) as Schemas['BrowserSession']);
     } catch {
-      // The server does not answer yet: the page stays as it is, and tries again.
+      // The server does not answer yet, or says nothing of the session: the page stays as it is, and tries again.
       setTimeout(() => void this.resume(), 2000);
     }
   }
@@ -55,8 +56,13 @@ class Session {
     await this.#enter(opened);
   }
 
+  /** End the session, here and on the server; raise a `Problem` where it goes on there. */
   async signOut(): Promise<void> {
-    await fetch('/api/v1/sessions/current', { method: 'DELETE', headers: { 'X-Weft-Token': this.token } });
+    try {
+      await send('/api/v1/sessions/current', { method: 'DELETE' });
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 401)) throw error; // 401: it is over already
+    }
     this.#leave('left');
   }
 
