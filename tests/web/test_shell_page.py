@@ -1,5 +1,7 @@
 """What surrounds every page: the drawer of a phone, colours, and a session that ends."""
 
+import re
+
 from playwright.sync_api import Browser, expect
 from tests.web.support import NAME, PASSWORD, Server, opened, sign_in, violations
 
@@ -66,6 +68,48 @@ def test_the_first_key_skips_to_the_page(browser: Browser, weft: Server, signed_
         expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#content")).to_be_focused()
+        watched.require_clean()
+
+
+def test_a_link_to_a_page_with_another_query_is_followed(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """`Alarms` shows all of them, also from a filtered list; the way back has the filter."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/alarms?severity=critical")
+        severity = page.get_by_label("Severity")
+        expect(severity).to_have_value("critical")
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name="Alarms").click()
+        expect(severity).to_have_value("")
+        expect(page).to_have_url(f"{weft.url}/alarms")
+        page.go_back()
+        expect(severity).to_have_value("critical")
+        watched.require_clean()
+
+
+def test_a_page_that_follows_its_query_stays(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """An operation is chosen by a link: what was looked for in the list is still there."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/reference")
+        look = page.get_by_role("searchbox").first
+        look.fill("alarm")
+        page.locator("a[href*='operation=']").first.click()
+        expect(page).to_have_url(re.compile("operation="))
+        expect(look).to_have_value("alarm")
+        watched.require_clean()
+
+
+def test_an_address_that_was_cut_is_no_page(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Half a character in it: one is told, and can go on."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices/%E0")
+        expect(page.get_by_text("There is no such page")).to_be_visible()
+        page.get_by_role("link", name="To the overview").click()
+        page.get_by_role("heading", name="Overview").wait_for()
         watched.require_clean()
 
 

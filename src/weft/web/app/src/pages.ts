@@ -20,6 +20,8 @@ export interface Page {
   order?: number;
   /** The letter behind `g` that goes there. */
   jump?: string;
+  /** It follows the address's query itself; any other page begins anew where the query is another. */
+  followsQuery?: true;
   /** The policy's action without which the page is not offered. */
   needs?: string;
   // A page without parameters takes no props, so their type is left open here.
@@ -37,6 +39,15 @@ export interface Match {
   params: Record<string, string>;
 }
 
+/** What a part of a path says; nothing where it is no UTF-8 (`%E0`), as when it was cut. */
+function decoded(part: string): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
 /** Find the page of a path; one without parameters goes before one with. */
 export function findPage(path: string, all: Page[] = pages): Match | null {
   const parts = path.split('/').filter(Boolean);
@@ -48,8 +59,9 @@ export function findPage(path: string, all: Page[] = pages): Match | null {
     const fits = wanted.every((part, index) => {
       const given = parts[index] ?? '';
       if (!part.startsWith(':')) return part === given;
-      params[part.slice(1)] = decodeURIComponent(given);
-      return true;
+      const name = decoded(given);
+      if (name !== null) params[part.slice(1)] = name;
+      return name !== null;
     });
     if (!fits) continue;
     if (best === null || Object.keys(params).length < Object.keys(best.params).length) {

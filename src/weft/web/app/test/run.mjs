@@ -74,6 +74,7 @@ test('an address finds its page, one without names before one with', () => {
   assert.equal(findPage('/devices/new', pages).page.name, 'new');
   assert.deepEqual(findPage('/devices/a%2Fb', pages).params, { device_id: 'a/b' });
   assert.equal(findPage('/devices/a/b', pages), null);
+  assert.equal(findPage('/devices/%E0', pages), null); // cut within a character
 });
 
 test('every page has an address and a name of its own, and no two the same key', () => {

@@ -3,16 +3,19 @@
 class Router {
   path = $state(window.location.pathname);
   query = $state(new URLSearchParams(window.location.search));
+  /** How often one came to another query by a link or the way back, not by `set`. */
+  arrivals = $state(0);
+  #search = window.location.search;
 
   constructor() {
-    window.addEventListener('popstate', () => this.#read());
+    window.addEventListener('popstate', () => this.#arrive());
     document.addEventListener('click', (event) => this.#clicked(event));
   }
 
   go(to: string, { replace = false }: { replace?: boolean } = {}): void {
     const before = this.path;
     window.history[replace ? 'replaceState' : 'pushState'](null, '', to);
-    this.#read();
+    this.#arrive();
     if (this.path !== before) window.scrollTo(0, 0);
   }
 
@@ -24,11 +27,18 @@ class Router {
       else query.set(name, value);
     }
     const text = query.toString();
-    this.go(window.location.pathname + (text ? `?${text}` : ''), { replace: true });
+    window.history.replaceState(null, '', window.location.pathname + (text ? `?${text}` : ''));
+    this.#read();
+  }
+
+  #arrive(): void {
+    if (window.location.search !== this.#search) this.arrivals += 1;
+    this.#read();
   }
 
   #read(): void {
     this.path = window.location.pathname;
+    this.#search = window.location.search;
     this.query = new URLSearchParams(window.location.search);
   }
 

@@ -10,5 +10,6 @@ export const page: Page = {
   order: 12,
   jump: 'p',
   needs: 'openapi.read',
+  followsQuery: true,
   load: () => import('./Reference.svelte'),
 };

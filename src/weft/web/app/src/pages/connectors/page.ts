@@ -9,5 +9,6 @@ export const page: Page = {
   order: 9,
   jump: 'c',
   needs: 'connector.read',
+  followsQuery: true,
   load: () => import('./Connectors.svelte'),
 };

@@ -9,5 +9,6 @@ export const page: Page = {
   order: 8,
   jump: 'n',
   needs: 'type.read',
+  followsQuery: true,
   load: () => import('./Onboarding.svelte'),
 };

@@ -9,5 +9,6 @@ export const page: Page = {
   order: 11,
   jump: 's',
   needs: 'session.manage',
+  followsQuery: true,
   load: () => import('./Security.svelte'),
 };
