@@ -1,6 +1,7 @@
 // The API, typed by our own OpenAPI (schema.d.ts, written by `scripts/dashboard types`).
-// Every request of the dashboard goes through here: it carries the session's token, names the
-// version it read, is done once however often it is sent, and turns each error into words.
+// The dashboard's requests go through here, but for streams and signing in. Each carries the
+// session's token, and the version that was read where it is given (`ifMatch`); a POST has a key
+// of its own, by which the server knows a repeat of it; and each error becomes words.
 import { session } from './session.svelte';
 import type { components, paths } from './schema';
 
@@ -117,7 +118,7 @@ export async function send(url: string, init: RequestInit = {}): Promise<Respons
     response = await fetch(url, { ...init, headers, credentials: 'same-origin', cache: 'no-store' });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new Problem(0, 'unreachable', 'The server does not answer.', 'It is asked again as soon as it does.');
+    throw new Problem(0, 'unreachable', 'The server does not answer.', 'Try again in a moment.');
   }
   if (response.ok || response.status === 304) return response;
   const problem = await problemOf(response);
