@@ -22,6 +22,7 @@ from weft.connectors.base import (
     Tools,
 )
 from weft.connectors.calls import JSON, Calls
+from weft.connectors.credentials import Reference
 from weft.connectors.fields import Field
 from weft.connectors.mapping import title_of
 from weft.model.alarm import OutboxEntry, WorkOrder, WorkOrderState
@@ -32,7 +33,7 @@ from weft.security.outbound import url_of
 class TicketSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "tickets"`: a ticket service."""
 
-    key: str  # reference to its API key
+    key: Reference  # reference to its API key
 
 
 class Ticket(Struct):

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 
 from weft.connectors.base import Tools
-from weft.connectors.credentials import require_reference
+from weft.connectors.credentials import Reference, require_reference
 from weft.errors import ConfigurationError, ConnectorError
 from weft.model.moments import NS_PER_S
 
@@ -30,8 +30,8 @@ class Basic(
 ):
     """`auth = {kind = "basic", …}`: user and password (RFC 7617)."""
 
-    user: str
-    password: str  # reference
+    user: str  # as the far side knows us
+    password: Reference  # reference to the password of that user
 
 
 class Key(
@@ -39,8 +39,8 @@ class Key(
 ):
     """`auth = {kind = "key", …}`: a key in a header of every request."""
 
-    key: str  # reference
-    header: str = "Authorization"
+    key: Reference  # reference to the key that the far side gave out
+    header: str = "Authorization"  # that carries the key
     prefix: str = "bearer "  # in front of the key; "" for a header of its own
 
 
@@ -49,10 +49,10 @@ class OAuth2(
 ):
     """`auth = {kind = "oauth2", …}`: client credentials (RFC 6749, 4.4)."""
 
-    token_url: str
-    client_id: str
-    client_secret: str  # reference
-    scope: str = ""
+    token_url: str  # of the authorization server
+    client_id: str  # as the authorization server knows us
+    client_secret: Reference  # reference to the secret of that client
+    scope: str = ""  # what is asked for, where the server wants to hear it
     parameters: dict[str, str] = {}  # what a server asks for beside these: audience, resource
     in_header: bool = False  # client id and secret as basic authentication (RFC 6749, 2.3.1)
 

@@ -30,10 +30,10 @@ WORK_ORDER = "work_order"
 class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every `[connectors.NAME]` has; each kind adds its own."""
 
-    url: str
+    url: str  # where the business system is
     tenants: tuple[str, ...] = ("main",)  # whose rules may name this connector
     allow: tuple[str, ...] = ()  # CIDRs of an on-premise system, for this connector alone
-    timeout_s: float = 10.0
+    timeout_s: float = 10.0  # of one request
     client_certificate: ClientCertificate | None = None  # where the far side asks for one
     on_close: OnClose = OnClose.QUESTION  # of alarms, where their rule says nothing
     close_when_cleared: bool = False  # end the record when all alarms have cleared by themselves

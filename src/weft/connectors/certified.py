@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from weft.connectors.credentials import Credentials, require_reference
+from weft.connectors.credentials import Credentials, Reference, require_reference
 from weft.security.outbound import Answer, OutboundClient
 
 
 class ClientCertificate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`client_certificate = {certificate = …, key = …}`: PEM, as references."""
 
-    certificate: str  # with the chain that the far side needs
-    key: str  # without a passphrase; sealed:NAME keeps it off the disk
+    certificate: Reference  # with the chain that the far side needs
+    key: Reference  # without a passphrase; sealed:NAME keeps it off the disk
 
 
 class CertifiedClient:

@@ -23,7 +23,7 @@ from weft.connectors.base import (
     Tools,
 )
 from weft.connectors.calls import JSON
-from weft.connectors.credentials import require_reference
+from weft.connectors.credentials import Reference, require_reference
 from weft.connectors.fields import Field
 from weft.connectors.notices import Notice, notice_of, sample_notice
 from weft.errors import ConnectorError
@@ -38,14 +38,14 @@ class SlackSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown
     """`[connectors.NAME]` with `kind = "slack"`: one channel, by an incoming webhook."""
 
     url: str = SLACK  # the host alone: the rest of the address is a secret
-    webhook: str  # reference to the whole address of the webhook
+    webhook: Reference  # reference to the whole address of the webhook
 
 
 class TeamsSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "teams"`: one channel, by a workflow's webhook."""
 
     url: str  # the host alone: the rest of the address is a secret
-    webhook: str  # reference to the whole address of the webhook
+    webhook: Reference  # reference to the whole address of the webhook
 
 
 class _Chat(ABC):

@@ -8,8 +8,9 @@ refers to stands in no log line, no error and no answer.
 import asyncio
 import os
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from weft.errors import ConfigurationError, ConnectorError, Damaged, NotFound
 from weft.model.ids import TenantId, require_name
@@ -20,6 +21,9 @@ from weft.security.secrets import Vault
 
 PLATFORM = TenantId("")
 _BYTES_MAX = 16 * 1024
+
+# A setting that is a reference. What is not marked so is no secret, and is shown.
+Reference = Annotated[str, Meta(extra={"secret": True})]
 
 
 class SealedCredential(Struct, frozen=True):

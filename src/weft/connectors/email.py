@@ -30,7 +30,7 @@ from weft.connectors.base import (
     Situation,
     Tools,
 )
-from weft.connectors.credentials import require_reference
+from weft.connectors.credentials import Reference, require_reference
 from weft.connectors.fields import Field
 from weft.connectors.notices import Notice, notice_of, sample_notice
 from weft.errors import ConfigurationError, ConnectorError, Invalid, Unanswered
@@ -51,10 +51,10 @@ class EmailSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown
     """`[connectors.NAME]` with `kind = "email"`: a mail server that takes our messages."""
 
     # smtp://mail.example.com:587 (STARTTLS) or smtps://mail.example.com:465
-    sender: str  # an address
+    sender: str  # the address that messages come from
     to: tuple[str, ...] = ()  # where a policy names nobody
-    user: str = ""
-    password: str = ""  # reference
+    user: str = ""  # where the server asks for one
+    password: Reference = ""  # reference to the password of that user
     clear_text: bool = False  # no TLS: to an allowed or loopback address, without a password
     total_timeout_s: float = 30.0  # of one message with all its steps
 

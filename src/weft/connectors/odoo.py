@@ -28,6 +28,7 @@ from weft.connectors.base import (
     by_number,
 )
 from weft.connectors.calls import JSON, Calls
+from weft.connectors.credentials import Reference
 from weft.connectors.fields import Field
 from weft.connectors.mapping import text_of, title_of, with_key
 from weft.errors import ConnectorError
@@ -50,7 +51,7 @@ _CONTEXT = {"lang": "en_US"}
 class OdooSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "odoo"`: an Odoo 19 database."""
 
-    key: str  # reference to an API key of a user with access to Maintenance
+    key: Reference  # reference to an API key of a user with access to Maintenance
     database: str = ""  # where the server has several
 
 

@@ -55,9 +55,9 @@ _NOTED = ("key", "remote_id", "note")
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every request has: `{key}` and others stand for values."""
 
-    path: str
-    query: dict[str, Any] = {}
-    headers: dict[str, str] = {}
+    path: str  # behind url, from its first / on
+    query: dict[str, Any] = {}  # what stands behind the ? of the address
+    headers: dict[str, str] = {}  # beside those of the authentication
 
 
 class Find(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,55 +65,55 @@ class Find(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     items: str = ""  # where the list stands in the answer; the answer itself where empty
     match: str  # where our key stands in an item; one that does not hold it is not ours
-    id: str
-    state: str = ""
+    id: str  # where the id stands in an item
+    state: str = ""  # where the state stands in an item
 
 
 class Create(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`create`: the request that makes it."""
 
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    body: dict[str, Any] = {}
+    method: Literal["POST", "PUT", "PATCH"] = "POST"  # as the far side wants it
+    body: dict[str, Any] = {}  # JSON in which {key} and others stand for values
     fields_at: str = ""  # the table of the body that the mapped fields go into; the body itself
     id: str = ""  # where the id stands in the answer
-    state: str = ""
+    state: str = ""  # where the state stands in the answer
     once: bool = False  # the far side makes one record for one key by itself
 
 
 class Status(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`status`: the request that reads how a record stands."""
 
-    state: str
+    state: str  # where the state stands in the answer
 
 
 class Said(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`note.said`: the request that reads the notes, so that none is written twice."""
 
-    items: str = ""
-    text: str
+    items: str = ""  # where the notes stand in the answer; the answer itself where empty
+    text: str  # where the words stand in a note
 
 
 class Note(Request, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`note`: the request that writes a note."""
 
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    body: dict[str, Any] = {}
-    said: Said | None = None
+    method: Literal["POST", "PUT", "PATCH"] = "POST"  # as the far side wants it
+    body: dict[str, Any] = {}  # JSON in which {key} and others stand for values
+    said: Said | None = None  # the request that reads the notes there are
 
 
 class RestSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "rest"`: any system with a REST interface."""
 
-    create: Create
-    find: Find | None = None
+    create: Create  # the request that makes a record
+    find: Find | None = None  # the request that looks for it; or create.once
     status: Status | None = None  # without it, work orders are not followed
     note: Note | None = None  # without it, a cleared alarm is not told
     probe: Request | None = None  # what `weft connector test` reads; find where left out
-    auth: Authentication | None = None
+    auth: Authentication | None = None  # how we prove who asks
     page: str = ""  # a person's link to a record, with {remote_id}
     in_progress: tuple[str, ...] = ()  # states of the far side, in our words
-    closed: tuple[str, ...] = ()
-    cancelled: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()  # the same, of a record that is done
+    cancelled: tuple[str, ...] = ()  # the same, of one that will not be done
     settle_s: float = 15.0  # pause after a create without an answer
 
 

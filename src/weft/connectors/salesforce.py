@@ -26,6 +26,7 @@ from weft.connectors.base import (
     by_remote_id,
 )
 from weft.connectors.calls import JSON, Calls, query_of
+from weft.connectors.credentials import Reference
 from weft.connectors.fields import Field, plain_lines
 from weft.connectors.mapping import text_of, title_of, with_key
 from weft.errors import ConfigurationError, ConnectorError
@@ -50,10 +51,10 @@ class SalesforceSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_un
     """`[connectors.NAME]` with `kind = "salesforce"`: a Salesforce org."""
 
     client_id: str  # of a connected app with the client credentials flow
-    client_secret: str  # reference
-    object: Literal["Case", "WorkOrder"] = "WorkOrder"
+    client_secret: Reference  # reference to the secret of that app
+    object: Literal["Case", "WorkOrder"] = "WorkOrder"  # WorkOrder needs Field Service
     external_id: str = "Weft_Key__c"  # a text field of the object: external id, unique
-    api_version: str = "v62.0"
+    api_version: str = "v62.0"  # of the REST interface
 
 
 class _Upserted(Struct):

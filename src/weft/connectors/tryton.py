@@ -26,7 +26,7 @@ from weft.connectors.base import (
     by_number,
 )
 from weft.connectors.calls import after_settling
-from weft.connectors.credentials import require_reference
+from weft.connectors.credentials import Reference, require_reference
 from weft.connectors.fields import Field
 from weft.connectors.mapping import key_line, text_of, title_of, with_key
 from weft.errors import ConnectorError
@@ -47,8 +47,8 @@ _FOUND_MAX = 5
 class TrytonSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "tryton"`: a Tryton database."""
 
-    database: str
-    key: str  # reference to a user application key with access to `rest`
+    database: str  # its name
+    key: Reference  # reference to a user application key with access to `rest`
     company: int = 1  # id of the company that owns the tasks
     project: int | None = None  # id of the project below which tasks are made
     settle_s: float = 15.0  # longer than Tryton takes to end a request that we gave up on

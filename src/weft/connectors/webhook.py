@@ -26,7 +26,7 @@ from weft.connectors.base import (
     Situation,
     Tools,
 )
-from weft.connectors.credentials import require_reference
+from weft.connectors.credentials import Reference, require_reference
 from weft.connectors.fields import Field
 from weft.connectors.mapping import description_of, facts_of, title_of
 from weft.errors import Unauthenticated
@@ -43,8 +43,8 @@ _TYPES = {WORK_ORDER: "weft.work_order.requested", NOTIFICATION: "weft.notificat
 class WebhookSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "webhook"`: a receiver of one's own."""
 
-    secret: str  # reference; at least 32 random bytes, known to the receiver
-    next_secret: str = ""  # reference; signs beside the first while receivers change over
+    secret: Reference  # reference; at least 32 random bytes, known to the receiver
+    next_secret: Reference = ""  # reference; signs beside the first while receivers change over
 
 
 class WebhookConnector:
