@@ -10,9 +10,10 @@ from tests.connectors.support import ALICE, MAIN, OTHER, FakeConnector, Plant, a
 from weft.connectors import outbox as module
 from weft.connectors.base import Delivered, Situation
 from weft.connectors.outbox import OutboxSettings
+from weft.connectors.registry import OWN_LABEL, Configured, Healths
 from weft.errors import Conflict, ConnectorError, Invalid, NotFound, StorageError
 from weft.model.alarm import OutboxEntry, OutboxState, WorkOrderState
-from weft.model.ids import ActionId
+from weft.model.ids import ActionId, TenantId
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 from weft.security.audit import AUDIT
 
@@ -429,3 +430,106 @@ async def test_more_entries_than_fit_in_memory_are_all_delivered() -> None:
     async with plant.outbox.running():
         await asyncio.wait_for(done.wait(), 20)
     assert len(plant.erp.calls) == 40
+
+
+def own(connector: FakeConnector, tenant: TenantId = MAIN) -> Configured:
+    """What a tenant has set up itself."""
+    return Configured(connector, frozenset({tenant}), "", Healths(), own=True)
+
+
+async def test_tn_1_two_tenants_own_connectors_of_one_name_never_mix() -> None:
+    """Each queue, pause and count of health is its tenant's; metrics tell no name."""
+    plant = Plant()
+    ours, theirs = FakeConnector("mes", next=[DOWN]), FakeConnector("mes")
+    await plant.connectors.put_own(MAIN, "mes", own(ours))
+    await plant.connectors.put_own(OTHER, "mes", own(theirs, OTHER))
+    for number, tenant in ((1, MAIN), (2, MAIN), (3, OTHER)):
+        await plant.put(entry(number, connector="mes", tenant=tenant))
+    await plant.outbox.deliver_due()
+    assert ours.calls == [entry(1).action.action_id]  # and pauses
+    assert theirs.calls == [entry(3).action.action_id]
+    mine, other = (plant.connectors.get(tenant, "mes") for tenant in (MAIN, OTHER))
+    assert (mine.healthy, other.healthy) == (False, True)
+    await plant.outbox._scan()
+    assert plant.connectors.get(MAIN, "mes").waiting == 2
+    assert plant.connectors.get(OTHER, "mes").waiting == 0
+    labels = {lanes.name for lanes in plant.outbox._lanes.values()}
+    assert labels == {"erp", "", OWN_LABEL}
+
+
+async def test_an_entry_follows_its_connector_from_lane_to_lane() -> None:
+    """It waits for one that is not there, then for the one that was set up, and goes once."""
+    plant, item = Plant(), entry(connector="mes")
+    await plant.put(item)
+    await plant.outbox.deliver_due()
+    assert "Set mes up again" in (await plant.entry(item)).last_error
+    made = FakeConnector("mes")
+    await plant.connectors.put_own(MAIN, "mes", own(made))
+    plant.clock.turn(60)  # it is still known in the lane of the unknown
+    await plant.outbox.deliver_due()
+    assert made.calls == [item.action.action_id]
+    assert (await plant.entry(item)).state is OutboxState.DELIVERED
+
+
+async def test_a_pause_ends_when_the_settings_are_mended() -> None:
+    """Thirty seconds of quiet were for the address before; what is due goes at once."""
+    plant = Plant()
+    await plant.connectors.put_own(MAIN, "mes", own(FakeConnector("mes", next=[DOWN] * 9)))
+    for number in range(9):
+        await plant.put(entry(number, connector="mes"))
+        plant.clock.turn(60)
+        await plant.outbox.deliver_due()
+    mended = FakeConnector("mes")
+    waiting = entry(10, connector="mes")
+    await plant.put(waiting)
+    await plant.outbox.deliver_due()
+    assert (await plant.entry(waiting)).attempts == 0
+    await plant.connectors.put_own(MAIN, "mes", own(mended))
+    await plant.outbox.deliver_due()
+    assert (await plant.entry(waiting)).state is OutboxState.DELIVERED
+
+
+async def test_tn_3_what_tenants_name_holds_up_no_system_of_the_operators() -> None:
+    """TN-3: own connectors of three tenants hang; the shared ERP is told, and a fourth's own."""
+
+    class Hanging(FakeConnector):
+        async def deliver(self, item: OutboxEntry, situation: Situation) -> Delivered:
+            await asyncio.Event().wait()
+            return await super().deliver(item, situation)
+
+    plant = Plant(settings=OutboxSettings(parallel=8, scan_interval_s=60))
+    tenants = [TenantId(f"t{number}") for number in range(3)]
+    for place, tenant in enumerate(tenants):
+        for number in range(4):
+            name = f"mes-{number}"
+            await plant.connectors.put_own(tenant, name, own(Hanging(name), tenant))
+            await plant.put(entry(10 * place + number, connector=name, tenant=tenant))
+    await plant.connectors.put_own(OTHER, "mes", own(FakeConnector("mes"), OTHER))
+    shared, theirs = entry(90), entry(91, connector="mes", tenant=OTHER)
+    for item in (shared, theirs):
+        await plant.put(item)
+    told = asyncio.Event()
+    plant.work_orders.on_change(lambda _order: told.set() if len(plant.seen) == 2 else None)
+    async with plant.outbox.running():
+        await asyncio.wait_for(told.wait(), 10)
+    assert (await plant.entry(shared)).state is OutboxState.DELIVERED
+    assert (await plant.entry(theirs)).state is OutboxState.DELIVERED
+
+
+async def test_who_delivers_for_an_own_connector_ends_and_begins_again() -> None:
+    """Nothing is held for a connector to which nothing goes; the next entry is told as well."""
+    plant = Plant(settings=OutboxSettings(scan_interval_s=0.01))
+    await plant.connectors.put_own(MAIN, "mes", own(FakeConnector("mes")))
+    told: asyncio.Queue[str] = asyncio.Queue()
+    plant.work_orders.on_change(lambda order: told.put_nowait(order.work_order_id))
+    async with plant.outbox.running():
+        for number in (1, 2):
+            item = entry(number, connector="mes")
+            await plant.put(item)
+            plant.outbox.notify()
+            assert await asyncio.wait_for(told.get(), 10) == item.action.action_id
+            for _ in range(2_000):
+                if "main/mes" not in plant.outbox._lanes:
+                    break
+                await asyncio.sleep(0.005)
+            assert "main/mes" not in plant.outbox._lanes

@@ -7,8 +7,10 @@ import pytest
 from msgspec import structs
 from tests.connectors.support import MAIN, NOON, OTHER, FakeConnector, Plant, alarm, entry
 
+from weft.connectors import poller as module
 from weft.connectors.base import RemoteState
 from weft.connectors.poller import Poller, PollerSettings
+from weft.connectors.registry import Configured, Healths
 from weft.errors import ConnectorError, StorageError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrderState
 from weft.model.ids import WorkOrderId
@@ -262,3 +264,64 @@ async def test_running_polls_by_the_interval_and_stops() -> None:
     )
     async with poller.running():
         await asyncio.wait_for(closed.wait(), 10)
+
+
+async def test_tn_3_an_own_connector_that_hangs_holds_up_no_other() -> None:
+    """A tenant names a system that never answers; the ERP's work orders are followed."""
+    asked = asyncio.Event()
+
+    class Hanging(FakeConnector):
+        async def poll(self, orders: Any) -> dict[WorkOrderId, RemoteState]:
+            asked.set()
+            await asyncio.Event().wait()
+            return {}
+
+    plant = Plant()
+    mine = Configured(Hanging("mes"), frozenset({MAIN}), "", Healths(), own=True)
+    await plant.connectors.put_own(MAIN, "mes", mine)
+    await plant.put(entry(7, connector="mes"))
+    [item] = await delivered(plant, 1)
+    plant.erp.states[item.action.action_id] = DONE
+    closed = asyncio.Event()
+    plant.work_orders.on_change(lambda order: closed.set() if order.closed_at else None)
+    plant.poller._settings = PollerSettings(poll_interval_s=0.01)
+    async with plant.poller.running():
+        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 10)
+        assert plant.poller._following == {"main/mes"}
+    assert mine.at_work == 0
+
+
+async def test_an_own_connector_is_given_up_for_this_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute with all of its work orders; its health says so."""
+
+    class Hanging(FakeConnector):
+        async def poll(self, orders: Any) -> dict[WorkOrderId, RemoteState]:
+            await asyncio.Event().wait()
+            return {}
+
+    monkeypatch.setattr(module, "_OWN_TIMEOUT_S", 0.01)
+    plant = Plant()
+    mine = Configured(Hanging("mes"), frozenset({MAIN}), "", Healths(), own=True)
+    await plant.connectors.put_own(MAIN, "mes", mine)
+    await plant.put(entry(7, connector="mes"))
+    await plant.outbox.deliver_due()
+    await plant.poller.poll()
+    assert plant.connectors.get(MAIN, "mes").last_error == "No end within 0.01 s."
+    assert plant.poller._following == set()
+
+
+async def test_tn_1_own_connectors_of_one_name_follow_their_own_work_orders() -> None:
+    """What one tenant's system says closes no order of another's."""
+    plant = Plant()
+    systems = {tenant: FakeConnector("mes") for tenant in (MAIN, OTHER)}
+    items = {tenant: entry(1, connector="mes", tenant=tenant) for tenant in systems}
+    for tenant, system in systems.items():
+        made = Configured(system, frozenset({tenant}), "", Healths(), own=True)
+        await plant.connectors.put_own(tenant, "mes", made)
+        await plant.put(items[tenant])
+    await plant.outbox.deliver_due()
+    systems[MAIN].states[items[MAIN].action.action_id] = DONE
+    await plant.poller.poll()
+    assert (await plant.order(items[MAIN])).state is WorkOrderState.CLOSED
+    assert (await plant.order(items[OTHER])).state is WorkOrderState.OPEN

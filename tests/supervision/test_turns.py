@@ -49,6 +49,22 @@ async def test_tn_3_no_name_has_all_of_the_places() -> None:
             await third
 
 
+async def test_tn_3_a_name_has_so_many_places_where_that_is_said() -> None:
+    """TN-3: of eight places two are one tenant's at a time, whatever it names."""
+    turns = Turns(8, each=2)
+    async with AsyncExitStack() as held:
+        for name in ("a", "a", "b", "b"):
+            await held.enter_async_context(turns.turn(name))
+        third = asyncio.create_task(held.enter_async_context(turns.turn("a")))
+        await settle()
+        assert not third.done()
+        async with turns.turn("quiet"):
+            pass
+        third.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await third
+
+
 async def test_who_gives_up_waiting_loses_nobody_a_place() -> None:
     """Cancelled in the line, and cancelled in the moment in which the place was handed over."""
     turns = Turns(1)

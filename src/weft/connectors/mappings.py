@@ -37,6 +37,7 @@ class SavedMapping(Struct, frozen=True):
 
 
 MAPPINGS: Kind[SavedMapping] = Kind("connector_mapping", SavedMapping)
+_Made = tuple[str, list[Mapping[str, str]]]  # the kind, and what was merged over its fields
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,11 @@ class Mappings:
     def __init__(self, given: MappingsGiven | None = None) -> None:
         self._given = given
         # By tenant and connector, with what it was compiled of: 2.5 ms that need not be twice.
-        self._held: dict[tuple[TenantId, str], tuple[list[Mapping[str, str]], FieldMapping]] = {}
+        self._held: dict[tuple[TenantId, str], tuple[_Made, FieldMapping]] = {}
+
+    def forget(self, tenant: TenantId, name: str) -> None:
+        """Forget what was compiled for a connector that is another now, or gone."""
+        self._held.pop((tenant, name), None)
 
     async def find(self, tenant: TenantId, name: str) -> Record[SavedMapping] | None:
         """Return what a tenant saved for a connector, or None."""
@@ -135,9 +140,9 @@ class Mappings:
     def _compiled(
         self, tenant: TenantId, connector: Connector, layers: list[Mapping[str, str]]
     ) -> FieldMapping:
-        held = self._held.get((tenant, connector.name))
-        if held is None or held[0] != layers:
-            held = (layers, compiled(connector, *layers))
+        held, of = self._held.get((tenant, connector.name)), (connector.kind, layers)
+        if held is None or held[0] != of:
+            held = (of, compiled(connector, *layers))
             self._held[tenant, connector.name] = held
         return held[1]
 

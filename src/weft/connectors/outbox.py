@@ -19,7 +19,7 @@ from msgspec import Struct
 from weft.connectors.base import Delivered, Situation
 from weft.connectors.lanes import Due, Lanes
 from weft.connectors.metrics import DELIVERIES, QUEUE
-from weft.connectors.registry import Connectors, Health
+from weft.connectors.registry import OWN_LABEL, Connectors, Health
 from weft.connectors.settling import (
     Found,
     find_pending,
@@ -45,6 +45,7 @@ log = get_logger(__name__)
 _PAGE = 500
 _PAGES = 4  # of one tenant in one scan; the next one goes on behind them
 _PAUSE_MAX_S = 30.0  # of a tenant at a connector after failures in a row
+OWN_EACH = 2  # of tenants' own connectors, deliveries of one tenant at a time
 _UNKNOWN = ""  # the lane of entries whose connector is not configured (any more)
 
 
@@ -55,9 +56,13 @@ class OutboxSettings(Struct, frozen=True, forbid_unknown_fields=True):
     pause_s: float = 2.0  # after the first failure; doubles with each further one
     pause_max_s: float = 900.0
     attempt_timeout_s: float = 60.0  # of one delivery with all its requests
-    parallel: int = 8  # connectors at work at the same time; one tenant's are one less
+    parallel: int = 8  # connectors at work at the same time; as many of tenants' own beside them
     scan_interval_s: float = 5.0  # a safety net: `notify` wakes the outbox at once
     lane_size: int = 2_000  # entries of one tenant per connector held in memory
+
+
+class _NothingWaits(Exception):
+    """A tenant's own connector has nothing to deliver any more."""
 
 
 class Outbox:
@@ -80,10 +85,15 @@ class Outbox:
         self._settings = settings or OutboxSettings()
         self._scan_now = asyncio.Event()
         self._turns = Turns(self._settings.parallel)
-        names = [found.connector.name for found in connectors]
+        # Whom a tenant names may keep us waiting: that is no turn of the operator's systems,
+        # and few of the other tenants'.
+        self._own_turns = Turns(self._settings.parallel, each=OWN_EACH)
+        self._start: Callable[[str, Lanes], None] = _not_running
+        names = [found.key for found in connectors if not found.own]
         self._nobody = Health()  # of actions whose connector is not configured
         self._lanes = {name: Lanes(name, self._settings.lane_size) for name in [*names, _UNKNOWN]}
         self._scanned: dict[TenantId, str] = {}  # up to where; the rest is read next time
+        connectors.on_change(self._connector_changed)
 
     # --- for the API ---------------------------------------------------------------------
 
@@ -131,15 +141,24 @@ class Outbox:
     async def running(self) -> AsyncIterator[None]:
         """Deliver inside the context."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._keep(self._scan_on))]
-            tasks += [
-                group.create_task(self._keep(partial(self._work_on, lanes)))
-                for lanes in self._lanes.values()
-            ]
+            tasks: set[asyncio.Task[None]] = set()
+
+            def start(key: str, lanes: Lanes) -> None:
+                """Work on lanes; who is done with a tenant's own ends, until there is more."""
+                work = self._work_on_own(key, lanes) if _is_own(lanes) else self._work_on(lanes)
+                task = group.create_task(work)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+            tasks.add(group.create_task(self._keep(self._scan_on)))
+            for key, lanes in self._lanes.items():
+                start(key, lanes)
+            self._start = start
             try:
                 yield
             finally:
-                for task in tasks:
+                self._start = _not_running
+                for task in list(tasks):
                     task.cancel()
 
     async def deliver_due(self) -> int:
@@ -147,7 +166,7 @@ class Outbox:
         while await self._scan():
             pass
         attempts = 0
-        for lanes in self._lanes.values():
+        for lanes in list(self._lanes.values()):
             while due := lanes.take(self._clock.now()):
                 await self._attempt(lanes, due)
                 attempts += 1
@@ -176,15 +195,26 @@ class Outbox:
 
     async def _work_on(self, lanes: Lanes) -> None:
         """Deliver what waits for a connector, one after the other."""
+        await self._keep(partial(self._deliver_on, lanes, self._turns))
+
+    async def _work_on_own(self, key: str, lanes: Lanes) -> None:
+        """Deliver what waits for a tenant's own connector, until nothing does."""
+        with suppress(_NothingWaits):
+            await self._keep(partial(self._deliver_on, lanes, self._own_turns))
+        self._lanes.pop(key, None)
+
+    async def _deliver_on(self, lanes: Lanes, turns: Turns) -> None:
         while True:
             lanes.wake.clear()
             due = lanes.take(self._clock.now())
             if due is not None:
-                async with self._turns.turn(due.tenant):
+                async with turns.turn(due.tenant):
                     await self._attempt(lanes, due)
                 continue
             if lanes.wants_more:
                 self._scan_now.set()
+            if _is_own(lanes) and not len(lanes):
+                raise _NothingWaits
             next_at = lanes.next_at()
             wait_s = self._settings.scan_interval_s
             if next_at is not None:
@@ -196,12 +226,15 @@ class Outbox:
         tenants = await self._records.read(lambda r: r.tenants(OUTBOX))
         for tenant in tenants:
             await self._scan_tenant(tenant)
+        queues = {OWN_LABEL: 0}
         for lanes in self._lanes.values():
-            QUEUE.labels(lanes.name or "unknown").set(len(lanes))
+            queues[lanes.name] = queues.get(lanes.name, 0) + len(lanes)
+        for name, waiting in queues.items():
+            QUEUE.labels(name or "unknown").set(waiting)
         for found in self._connectors:
-            for tenant in tenants:
-                waiting = self._lanes[found.connector.name].waiting(tenant)
-                found.health.set_waiting(tenant, waiting)
+            held = self._lanes.get(found.key)
+            for tenant in map(TenantId, found.tenants) if found.own else tenants:
+                found.health.set_waiting(tenant, held.waiting(tenant) if held else 0)
         return bool(self._scanned)
 
     async def _scan_tenant(self, tenant: TenantId) -> None:
@@ -220,7 +253,22 @@ class Outbox:
 
     def _lanes_of(self, entry: OutboxEntry) -> Lanes:
         found = self._connectors.find(entry.action.tenant, entry.action.connector)
-        return self._lanes[found.connector.name if found else _UNKNOWN]
+        key = found.key if found else _UNKNOWN
+        lanes = self._lanes.get(key)
+        if lanes is None:
+            assert found is not None
+            lanes = self._lanes[key] = Lanes(found.label, self._settings.lane_size)
+            self._start(key, lanes)
+        return lanes
+
+    def _connector_changed(self, tenant: TenantId, name: str) -> None:
+        """Try what waits for a tenant's own connector with what it is now."""
+        found = self._connectors.find(tenant, name)
+        held = self._lanes.get(found.key) if found else None
+        if held is not None:
+            held.of(tenant).paused_until = 0
+            held.wake.set()
+        self.notify()
 
     # --- one attempt ---------------------------------------------------------------------
 
@@ -241,6 +289,10 @@ class Outbox:
             return None
         if found.entry.next_attempt_at > self._clock.now():
             return found.entry.next_attempt_at  # put off since it came into the lane
+        right = self._lanes_of(found.entry)
+        if right is not lanes:  # its connector was set up, or taken away, since
+            right.add(due)
+            return None
         try:
             delivered = await self._deliver(found.entry, found.situation)
         except ConnectorError as error:
@@ -254,12 +306,15 @@ class Outbox:
         if found is None or action.kind not in found.connector.actions:
             raise ConnectorError(
                 f"No connector named {action.connector!r} takes a {action.kind}.",
-                remedy=f"Configure [connectors.{action.connector}], or change the rule.",
+                remedy=f"Set {action.connector} up again, or change the rule.",
             )
         try:
-            async with asyncio.timeout(self._settings.attempt_timeout_s):
+            async with (
+                asyncio.timeout(self._settings.attempt_timeout_s),
+                self._connectors.using(found) as connector,
+            ):
                 prepared = await self._connectors.prepared(found, entry, situation)
-                return await found.connector.deliver(entry, prepared)
+                return await connector.deliver(entry, prepared)
         except TimeoutError as error:
             raise ConnectorError(
                 f"No end within {self._settings.attempt_timeout_s:g} s."
@@ -347,6 +402,14 @@ def _pending(reader: Reader, *, tenant: TenantId, after: str) -> Sequence[Record
 def _due_of(entry: OutboxEntry) -> Due:
     action = entry.action
     return Due(entry.next_attempt_at, action.created_at, action.tenant, action.action_id)
+
+
+def _is_own(lanes: Lanes) -> bool:
+    return lanes.name == OWN_LABEL
+
+
+def _not_running(_key: str, _lanes: Lanes) -> None:
+    """Start nothing: what is not running delivers when it is asked to."""
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

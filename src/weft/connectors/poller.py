@@ -5,9 +5,10 @@ means for work orders, faults and alarms is `synchronising`'s business.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from msgspec import Struct
 
@@ -29,12 +30,15 @@ from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records
 from weft.rules.kinds import ALARMS, FAULTS, WORK_ORDERS
 from weft.supervision import run_every
+from weft.supervision.turns import Turns
 
 log = get_logger(__name__)
 
 # Whose state is asked for; and what has ended here and is still to be told.
 _ASKED = (*(("state", str(state)) for state in OPEN_STATES), ("watched", "yes"))
 _TELLING = ("telling", "yes")
+_OWN_AT_ONCE = 8  # of tenants' own connectors; of one tenant two
+_OWN_TIMEOUT_S = 60.0  # of all work orders of one of these
 _NOT_THERE = frozenset({WorkOrderState.REQUESTED, WorkOrderState.FAILED})
 
 
@@ -64,12 +68,22 @@ class Poller:
         self._clock = clock
         self._settings = settings or PollerSettings()
         self._stopped: dict[str, str] = {}  # by connector: the tenant at which it gave no answer
+        self._own_turns = Turns(_OWN_AT_ONCE, each=2)
+        self._following: set[str] = set()  # of tenants' own ones: those being asked
+        self._beside: Callable[[Coroutine[Any, Any, None]], object] | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow inside the context."""
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(
+            tasks: set[asyncio.Task[None]] = set()
+
+            def beside(work: Coroutine[Any, Any, None]) -> None:
+                task = group.create_task(work)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+            beside(
                 run_every(
                     self._settings.poll_interval_s,
                     self.poll,
@@ -77,17 +91,41 @@ class Poller:
                     failed=lambda error: log.error("poller_halted", error=str(error)),
                 )
             )
+            self._beside = beside
             try:
                 yield
             finally:
-                task.cancel()
+                self._beside = None
+                for task in list(tasks):
+                    task.cancel()
 
     async def poll(self) -> None:
-        """Ask for all open work orders once; one system that fails does not stop the others."""
+        """Ask for all open work orders once; one system that fails does not stop the others.
+
+        Nobody waits for a system that a tenant has named: while Weft runs, these are asked
+        beside the others.
+        """
         tenants = await self._records.read(lambda r: r.tenants(WORK_ORDERS))
         async with asyncio.TaskGroup() as group:
             for found in self._connectors:
-                group.create_task(self._follow_all(found, tenants))
+                if not found.own:
+                    group.create_task(self._follow_all(found, tenants))
+                elif found.key not in self._following and found.tenants & set(tenants):
+                    self._following.add(found.key)
+                    start = self._beside or group.create_task
+                    start(self._follow_own(found, tenants))
+
+    async def _follow_own(self, found: Configured, tenants: Sequence[TenantId]) -> None:
+        """Follow what a tenant's own connector has, for so long and no longer."""
+        [tenant] = map(TenantId, found.tenants)
+        try:
+            async with self._own_turns.turn(tenant), asyncio.timeout(_OWN_TIMEOUT_S):
+                if not found.retired:
+                    await self._follow_all(found, tenants)
+        except TimeoutError:
+            self._failed(found, tenant, f"No end within {_OWN_TIMEOUT_S:g} s.")
+        finally:
+            self._following.discard(found.key)
 
     async def _follow_all(self, found: Configured, tenants: Sequence[TenantId]) -> None:
         """Follow one system's work orders, tenant by tenant; what goes wrong for one stays there.
@@ -95,14 +133,15 @@ class Poller:
         A system that gives no answer is not asked for each of its tenants: whose turn is next
         begins the next time.
         """
-        name = found.connector.name
+        name = found.key
         mine = sorted(tenant for tenant in tenants if tenant in found.tenants)
         stopped = self._stopped.pop(name, "")
         begin = next((place for place, one in enumerate(mine) if one > stopped), 0)
         for tenant in [*mine[begin:], *mine[:begin]]:
             try:
-                for where in (*_ASKED, _TELLING):
-                    await self._follow(found, tenant, where)
+                async with self._connectors.using(found):
+                    for where in (*_ASKED, _TELLING):
+                        await self._follow(found, tenant, where)
             except ConnectorError as error:
                 self._failed(found, tenant, f"{error.detail} {error.remedy}".strip())
                 if not error.permanent:
@@ -118,7 +157,7 @@ class Poller:
 
     def _failed(self, found: Configured, tenant: TenantId, error: str) -> None:
         found.health.of(tenant).failed(self._clock.now(), error)
-        POLLS.labels(found.connector.name, "failed").inc()
+        POLLS.labels(found.label, "failed").inc()
         log.warning("poll_failed", connector=found.connector.name, tenant=tenant, error=error)
 
     async def _follow(self, found: Configured, tenant: TenantId, where: tuple[str, str]) -> None:
@@ -140,7 +179,7 @@ class Poller:
         if found.connector.follows and asks:
             states = await found.connector.poll([item.order for item in page])
             found.health.of(page[0].order.tenant).succeeded(self._clock.now())
-            POLLS.labels(found.connector.name, "answered").inc()
+            POLLS.labels(found.label, "answered").inc()
             await self._store(found, page, states)
         for item in page:
             told = states.get(item.order.work_order_id)

@@ -1,13 +1,15 @@
-"""The connectors that are configured: made from settings once, looked up by tenant and name.
+"""The connectors that there are: made from settings, looked up by tenant and name.
 
-A tenant sees and uses the connectors that list it, and no others: another tenant's connector
-is answered like one that does not exist. Each keeps its health for each tenant: what worked
-last, what failed last, and how much waits. Of a shared connector nobody reads what was said to
+A tenant sees and uses the configured connectors that list it and those that it has set up
+itself (`own`), and no others: another tenant's connector is answered like one that does not
+exist. A configured one comes first. Each keeps its health for each tenant: what worked last,
+what failed last, and how much waits. Of a shared connector nobody reads what was said to
 another (TN-1).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct, structs
@@ -36,6 +38,8 @@ from weft.ports import Clock
 from weft.security.outbound import OutboundClient
 
 log = get_logger(__name__)
+
+OWN_LABEL: Final = "(own)"  # of all that tenants have set up: metrics tell nobody their names
 
 
 class Making(Protocol):
@@ -108,6 +112,19 @@ class Configured(Struct, eq=False):
     on_close: OnClose = OnClose.QUESTION
     close_when_cleared: bool = False
     everybody: bool = False  # Weft itself: every tenant's rules may name it
+    own: bool = False  # set up by its one tenant, while Weft ran
+    at_work: int = 0  # what uses it now
+    retired: bool = False  # another is in its place, or none: it closes when its work is done
+
+    @property
+    def key(self) -> str:
+        """What it is told apart by: two tenants' own ones may have one name."""
+        return "/".join([*self.tenants, self.connector.name]) if self.own else self.connector.name
+
+    @property
+    def label(self) -> str:
+        """What metrics call it."""
+        return OWN_LABEL if self.own else self.connector.name
 
 
 class ConnectorView(Struct, frozen=True):
@@ -124,10 +141,11 @@ class ConnectorView(Struct, frozen=True):
     waiting: int
     quality: str
     page: str
+    own: bool
 
 
 class Connectors:
-    """All configured connectors."""
+    """All connectors: those that are configured, and those of tenants' own."""
 
     def __init__(
         self,
@@ -136,11 +154,15 @@ class Connectors:
         credentials: Credentials | None = None,
     ) -> None:
         self._configured = dict(configured)
+        self._own: dict[TenantId, dict[str, Configured]] = {}
+        self._listeners: list[Callable[[TenantId, str], None]] = []
         self.mappings = mappings or Mappings()
         self.credentials = credentials or Credentials()
 
-    def __iter__(self) -> Any:
-        return iter(self._configured.values())
+    def __iter__(self) -> Iterator[Configured]:
+        yield from self._configured.values()
+        for tenant, found in self._own.items():
+            yield from (one for name, one in found.items() if not self.is_configured(tenant, name))
 
     def add_inward(self, connector: Connector) -> None:
         """Let rules ask something of Weft itself; call before anything is delivered."""
@@ -148,12 +170,52 @@ class Connectors:
             connector, frozenset(), "weft:", Healths(), everybody=True
         )
 
+    def is_configured(self, tenant: TenantId, name: str) -> bool:
+        """Return whether the configuration, or Weft itself, gives a tenant this name."""
+        found = self._configured.get(name)
+        return found is not None and (found.everybody or tenant in found.tenants)
+
     def find(self, tenant: TenantId, name: str) -> Configured | None:
         """Return a tenant's connector, or None."""
-        found = self._configured.get(name)
-        if found is None or not (found.everybody or tenant in found.tenants):
-            return None
-        return found
+        if self.is_configured(tenant, name):
+            return self._configured[name]
+        return self._own.get(tenant, {}).get(name)
+
+    # --- tenants' own ----------------------------------------------------------------------
+
+    def on_change(self, listener: Callable[[TenantId, str], None]) -> None:
+        """Call `listener` on the loop when a connector of a tenant's own is another, or gone."""
+        self._listeners.append(listener)
+
+    async def put_own(self, tenant: TenantId, name: str, made: Configured | None) -> None:
+        """Put a tenant's own connector in its place, or take it away (None).
+
+        What is being delivered ends with the one before, which is closed then.
+        """
+        mine = self._own.setdefault(tenant, {})
+        before = mine.pop(name, None)
+        if made is not None:
+            mine[name] = made
+        self.mappings.forget(tenant, name)
+        for listener in self._listeners:
+            listener(tenant, name)
+        if before is not None:
+            before.retired = True
+            if not before.at_work:
+                await before.connector.close()
+
+    @asynccontextmanager
+    async def using(self, found: Configured) -> AsyncIterator[Connector]:
+        """Use a connector inside the context: it is not closed before its end."""
+        found.at_work += 1
+        try:
+            yield found.connector
+        finally:
+            found.at_work -= 1
+            if found.retired and not found.at_work:
+                await found.connector.close()
+
+    # --- looking at them -------------------------------------------------------------------
 
     def get(self, tenant: TenantId, name: str) -> ConnectorView:
         """Return what is to be seen of a connector."""
@@ -161,7 +223,7 @@ class Connectors:
 
     def list_connectors(self, tenant: TenantId) -> Sequence[ConnectorView]:
         """Return a tenant's connectors by name."""
-        mine = [found for found in self._configured.values() if tenant in found.tenants]
+        mine = [found for found in self if tenant in found.tenants]
         return sorted((_view(found, tenant) for found in mine), key=lambda view: view.name)
 
     def require_action(self, tenant: TenantId, name: str, kind: str) -> None:
@@ -171,7 +233,8 @@ class Connectors:
             known = ", ".join(view.name for view in self.list_connectors(tenant)) or "none"
             raise Invalid(
                 f"No connector is named {name!r}.",
-                remedy=f"Configured are: {known}. Add one as [connectors.{name}].",
+                remedy=f"There are: {known}. Set one up: weft connector set, or in the "
+                f"configuration as [connectors.{name}].",
             )
         if kind not in found.connector.actions:
             can = ", ".join(sorted(found.connector.actions))
@@ -192,7 +255,8 @@ class Connectors:
         """Ask the far side something harmless; return its answer in words."""
         found = self.require(tenant, name)
         try:
-            said = await found.connector.test()
+            async with self.using(found) as connector:
+                said = await connector.test()
         except ConnectorError as error:
             found.health.of(tenant).failed(clock.now(), error.detail)
             raise
@@ -260,7 +324,8 @@ class Connectors:
 
     async def close(self) -> None:
         """Let all of them go."""
-        for found in self._configured.values():
+        own = [one for mine in self._own.values() for one in mine.values()]
+        for found in [*self._configured.values(), *own]:
             await found.connector.close()
 
     def require(self, tenant: TenantId, name: str) -> Configured:
@@ -282,7 +347,7 @@ def make_connectors(
     """Make all connectors of the tables `[connectors.NAME]`, or raise `ConfigurationError`."""
     return Connectors(
         {
-            name: _make(name, table, outbound, credentials, clock)
+            name: make_one(name, table, outbound, credentials, clock)
             for name, table in sorted(tables.items())
         },
         mappings,
@@ -290,13 +355,19 @@ def make_connectors(
     )
 
 
-def _make(
+def find_kind(kind: str) -> tuple[type[ConnectorSettings], Making] | None:
+    """Return the settings and the making of a kind, ours or another package's, or None."""
+    return KINDS.get(kind) or find_plugin(kind)
+
+
+def make_one(
     name: str,
     table: Mapping[str, Any],
     outbound: OutboundClient,
     credentials: Credentials,
     clock: Clock,
 ) -> Configured:
+    """Make a connector of its table, or raise `ConfigurationError`; no request is sent."""
     setting = f"[connectors.{name}]"
     try:
         require_name(name, "connector name")
@@ -304,7 +375,7 @@ def _make(
         raise ConfigurationError(f"{setting}: {error.detail}", remedy=error.remedy) from error
     given = dict(table)
     kind = given.pop("kind", None)
-    brought = KINDS.get(kind) or find_plugin(str(kind))
+    brought = find_kind(str(kind))
     if brought is None:
         kinds = ", ".join([*KINDS, *installed_kinds()])
         raise ConfigurationError(
@@ -353,4 +424,5 @@ def _view(found: Configured, tenant: TenantId) -> ConnectorView:
         waiting=health.waiting,
         quality=found.connector.quality.value,
         page=f"docs/howto/{found.connector.page}.md",
+        own=found.own,
     )

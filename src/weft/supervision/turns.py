@@ -2,7 +2,7 @@
 
 Whoever works asks for a turn under a name (a tenant, say) and does a bounded piece of it. A
 place that comes free goes to one name after the other, not to who asked first; and no name
-has all of the places, where there are more than one.
+has all of the places, where there are more than one; where it is asked for, only so many.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ _Waiting = deque[asyncio.Future[None]]
 class Turns:
     """So many places for all names; use it from one event loop."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, *, each: int | None = None) -> None:
         self._free = places
-        self._each = max(1, places - 1)  # that one name may have at a time
+        most = places - 1 if each is None else min(each, places - 1)
+        self._each = max(1, most)  # that one name may have at a time
         self._held: dict[str, int] = {}
         self._waiting: dict[str, _Waiting] = {}  # in the order in which names have their turn
 
