@@ -25,6 +25,7 @@ from weft.connectors.kafka.settings import KafkaSettings
 from weft.connectors.lorawan_servers import DownlinkSettings
 from weft.connectors.notifier import NotificationSettings
 from weft.connectors.outbox import OutboxSettings
+from weft.connectors.own_settings import OwnSettings
 from weft.connectors.poller import PollerSettings
 from weft.errors import ConfigurationError
 from weft.history.settings import HistorySettings
@@ -99,6 +100,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     events: EventSettings = field(default_factory=EventSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     work_orders: PollerSettings = field(default_factory=PollerSettings)
+    own_connectors: OwnSettings = field(default_factory=OwnSettings)
     connectors: dict[str, dict[str, Any]] = {}
     lorawan: dict[str, DownlinkSettings] = {}
     bridges: dict[str, BridgeSettings] = {}

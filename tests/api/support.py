@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.connectors.own import loopback_alone
 
 from weft.api.application import Application
 from weft.api.asset_changes import tell_assets
@@ -38,6 +39,7 @@ from weft.connectors.events.settings import EventSettings
 from weft.connectors.events.subscriptions import Given as EventsGiven
 from weft.connectors.events.subscriptions import Subscriptions
 from weft.connectors.outbox import Outbox
+from weft.connectors.own import OwnConnectors, OwnGiven
 from weft.connectors.registry import Connectors
 from weft.connectors.work_orders import WorkOrders
 from weft.errors import NotFound
@@ -229,9 +231,7 @@ class World:
         self._make_past()
         self._make_rules()
         self.work_orders = WorkOrders(self.records)
-        self.connectors = Connectors(
-            {}, credentials=ConnectorSecrets(self.records, self.vault, self.audit)
-        )
+        self._make_connectors()
         self.alarm_bulks = AlarmBulks(
             self.records, self.alarms, self.handling, self.policy, (self.audit, self.clock)
         )
@@ -282,6 +282,14 @@ class World:
             self.records, self.audit, self.clock, self.credentials, self.connections
         )
         self._make_batches()
+
+    def _make_connectors(self) -> None:
+        """Make what there is of connectors: none is configured, and this machine is reached."""
+        self.connectors = Connectors(
+            {}, credentials=ConnectorSecrets(self.records, self.vault, self.audit)
+        )
+        kept = (self.records, self.audit, self.clock, self.vault)
+        self.own_connectors = OwnConnectors(OwnGiven(*kept, self.connectors, loopback_alone()))
 
     def _make_rules(self) -> None:
         self.alarms = Alarms(self.records, self.audit, self.clock)
@@ -475,6 +483,7 @@ class World:
             alarm_work=AlarmWork(self.handling, self.windows, self.policies, self.alarm_bulks),
             lineage=Lineage(self.records),
             connectors=self.connectors,
+            own_connectors=self.own_connectors,
             outbox=self.outbox,
             work_orders=self.work_orders,
             events=self.events,

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 from tests.connectors.farside import Asked, FarSide, Reply, far_side
-from tests.connectors.support import LOOPBACK, NOON, Plant, alarm, entry
+from tests.connectors.own import KEY, Owned, order_of
+from tests.connectors.support import LOOPBACK, MAIN, NOON, Plant, alarm, entry
 from tests.connectors.test_tryton import department_reply
 
 from weft.connectors.base import Tools
@@ -27,7 +28,8 @@ from weft.security.outbound import OutboundClient
 from weft.supervision import FakeClock
 
 _OUTBOUND = OutboundClient(LOOPBACK)  # reads the authorities once for all
-SECRET = "s3cret-key-of-the-far-side-0123456789"
+SECRET = KEY
+OWN = " own"
 STANDS_FOR = {
     "rest": ["servicenow", "erpnext"]
 }  # kind -> the systems that are written as its settings
@@ -152,16 +154,29 @@ class Scene:
 async def scene(
     kind: str, folder: Path, *, timeout_s: float = 20.0, **changes: Any
 ) -> AsyncIterator[Scene]:
-    """Set up a connector of a kind."""
+    """Set up a connector of a kind; of "KIND own" one that a tenant has made at run time."""
     secret = folder / "secret"
     secret.write_text(SECRET)
+    kind, own, _ = kind.partition(OWN)
     far = far_of(kind, secret)
     async with far_side(far) as side:
-        plant = Plant(_make(far, side.url, secret, timeout_s))
-        [configured] = list(plant.connectors)
-        configured.fields = far.settings(side.url, "").get("fields", {})
+        if own:
+            plant = await _set_up(far, side.url, folder, timeout_s)
+        else:
+            plant = Plant(_make(far, side.url, secret, timeout_s))
+            [configured] = list(plant.connectors)
+            configured.fields = far.settings(side.url, "").get("fields", {})
         yield Scene(plant, far, side, secret, entry(**changes))
         await plant.erp.close()
+
+
+async def _set_up(far: Far, url: str, folder: Path, timeout_s: float) -> Plant:
+    """Let a tenant make the connector, with the same settings and the secret beside them."""
+    owned = Owned(folder=folder)
+    table = {**far.settings(url, f"file:{folder}"), "timeout_s": timeout_s}
+    await owned.save("erp", order_of(table["kind"], table["url"], table, f"file:{folder}"))
+    owned.plant.erp = owned.connectors.require(MAIN, "erp").connector
+    return owned.plant
 
 
 def _make(far: Far, url: str, secret: Path, timeout_s: float) -> Any:

@@ -62,6 +62,8 @@ class ConnectorInfo(Protocol):
     def quality(self) -> str: ...  # noqa: D102
     @property
     def page(self) -> str: ...  # noqa: D102
+    @property
+    def own(self) -> bool: ...  # noqa: D102
 
 
 class KnownConnectors(Protocol):
@@ -115,6 +117,45 @@ class KnownConnectors(Protocol):
         alarm: Alarm | AlarmId,
     ) -> Any:
         """Return what would be sent for an alarm, or for a sample of one; nothing is."""
+        ...
+
+
+class ConnectorWish(Protocol):
+    """How a connector is to be."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102  as ConnectorOrder has them
+    @property
+    def settings(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def secrets(self) -> dict[str, str | None]: ...  # noqa: D102
+
+
+class SetUpConnectors(Protocol):
+    """The connectors that tenants set up themselves."""
+
+    def kinds(self) -> Sequence[Any]:
+        """Return what may be set up, with its settings."""
+        ...
+
+    async def get(self, tenant: TenantId, name: str) -> Any:
+        """Return what is saved of a connector, or raise `NotFound`."""
+        ...
+
+    async def save(
+        self, actor: Principal, name: str, order: ConnectorWish, *, version: int | None = None
+    ) -> Any:
+        """Set a connector up, or change it."""
+        ...
+
+    async def delete(
+        self, actor: Principal, name: str, *, version: int | None = None, force: bool = False
+    ) -> None:
+        """Take a connector away, or raise `Conflict` that says what would miss it."""
+        ...
+
+    async def try_out(self, actor: Principal, order: ConnectorWish, name: str = "") -> str:
+        """Ask the far side something harmless; return its answer in words."""
         ...
 
 

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from weft.api.links import Links
     from weft.api.live import Live
     from weft.api.operator import Operator
-    from weft.api.seams import KnownConnectors, Ordered, Outgoing, Samples, Snapshots
+    from weft.api.seams import (
+        KnownConnectors,
+        Ordered,
+        Outgoing,
+        Samples,
+        SetUpConnectors,
+        Snapshots,
+    )
     from weft.api.seen import Seen
     from weft.api.settings import ApiSettings
     from weft.api.snippets import Endpoints
@@ -160,6 +167,7 @@ class Services:
     alarm_work: AlarmWork
     lineage: Lineage
     connectors: KnownConnectors
+    own_connectors: SetUpConnectors
     outbox: Outgoing
     work_orders: Ordered
     events: EventWork

@@ -3,6 +3,8 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from weft.api.asset_changes import tell_assets
 from weft.api.changes import tell_changes, tell_presence
 from weft.app.alarms import Suppression, open_suppression
@@ -18,6 +20,7 @@ from weft.connectors.inward import Inward
 from weft.connectors.lorawan import DownlinkGiven, Downlinks
 from weft.connectors.mappings import Mappings, MappingsGiven
 from weft.connectors.outbox import Outbox
+from weft.connectors.own import OwnConnectors, OwnGiven
 from weft.connectors.poller import Poller
 from weft.connectors.registry import Connectors, make_connectors
 from weft.connectors.synchronising import Synchroniser
@@ -39,6 +42,7 @@ class Business:
     """Everything towards business systems."""
 
     connectors: Connectors
+    own_connectors: OwnConnectors
     outbox: Outbox
     poller: Poller
     work_orders: WorkOrders
@@ -71,6 +75,7 @@ async def open_business(
     )
     connectors.add_inward(Inward(identity.policy, path.twins, path.commands))
     stack.push_async_callback(connectors.close)
+    own = await open_own(stores, identity, connectors, clock, config)
     work_orders = WorkOrders(stores.records)
     outbox = Outbox(stores.records, connectors, work_orders, identity.audit, clock, config.outbox)
     synchroniser = Synchroniser(stores.records, clock, OrderEnds(path.alarms))
@@ -91,8 +96,21 @@ async def open_business(
     packs = open_packs(stores, identity, path, clock, connectors)
     events = open_events((stores, identity, around), clock, config, stack)
     bridges = open_bridges((stores, path, identity, credentials), clock, config)
-    ours = (connectors, outbox, poller, work_orders, path.groups, packs, downlinks, suppression)
-    return Business(*ours, events, bridges)
+    ours = (outbox, poller, work_orders, path.groups, packs, downlinks, suppression)
+    return Business(connectors, own, *ours, events, bridges)
+
+
+async def open_own(
+    stores: Stores, identity: Identity, connectors: Connectors, clock: Clock, config: Config
+) -> OwnConnectors:
+    """Make the connectors that tenants have set up."""
+    settings = config.own_connectors
+    # A tenant names the address: what [outbound] opens for the operator's connectors is not its.
+    outbound = OutboundClient(structs.replace(config.outbound, allow=settings.allow))
+    given = OwnGiven(stores.records, identity.audit, clock, identity.vault, connectors, outbound)
+    own = OwnConnectors(given, settings)
+    await own.load()
+    return own
 
 
 def open_packs(

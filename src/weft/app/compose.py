@@ -255,6 +255,7 @@ class Weft:
             alarm_work=business.suppression.work,
             lineage=path.lineage,
             connectors=business.connectors,
+            own_connectors=business.own_connectors,
             outbox=business.outbox,
             work_orders=business.work_orders,
             events=business.events.work,
@@ -339,7 +340,8 @@ class Weft:
             if listener.is_secure:
                 parts["pre-shared keys"] = listener.fault or "ok"
         for view in self.business.connectors.list_connectors(MAIN):
-            parts[f"connector {view.name}"] = "ok" if view.healthy else view.last_error
+            if not view.own:  # of the operator's own: a tenant's are its own business
+                parts[f"connector {view.name}"] = "ok" if view.healthy else view.last_error
         parts.update(self.business.bridges.health)
         parts["certificates"] = self.identity.authority.state().warning or "ok"
         parts["housekeeping"] = self.housekeeping.health

@@ -115,6 +115,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "work_order.write": (_OPERATE, "work_orders:write"),
     "connector.read": (_READ, "connectors:read"),
     "connector.write": (_ADMIN, "connectors:write"),
+    "connector.set_up": (_ADMIN, None),  # where what a tenant knows is sent to
     "subscription.read": (_READ, "subscriptions:read"),
     "subscription.write": (_ADMIN, "subscriptions:write"),
     "subscription.redrive": (_OPERATE, "subscriptions:write"),

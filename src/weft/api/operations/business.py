@@ -23,7 +23,7 @@ from weft.model.ids import ActionId, AlarmId, WorkOrderId
 
 
 class ConnectorView(Struct, frozen=True):
-    """A configured connector as the API shows it; its credentials are not shown."""
+    """A connector as the API shows it; its credentials are not shown."""
 
     name: str
     kind: str
@@ -36,6 +36,7 @@ class ConnectorView(Struct, frozen=True):
     waiting: int
     quality: str  # bronze, silver or gold
     page: str  # its how-to page
+    own: Annotated[bool, Meta(description="Set up by this tenant; else by the operator's file.")]
 
 
 class ConnectorTest(Struct, frozen=True):
@@ -146,6 +147,7 @@ def _connector_view(found: ConnectorInfo) -> ConnectorView:
         waiting=found.waiting,
         quality=found.quality,
         page=found.page,
+        own=found.own,
     )
 
 
@@ -299,7 +301,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "list_connectors",
         "GET",
         "/connectors",
-        "List configured connectors",
+        "List connectors",
         list_connectors,
         action="connector.read",
         result=Page[ConnectorView],

@@ -1,0 +1,315 @@
+"""Own connectors: those that a tenant's administrator sets up while Weft runs.
+
+They stand in the records with their secrets sealed, are made at the start and again with
+each change, and only their tenant knows of them. A secret is never shown again; it stays
+when a change does not name it, and only while it goes where it went before. What waits for
+a connector that is taken away stays in the outbox and says why.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
+
+from weft.connectors.base import Connector
+from weft.connectors.described import Setting, settings_of
+from weft.connectors.mappings import MAPPINGS
+from weft.connectors.own_secrets import OwnCredentials, SealedSecret, opening, seal
+from weft.connectors.own_settings import (
+    Offer,
+    OfferedKind,
+    OwnSettings,
+    origins_of,
+    require_secrets,
+    require_settings,
+    secrets_of,
+    table_with,
+)
+from weft.connectors.own_uses import require_unused
+from weft.connectors.registry import Configured, Connectors, Healths, make_one
+from weft.connectors.unmade import Unmade
+from weft.errors import (
+    ConfigurationError,
+    Conflict,
+    ConnectorError,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+)
+from weft.model.ids import TenantId, new_id, require_name
+from weft.model.principal import Principal
+from weft.observability.log import get_logger
+from weft.ports import Clock, Kind, Record, Records, Writer
+from weft.security.audit import Audit
+from weft.security.outbound import OutboundClient
+from weft.security.secrets import Vault
+
+log = get_logger(__name__)
+
+
+class SavedConnector(Struct, frozen=True):
+    """A connector of a tenant's own."""
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    secrets: dict[str, SealedSecret]
+    uid: str  # never used again after a delete: what was sealed for one opens in no other
+    created_at: int
+    updated_at: int
+    updated_by: str
+    version: int = 1
+
+
+class Wish(Protocol):
+    """How a connector is to be. A secret that is None is forgotten; one left out stays."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102  of those that are offered
+    @property
+    def settings(self) -> dict[str, Any]: ...  # noqa: D102  of the kind, without a secret
+    @property
+    def secrets(self) -> dict[str, str | None]: ...  # noqa: D102  by the name of their setting
+
+
+OWN_CONNECTORS: Final = Kind("own_connector", SavedConnector)
+
+
+@dataclass(frozen=True)
+class OwnGiven:
+    """What own connectors are kept in and made with; `outbound` reaches what tenants may."""
+
+    records: Records
+    audit: Audit
+    clock: Clock
+    vault: Vault
+    connectors: Connectors
+    outbound: OutboundClient
+
+
+class OwnConnectors:
+    """The connectors that tenants have set up."""
+
+    def __init__(self, given: OwnGiven, settings: OwnSettings | None = None) -> None:
+        self._given = given
+        self._settings = settings or OwnSettings()
+        self._offer = Offer(self._settings.plugins)
+        self._changing = asyncio.Lock()  # what is on disk last is what is in force
+
+    async def load(self) -> None:
+        """Make all that are saved; one that cannot be made any more says so."""
+        saved = await self._given.records.read(
+            lambda reader: [
+                (tenant, record.value)
+                for tenant in reader.tenants(OWN_CONNECTORS)
+                for record in reader.list(OWN_CONNECTORS, tenant, limit=1_000_000)
+            ]
+        )
+        for tenant, one in saved:
+            if self._given.connectors.is_configured(tenant, one.name):
+                log.warning("own_connector_hidden", tenant=tenant, connector=one.name)
+            try:
+                made = self._make(tenant, one)
+            except (Invalid, ConnectorError) as error:
+                log.error("own_connector_not_made", tenant=tenant, connector=one.name,
+                          error=error.detail)  # fmt: skip
+                made = _configured(Unmade(one.name, one.kind, error), tenant, one)
+            await self._given.connectors.put_own(tenant, one.name, made)
+
+    def kinds(self) -> list[OfferedKind]:
+        """Return what may be set up."""
+        return self._offer.kinds()
+
+    async def get(self, tenant: TenantId, name: str) -> SavedConnector:
+        """Return what is saved of a connector, or raise `NotFound`."""
+        found = await self._given.records.read(lambda r: r.find(OWN_CONNECTORS, tenant, name))
+        if found is None:
+            raise self._not_there(tenant, name)
+        return found.value
+
+    async def save(
+        self, actor: Principal, name: str, order: Wish, *, version: int | None = None
+    ) -> SavedConnector:
+        """Set a connector up, or change it; it is in force when this returns.
+
+        Raise `Invalid` for what cannot be, `Conflict` where the configuration has the name,
+        `StaleVersion` where `version` (0: none yet) is not that of what is saved.
+        """
+        given, tenant = self._given, actor.tenant
+        require_name(name, "connector name")
+        if given.connectors.is_configured(tenant, name):
+            raise Conflict(
+                f"The configuration of this Weft has a connector named {name!r} already.",
+                remedy="Choose another name, or let the operator take that one out.",
+            )
+        await given.vault.add_tenant(tenant)
+        async with self._changing:
+            before = await given.records.read(lambda r: r.find(OWN_CONNECTORS, tenant, name))
+            saved = self._saved(actor, name, order, before)
+            made = self._make(tenant, saved)
+
+            def work(writer: Writer) -> None:
+                if before is None and writer.count(OWN_CONNECTORS, tenant) >= self._most:
+                    raise QuotaExceeded(
+                        f"The tenant has {self._most} connectors of its own.",
+                        remedy="Delete those out of use; the operator may raise [own_connectors] "
+                        "connectors_max.",
+                    )
+                writer.put(OWN_CONNECTORS, tenant, name, saved, version=version)
+                self._note(writer, actor, "update" if before else "create", saved)
+
+            try:
+                await given.records.write(work)
+            except BaseException:
+                await made.connector.close()
+                raise
+            await given.connectors.put_own(tenant, name, made)
+        return saved
+
+    async def delete(
+        self, actor: Principal, name: str, *, version: int | None = None, force: bool = False
+    ) -> None:
+        """Take a connector away with its secrets and its mapping.
+
+        While something names it or waits for it, raise `Conflict` that says what, unless
+        `force`: it waits on then, and says why.
+        """
+        given, tenant = self._given, actor.tenant
+        async with self._changing:
+            saved = await self.get(tenant, name)
+            hidden = given.connectors.is_configured(tenant, name)
+            if not force and not hidden:
+                await require_unused(given.records, tenant, name)
+
+            def work(writer: Writer) -> None:
+                writer.delete(OWN_CONNECTORS, tenant, name, version=version)
+                if not hidden:
+                    writer.delete(MAPPINGS, tenant, name)
+                self._note(writer, actor, "delete", saved)
+
+            await given.records.write(work)
+            await given.connectors.put_own(tenant, name, None)
+
+    async def try_out(self, actor: Principal, order: Wish, name: str = "") -> str:
+        """Ask the far side something harmless with settings that are not saved.
+
+        Secrets that are not given are those of the saved connector `name`. Return the answer
+        in words, or raise `ConnectorError`, or `Invalid` for what cannot be.
+        """
+        given, tenant = self._given, actor.tenant
+        await given.vault.add_tenant(tenant)
+        before = None
+        if name:
+            before = await given.records.read(lambda r: r.find(OWN_CONNECTORS, tenant, name))
+            if before is None:
+                raise self._not_there(tenant, name)
+        saved = self._saved(actor, name or "trial", order, before)
+        made = self._make(tenant, saved)
+        target = f"connector:{name or '*'}"
+        detail = {"kind": saved.kind, "url": made.url}
+        await given.audit.record(actor, "connector.try", target, detail=detail)
+        limit_s = self._settings.test_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await made.connector.test()
+        except TimeoutError as error:
+            raise ConnectorError(f"No end within {limit_s:g} s.") from error
+        finally:
+            await made.connector.close()
+
+    @property
+    def _most(self) -> int:
+        return self._settings.connectors_max
+
+    def _saved(
+        self, actor: Principal, name: str, order: Wish, before: Record[SavedConnector] | None
+    ) -> SavedConnector:
+        """Return what an order makes of what there was; raise `Invalid`."""
+        settings = settings_of(self._offer.settings_type(order.kind))
+        require_settings(settings, order.settings)
+        require_secrets(settings, order.settings, order.secrets)
+        was = before.value if before else None
+        if was is not None and was.kind != order.kind:
+            raise Invalid(
+                f"{name!r} is of the kind {was.kind!r}, and stays so.",
+                remedy="Set one up under another name: work orders of the one before belong to "
+                "another system.",
+            )
+        now, uid = self._given.clock.now(), was.uid if was else new_id()
+        secrets = _kept(settings, order, was)
+        for key, text in order.secrets.items():
+            if text is not None:
+                sealed = seal(self._given.vault, (actor.tenant, uid), key, text.strip())
+                secrets[key] = SealedSecret(sealed, now, str(actor))
+        return SavedConnector(
+            name=name,
+            kind=order.kind,
+            settings=order.settings,
+            secrets=secrets,
+            uid=uid,
+            created_at=was.created_at if was else now,
+            updated_at=now,
+            updated_by=str(actor),
+            version=before.version + 1 if before else 1,
+        )
+
+    def _make(self, tenant: TenantId, saved: SavedConnector) -> Configured:
+        """Make the connector of what is saved, or raise `Invalid`."""
+        given = self._given
+        settings = settings_of(self._offer.settings_type(saved.kind))
+        table = table_with(settings, saved.settings, list(saved.secrets))
+        credentials = OwnCredentials(opening(given.vault, (tenant, saved.uid), saved.secrets))
+        table |= {"kind": saved.kind, "tenants": [tenant]}
+        try:
+            made = make_one(saved.name, table, given.outbound, credentials, given.clock)
+        except ConfigurationError as error:
+            detail = error.detail.replace(f"[connectors.{saved.name}]", "settings")
+            raise Invalid(detail, remedy=error.remedy) from error
+        made.own = True
+        return made
+
+    def _note(self, writer: Writer, actor: Principal, verb: str, saved: SavedConnector) -> None:
+        detail = {
+            "kind": saved.kind,
+            "url": str(saved.settings.get("url", "")),
+            "sealed": sorted(saved.secrets),
+            "version": saved.version,
+        }
+        target = f"connector:{saved.name}"
+        self._given.audit.entry(writer, actor, f"connector.{verb}", target, detail=detail)
+
+    def _not_there(self, tenant: TenantId, name: str) -> NotFound | Conflict:
+        if self._given.connectors.is_configured(tenant, name):
+            return Conflict(
+                f"The connector {name!r} stands in the configuration of this Weft.",
+                remedy="The operator changes it there; set up another beside it.",
+            )
+        return NotFound(f"No connector is named {name!r}.", remedy="See `weft connector list`.")
+
+
+def _kept(
+    settings: tuple[Setting, ...], order: Wish, was: SavedConnector | None
+) -> dict[str, SealedSecret]:
+    """Return the secrets that stay; raise `Invalid` where they would go somewhere else."""
+    if was is None:
+        return {}
+    place = secrets_of(settings, order.settings)
+    kept = {
+        name: one
+        for name, one in was.secrets.items()
+        if name in place and name not in order.secrets
+    }
+    before, now = origins_of(settings, was.settings), origins_of(settings, order.settings)
+    if kept and not now <= before:
+        raise Invalid(
+            "The address is another, so what was sealed for the one before is not sent there.",
+            remedy=f"Give these secrets again: {', '.join(kept)}.",
+        )
+    return kept
+
+
+def _configured(connector: Connector, tenant: TenantId, saved: SavedConnector) -> Configured:
+    return Configured(
+        connector, frozenset({tenant}), str(saved.settings.get("url", "")), Healths(), own=True
+    )

@@ -1,0 +1,191 @@
+"""What tenants may set up: the kinds that are offered, and what their settings may say.
+
+A tenant's settings are those of the configuration file, without what only the operator of
+the machine may say, and without a secret: secrets come beside them and are sealed. Nothing
+in them reads a file, a variable or a socket of this machine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from weft.connectors.base import ConnectorSettings
+from weft.connectors.described import OPERATORS, Setting, in_force, settings_of, table_of
+from weft.connectors.registry import KINDS, find_kind
+from weft.errors import ConfigurationError, Invalid
+
+SETTINGS_BYTES: Final = 32 * 1024
+SECRET_CHARACTERS: Final = 16_000
+TIMEOUT_MAX_S: Final = 60.0  # of one request: an attempt takes no longer
+PAUSE_MAX_S: Final = 3_600.0
+_REFERENCES: Final = ("file:", "env:", "sealed:")
+
+
+class OwnSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[own_connectors]`: connectors that tenants set up themselves, while Weft runs."""
+
+    allow: tuple[str, ...] = ()  # CIDRs of systems in your own network; no private ones else
+    plugins: tuple[str, ...] = ()  # kinds of other packages that tenants may set up as well
+    connectors_max: int = 20  # of one tenant
+    test_timeout_s: float = 30.0  # of one test of settings, with all its requests
+
+
+class OfferedKind(Struct, frozen=True):
+    """A kind of connector that tenants may set up."""
+
+    kind: str
+    page: str
+    actions: tuple[str, ...]
+    quality: str
+    settings: tuple[Setting, ...]
+
+
+class Offer:
+    """The kinds that tenants may set up: ours, and those of other packages that are named."""
+
+    def __init__(self, plugins: Sequence[str] = ()) -> None:
+        """Import what is named, or raise `ConfigurationError`."""
+        self._kinds: dict[str, tuple[type[ConnectorSettings], Any]] = dict(KINDS)
+        for kind in plugins:
+            found = find_kind(kind)
+            if found is None:
+                raise ConfigurationError(
+                    f"[own_connectors] plugins: there is no kind {kind!r}.",
+                    remedy="Install the package that brings it, or take it out.",
+                )
+            self._kinds[kind] = found
+
+    def kinds(self) -> list[OfferedKind]:
+        """Return the kinds by name."""
+        return [_offered(kind, *self._kinds[kind]) for kind in sorted(self._kinds)]
+
+    def settings_type(self, kind: str) -> type[ConnectorSettings]:
+        """Return the settings of a kind, or raise `Invalid`."""
+        if kind not in self._kinds:
+            known = ", ".join(sorted(self._kinds))
+            raise Invalid(f"There is no kind {kind!r} to set up.", remedy=f"Kinds are: {known}.")
+        return self._kinds[kind][0]
+
+
+def require_settings(settings: Sequence[Setting], given: Mapping[str, Any]) -> None:
+    """Raise `Invalid` for settings that a tenant may not give, or that hold a secret."""
+    for name in OPERATORS:
+        if name in given:
+            raise Invalid(
+                f"{name!r} is not for a tenant to set: it opens networks or other tenants.",
+                remedy="Leave it out. The operator sets such a connector up in the configuration "
+                "file, as [connectors.NAME].",
+            )
+    for one in settings:
+        if one.secret and one.name.rpartition(".")[2] in table_of(one.name, given):
+            raise Invalid(
+                f"{one.name!r} is a secret, and settings hold none.",
+                remedy=f'Give it beside them: "secrets": {{"{one.name}": "…"}}.',
+            )
+    if len(msgspec.json.encode(given)) > SETTINGS_BYTES:
+        raise Invalid(f"The settings have more than {SETTINGS_BYTES} bytes.")
+    for name, value in _seconds(settings, given):
+        most = TIMEOUT_MAX_S if name.endswith("timeout_s") else PAUSE_MAX_S
+        if not 0 < value <= most:
+            raise Invalid(
+                f"{name!r} is {value:g} s.", remedy=f"Give more than 0 and at most {most:g} s."
+            )
+    for url in addresses_of(settings, given):
+        if "@" in urlsplit(url).netloc:
+            raise Invalid(
+                "An address holds a user name or password.",
+                remedy="Give the address alone, and the password among the secrets.",
+            )
+
+
+def require_secrets(
+    settings: Sequence[Setting], given: Mapping[str, Any], secrets: Mapping[str, str | None]
+) -> None:
+    """Raise `Invalid` for a secret that has no place in these settings, or is a reference."""
+    known = secrets_of(settings, given)
+    for name, text in secrets.items():
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise Invalid(
+                f"{name!r} is no secret of these settings.", remedy=f"Secrets are: {names}."
+            )
+        if text is not None and text.strip().startswith(_REFERENCES):
+            raise Invalid(
+                f"The secret {name!r} names where a secret stands, and is none.",
+                remedy="Give the secret itself. file:, env: and sealed: are for the operator's "
+                "configuration file.",
+            )
+        if text is not None and not text.strip():
+            raise Invalid(f"The secret {name!r} is empty.", remedy="Give it, or leave it out.")
+
+
+def secrets_of(settings: Sequence[Setting], given: Mapping[str, Any]) -> list[str]:
+    """Return the names of the secrets that have a place in these settings."""
+    return [one.name for one in in_force(settings, given) if one.secret]
+
+
+def table_with(
+    settings: Sequence[Setting], given: Mapping[str, Any], secrets: Sequence[str]
+) -> dict[str, Any]:
+    """Return settings in which a reference stands for each secret that is set.
+
+    Raise `Invalid` where one is needed and not set.
+    """
+    table: dict[str, Any] = msgspec.to_builtins(given)
+    for name in secrets:
+        *above, last = name.split(".")
+        place = table
+        for part in above:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise Invalid(f"settings: {part!r} is no table.")
+        place[last] = f"sealed:{name}"
+    for one in in_force(settings, table):
+        if not one.secret or not one.required or one.name in secrets:
+            continue
+        if "." not in one.name or table_of(one.name, table):
+            raise Invalid(
+                f"The secret {one.name!r} is missing.",
+                remedy=f'Give it: "secrets": {{"{one.name}": "…"}}.',
+            )
+    return table
+
+
+def addresses_of(settings: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the addresses in these settings: where secrets are sent to."""
+    for name, value in _given(settings, given):
+        if isinstance(value, str) and (name == "url" or name.endswith("_url")):
+            yield value
+
+
+def origins_of(settings: Sequence[Setting], given: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Return scheme and host of each of these addresses."""
+    parts = [urlsplit(url) for url in addresses_of(settings, given)]
+    return frozenset((part.scheme.lower(), part.netloc.lower()) for part in parts)
+
+
+def _seconds(settings: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in _given(settings, given):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and name.endswith("_s"):
+            yield name, value
+
+
+def _given(settings: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for one in settings:
+        table, last = table_of(one.name, given), one.name.rpartition(".")[2]
+        if last in table:
+            yield last, table[last]
+
+
+def _offered(kind: str, type_: type[ConnectorSettings], made: Any) -> OfferedKind:
+    return OfferedKind(
+        kind=kind,
+        page=f"docs/howto/{made.page}.md",
+        actions=tuple(sorted(made.actions)),
+        quality=str(made.quality),
+        settings=settings_of(type_),
+    )

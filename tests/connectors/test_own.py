@@ -1,0 +1,397 @@
+"""Own connectors: set up while Weft runs, for one tenant alone, with secrets that nobody reads."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from msgspec import structs
+from tests.connectors.contract import far_of
+from tests.connectors.farside import Reply, as_json, far_side
+from tests.connectors.own import ALICE, BOB, HOOK, KEY, Order, Owned, order_of
+from tests.connectors.support import MAIN, OTHER, FakeConnector, alarm, entry
+
+from weft.connectors.credentials import CREDENTIALS, PLATFORM, SealedCredential
+from weft.connectors.mappings import MAPPINGS, SavedMapping
+from weft.connectors.own import OWN_CONNECTORS
+from weft.connectors.own_settings import OwnSettings
+from weft.errors import (
+    AlreadyExists,
+    Conflict,
+    ConnectorError,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+    StaleVersion,
+)
+from weft.model.alarm import OutboxState
+from weft.security.audit import AUDIT
+from weft.security.outbound import OutboundClient, OutboundSettings
+
+
+async def test_one_is_set_up_and_delivers_without_a_restart() -> None:
+    """The receiver knows our signature; the secret stands in nothing that is kept."""
+    owned = Owned()
+    async with far_side(far_of("webhook", owned.folder / "secret")) as side:
+        saved = await owned.save("erp", Order(settings={"url": side.url}))
+        assert (saved.version, saved.settings) == (1, {"url": side.url})
+        await owned.plant.put(entry(), raised=alarm())
+        await owned.plant.outbox.deliver_due()
+    stored = await owned.plant.entry(entry())
+    assert stored.state is OutboxState.DELIVERED, stored.last_error
+    [view] = owned.connectors.list_connectors(MAIN)
+    assert (view.name, view.kind, view.own, view.healthy) == ("erp", "webhook", True, True)
+    assert view.last_success_at is not None
+    kept = await owned.records.read(
+        lambda r: str([*r.list(OWN_CONNECTORS, MAIN), *r.list(AUDIT, MAIN)])
+    )
+    assert KEY not in kept
+
+
+async def test_it_is_there_after_a_restart_with_its_secret() -> None:
+    """Another process over the same records and key file signs as before."""
+    owned = Owned()
+    async with far_side(far_of("webhook", owned.folder / "secret")) as side:
+        await owned.save("erp", Order(settings={"url": side.url}))
+        again = await owned.restarted()
+        assert "accepted" in await again.connectors.test(MAIN, "erp", again.plant.clock)
+
+
+async def test_tn_1_another_tenant_never_sees_it_and_may_have_one_of_the_same_name() -> None:
+    """Answered like one that does not exist; what each is told goes to its own far side."""
+    owned = Owned()
+    async with (
+        far_side(lambda _asked: Reply(204, b"", {})) as ours,
+        far_side(lambda _asked: Reply(204, b"", {})) as theirs,
+    ):
+        await owned.save("erp", Order(settings={"url": ours.url}))
+        assert owned.connectors.find(OTHER, "erp") is None
+        with pytest.raises(NotFound) as unseen:
+            await owned.own.get(OTHER, "erp")
+        with pytest.raises(NotFound) as missing:
+            await owned.own.get(OTHER, "else")
+        assert unseen.value.detail.replace("erp", "else") == missing.value.detail
+        with pytest.raises(NotFound):
+            await owned.own.delete(BOB, "erp", force=True)
+        with pytest.raises(NotFound):
+            await owned.own.try_out(BOB, Order(secrets={}), "erp")
+        await owned.save("erp", Order(settings={"url": theirs.url}), actor=BOB)
+        for number, tenant in enumerate((MAIN, OTHER, OTHER)):
+            await owned.plant.put(entry(number, tenant=tenant))
+        await owned.plant.outbox.deliver_due()
+        assert (len(ours.asked), len(theirs.asked)) == (1, 2)
+        assert all(b"weft/main" in asked.body for asked in ours.asked)
+        assert all(b"weft/other" in asked.body for asked in theirs.asked)
+    keys = [found.key for found in owned.connectors]
+    assert keys == ["main/erp", "other/erp"]
+
+
+async def test_a_name_of_the_configuration_is_taken_and_comes_first() -> None:
+    """The operator's connector is never shadowed, nor read, nor taken away, by a tenant."""
+    owned = Owned(FakeConnector())
+    with pytest.raises(Conflict, match="configuration"):
+        await owned.save("erp")
+    for act in (
+        owned.own.get(MAIN, "erp"),
+        owned.own.delete(ALICE, "erp", force=True),
+        owned.own.try_out(ALICE, Order(secrets={}), "erp"),
+    ):
+        with pytest.raises(Conflict, match="stands in the configuration"):
+            await act
+    await owned.save("erp", actor=BOB)  # whom the configuration gives none of this name
+    assert [view.kind for view in owned.connectors.list_connectors(MAIN)] == ["fake"]
+    assert [view.kind for view in owned.connectors.list_connectors(OTHER)] == ["webhook"]
+
+
+async def test_one_that_the_configuration_hides_later_rests_and_can_be_deleted() -> None:
+    """After a restart the operator's is used; the saved one is not lost, and not in the way."""
+    owned = Owned()
+    await owned.save("erp")
+    hidden = Owned(FakeConnector(), records=owned.records, folder=owned.folder)
+    await hidden.vault.load()
+    await hidden.own.load()
+    assert [found.connector.kind for found in hidden.connectors] == ["fake"]
+    await hidden.own.delete(ALICE, "erp")
+    assert hidden.connectors.find(MAIN, "erp") is not None
+    assert await owned.records.read(lambda r: r.count(OWN_CONNECTORS, MAIN)) == 0
+
+
+async def test_a_change_names_the_version_that_was_read() -> None:
+    """Two people at one form: the second is told; 0 says that there is none yet."""
+    owned = Owned()
+    await owned.save(version=0)
+    changed = await owned.save(order=Order(settings={**HOOK, "timeout_s": 3}), version=1)
+    assert changed.version == 2
+    with pytest.raises((StaleVersion, AlreadyExists)):
+        await owned.save(version=0)
+    with pytest.raises(StaleVersion):
+        await owned.save(version=1)
+    with pytest.raises(StaleVersion):
+        await owned.own.delete(ALICE, "alerts", version=1)
+    assert (await owned.own.get(MAIN, "alerts")).settings["timeout_s"] == 3
+
+
+async def test_a_secret_that_is_not_named_stays_and_one_that_is_replaces_it() -> None:
+    """Who set it when is to be seen; null forgets one that need not be there."""
+    owned = Owned()
+    first = await owned.save(order=Order(secrets={"secret": KEY, "next_secret": "n" * 32}))
+    owned.plant.clock.turn(60)
+    second = await owned.save(order=Order(secrets={"next_secret": "m" * 32}))
+    assert second.secrets["secret"] == first.secrets["secret"]
+    assert second.secrets["next_secret"].set_at > first.secrets["next_secret"].set_at
+    third = await owned.save(order=Order(secrets={"next_secret": None}))
+    assert list(third.secrets) == ["secret"]
+    with pytest.raises(Invalid, match="'secret' is missing"):
+        await owned.save(order=Order(secrets={"secret": None}))
+
+
+async def test_a_kept_secret_goes_nowhere_else() -> None:
+    """Who may change the address could else have the secret sent to an address of their own."""
+    owned = Owned()
+    await owned.save()
+    moved = {"url": "https://mine.example.com/weft"}
+    with pytest.raises(Invalid, match="not sent there") as refused:
+        await owned.save(order=Order(settings=moved, secrets={}))
+    assert "secret" in refused.value.remedy
+    with pytest.raises(Invalid, match="not sent there"):
+        await owned.own.try_out(ALICE, Order(settings=moved, secrets={}), "alerts")
+    path = {"url": "https://alerts.example.com/other"}
+    await owned.save(order=Order(settings=path, secrets={}))  # the same host
+    await owned.save(order=Order(settings=moved))
+
+
+@pytest.mark.parametrize("text", ["file:/etc/passwd", "env:HOME", "sealed:sap", " file:/x"])
+async def test_a_reference_to_the_operators_machine_is_refused(text: str) -> None:
+    """As a secret, and within the settings, in which no secret stands at all."""
+    owned = Owned()
+    with pytest.raises(Invalid, match="names where a secret stands"):
+        await owned.save(order=Order(secrets={"secret": text}))
+    with pytest.raises(Invalid, match="settings hold none") as refused:
+        await owned.save(order=Order(settings={**HOOK, "secret": text}))
+    assert text not in refused.value.detail + refused.value.remedy
+    basic = {"url": HOOK["url"], "auth": {"kind": "basic", "user": "u", "password": text}}
+    with pytest.raises(Invalid, match="settings hold none"):
+        await owned.save(order=Order("sap", basic, {}))
+
+
+async def test_no_secret_of_the_platform_or_of_a_namesake_is_opened() -> None:
+    """What was sealed for one connector opens in no other, not even in a later one of its name."""
+    owned = Owned()
+    platform = SealedCredential("secret", "00000001:AAAA")
+    await owned.records.write(lambda w: w.put(CREDENTIALS, PLATFORM, "secret", platform))
+    first = await owned.save()
+    await owned.own.delete(ALICE, "alerts")
+    second = await owned.save(order=Order(secrets={"secret": "x" * 32}))
+    assert second.uid != first.uid
+    stolen = {**second.secrets, "secret": first.secrets["secret"]}
+    record = await owned.records.read(lambda r: r.get(OWN_CONNECTORS, MAIN, "alerts"))
+    moved = structs.replace(record.value, secrets=stolen)
+    await owned.records.write(lambda w: w.put(OWN_CONNECTORS, MAIN, "alerts", moved))
+    again = await owned.restarted()
+    with pytest.raises(ConnectorError, match="does not open"):
+        await again.connectors.test(MAIN, "alerts", again.plant.clock)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({**HOOK, "allow": ["127.0.0.0/8"]}, "'allow' is not for a tenant"),
+        ({**HOOK, "tenants": ["other"]}, "'tenants' is not for a tenant"),
+        ({**HOOK, "timeout_s": 3600}, "3600 s"),
+        ({**HOOK, "timeout_s": -1}, "-1 s"),
+        ({"url": "https://u:p@alerts.example.com"}, "user name or password"),
+        ({**HOOK, "colour": "red"}, "colour"),
+        ({**HOOK, "client_certificate": {}}, "certificate"),
+        ({**HOOK, "fields": {"x": "device.idd"}}, "Column 7"),
+        ({"timeout_s": 3}, "url"),
+        ({**HOOK, "fields": {"x": "'" + "y" * 40_000 + "'"}}, "32768 bytes"),
+    ],
+)
+async def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], words: str) -> None:
+    """With what is wrong and what to do; nothing is kept."""
+    owned = Owned()
+    with pytest.raises(Invalid, match=words):
+        await owned.save(order=Order(settings=settings))
+    assert owned.connectors.list_connectors(MAIN) == []
+    assert await owned.records.read(lambda r: r.count(OWN_CONNECTORS, MAIN)) == 0
+
+
+async def test_a_kind_stays_and_one_that_is_not_there_is_refused() -> None:
+    """Another system under the same name would be asked for the work orders of the first."""
+    owned = Owned()
+    await owned.save()
+    with pytest.raises(Invalid, match="'webhook', and stays so"):
+        await owned.save(order=Order("odoo", {"url": HOOK["url"]}, {"key": KEY}))
+    with pytest.raises(Invalid, match="no kind 'abacus'"):
+        await owned.save("x", Order("abacus", {}, {}))
+    with pytest.raises(Invalid, match="'colour' is no secret"):
+        await owned.save("x", Order(secrets={"secret": KEY, "colour": "red"}))
+    with pytest.raises(Invalid, match="cannot be a connector name"):
+        await owned.save("a/b")
+
+
+async def test_rl_1_a_tenant_has_so_many_and_another_is_not_touched() -> None:
+    """The limit counts what is saved; a change of one that is there is no further one."""
+    owned = Owned(settings=OwnSettings(connectors_max=2))
+    await owned.save("a")
+    await owned.save("b")
+    with pytest.raises(QuotaExceeded, match="2 connectors"):
+        await owned.save("c")
+    await owned.save("b")
+    await owned.save("c", actor=BOB)
+    assert [view.name for view in owned.connectors.list_connectors(MAIN)] == ["a", "b"]
+
+
+async def test_ss_1_what_outbound_opens_for_the_operator_is_no_tenants() -> None:
+    """Loopback is refused, at the trial and at the delivery; the entry says why."""
+    owned = Owned(outbound=OutboundClient(OutboundSettings()))
+    order = Order(settings={"url": "http://127.0.0.1:9/weft"})
+    with pytest.raises(ConnectorError, match="not a public address"):
+        await owned.own.try_out(ALICE, order)
+    await owned.save("erp", order)
+    await owned.plant.put(entry())
+    await owned.plant.outbox.deliver_due()
+    assert "not a public address" in (await owned.plant.entry(entry())).last_error
+
+
+async def test_settings_are_tried_before_they_are_saved() -> None:
+    """With secrets of the request, or the saved ones; nothing is kept but that it was tried."""
+    owned = Owned()
+    async with far_side(far_of("webhook", owned.folder / "secret")) as side:
+        order = Order(settings={"url": side.url})
+        assert "accepted" in await owned.own.try_out(ALICE, order)
+        assert owned.connectors.list_connectors(MAIN) == []
+        await owned.save("alerts", order)
+        said = await owned.own.try_out(ALICE, Order(settings=order.settings, secrets={}), "alerts")
+        assert "accepted" in said
+        wrong = Order(settings=order.settings, secrets={"secret": "wrong"})
+        side.handler = lambda _asked: as_json({}, 401)
+        with pytest.raises(ConnectorError, match="401"):
+            await owned.own.try_out(ALICE, wrong, "alerts")
+    acts = await owned.records.read(
+        lambda r: [one.value.action for one in r.list(AUDIT, MAIN) if "try" in one.value.action]
+    )
+    assert acts == ["connector.try"] * 3
+
+
+async def test_a_trial_that_hangs_ends() -> None:
+    """A far side that says nothing keeps nobody waiting for longer than a test may take."""
+    owned = Owned(settings=OwnSettings(test_timeout_s=0.05))
+    async with far_side(lambda _asked: Reply(hang=True)) as side:
+        with pytest.raises(ConnectorError, match=r"No end within 0\.05 s"):
+            await owned.own.try_out(ALICE, Order(settings={"url": side.url}))
+
+
+async def test_what_waits_for_one_that_is_deleted_stays_and_goes_when_it_is_back() -> None:
+    """Refused while something waits; forced, the entry says why, and the new one delivers it."""
+    owned = Owned()
+    async with far_side(lambda _asked: Reply(503, b"", {})) as side:
+        order = Order(settings={"url": side.url})
+        await owned.save("erp", order)
+        await owned.plant.put(entry())
+        await owned.plant.outbox.deliver_due()
+        with pytest.raises(Conflict, match="1 waiting in the outbox"):
+            await owned.own.delete(ALICE, "erp")
+        await owned.own.delete(ALICE, "erp", force=True)
+        assert owned.connectors.find(MAIN, "erp") is None
+        owned.plant.clock.turn(100)
+        await owned.plant.outbox.deliver_due()
+        waiting = await owned.plant.entry(entry())
+        assert waiting.state is OutboxState.PENDING
+        assert "No connector named 'erp'" in waiting.last_error
+        side.handler = lambda _asked: Reply(204, b"", {})
+        await owned.save("erp", order)
+        owned.plant.clock.turn(100)
+        await owned.plant.outbox.deliver_due()
+        assert (await owned.plant.entry(entry())).state is OutboxState.DELIVERED
+
+
+async def test_its_mapping_goes_with_it() -> None:
+    """A later one of its name, perhaps of another kind, begins with its own defaults."""
+    owned = Owned()
+    await owned.save("erp")
+    saved = SavedMapping("erp", {"hall": "'3'"}, 0, "alice")
+    for tenant in (MAIN, OTHER):
+        await owned.records.write(lambda w, t=tenant: w.put(MAPPINGS, t, "erp", saved))
+    await owned.own.delete(ALICE, "erp")
+    assert await owned.records.read(lambda r: r.find(MAPPINGS, MAIN, "erp")) is None
+    assert await owned.records.read(lambda r: r.find(MAPPINGS, OTHER, "erp")) is not None
+
+
+async def test_the_one_before_is_closed_behind_its_running_delivery() -> None:
+    """The address changes in the middle of a delivery: that ends as it began, then it closes."""
+    owned, begun, go_on = Owned(), asyncio.Event(), asyncio.Event()
+
+    async def slow(_asked: object) -> Reply:
+        begun.set()
+        await go_on.wait()
+        return Reply(204, b"", {})
+
+    async with far_side(slow) as side, far_side(lambda _a: Reply(204, b"", {})) as other:
+        await owned.save("erp", Order(settings={"url": side.url}))
+        before = owned.connectors.require(MAIN, "erp")
+        closed: list[str] = []
+        close = before.connector.close
+
+        async def noted() -> None:
+            closed.append("before")
+            await close()
+
+        before.connector.close = noted  # type: ignore[method-assign]
+        await owned.plant.put(entry())
+        delivering = asyncio.create_task(owned.plant.outbox.deliver_due())
+        await begun.wait()
+        await owned.save("erp", Order(settings={"url": other.url}))
+        assert closed == []
+        go_on.set()
+        await delivering
+        assert closed == ["before"]
+        assert (await owned.plant.entry(entry())).state is OutboxState.DELIVERED
+        assert other.asked == []
+        assert "accepted" in await owned.connectors.test(MAIN, "erp", owned.plant.clock)
+
+
+async def test_one_that_cannot_be_made_any_more_says_so_and_loses_nothing() -> None:
+    """A package was taken out: Weft starts, what waits says why, the settings can be read."""
+    owned = Owned()
+    saved = await owned.save("erp")
+    odd = structs.replace(saved, kind="abacus")
+    await owned.records.write(lambda w: w.put(OWN_CONNECTORS, MAIN, "erp", odd))
+    again = await owned.restarted()
+    await again.plant.put(entry())
+    await again.plant.outbox.deliver_due()
+    stored = await again.plant.entry(entry())
+    assert stored.state is OutboxState.PENDING
+    assert "cannot be made any more: There is no kind 'abacus'" in stored.last_error
+    assert (await again.own.get(MAIN, "erp")).kind == "abacus"
+
+
+async def test_each_act_is_kept_with_who_did_it_and_without_a_secret() -> None:
+    """In the same transaction: what was refused has left no record."""
+    owned = Owned()
+    await owned.save()
+    await owned.save()
+    await owned.own.delete(ALICE, "alerts")
+    with pytest.raises(NotFound):
+        await owned.own.delete(ALICE, "alerts")
+    acts = await owned.records.read(lambda r: [one.value for one in r.list(AUDIT, MAIN)])
+    assert [(one.action, one.actor, one.target) for one in acts] == [
+        (f"connector.{verb}", "alice", "connector:alerts")
+        for verb in ("create", "update", "delete")
+    ]
+    assert acts[0].detail == {
+        "kind": "webhook", "url": HOOK["url"], "sealed": ["secret"], "version": 1
+    }  # fmt: skip
+    assert KEY not in json.dumps([one.detail for one in acts])
+
+
+@pytest.mark.parametrize("kind", ["odoo", "tryton", "sap", "servicenow", "salesforce"])
+async def test_every_kind_can_be_set_up_with_what_its_configuration_says(kind: str) -> None:
+    """The settings of the configuration file, their secrets apart, make the same connector."""
+    owned = Owned()
+    far = far_of(kind, owned.folder / "secret")
+    table = far.settings("https://far.example.com", "file:/key")
+    order = order_of(table["kind"], table.get("url", "https://far.example.com"), table, "file:/key")
+    assert order.secrets
+    await owned.save("erp", order)
+    assert owned.connectors.get(MAIN, "erp").kind == table["kind"]
