@@ -83,7 +83,9 @@ def business_at(folder: Path) -> Iterator[Business]:
         f'connectors.alerts={{kind="webhook", url="{url}", secret="file:{secret}",'
         ' allow=["127.0.0.1/32"]}'
     )
-    server = Server(folder / "data", "--set", connector, "--set", 'events.allow=["127.0.0.1/32"]')
+    here = '["127.0.0.1/32"]'
+    opened = ("--set", f"events.allow={here}", "--set", f"own_connectors.allow={here}")
+    server = Server(folder / "data", "--set", connector, *opened)
     held.append(Business(server, url))
     thread = threading.Thread(target=far.serve_forever, daemon=True)
     thread.start()
