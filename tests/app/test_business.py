@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from tests.app.support import HOT, add_pump, eventually, opened, send, served
+from tests.connectors.own import Order
 
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.app.housekeeping import Housekeeping
-from weft.errors import ConfigurationError, Invalid
+from weft.errors import ConfigurationError, ConnectorError, Invalid
 from weft.model.alarm import OutboxEntry
 from weft.rules.plans import ByMeter, Plan, Plans
 
@@ -102,3 +103,26 @@ async def test_a_counter_that_has_grown_orders_planned_work(tmp_path: Path) -> N
             await housekeeping.order_planned_work()
         orders = await weft.business.work_orders.list_work_orders(MAIN)
         assert [one.value.title for one in orders] == ["Do grease"]
+
+
+async def test_what_a_tenant_set_up_is_there_at_the_next_start(tmp_path: Path) -> None:
+    """It is the tenant's business: that it fails is not said of the health of the platform."""
+    order = Order("webhook", {"url": "https://127.0.0.1:9/x"}, {"secret": "s" * 32})
+    async with opened(tmp_path) as weft:
+        await weft.business.own_connectors.save(MACHINE, "mine", order)
+    async with opened(tmp_path) as weft:
+        found = weft.business.connectors.get(MAIN, "mine")
+        assert (found.own, found.url) == (True, "https://127.0.0.1:9/x")
+        with pytest.raises(ConnectorError, match="not a public address"):
+            await weft.business.connectors.test(MAIN, "mine", weft.clock)
+        assert not weft.business.connectors.get(MAIN, "mine").healthy
+        assert "connector mine" not in weft.health()
+
+
+async def test_a_kind_that_is_to_be_offered_and_is_not_there_stops_the_start(
+    tmp_path: Path,
+) -> None:
+    """Told at once, not by the first tenant."""
+    with pytest.raises(ConfigurationError, match="no kind 'abacus'"):
+        async with opened(tmp_path, 'own_connectors.plugins=["abacus"]'):
+            pass

@@ -9,10 +9,19 @@ import pytest
 from tests.connectors.support import LOOPBACK, MAIN, OTHER, FakeConnector, Plant
 
 from weft.connectors.credentials import Credentials
-from weft.connectors.registry import KINDS, Connectors, Health, Healths, make_connectors
+from weft.connectors.registry import (
+    KINDS,
+    OWN_LABEL,
+    Configured,
+    Connectors,
+    Health,
+    Healths,
+    make_connectors,
+)
 from weft.connectors.standins.desk import Desk
 from weft.connectors.standins.table import STAND_INS
 from weft.errors import ConfigurationError, ConnectorError, Invalid, NotFound
+from weft.model.ids import TenantId
 from weft.security.outbound import OutboundClient, OutboundSettings
 from weft.supervision import FakeClock
 
@@ -172,3 +181,50 @@ def test_a_described_system_is_the_one_that_is_tried(name: str) -> None:
         assert shown[part] == run[part]
     assert shown["status"]["path"] == run["status"]["path"]
     assert shown["closed"] == run["closed"]
+
+
+def own(connector: FakeConnector, tenant: TenantId = MAIN) -> Configured:
+    """What a tenant has set up itself."""
+    return Configured(connector, frozenset({tenant}), "https://own.example", Healths(), own=True)
+
+
+async def test_a_tenants_own_is_found_by_it_alone_and_behind_the_configured() -> None:
+    """It is shown as its own; one of the configuration's name rests."""
+    connectors, mine = made({"erp": ERP}), own(FakeConnector("mes"))
+    heard: list[tuple[str, str]] = []
+    connectors.on_change(lambda tenant, name: heard.append((tenant, name)))
+    await connectors.put_own(MAIN, "mes", mine)
+    await connectors.put_own(MAIN, "erp", own(FakeConnector("erp")))
+    assert connectors.find(MAIN, "mes") is mine
+    assert connectors.find(OTHER, "mes") is None
+    assert [(one.name, one.own) for one in connectors.list_connectors(MAIN)] == [
+        ("erp", False), ("mes", True)
+    ]  # fmt: skip
+    assert [found.key for found in connectors] == ["erp", "main/mes"]
+    assert {found.label for found in connectors} == {"erp", OWN_LABEL}
+    await connectors.put_own(MAIN, "mes", None)
+    assert connectors.find(MAIN, "mes") is None
+    assert heard == [("main", "mes"), ("main", "erp"), ("main", "mes")]
+
+
+async def test_one_that_is_replaced_closes_once_and_when_nothing_uses_it() -> None:
+    """At once where it rests, else behind the last that was at work with it."""
+
+    class Counting(FakeConnector):
+        closed = 0
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    connectors = made({})
+    first, second, third = Counting("mes"), Counting("mes"), Counting("mes")
+    await connectors.put_own(MAIN, "mes", own(first))
+    await connectors.put_own(MAIN, "mes", own(second))
+    assert first.closed == 1
+    at_work = connectors.require(MAIN, "mes")
+    async with connectors.using(at_work), connectors.using(at_work):
+        await connectors.put_own(MAIN, "mes", own(third))
+        assert second.closed == 0
+    assert second.closed == 1
+    await connectors.close()
+    assert (first.closed, second.closed, third.closed) == (1, 1, 1)
