@@ -113,8 +113,9 @@ async def test_what_a_tenant_set_up_is_there_at_the_next_start(tmp_path: Path) -
     async with opened(tmp_path) as weft:
         found = weft.business.connectors.get(MAIN, "mine")
         assert (found.own, found.url) == (True, "https://127.0.0.1:9/x")
-        with pytest.raises(ConnectorError, match="not a public address"):
+        with pytest.raises(ConnectorError, match="not a public address") as refused:
             await weft.business.connectors.test(MAIN, "mine", weft.clock)
+        assert "[own_connectors] allow" in refused.value.remedy
         assert not weft.business.connectors.get(MAIN, "mine").healthy
         assert "connector mine" not in weft.health()
 

@@ -131,4 +131,5 @@ async def test_ss_1_loopback_is_not_a_tenants_unless_the_operator_opens_it(tmp_p
         tried = await server.post("/connector-trials", order)
         assert not tried["worked"]
         assert "not a public address" in tried["answer"]
+        assert "[own_connectors] allow" in tried["answer"]
         assert side.asked == []

@@ -52,7 +52,8 @@ def open_events(
     )
     subscriptions = Subscriptions(given, settings)
     # A tenant names the address: what [outbound] opens for the operator's connectors is not its.
-    outbound = OutboundClient(structs.replace(config.outbound, allow=settings.allow))
+    reached = structs.replace(config.outbound, allow=settings.allow)
+    outbound = OutboundClient(reached, opened_by="[events] allow")
     names = config.security.server_names
     origin = settings.origin or (names[0] if names else socket.gethostname())
     deliverer = Deliverer(given, subscriptions, outbound, origin, settings)

@@ -129,10 +129,12 @@ class OutboundClient:
         *,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
+        opened_by: str = "[outbound] allow",
     ) -> None:
         self.settings = settings
+        self.opened_by = opened_by  # the setting that lets it into a private network
         self._resolve = resolve or _resolve
-        self._allowed = read_networks(settings.allow, "[outbound] allow")
+        self._allowed = read_networks(settings.allow, opened_by)
         self._tls = tls or _tls_context(settings.ca_file)  # 1 MB of certificates: share it
         unknown = set(settings.schemes) - {"https", "http"}
         if unknown:
@@ -146,7 +148,9 @@ class OutboundClient:
         """Return a client of its own that may also reach these networks."""
         more = tuple(cidrs)
         settings = msgspec.structs.replace(self.settings, allow=self.settings.allow + more)
-        return OutboundClient(settings, resolve=self._resolve, tls=self._tls)
+        return OutboundClient(
+            settings, resolve=self._resolve, tls=self._tls, opened_by=self.opened_by
+        )
 
     def presenting(self, certificate: str, key: str) -> "OutboundClient":
         """Return a client of its own that proves itself by a certificate (mutual TLS).
@@ -167,7 +171,9 @@ class OutboundClient:
                 "The client certificate and its key cannot be used together.",
                 remedy="Give PEM without a passphrase, and the key that belongs to it.",
             ) from error
-        return OutboundClient(self.settings, resolve=self._resolve, tls=tls)
+        return OutboundClient(
+            self.settings, resolve=self._resolve, tls=tls, opened_by=self.opened_by
+        )
 
     async def request(
         self,
@@ -219,7 +225,7 @@ class OutboundClient:
         """
         settings = msgspec.structs.replace(self.settings, ports=ports)
         scheme = "http" if clear_text else "https"
-        guard = _GuardedBackend(settings, self._allowed, self._resolve, scheme)
+        guard = self._guarded(settings, scheme)
         with _own_errors(host, settings.timeout_s):
             async with asyncio.timeout(settings.timeout_s):
                 return [str(address) for address in await guard.checked(host, port)]
@@ -258,8 +264,12 @@ class OutboundClient:
             ssl_context=self._tls,
             max_connections=self.settings.max_connections,
             max_keepalive_connections=0,  # a POST on a connection just closed has no known end
-            network_backend=_GuardedBackend(self.settings, self._allowed, self._resolve, scheme),
+            network_backend=self._guarded(self.settings, scheme),
         )
+
+    def _guarded(self, settings: OutboundSettings, scheme: str) -> "_GuardedBackend":
+        given = (self._allowed, self.opened_by)
+        return _GuardedBackend(settings, given, self._resolve, scheme)
 
     def _target(self, url: str) -> httpx2.URL:
         try:
@@ -338,12 +348,12 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     def __init__(
         self,
         settings: OutboundSettings,
-        allowed: tuple[Network, ...],
+        opened: tuple[tuple[Network, ...], str],  # networks, and the setting that says so
         resolve: Resolve,
         scheme: str,
     ) -> None:
         self._settings = settings
-        self._allowed = allowed
+        self._allowed, self._opened_by = opened
         self._resolve = resolve
         self._scheme = scheme
         self._sockets = httpcore2.AnyIOBackend()
@@ -385,7 +395,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         if not permitted(plain, self._allowed):
             raise _refused(
                 f"{host} is {plain}, which is not a public address.",
-                f'If it is a system of your own, allow it: [outbound] allow = ["{plain}/'
+                f'If it is a system of your own, allow it: {self._opened_by} = ["{plain}/'
                 f'{plain.max_prefixlen}"].',
             )
         if port not in self._settings.ports and not within(plain, self._allowed):
