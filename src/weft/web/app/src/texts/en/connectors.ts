@@ -11,8 +11,8 @@ export const connectors = {
   none: 'No connector is set up',
   noneText: 'A connector takes alarms to a business system and brings back what became of them. Set one up here, or by the lines below.',
   own: 'own',
-  setUp: 'Set one up in the file',
-  setUpNote: 'in the configuration file',
+  setUp: 'In the configuration file',
+  setUpNote: 'for a system in the network of the server',
   setUpText:
     'What you set up here reaches public addresses only. A system in the network of the server stands in its configuration file: put the secret into a file that only the server reads (mode 0600), write these lines into weft.toml, and start the server again. Then test it here.',
   setUpKind: 'Business system',
