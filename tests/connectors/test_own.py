@@ -282,6 +282,26 @@ async def test_a_trial_that_hangs_ends() -> None:
             await owned.own.try_out(ALICE, Order(settings={"url": side.url}))
 
 
+async def test_tn_3_trials_of_one_tenant_that_hang_hold_up_no_other() -> None:
+    """TN-3: twenty at once: two are asked at a time, and another tenant's is asked at once."""
+    owned, go_on = Owned(), asyncio.Event()
+
+    async def slow(_asked: object) -> Reply:
+        await go_on.wait()
+        return Reply(204, b"", {})
+
+    async with far_side(slow) as side, far_side(lambda _a: Reply(204, b"", {})) as quick:
+        order = Order(settings={"url": side.url, "timeout_s": 30})
+        tries = [asyncio.create_task(owned.own.try_out(ALICE, order)) for _ in range(20)]
+        theirs = Order(settings={"url": quick.url})
+        assert "accepted" in await owned.own.try_out(BOB, theirs)
+        assert len(side.asked) <= 2
+        go_on.set()
+        answers = await asyncio.gather(*tries)
+        assert all("accepted" in said for said in answers)
+        assert len(side.asked) == 20
+
+
 async def test_what_waits_for_one_that_is_deleted_stays_and_goes_when_it_is_back() -> None:
     """Refused while something waits; forced, the entry says why, and the new one delivers it."""
     owned = Owned()

@@ -44,8 +44,11 @@ from weft.ports import Clock, Kind, Record, Records, Writer
 from weft.security.audit import Audit
 from weft.security.outbound import OutboundClient
 from weft.security.secrets import Vault
+from weft.supervision.turns import Turns
 
 log = get_logger(__name__)
+
+_TRIALS = 8  # at a time; of one tenant two
 
 
 class SavedConnector(Struct, frozen=True):
@@ -95,6 +98,7 @@ class OwnConnectors:
         self._given = given
         self._settings = settings or OwnSettings()
         self._offer = Offer(self._settings.plugins)
+        self._trials = Turns(_TRIALS, each=2)  # a far side that hangs is waited for
         self._changing = asyncio.Lock()  # what is on disk last is what is in force
 
     async def load(self) -> None:
@@ -211,7 +215,7 @@ class OwnConnectors:
         await given.audit.record(actor, "connector.try", target, detail=detail)
         limit_s = self._settings.test_timeout_s
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s), self._trials.turn(tenant):
                 return await made.connector.test()
         except TimeoutError as error:
             raise ConnectorError(f"No end within {limit_s:g} s.") from error
