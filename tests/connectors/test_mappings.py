@@ -116,3 +116,16 @@ async def test_without_records_there_are_the_defaults() -> None:
     assert (await mappings.filled(erp, {}, entry(), Situation())).values["name"]
     with pytest.raises(ConfigurationError):
         await mappings.save(ALICE, erp, [{}])
+
+
+async def test_one_of_another_kind_under_the_same_name_fills_its_own_fields() -> None:
+    """A tenant deletes its connector and sets up another system: nothing of the first is kept."""
+    mappings, plant, first = await kept()
+    second = FakeConnector(kind="other", fields={"subject": Field("title")})
+    around = (entry(), Situation(alarm()))
+    assert set((await mappings.filled(first, {}, *around)).values) == set(FIELDS)
+    assert set((await mappings.filled(second, {}, *around)).values) == {"subject"}
+    assert set((await mappings.filled(first, {}, *around)).values) == set(FIELDS)
+    assert list(mappings._held) == [(MAIN, "erp")]
+    await plant.connectors.put_own(MAIN, "erp", None)
+    assert mappings._held == {}
