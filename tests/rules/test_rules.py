@@ -102,6 +102,18 @@ async def test_enabling_what_runs_changes_nothing() -> None:
     assert len(changes) == 1
 
 
+async def test_a_new_version_starts_nothing_that_was_stopped() -> None:
+    """Unless it says so: who corrects a message does not mean to switch the rule on."""
+    plant = Plant()
+    await plant.rules.create(ALICE, hot())
+    await plant.rules.set_enabled(ALICE, "overheating", enabled=False)
+    assert not (await plant.rules.update(ALICE, "overheating", hot(message="hot"))).enabled
+    assert (await plant.rules.update(ALICE, "overheating", hot(enabled=True))).enabled
+    assert not (await plant.rules.update(ALICE, "overheating", hot(enabled=False))).enabled
+    await plant.rules.set_enabled(ALICE, "overheating", enabled=True)
+    assert (await plant.rules.update(ALICE, "overheating", hot())).enabled
+
+
 async def test_a_rule_that_names_no_connector_there_is_is_refused_on_save() -> None:
     """Found out when the work order was due, it would be too late."""
     plant = Plant()

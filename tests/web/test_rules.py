@@ -110,3 +110,32 @@ def test_what_the_server_refuses_is_said_where_it_was_asked(new_rule: tuple[Page
     page.get_by_role("button", name="Save and switch on").click()
     expect(page.get_by_role("alert")).to_be_visible()
     expect(page.get_by_role("textbox", name="Condition")).to_have_value("vibration >")
+
+
+def test_what_is_being_written_outlives_the_switch(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Switched off in the middle of a sentence; and one who was faster is not written over."""
+    rule = {"name": "half", "when": "vibration > 1000", "severity": "info", "message": "much"}
+    weft.call("POST", "/rules", rule)
+    with opened(browser, weft, state=signed_in) as (page, _):
+        page.goto("/rules/half")
+        message = page.get_by_label("Message", exact=True)
+        message.fill("too much")
+        page.get_by_role("button", name="Switch off").click()
+        page.get_by_role("dialog").get_by_role("button", name="Switch off").click()
+        page.get_by_role("button", name="Switch on").wait_for()
+        expect(message).to_have_value("too much")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("version 2").first).to_be_visible()
+        assert weft.call("GET", "/rules/half")["document"]["message"] == "too much"
+        message.fill("far too much")
+        version = weft.call("GET", "/rules/half")["version"]
+        weft.call("PUT", "/rules/half", rule, If_Match=f'"{version}"')
+        page.get_by_role("button", name="Switch on").click()
+        page.locator(".toast.bad").wait_for()  # it is not the rule that one has seen
+        expect(message).to_have_value("far too much")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert weft.call("GET", "/rules/half")["document"]["message"] == "much"
+    weft.call("DELETE", "/rules/half")

@@ -232,6 +232,8 @@ class Rules:
         tenant, now = actor.tenant, self._clock.now()
         # A deleted namesake's versions are kept: go on counting, so that no id comes twice.
         kept = writer.count(RULE_VERSIONS, tenant, where=("rule", document.name))
+        # A document that does not say so starts nothing that somebody has stopped.
+        stays = old is not None and "enabled" not in source
         rule = Rule(
             rule_id=RuleId(document.name),
             uid=old.value.uid if old else new_id(),
@@ -242,7 +244,7 @@ class Rules:
             source=source,
             created_at=old.value.created_at if old else now,
             updated_at=now,
-            enabled=document.enabled,
+            enabled=old.value.enabled if old and stays else document.enabled,
             effective_after=self._head(),
             state_bytes=cost.state_bytes,
             sample_ns=cost.sample_ns,
