@@ -30,7 +30,6 @@ from benchmarks import support
 DESCRIPTION = "10,000 moving devices on the map: main-thread tasks, heap, the server's share"
 FRAME_MS = 33.0
 SETTLE_S = 20.0
-BATCH = 1_000  # made within the minute that an operator's token lasts
 RATE = 1_000_000_000  # limits are not what is measured here
 LIMITS = [
     word
@@ -38,7 +37,7 @@ LIMITS = [
     for what in ("requests", "connects", "messages")
     for part in ("per_s", "burst")
     for word in ("--set", f"security.limits.{who}_{what}.{part}={RATE}")
-]
+] + ["--set", "transports.mqtt.strangers_per_address=10000"]
 TRACED = ("disabled-by-default-devtools.timeline", "__metadata")
 VEHICLE = {
     "telemetry": {
@@ -46,6 +45,30 @@ VEHICLE = {
         "longitude": {"type": "number", "minimum": 6, "maximum": 15},
     }
 }
+
+# Each goes its own way, half a kilometre at most in a second, and turns back at the border.
+GENERATOR = """
+import sys, json, random, uvloop
+from weft.cli.load import Load, LoadConnection, run_load
+
+class Vehicle(LoadConnection):
+    def __init__(self, load, username, password, result):
+        super().__init__(load, username, password, result)
+        chance = random.Random(username)
+        self.place = [chance.uniform(47, 55), chance.uniform(6, 15)]
+        self.step = [chance.uniform(-0.003, 0.003), chance.uniform(-0.005, 0.005)]
+
+    def publish(self, payload, now):
+        for axis, (low, high) in enumerate(((47, 55), (6, 15))):
+            if not low < self.place[axis] + self.step[axis] < high:
+                self.step[axis] = -self.step[axis]
+            self.place[axis] += self.step[axis]
+        there = b'{"latitude":%.5f,"longitude":%.5f}' % tuple(self.place)
+        super().publish(there, now)
+
+given = json.load(sys.stdin)
+print(uvloop.run(run_load(Load(**given), Vehicle)).to_json())
+"""
 
 
 def cpu_s(pid: int) -> float:
@@ -129,12 +152,13 @@ def measure(given: argparse.Namespace) -> dict[str, float]:
     if chromium is None:
         raise SystemExit("Chromium is not installed: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder) / "data", *LIMITS)
+        data = Path(folder) / "data"
+        credentials = support.make_fleet(data, given.devices, [], ("vehicle", VEHICLE))
+        server = Server(data, *LIMITS)
         server.start()
         try:
             server.sign_up()
-            server.call("PUT", "/types/vehicle", VEHICLE)
-            with drivers(server, given.devices), sync_playwright() as playwright:
+            with drivers(server, credentials), sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS])
                 with opened(browser, server) as (page, _):
                     page.context.set_default_timeout(120_000)
@@ -145,23 +169,26 @@ def measure(given: argparse.Namespace) -> dict[str, float]:
 
 
 @contextmanager
-def drivers(server: Server, devices: int) -> Iterator[None]:
-    """Drive devices that report each second, a thousand a process, until the end."""
-    running: list[subprocess.Popen[bytes]] = []
-    command = [sys.executable, "-m", "weft", "--data", str(server.folder), "simulate"]
-    command += ["--type", "vehicle", "--interval", "1"]
+def drivers(server: Server, credentials: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Drive vehicles that report each second, until the end."""
+    load = {
+        "host": "127.0.0.1",
+        "port": server.mqtt_port,
+        "credentials": credentials,
+        "topic": "devices/{id}/telemetry",
+        "rate": len(credentials),
+        "seconds": 86_400,
+    }
+    generator = subprocess.Popen([sys.executable, "-c", GENERATOR], stdin=subprocess.PIPE)
     try:
-        for first in range(0, devices, BATCH):
-            some = min(BATCH, devices - first)
-            more = ["--devices", str(some), "--prefix", f"vehicle-{first}-"]
-            running.append(subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL))
-            wait_for_devices(server, first + some)
+        assert generator.stdin is not None
+        generator.stdin.write(json.dumps(load).encode())
+        generator.stdin.close()
+        wait_for_devices(server, len(credentials))
         yield
     finally:
-        for one in running:
-            one.terminate()
-        for one in running:
-            one.wait(30)
+        generator.terminate()
+        generator.wait(30)
 
 
 def wait_for_devices(server: Server, devices: int) -> None:

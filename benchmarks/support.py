@@ -48,22 +48,28 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_fleet(folder: Path, devices: int, rules: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def make_fleet(
+    folder: Path,
+    devices: int,
+    rules: list[dict[str, Any]],
+    kind: tuple[str, dict[str, Any]] = ("machine", MACHINE_TYPE),
+) -> list[tuple[str, str]]:
     """Make a type, devices with secrets and rules; return (device id, secret) of each."""
-    return asyncio.run(_make_fleet(folder, devices, rules))
+    return asyncio.run(_make_fleet(folder, devices, rules, kind))
 
 
 async def _make_fleet(
-    folder: Path, devices: int, rules: list[dict[str, Any]]
+    folder: Path, devices: int, rules: list[dict[str, Any]], kind: tuple[str, dict[str, Any]]
 ) -> list[tuple[str, str]]:
     credentials: list[tuple[str, str]] = []
     async with Weft.open(load_config(None, {}), DataFolder(folder)) as weft:
         identity = weft.identity
-        await identity.types.save(MACHINE, "machine", MACHINE_TYPE)
+        type_name, document = kind
+        await identity.types.save(MACHINE, type_name, document)
         tenant = identity.tenants.get(MACHINE.tenant)
         assert tenant is not None
         for number in range(devices):
-            new = NewDevice(device_id=f"machine-{number:05d}", type_name="machine")
+            new = NewDevice(device_id=f"{type_name}-{number:05d}", type_name=type_name)
             device = await identity.devices.create(MACHINE, new)
             issued = await identity.credentials.issue_secret(MACHINE, device)
             credentials.append((device.device_id, issued.token))

@@ -164,10 +164,13 @@ class LoadConnection(asyncio.Protocol):
             self._transport.close()
 
 
-async def run_load(load: Load) -> LoadResult:
-    """Connect all, publish at the rate, wait for the last answers; return what was measured."""
+async def run_load(load: Load, device: type[LoadConnection] = LoadConnection) -> LoadResult:
+    """Connect all, publish at the rate, wait for the last answers; return what was measured.
+
+    A `device` of another class may send what it likes instead of three values.
+    """
     result = LoadResult()
-    connections = await _connect_all(load, result)
+    connections = await _connect_all(load, device, result)
     result.connections = len(connections)
     await _publish(load, connections, result, load.warm_up_s)
     result.sent = result.acknowledged = 0
@@ -182,13 +185,15 @@ async def run_load(load: Load) -> LoadResult:
     return result
 
 
-async def _connect_all(load: Load, result: LoadResult) -> list[LoadConnection]:
+async def _connect_all(
+    load: Load, device: type[LoadConnection], result: LoadResult
+) -> list[LoadConnection]:
     loop = asyncio.get_running_loop()
     connections: list[LoadConnection] = []
     for start in range(0, len(load.credentials), CONNECT_AT_ONCE):
         fresh: list[LoadConnection] = []
         for username, password in load.credentials[start : start + CONNECT_AT_ONCE]:
-            connection = LoadConnection(load, username, password, result)
+            connection = device(load, username, password, result)
             async with asyncio.timeout(ANSWER_S):
                 await loop.create_connection(lambda made=connection: made, load.host, load.port)  # type: ignore[misc]  # mypy cannot see the default
             fresh.append(connection)
