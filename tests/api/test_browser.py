@@ -6,6 +6,7 @@ import pytest
 from tests.api.support import Answer, World
 
 from weft.api.browser import ForeignPage, drop_cookie, find_visit, require_own_page, secret_of
+from weft.api.idempotency import REMEMBERED
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 
@@ -46,16 +47,35 @@ async def test_a_page_of_ours_acts_with_cookie_and_token(world: World) -> None:
 
 
 async def test_a_page_that_changes_the_password_stays_signed_in(world: World) -> None:
-    """With its cookie and its token as they were; another browser is out."""
+    """With another cookie and token: a copy of the old cookie is out, as is another browser."""
     cookie, token = await signed_in(world)
     other = (await enter(world, OWN)).headers["set-cookie"].partition(";")[0]
     headers = OWN | {"cookie": cookie, "x-weft-token": token}
     body = {"old": PASSWORD, "new": "granite otters hum on tuesdays"}
     changed = await world.call("POST", "/sessions/password", body=body, headers=headers)
-    assert changed.json == {"sessions_ended": 2}  # the browser's, and that of the sign-up
-    assert (await world.call("GET", "/whoami", headers=headers)).status == 200
-    left = await world.call("GET", "/whoami", headers=OWN | {"cookie": other})
-    assert left.status == 401
+    assert changed.json["sessions_ended"] == 2  # the browser's, and that of the sign-up
+    assert "tokens" not in changed.json
+    given = changed.headers["set-cookie"]
+    assert given.endswith("Path=/; Secure; HttpOnly; SameSite=Strict")
+    fresh = OWN | {"cookie": given.partition(";")[0], "x-weft-token": changed.json["token"]}
+    body = {"device_id": "pump-7"}
+    assert (await world.call("POST", "/devices", body=body, headers=fresh)).status == 201
+    for old in (cookie, other):
+        left = await world.call("GET", "/whoami", headers=OWN | {"cookie": old})
+        assert left.status == 401
+
+
+async def test_a_new_cookie_is_not_kept_for_a_repeat(world: World) -> None:
+    """Neither the body nor the header of an answer that holds a secret is written down."""
+    cookie, token = await signed_in(world)
+    headers = OWN | {"cookie": cookie, "x-weft-token": token, "idempotency-key": "once"}
+    body = {"old": PASSWORD, "new": "granite otters hum on tuesdays"}
+    assert (
+        await world.call("POST", "/sessions/password", body=body, headers=headers)
+    ).status == 200
+    (kept,) = await world.records.read(lambda r: r.list(REMEMBERED, TenantId("main")))
+    assert kept.value.answer is not None
+    assert (kept.value.answer.headers, kept.value.answer.content) == ((), b"")
 
 
 @pytest.mark.parametrize(

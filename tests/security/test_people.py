@@ -15,6 +15,7 @@ from weft.errors import (
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.actions import Role
 from weft.security.machine_secrets import make_secret
+from weft.security.sessions import SignedIn
 
 HASH = "$argon2id$stored"
 
@@ -143,27 +144,37 @@ async def test_rv_2_a_change_of_roles_counts_from_the_next_decision(world: World
     assert not world.policy.decide(user.principal, "command.send", "device:x").allowed
 
 
-async def test_a_changed_password_ends_all_sessions(world: World) -> None:
-    """Whoever knew the old one is out."""
+async def test_a_session_that_has_ended_changes_no_password(world: World) -> None:
+    """Signed out elsewhere while the old password was proven: the hash stays as it was."""
     user = await world.user("ada")
-    signed_in = await world.sessions.open(user.principal, "")
-    assert await world.people.set_password_hash(user, "$argon2id$other") == 1
+    mine = await world.sessions.open(user.principal, "")
+    own = world.door.prove_bearer(mine.access_token, PEER).credential_id
+    await world.sessions.end(MAIN, own)
     with pytest.raises(Unauthenticated):
-        world.door.by_bearer(signed_in.access_token, PEER)
-    assert world.policy.decide(user.principal, "device.read", "*").allowed
+        await world.people.set_password_hash(user, "$argon2id$other", keep=own)
+    assert await world.people.get(MAIN, "ada") == user
 
 
 async def test_the_session_that_changes_a_password_goes_on(world: World) -> None:
-    """Also behind a restart; the others end, with their number on record."""
+    """With other secrets, also behind a restart; the others end, with their number on record."""
     user = await world.user("ada")
     mine = await world.sessions.open(user.principal, "")
     other = await world.sessions.open(user.principal, "")
     own = world.door.prove_bearer(mine.access_token, PEER).credential_id
-    assert await world.people.set_password_hash(user, "$argon2id$other", keep=own) == 1
-    await world.restart()
-    assert world.door.by_bearer(mine.access_token, PEER).id == "ada"
-    with pytest.raises(Unauthenticated):
-        world.door.by_bearer(other.access_token, PEER)
+    done = await world.people.set_password_hash(user, "$argon2id$other", keep=own)
+    assert done.ended == 1
+    assert isinstance(done.kept, SignedIn)
+    for restarted in (False, True):
+        if restarted:
+            await world.restart()
+        assert world.door.by_bearer(done.kept.access_token, PEER).id == "ada"
+        for one in (mine, other):
+            with pytest.raises(Unauthenticated):
+                world.door.by_bearer(one.access_token, PEER)
+            with pytest.raises(Unauthenticated):
+                await world.sessions.refresh(one.refresh_token)
+    assert (await world.sessions.refresh(done.kept.refresh_token)).principal == user.principal
+    assert world.policy.decide(user.principal, "device.read", "*").allowed
     records = await world.audit.list_records(MAIN)
     (entry,) = [one.value for one in records if one.value.action == "user.password"]
     assert entry.detail == {"sessions_ended": 1}

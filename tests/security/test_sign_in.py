@@ -7,6 +7,7 @@ from tests.security.support import ADMIN, MAIN, PASSWORD, PEER, SYSTEM, World
 
 from weft.errors import Forbidden, Invalid, RateLimited, Unauthenticated
 from weft.security.secrets import PLATFORM
+from weft.security.sessions import SignedIn
 
 OTHER_PEER = "198.51.100.1:1"
 NEW = "onyx kettle seventeen lamp"
@@ -87,11 +88,13 @@ async def test_a_password_is_changed_by_who_knows_the_old_one(world: World) -> N
         await world.sign_in.change_password(me, "wrong", NEW, PEER, session_id=own)
     with pytest.raises(Invalid):
         await world.sign_in.change_password(me, PASSWORD, "short", PEER, session_id=own)
-    ended = await world.sign_in.change_password(me, PASSWORD, NEW, PEER, session_id=own)
-    assert ended == 1
-    assert world.door.by_bearer(first.access_token, PEER).id == "ada"
-    with pytest.raises(Unauthenticated):
-        world.door.by_bearer(other.access_token, PEER)
+    done = await world.sign_in.change_password(me, PASSWORD, NEW, PEER, session_id=own)
+    assert done.ended == 1
+    assert isinstance(done.kept, SignedIn)
+    assert world.door.by_bearer(done.kept.access_token, PEER).id == "ada"
+    for one in (first, other):
+        with pytest.raises(Unauthenticated):
+            world.door.by_bearer(one.access_token, PEER)
     with pytest.raises(Unauthenticated):
         await world.sign_in.sign_in("ada", PASSWORD, PEER)
     await world.sign_in.sign_in("ada", NEW, PEER)

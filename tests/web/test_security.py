@@ -173,6 +173,13 @@ def test_a_password_is_changed_and_this_browser_stays_in(browser: Browser, tmp_p
             act.click()
             # The other browser's, and that of the link by which one came.
             expect(page.get_by_text("2 other sessions were ended")).to_be_visible()
+            # Its new token is known without a reload: this gets as far as the password.
+            page.get_by_role("button", name="Change password").click()
+            dialog.get_by_label("Old password").fill("not the old one at all")
+            dialog.get_by_label("New password", exact=True).fill(PASSWORD)
+            dialog.get_by_label("New password once more").fill(PASSWORD)
+            act.click()
+            expect(dialog.get_by_role("alert")).to_contain_text("nothing was changed")
             page.goto("/devices")
             page.get_by_role("heading", name="Devices", level=1).wait_for()
             other.goto("/devices")

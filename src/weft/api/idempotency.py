@@ -70,7 +70,7 @@ class Idempotency:
     async def keep(self, call: Call, operation: Operation, answer: Answer) -> None:
         """Store what was answered; of an answer with a secret, only that there was one."""
         key = key_of(call, operation)
-        kept = replace(answer, content=b"") if operation.secret else answer
+        kept = replace(answer, headers=(), content=b"") if operation.secret else answer
 
         def work(writer: Writer) -> None:
             found = writer.find(REMEMBERED, call.principal.tenant, key)

@@ -19,7 +19,7 @@ from weft.security.audit import Audit
 from weft.security.machine_secrets import make_secret, parse_secret
 from weft.security.revocation import Revocation
 from weft.security.secrets import PLATFORM
-from weft.security.sessions import Sessions
+from weft.security.sessions import Renewed, Sessions, SignedIn
 
 INVITATION_LIFE_S = 600
 INVITATION_LIFE_MAX_S = 7 * 24 * 3600
@@ -41,6 +41,13 @@ class User(Struct, frozen=True):
     def principal(self) -> Principal:
         """The user as an actor."""
         return Principal(self.tenant, PrincipalKind.USER, self.user_id, self.uid)
+
+
+class PasswordSet(Struct, frozen=True):
+    """What a new password has ended, and what the session that is kept goes on with."""
+
+    ended: int  # sessions
+    kept: SignedIn | str  # its tokens, or the secret for a browser's cookie
 
 
 class Login(Struct, frozen=True):
@@ -229,18 +236,21 @@ class People:
             self._allow(changed)
         return changed
 
-    async def set_password_hash(self, user: User, password_hash: str, *, keep: str = "") -> int:
-        """Store a new hash; end all sessions but `keep`, and return how many there were.
+    async def set_password_hash(self, user: User, password_hash: str, *, keep: str) -> PasswordSet:
+        """Store a new hash; end all sessions but `keep`, which goes on with other secrets.
 
-        Whoever knew the old password is out. The one session that is kept is that of whoever
-        has just proved to know it.
+        Whoever knew the old password is out, and whoever has a copy of what the kept session had:
+        it is that of whoever has just proved to know the password. Raises `Unauthenticated`, and
+        changes nothing, where that session has ended.
         """
 
-        def work(writer: Writer) -> int:
+        def work(writer: Writer) -> tuple[int, Renewed]:
             stored = writer.get(USERS, user.tenant, user.uid)
             changed = structs.replace(stored.value, password_hash=password_hash)
             writer.put(USERS, user.tenant, user.uid, changed, version=stored.version)
-            ended = self._sessions.end_all_in(writer, user.tenant, user.uid, keep=keep)
+            renewed = self._sessions.renew_in(writer, user.tenant, user.uid, keep)
+            kept = renewed.session.session_id
+            ended = self._sessions.end_all_in(writer, user.tenant, user.uid, keep=kept)
             self._audit.entry(
                 writer,
                 user.principal,
@@ -248,12 +258,13 @@ class People:
                 f"user:{user.user_id}",
                 detail={"sessions_ended": ended},
             )
-            return ended
+            return ended, renewed
 
-        ended = await self._records.write(work)
-        self._sessions.forget(user.uid, keep=keep)
+        ended, renewed = await self._records.write(work)
+        self._sessions.forget(user.uid)
+        kept = self._sessions.take_over(renewed)
         self._revocation.renew(user.uid, "the password was changed")
-        return ended
+        return PasswordSet(ended, kept)
 
     async def disable(self, actor: Principal, name: str) -> User:
         """Take all rights from a user, at once, until enabled again."""

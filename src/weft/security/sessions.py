@@ -6,7 +6,8 @@ known in memory: logging out or disabling a user ends access with the next reque
 
 A browser keeps one secret in a cookie that no script reads, and two of its pages may ask at
 once, so that secret stays the same as long as its session. With it goes a token against forged
-requests, which only a page of ours is told (HT-3).
+requests, which only a page of ours is told (HT-3). A session that changes its password goes on
+under another id: what was copied of its secrets is good for nothing.
 """
 
 import hashlib
@@ -52,6 +53,14 @@ class SignedIn(Struct, frozen=True):
     refresh_token: str
     expires_in_s: int
     principal: Principal
+
+
+class Renewed(Struct, frozen=True):
+    """A session that goes on with other secrets, and the id under which nobody comes in now."""
+
+    session: UserSession
+    secret: MachineSecret
+    before: str
 
 
 SESSIONS: Kind[UserSession] = Kind(
@@ -193,13 +202,38 @@ class Sessions:
             writer.delete(SESSIONS, tenant, session.session_id)
         return len(gone)
 
-    def forget(self, user_uid: str, *, keep: str = "") -> None:
-        """Drop a user's sessions but `keep` from memory, after that transaction."""
-        gone = [
-            s.session_id
-            for s in self._live.values()
-            if s.user_uid == user_uid and s.session_id != keep
-        ]
+    def renew_in(self, writer: Writer, tenant: TenantId, user_uid: str, session_id: str) -> Renewed:
+        """Give a user's session other secrets in the caller's transaction; then `take_over`.
+
+        It keeps its beginning and gets another id, which cookie, refresh token and access tokens
+        carry: with it all of them are over at once, also those signed in this second. Raises
+        `Unauthenticated` where it has ended.
+        """
+        stored = writer.find(SESSIONS, tenant, session_id)
+        if stored is None or stored.value.user_uid != user_uid or not self._is_live(stored.value):
+            raise _refused()
+        secret = make_secret()
+        session = structs.replace(
+            stored.value,
+            session_id=secret.key_id,
+            digest=secret.digest(self._pepper),
+            refreshed_at=self._clock.now(),
+        )
+        writer.delete(SESSIONS, tenant, session_id)
+        writer.insert(SESSIONS, tenant, session.session_id, session)
+        return Renewed(session, secret, session_id)
+
+    def take_over(self, renewed: Renewed) -> SignedIn | str:
+        """Know a renewed session, after that transaction; return its tokens or cookie's secret."""
+        self._live.pop(renewed.before, None)
+        self._live[renewed.session.session_id] = renewed.session
+        if renewed.session.browser:
+            return renewed.secret.text
+        return self._signed_in(renewed.session, renewed.secret)
+
+    def forget(self, user_uid: str) -> None:
+        """Drop a user's sessions from memory, after that transaction."""
+        gone = [s.session_id for s in self._live.values() if s.user_uid == user_uid]
         for session_id in gone:
             del self._live[session_id]
 

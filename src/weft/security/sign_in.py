@@ -11,7 +11,7 @@ from weft.security.audit import Audit
 from weft.security.authentication import REFUSED
 from weft.security.metrics import SIGN_INS
 from weft.security.passwords import PasswordHasher, require_password
-from weft.security.people import People, User
+from weft.security.people import PasswordSet, People, User
 from weft.security.secrets import PLATFORM
 from weft.security.sessions import Sessions, SignedIn
 from weft.security.throttle import Throttle
@@ -63,8 +63,8 @@ class SignIn:
 
     async def change_password(
         self, principal: Principal, old: str, new: str, peer: str, *, session_id: str
-    ) -> int:
-        """Replace one's own password in a session; end every other one, and say how many.
+    ) -> PasswordSet:
+        """Replace one's own password in a session, which gets other secrets; end every other one.
 
         A wrong old password is forbidden, not unauthenticated: the session that asks is good.
         """

@@ -55,7 +55,7 @@ async def test_a_refresh_token_works_once(world: World) -> None:
 
 
 async def test_a_password_is_changed_with_the_old_one(world: World) -> None:
-    """The session that asks goes on, and its refresh token too; every other one ends."""
+    """The session that asks goes on with new tokens; a copy of its old ones is good for nothing."""
     tokens = await signed_up(world)
     name = {"name": "alice", "password": PASSWORD}
     other = (await world.call("POST", "/sessions", body=name)).json
@@ -64,11 +64,24 @@ async def test_a_password_is_changed_with_the_old_one(world: World) -> None:
     wrong = await world.call("POST", path, token=mine, body={"old": "no", "new": new})
     assert (wrong.status, wrong.json["code"]) == (403, "forbidden")
     changed = await world.call("POST", path, token=mine, body={"old": PASSWORD, "new": new})
-    assert (changed.status, changed.json) == (200, {"sessions_ended": 1})
-    assert (await world.call("GET", "/whoami", token=mine)).status == 200
-    assert (await world.call("GET", "/whoami", token=other["access_token"])).status == 401
-    body = {"refresh_token": tokens["refresh_token"]}
-    assert (await world.call("POST", "/sessions/refresh", body=body)).status == 200
+    assert (changed.status, changed.json["sessions_ended"]) == (200, 1)
+    fresh = changed.json["tokens"]
+    for one, status in ((fresh, 200), (tokens, 401), (other, 401)):
+        assert (await world.call("GET", "/whoami", token=one["access_token"])).status == status
+        body = {"refresh_token": one["refresh_token"]}
+        assert (await world.call("POST", "/sessions/refresh", body=body)).status == status
+
+
+async def test_the_new_tokens_of_a_password_change_are_not_kept_for_a_repeat(world: World) -> None:
+    """Sent again with its key and the new token, it is told to be done; its secrets are not."""
+    tokens = await signed_up(world)
+    body = {"old": PASSWORD, "new": "granite otters hum on tuesdays"}
+    key = {"idempotency-key": "once"}
+    path, mine = "/sessions/password", tokens["access_token"]
+    done = await world.call("POST", path, token=mine, body=body, headers=key)
+    fresh = done.json["tokens"]["access_token"]
+    again = await world.call("POST", path, token=fresh, body=body, headers=key)
+    assert (again.status, again.json["code"]) == (409, "conflict")
 
 
 async def test_only_people_have_sessions(world: World) -> None:

@@ -44,12 +44,6 @@ class PasswordChange(Struct, frozen=True, forbid_unknown_fields=True):
     new: Secret
 
 
-class PasswordChanged(Struct, frozen=True):
-    """What a change of one's password has ended."""
-
-    sessions_ended: int  # all but the one that asked
-
-
 class SessionTokens(Struct, frozen=True):
     """What a person's client keeps; both tokens are secrets."""
 
@@ -57,6 +51,14 @@ class SessionTokens(Struct, frozen=True):
     refresh_token: str
     expires_in_s: int
     token_type: str = "Bearer"  # noqa: S105  the scheme (RFC 6750), not a secret
+
+
+class PasswordChanged(Struct, frozen=True, omit_defaults=True):
+    """What a change of one's password has ended, and what the session that asked goes on with."""
+
+    sessions_ended: int  # all but the one that asked
+    token: str | None = None  # of a browser's pages; its new cookie is set
+    tokens: SessionTokens | None = None  # of every other client
 
 
 class BrowserSession(Struct, frozen=True):
@@ -163,14 +165,18 @@ async def end_session(services: Services, call: Call) -> Reply:
     return Reply(headers=(drop_cookie(),) if own else ())
 
 
-async def change_password(services: Services, call: Call) -> PasswordChanged:
-    """Change one's own password; every other session ends."""
+async def change_password(services: Services, call: Call) -> Reply:
+    """Change one's own password; this session gets other secrets, and every other one ends."""
     require_person(call)
     body: PasswordChange = call.body
-    ended = await services.sign_in.change_password(
+    done = await services.sign_in.change_password(
         call.principal, body.old, body.new, call.address, session_id=call.credential_id
     )
-    return PasswordChanged(ended)
+    if isinstance(done.kept, SignedIn):
+        return Reply(PasswordChanged(done.ended, tokens=_tokens(done.kept)))
+    token = services.sessions.forgery_token(done.kept)
+    cookie = keep_cookie(done.kept, SESSION_LIFE_S)
+    return Reply(PasswordChanged(done.ended, token=token), headers=(cookie,))
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -265,9 +271,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "Change one's own password",
         change_password,
         action="session.manage",
-        description="The session that asks goes on; every other one ends at once.",
+        description=(
+            "The session that asks goes on with what the answer holds: new tokens, or for a "
+            "browser a new cookie and `token`. What it had before and every other session end "
+            "at once."
+        ),
         body=PasswordChange,
         result=PasswordChanged,
+        secret=True,
         errors=(Forbidden, Invalid, RateLimited),
     ),
 )

@@ -1,6 +1,6 @@
 // Who is signed in. The cookie is read by no script; what a page knows is a token that it sends
 // along, so that no other page can act with the cookie.
-import { problemOf, Problem, send, type Schemas } from './client';
+import { api, problemOf, Problem, send, type Schemas } from './client';
 
 type State = 'unknown' | 'in' | 'out';
 const KNOWN = 'weft-signed-in'; // that there may be a cookie; who it is for, the server says
@@ -12,6 +12,8 @@ class Session {
   /** Why one has to sign in again; empty at first. */
   reason = $state<'' | 'over' | 'left'>('');
   token = '';
+  #changing = false; // the password: with it the cookie and the token
+  #refused = false;
   #actions = $state<ReadonlySet<string>>(new Set());
 
   /** Whether the policy allows this person an action, as far as it is about no one thing. */
@@ -66,9 +68,25 @@ class Session {
     this.#leave('left');
   }
 
+  /** Change the password and go on with a new cookie and token; return how many sessions ended. */
+  async changePassword(old: string, fresh: string): Promise<number> {
+    this.#changing = true;
+    this.#refused = false;
+    try {
+      const done = await api.post('/sessions/password', { body: { old, new: fresh } });
+      this.token = done.token ?? '';
+      return done.sessions_ended;
+    } finally {
+      this.#changing = false;
+      if (this.#refused) void this.resume();
+    }
+  }
+
   /** The server no longer knows the session. */
   lost(): void {
-    if (this.state === 'in') this.#leave('over');
+    // What was on its way with the old cookie while the password changed says nothing of the new one.
+    if (this.#changing) this.#refused = true;
+    else if (this.state === 'in') this.#leave('over');
   }
 
   #leave(reason: 'over' | 'left'): void {
