@@ -134,6 +134,9 @@ class Badges:
     def find_access(self, token: str) -> Proof | None:
         return self.known.get(token) or self._sessions.find_access(token)
 
+    def is_ours(self, token: str) -> bool:
+        return self._sessions.is_ours(token)
+
     def find_browser(self, text: str) -> Proof | None:
         return self._sessions.find_browser(text)
 

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from tests.api.support import MAIN, OTHER, World
 
+from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.actions import Role
 from weft.security.attempts import Attempt
 from weft.security.connections import Connection
+from weft.security.reasons import NO_TOKEN
+from weft.security.tokens import ACCESS_LIFE_S
 
 
 async def findings(world: World, device: str = "pump-7", **wanted: Any) -> list[dict[str, Any]]:
@@ -95,21 +98,51 @@ async def test_a_remedy_names_the_device_that_it_is_for(world: World, wrong: str
         assert "pump-7" in one["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("claimed", "named"),
+    [("pump-8", "pump-8"), ("pump-7", "pump-7"), ("(unnamed)", "pump-7"), ("$(reboot)", "DEVICE")],
+)
+async def test_a_remedy_for_another_name_from_the_same_address_names_that_one(
+    world: World, claimed: str, named: str
+) -> None:
+    """Two pumps behind one router; and what no device can be called gets into no command."""
+    await add_tenants(world, "main")
+    await world.device("pump-7")
+    nobodys(world, "192.0.2.7:99", claimed, "mistyped", NO_TOKEN.remedy)
+    (found,) = await findings(world, kind="proof")
+    assert found["remedy"].endswith(f"weft credential add {named}.")
+
+
 async def test_a_persons_session_that_is_over_is_no_finding_of_a_device(world: World) -> None:
     """The dashboard at the same desk, opened again in the morning."""
     await add_tenants(world, "main")
     await world.device("pump-7")
     cookie = {"cookie": "__Host-weft=weft_over", "host": "weft", "sec-fetch-site": "same-origin"}
     assert (await world.call("GET", "/whoami", headers=cookie)).status == 401
-    assert (await world.call("GET", "/whoami", token="a.b.c")).status == 401
+    ada = Principal(MAIN, PrincipalKind.USER, "ada", "uid-ada")
+    over = (await world.sessions.open(ada, "")).access_token
+    world.clock.turn(ACCESS_LIFE_S + 1)
+    assert (await world.call("GET", "/whoami", token=over)).status == 401
     assert await findings(world, kind="proof") == []
 
 
-def nobodys(world: World, peer: str, claimed: str, reason: str) -> None:
+async def test_a_device_with_a_token_of_another_system_is_told(world: World) -> None:
+    """It has the shape of a person's and is not signed by us: nobody's session is over."""
+    await add_tenants(world, "main")
+    await world.device("pump-7")
+    foreign = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwdW1wLTcifQ.c2lnbmF0dXJl"
+    body = {"rpm": 1}
+    await world.call("POST", "/devices/me/telemetry", token=foreign, body=body)
+    (found,) = await findings(world, kind="proof")
+    assert found["reason"] == NO_TOKEN.text
+    assert "weft credential add pump-7." in found["remedy"]
+
+
+def nobodys(world: World, peer: str, claimed: str, reason: str, remedy: str = "") -> None:
     """A try that proves nothing."""
-    world.authenticator.attempts.add(
-        Attempt(world.clock.now(), "", peer, claimed, accepted=False, reason=reason)  # type: ignore[arg-type]
-    )
+    at, nobody = world.clock.now(), TenantId("")
+    attempt = Attempt(at, nobody, peer, claimed, accepted=False, reason=reason, remedy=remedy)
+    world.authenticator.attempts.add(attempt)
 
 
 async def test_a_first_connection_that_fails_before_it_has_a_name_is_found(world: World) -> None:

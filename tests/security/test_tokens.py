@@ -61,6 +61,19 @@ def test_au_7_a_token_of_ours_is_read_for_ten_minutes(
     assert tokens.read(token) is None
 
 
+def test_what_we_signed_is_told_from_what_others_did(
+    tokens: AccessTokens, clock: FakeClock
+) -> None:
+    """Be it expired or not; a token with our header and another's signature is not ours."""
+    token = tokens.sign(MAIN, "uid-ada", "session")
+    clock.turn(ACCESS_LIFE_S)
+    assert tokens.is_ours(token)
+    head, claims, _ = token.split(".")
+    other = AccessTokens([b"u" * 32], clock).sign(MAIN, "uid-ada", "session")
+    for foreign in (f"{head}.{claims}.{b64(bytes(64))}", other, "a.b.c", "x" * 10_000):
+        assert not tokens.is_ours(foreign)
+
+
 FORGED_HEADERS = [
     {"alg": "none"},
     {"alg": "HS256"},

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from weft.api.services import Services
 from weft.api.views import Moment, moment
+from weft.errors import Invalid
 from weft.model.device import Device, Lifecycle
-from weft.model.ids import TenantId
+from weft.model.ids import TenantId, require_name
 from weft.registry.presence import Spell
 from weft.security.attempts import Attempt, address_of
 from weft.security.credentials import DeviceCredential
@@ -122,8 +123,18 @@ def _of_attempts(services: Services, device: Device, spells: Sequence[Spell]) ->
 def _of_attempt(attempt: Attempt, device: Device) -> Finding:
     kind = "handshake" if attempt.claimed.startswith("(") and not attempt.remedy else "proof"
     claimed = "" if attempt.claimed.startswith("(") else f" (as {attempt.claimed})"
-    remedy = _PLACEHOLDER.sub(lambda _found: device.device_id, attempt.remedy)
+    remedy = _PLACEHOLDER.sub(lambda _found: _whose(attempt, device), attempt.remedy)
     return Finding(kind, moment(attempt.at), attempt.reason + claimed, remedy, peer=attempt.peer)
+
+
+def _whose(attempt: Attempt, device: Device) -> str:
+    """Return whom a remedy is for: who came under another name, though from here, is another."""
+    if attempt.claimed.startswith("("):
+        return device.device_id
+    try:
+        return require_name(attempt.claimed, "device id")
+    except Invalid:  # a remedy is pasted into a shell: what cannot be a name does not get there
+        return "DEVICE"
 
 
 async def _of_messages(services: Services, device: Device) -> list[Finding]:

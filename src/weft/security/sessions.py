@@ -97,6 +97,10 @@ class Sessions:
             return None
         return Proof(_principal(session), session.session_id, claims.exp * NS_PER_S)
 
+    def is_ours(self, token: str) -> bool:
+        """Whether it is an access token that we signed, whatever has become of its session."""
+        return self._tokens.is_ours(token)
+
     def find_browser(self, text: str) -> Proof | None:
         """Return who a cookie's secret speaks for, if its session still lives."""
         secret = parse_secret(text)

@@ -73,13 +73,20 @@ class AccessTokens:
 
     def read(self, token: str) -> AccessClaims | None:
         """Return the claims of a token that we signed and that has not expired, or None."""
-        if len(token) > TOKEN_MAX_BYTES or not token.isascii():
-            return None
-        claims = self._verified.get(token) or self._verify(token)
+        claims = self._signed(token)
         if claims is None:
             return None
         now = self._clock.now() // NS_PER_S
         return claims if claims.iat <= now + SKEW_S and now < claims.exp else None
+
+    def is_ours(self, token: str) -> bool:
+        """Whether we signed it, be it expired or not."""
+        return self._signed(token) is not None
+
+    def _signed(self, token: str) -> AccessClaims | None:
+        if len(token) > TOKEN_MAX_BYTES or not token.isascii():
+            return None
+        return self._verified.get(token) or self._verify(token)
 
     def _verify(self, token: str) -> AccessClaims | None:
         key = self._keys.get(token.partition(".")[0])
