@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.rules.derived.support import Works, document
-from tests.rules.support import ALICE, MAIN, START, S, device
+from tests.rules.derived.support import Works, document, roll_up
+from tests.rules.support import ALICE, MAIN, START, S, device, members_of
 
 from weft.backends.memory.history import MemoryHistory
 from weft.errors import NotFound, StorageError, Unavailable, WeftError
@@ -209,6 +209,75 @@ async def test_of_what_is_done_in_parts_only_the_rest_is_begun_again() -> None:
         await past.recomputings.sweep()
     names = [name for _tenant, name, _at in past.deriver.deriving.unfinished()]
     assert names == ["pump-2", "pump-3"]
+
+
+class Counting(MemoryHistory):
+    """A history that counts how often it is asked how much a run would read."""
+
+    asked = 0
+
+    async def count(self, scan: HistoryScan) -> int:
+        self.asked += 1
+        return await super().count(scan)
+
+
+async def test_a_roll_up_that_is_too_much_fails_once_and_costs_its_members_nothing() -> None:
+    """A sum over 200 machines is too much to read: one note says so, however many came late.
+
+    What is computed of each machine is worked out without the sum.
+    """
+    names = [f"m{number:03}" for number in range(200)]
+    machines = [device(name) for name in names]
+    past = Past(DerivedSettings(samples_max=500), *machines, device("line", type_name=None))
+    counting = Counting()
+    past.history = History(counting, past.plant.clock, HistorySettings())
+    past.recomputings = Recomputings(
+        (past.deriver, past.around, past.history),
+        past.plant.records,
+        past.plant.clock,
+        DerivedSettings(samples_max=500),
+    )
+    past.recomputings.publish_with(past.put)
+    members_of(past.around).assets["line-1"] = {*names}
+    await past.derivations.save(ALICE, "total", roll_up())
+    await past.derivations.save(ALICE, "double", document("double", "temperature * 2.0"))
+    past.plant.clock.turn(3_600)
+    for second, name in enumerate(names):
+        past.hear(20 + second, {"temperature": 6.0}, name=name)
+        past.hear(10, {"temperature": 3.0}, name=name, received=300)
+    past.write()
+    await past.keep()
+    await past.recomputings.sweep()
+    notes = await past.recomputings.list(MAIN)
+    (failed,) = [note for note in notes if note.state is RecomputingState.FAILED]
+    assert failed.devices == tuple(names)
+    assert failed.problem.startswith("Roll-ups over these devices stay as they are")
+    assert "at most 500" in failed.problem
+    done = [note for note in notes if note.state is RecomputingState.DONE]
+    assert sum(note.changed for note in done) == 200
+    assert {one.key for note in done for one in note.changes} == {"double"}
+    assert len(notes) == 3  # the machines by halves
+    assert counting.asked == 8  # two of each run: with the sum, without, and the halves
+    assert past.deriver.deriving.unfinished() == []
+
+
+async def test_values_that_cannot_be_written_make_one_note() -> None:
+    """The journal is full for some sweeps: the same note is written again each time."""
+    past = await late()
+    put = past.put
+
+    async def full(_envelope: Envelope, _decoded: Decoded) -> int:
+        raise StorageError("The disk is full.")
+
+    past.recomputings.publish_with(full)
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            await past.recomputings.sweep()
+        assert len(await past.recomputings.list(MAIN)) == 1
+    past.recomputings.publish_with(put)
+    await past.recomputings.sweep()
+    (note,) = await past.recomputings.list(MAIN)
+    assert (note.state, note.changed) == (RecomputingState.DONE, 2)
 
 
 async def test_what_is_too_much_says_so() -> None:

@@ -23,7 +23,8 @@ from weft.model.telemetry import Reading, items_of
 from weft.ports import HistoryScan, HistoryTrace
 from weft.rules.derived.deriver import route_of
 from weft.rules.derived.deriving import Deriving
-from weft.rules.derived.model import DEPTH_MAX, Derivation
+from weft.rules.derived.model import Derivation
+from weft.rules.derived.reach import reach_of
 from weft.rules.surroundings import Surroundings
 
 _AT_ONCE: Final = 500  # readings: some milliseconds of the loop
@@ -61,6 +62,7 @@ class Task(Struct, frozen=True):
     end: int
     warm_up_ns: int
     samples_max: int
+    rolled_up: bool = True  # whether roll-ups are worked out as well
 
 
 class Outcome(Struct, frozen=True):
@@ -82,7 +84,11 @@ class Again:
         self._task = task
         self._around = around
         self._history = history
-        self._derivations = [replace(one, effective_after=0) for one in derivations]
+        self._derivations = [
+            replace(one, effective_after=0)
+            for one in derivations
+            if task.rolled_up or not one.is_rolled_up
+        ]
         self._deriving = Deriving(around)
         for one in self._derivations:
             self._deriving.set(one)
@@ -95,7 +101,7 @@ class Again:
     async def run(self) -> Outcome:
         """Return what differs; raise `TooLarge` where it is more than may be read."""
         task = self._task
-        affected, read = self._reach()
+        affected, read = reach_of(task.devices, self._deriving.members(task.tenant))
         gives = {one.key for one in self._derivations}
         inputs = {key for one in self._derivations for key in one.inputs} - gives
         begin = task.start - task.warm_up_ns
@@ -115,19 +121,6 @@ class Again:
         computed = await self._compute(rows, affected)
         changes, uncertain = await asyncio.to_thread(self._compare, stored, computed)
         return Outcome(count, changes, uncertain)
-
-    # --- who ------------------------------------------------------------------------------
-
-    def _reach(self) -> tuple[set[str], set[str]]:
-        """Return whose derived telemetry may change, and whose telemetry that is made of."""
-        affected: set[str] = {str(one) for one in self._task.devices}
-        read = set(affected)
-        for _ in range(DEPTH_MAX):
-            for target, members in self._deriving.members(self._task.tenant):
-                if members & affected:
-                    affected.add(str(target))
-                    read |= {str(one) for one in members}
-        return affected, read | affected
 
     # --- what was measured ----------------------------------------------------------------
 

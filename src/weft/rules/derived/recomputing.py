@@ -24,6 +24,7 @@ from weft.observability.log import get_logger
 from weft.ports import Clock, Kind, Reader, Records, Writer
 from weft.rules.derived.again import Again, Change, Outcome, Scans, Task, route_to
 from weft.rules.derived.deriver import Deriver, payload_of
+from weft.rules.derived.reach import parts_of
 from weft.rules.derived.settings import DerivedSettings
 from weft.rules.surroundings import Surroundings
 
@@ -142,35 +143,51 @@ class Recomputings:
         if failed is not None:
             raise failed
 
-    async def _recompute(self, tenant: TenantId, late: dict[DeviceId, int]) -> None:
+    async def _recompute(
+        self, tenant: TenantId, late: dict[DeviceId, int], *, rolled_up: bool = True
+    ) -> None:
+        task = self._task(tenant, late, rolled_up=rolled_up)
+        note = self._noted(task)
+        try:
+            outcome = await self._work_out(task, note)
+        except TooLarge as error:
+            await self._by_parts(task, late, error)
+            return
+        except PeerError as error:
+            await self._fail(note, error.detail)
+            return
+        # First the note, then the values: a crash between them makes the rest of both again, and
+        # a journal that fails has the same note written again.
+        await self._end(note, RecomputingState.DONE, outcome)
+        await self._write(tenant, outcome.changes)
+        self._begun.pop(tenant, None)
+        if outcome.changes:
+            log.info("late_data_recomputed", tenant=tenant, changed=len(outcome.changes))
+
+    def _task(self, tenant: TenantId, late: dict[DeviceId, int], *, rolled_up: bool) -> Task:
         now = self._clock.now()
         start = max(min(late.values()), now - round(self._settings.horizon_h * _HOUR_NS))
-        task = Task(
+        return Task(
             tenant=tenant,
             devices=tuple(sorted(late)),
             start=start,
             end=now + 1,
             warm_up_ns=round(self._settings.warm_up_h * _HOUR_NS),
             samples_max=self._settings.samples_max,
+            rolled_up=rolled_up,
         )
-        named = self._begun.setdefault(tenant, new_id())
-        note = Recomputing(
-            tenant, named, task.devices, start, task.end, RecomputingState.RUNNING, now
+
+    def _noted(self, task: Task) -> Recomputing:
+        """Return the note of a task that begins; that of the last one where it did not end."""
+        return Recomputing(
+            tenant=task.tenant,
+            recomputing_id=self._begun.setdefault(task.tenant, new_id()),
+            devices=task.devices,
+            start=task.start,
+            end=task.end,
+            state=RecomputingState.RUNNING,
+            started_at=self._clock.now(),
         )
-        try:
-            outcome = await self._work_out(task, note)
-        except PeerError as error:
-            if isinstance(error, TooLarge) and len(late) > 1:
-                await self._by_halves(tenant, late)
-                return
-            log.warning("late_data_not_recomputed", tenant=tenant, reason=error.detail)
-            await self._end(note, RecomputingState.FAILED, problem=error.detail)
-            return
-        # First the note, then the values: a crash between them makes the rest of both again.
-        await self._end(note, RecomputingState.DONE, outcome)
-        await self._write(tenant, outcome.changes)
-        if outcome.changes:
-            log.info("late_data_recomputed", tenant=tenant, changed=len(outcome.changes))
 
     async def _work_out(self, task: Task, note: Recomputing) -> Outcome:
         again = Again(task, self._around, self._deriver.deriving.of(task.tenant), self._history)
@@ -181,13 +198,32 @@ class Recomputings:
         finally:
             del self._running[note.recomputing_id]
 
-    async def _by_halves(self, tenant: TenantId, late: dict[DeviceId, int]) -> None:
-        """Work out what is too much at once; a device that is too much itself fails alone."""
-        devices = sorted(late)
-        middle = len(devices) // 2
-        for half in (devices[:middle], devices[middle:]):
-            await self._recompute(tenant, {device_id: late[device_id] for device_id in half})
-            self._deriver.deriving.end_late_of(tenant, half)
+    async def _by_parts(self, task: Task, late: dict[DeviceId, int], error: TooLarge) -> None:
+        """Work out what is too much at once; a device that is too much itself fails alone.
+
+        A roll-up that is too much itself fails once for all its members that came late; what
+        is computed of each of them is worked out without it.
+        """
+        tenant, deriving = task.tenant, self._deriver.deriving
+        members = deriving.members(tenant) if task.rolled_up else []
+        parts = parts_of(late, members)
+        if len(parts) > 1:
+            for part in parts:
+                some = {device_id: late[device_id] for device_id in part}
+                await self._recompute(tenant, some, rolled_up=task.rolled_up)
+                deriving.end_late_of(tenant, part)
+            return
+        problem = error.detail
+        if any(device_id in some for device_id in late for _, some in members):
+            problem = f"Roll-ups over these devices stay as they are: {problem}"
+            if not all(one.is_rolled_up for one in deriving.of(tenant)):
+                await self._recompute(tenant, late, rolled_up=False)
+        await self._fail(self._noted(task), problem)
+
+    async def _fail(self, note: Recomputing, problem: str) -> None:
+        log.warning("late_data_not_recomputed", tenant=note.tenant, reason=problem)
+        await self._end(note, RecomputingState.FAILED, problem=problem)
+        self._begun.pop(note.tenant, None)
 
     async def _end(
         self,
@@ -209,7 +245,6 @@ class Recomputings:
             problem=problem,
         )
         await self._keep(ended)
-        self._begun.pop(note.tenant, None)
 
     async def _keep(self, note: Recomputing) -> None:
         kept = self._settings.kept
