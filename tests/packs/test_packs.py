@@ -203,6 +203,45 @@ async def test_a_name_that_is_taken_stops_it_before_anything_is_written() -> Non
     assert await plant.record() is None
 
 
+async def test_a_key_that_is_computed_already_stops_it_before_anything_is_written(
+    computing: Path,
+) -> None:
+    """The plant computes a severity of its own, of whatever device: the report says so first."""
+    plant = Plant(computing)
+    own = DerivationDocument("severity", "temperature * 2.0", selector=Selector())
+    await plant.derivations.save(ALICE, "my-severity", own)
+    before = await plant.everything()
+    tried = await plant.packs.install(ALICE, NAME, Order(dry_run=True))
+    assert outcomes(tried, Outcome.TAKEN) == {"derivation:b-severity": Outcome.TAKEN}
+    (taken,) = [step for step in tried.steps if step.outcome is Outcome.TAKEN]
+    assert "'my-severity'" in taken.reason
+    for order in (Order(), Order(prefix="north-")):
+        with pytest.raises(Conflict, match="b-severity") as told:
+            await plant.packs.install(ALICE, NAME, order)
+        assert "'my-severity'" in told.value.remedy
+        assert "--prefix" not in told.value.remedy
+        assert await plant.everything() == before
+    assert await plant.record() is None
+
+
+async def test_a_newer_version_that_would_clash_changes_nothing(computing: Path) -> None:
+    """Version 2 gives another key, which the plant computes itself meanwhile."""
+    plant = Plant(computing)
+    await plant.packs.install(ALICE, NAME, Order())
+    own = DerivationDocument("wear", "temperature * 2.0", selector=Selector())
+    await plant.derivations.save(ALICE, "my-wear", own)
+    before = await plant.everything()
+    newer(
+        computing,
+        ("derivations/a-strain.yaml", "key: strain", "key: wear"),
+        ("rules/worn.yaml", "strain > 2.0", "wear > 2.0"),
+    )
+    plant.packs = plant.made()
+    with pytest.raises(Conflict, match="a-strain"):
+        await plant.packs.install(ALICE, NAME, Order())
+    assert await plant.everything() == before
+
+
 async def test_a_newer_version_shows_what_differs_and_keeps_what_people_changed(
     library: Path,
 ) -> None:

@@ -4,18 +4,21 @@ One that reads what another gives comes behind it, and goes before it. All are o
 devices: a pack brings no device that could stand for the members of an asset.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from weft.errors import Invalid
+from msgspec.structs import replace
+
+from weft.errors import Conflict, Invalid
 from weft.model.device import Device, DeviceType
 from weft.model.ids import TenantId
+from weft.packs.model import Item
 from weft.rules.derived.checking import Checks
 from weft.rules.derived.derivations import DerivedKeysOf
 from weft.rules.derived.documents import read_derivation
 from weft.rules.derived.formulas import compile_value, telemetry_of
 from weft.rules.derived.model import Derivation, DerivationChange, DerivationDocument
-from weft.rules.derived.order import levels, require_ordered
+from weft.rules.derived.order import Reads, levels, require_ordered
 from weft.rules.language import ANY, Scope
 from weft.rules.surroundings import Surroundings
 
@@ -61,6 +64,27 @@ def levels_of(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
         document = read_derivation(values)
         found.append(_made(name, document, _inputs(document), ""))
     return dict(levels(found))
+
+
+def clashes_of(
+    items: Sequence[Item], held: Sequence[Derivation], tenant: TenantId, reads: Reads
+) -> dict[str, str]:
+    """Return why items cannot be saved, one after the other, beside what a tenant computes.
+
+    By the items' keys: a key that is given twice, a loop, or too many steps.
+    """
+    there = {one.name: one for one in held}
+    found: dict[str, str] = {}
+    for item in items:
+        document = read_derivation(item.document)
+        made = replace(_made(item.name, document, _inputs(document), ""), tenant=tenant)
+        there.pop(item.name, None)
+        try:
+            require_ordered(made, list(there.values()), reads)
+        except (Conflict, Invalid) as error:
+            found[item.key] = f"{error.detail} {error.remedy}"
+        there[item.name] = made
+    return found
 
 
 def _inputs(document: DerivationDocument) -> tuple[str, ...]:

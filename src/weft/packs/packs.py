@@ -117,7 +117,7 @@ class Packs:
         wanted = items_for(pack, _prefix(order.prefix), connector)
         keys = [item.key for item in wanted] + list(before.made | before.pending if before else ())
         held = await self._held(tenant, keys)
-        steps = plan_install(wanted, held, before)
+        steps = self._beside(tenant, plan_install(wanted, held, before))
         version = before.version if before else 0
         return Report(pack, order.prefix, connector, version, tuple(steps))
 
@@ -193,6 +193,22 @@ class Packs:
         self, tenant: TenantId, keys: list[str]
     ) -> Mapping[str, Mapping[str, Any] | None]:
         return {key: await self._given.writers.find(tenant, key) for key in keys}
+
+    def _beside(self, tenant: TenantId, steps: list[Step]) -> list[Step]:
+        """Hold derivations that are to be written against those of the tenant."""
+        writes = (Outcome.ADD, Outcome.UPDATE)
+        items = [
+            step.item
+            for step in steps
+            if step.item.kind is ItemKind.DERIVATION and step.outcome in writes
+        ]
+        clashes = self._given.writers.clashes(tenant, items)
+        return [
+            replace(step, outcome=Outcome.TAKEN, reason=clashes[step.item.key])
+            if step.item.key in clashes
+            else step
+            for step in steps
+        ]
 
     def _require_rights(self, actor: Principal, report: Report) -> None:
         for step in report.steps:
@@ -304,9 +320,16 @@ def _is_as_before(report: Report, before: Installed | None) -> bool:
 
 
 def _require_free(report: Report) -> None:
-    taken = [step.item.key for step in report.steps if step.outcome is Outcome.TAKEN]
+    every = [step for step in report.steps if step.outcome is Outcome.TAKEN]
+    taken = [step.item.key for step in every if not step.own]
     if taken:
         raise Conflict(
             f"{len(taken)} name(s) of the pack are in use: {', '.join(taken[:10])}.",
             remedy="Install it with a prefix of its own: --prefix demo-",
+        )
+    if every:  # a prefix is none of keys of telemetry
+        keys = ", ".join(step.item.key for step in every[:10])
+        raise Conflict(
+            f"{len(every)} derivation(s) of the pack do not go with the tenant's own: {keys}.",
+            remedy=every[0].reason,
         )

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     SAME = "same"
     DELETE = "delete"
     KEEP = "keep"  # somebody changed or deleted it, or made it before the pack came
-    TAKEN = "taken"  # another thing has its name
+    TAKEN = "taken"  # another thing has its name, or computes what it would compute
 
 
 class Step(Struct, frozen=True):

@@ -4,7 +4,7 @@ Each kind is written by its own service. A change or a delete names the version 
 document was looked at, so what somebody changed a moment ago is not written over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from weft.errors import NotFound, StaleVersion
 from weft.model.asset import Asset
 from weft.model.ids import TenantId
 from weft.model.principal import Principal
+from weft.packs.derivations import clashes_of
 from weft.packs.model import Item, ItemKind, digest_of
 from weft.packs.reading import asset_document
 from weft.registry.assets import AssetPatch, Assets, NewAsset
@@ -64,6 +65,7 @@ class Writers:
         derivations: Derivations,
         rules: Rules,
     ) -> None:
+        self._derivations = derivations
         self._of: dict[ItemKind, ItemWriter] = {
             ItemKind.TYPE: _Types(types),
             ItemKind.ASSET: _Assets(assets),
@@ -77,6 +79,11 @@ class Writers:
         kind, _, name = key.partition(":")
         found = await self._of[ItemKind(kind)].find(tenant, name)
         return found.document if found else None
+
+    def clashes(self, tenant: TenantId, items: Sequence[Item]) -> dict[str, str]:
+        """Return why derivations cannot be saved beside the tenant's own, by the items' keys."""
+        held = self._derivations.of(tenant)
+        return clashes_of(items, held, tenant, self._derivations.reads)
 
     async def add(self, actor: Principal, item: Item) -> None:
         """Make an item."""

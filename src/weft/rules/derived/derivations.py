@@ -124,6 +124,10 @@ class Derivations:
             )
         ]
 
+    def reads(self, derivation: Derivation, device_id: str) -> bool:
+        """Return whether a derivation, saved or not, reads of a device now."""
+        return self._checks.reads(derivation, device_id)
+
     async def get(self, tenant: TenantId, name: str) -> Derivation:
         """Return a derivation, or raise `NotFound`."""
         return (await self._records.read(lambda reader: _get(reader, tenant, name))).value
