@@ -53,21 +53,19 @@ def test_arithmetic_binds_as_it_should() -> None:
     """Products before sums; parentheses first; what Grafana tests a connection with."""
     assert read_query("1+1") == Number(2.0)
     assert read_query("1 + 2 * 3") == Number(7.0)
-    assert read_query("(t - 32) / 1.8") == Arithmetic(
-        "/", Arithmetic("-", T, Number(32.0)), Number(1.8)
+    assert read_query("(t - 32) / 1.8") == Arithmetic("/", Arithmetic("-", T, 32.0), 1.8)
+    assert read_query("1 + t * 3") == Arithmetic(
+        "+", Arithmetic("*", T, 3.0), 1.0, number_first=True
     )
-    assert read_query("1 + t * 3") == Arithmetic("+", Number(1.0), Arithmetic("*", T, Number(3.0)))
 
 
 def test_numbers_are_one_number_wherever_they_stand() -> None:
     """With a sign, in parentheses, several in a row: none of them is a series."""
-    assert read_query("t * -1") == Arithmetic("*", T, Number(-1.0))
-    assert read_query("-t") == Arithmetic("*", Number(-1.0), T)
-    assert read_query("2 * 3 * t") == Arithmetic("*", Number(6.0), T)
+    assert read_query("t * -1") == Arithmetic("*", T, -1.0)
+    assert read_query("-t") == Arithmetic("*", T, -1.0, number_first=True)
+    assert read_query("2 * 3 * t") == Arithmetic("*", T, 6.0, number_first=True)
     assert read_query("2 * (3 - -1)") == Number(8.0)
-    assert read_query("(t - 32) * (5 / 9)") == Arithmetic(
-        "*", Arithmetic("-", T, Number(32.0)), Number(5 / 9)
-    )
+    assert read_query("(t - 32) * (5 / 9)") == Arithmetic("*", Arithmetic("-", T, 32.0), 5 / 9)
     assert read_query("1 / 0") == Number(float("inf"))
 
 

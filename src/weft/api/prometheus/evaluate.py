@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from weft.api.prometheus.language import (
     Arithmetic,
+    Lines,
     Number,
     Over,
     Query,
@@ -65,16 +66,18 @@ def selectors_of(query: Query) -> list[Selector]:
         case Together():
             return selectors_of(query.inner)
         case Arithmetic():
-            return [*selectors_of(query.left), *selectors_of(query.right)]
+            return selectors_of(query.series)
         case _:
             return []
 
 
 def evaluate(query: Query, found: Found, steps: Moments) -> list[Line] | float:
     """Return the lines of a query, or its number where it reads no series."""
+    return query.value if isinstance(query, Number) else _lines(query, found, steps)
+
+
+def _lines(query: Lines, found: Found, steps: Moments) -> list[Line]:
     match query:
-        case Number():
-            return query.value
         case Selector():
             if query.window_s:
                 raise Invalid(
@@ -88,11 +91,14 @@ def evaluate(query: Query, found: Found, steps: Moments) -> list[Line] | float:
                 _require_room(windows)
             return [_over(query, one, edges) for one, edges in windows]
         case Together():
-            return _together(query, evaluate(query.inner, found, steps))
+            if isinstance(query.inner, Number):
+                raise Invalid(
+                    f"{query.function}() is given a number.",
+                    remedy="Give it series to put together.",
+                )
+            return _together(query, _lines(query.inner, found, steps))
         case Arithmetic():
-            return _arithmetic(
-                query, evaluate(query.left, found, steps), evaluate(query.right, found, steps)
-            )
+            return [_operated(query, one) for one in _lines(query.series, found, steps)]
 
 
 def _newest(one: Samples, steps: Moments, window_s: float) -> Floats:
@@ -229,11 +235,7 @@ def _unnamed(labels: Labels) -> Labels:
     return {name: value for name, value in labels.items() if name != "__name__"}
 
 
-def _together(query: Together, inner: list[Line] | float) -> list[Line]:
-    if not isinstance(inner, list):
-        raise Invalid(
-            f"{query.function}() is given a number.", remedy="Give it series to put together."
-        )
+def _together(query: Together, inner: Sequence[Line]) -> list[Line]:
     groups: dict[tuple[tuple[str, str], ...], list[Floats]] = {}
     for line in inner:
         kept = {
@@ -263,22 +265,10 @@ def _joined(function: str, values: Floats) -> Floats:
     return np.where(counts > 0, joined, np.nan)
 
 
-def _arithmetic(
-    query: Arithmetic, left: list[Line] | float, right: list[Line] | float
-) -> list[Line] | float:
-    if isinstance(left, list) and isinstance(right, list):
-        raise Invalid(
-            f"{query.operator} stands between two series.", remedy="Use a number on one side."
-        )
-    if isinstance(left, list):
-        return [
-            Line(_unnamed(one.labels), operate(query.operator, one.values, right)) for one in left
-        ]
-    if isinstance(right, list):
-        return [
-            Line(_unnamed(one.labels), operate(query.operator, left, one.values)) for one in right
-        ]
-    return float(operate(query.operator, left, right))
+def _operated(query: Arithmetic, line: Line) -> Line:
+    left, right = line.values, query.number
+    values = operate(query.operator, *((right, left) if query.number_first else (left, right)))
+    return Line(_unnamed(line.labels), values)
 
 
 def written(value: float) -> str:

@@ -87,14 +87,16 @@ class Number(Struct, frozen=True):
 
 
 class Arithmetic(Struct, frozen=True):
-    """A series and a number, on either side."""
+    """A series and a number, on either side. Of two numbers one is made where they are read."""
 
     operator: str
-    left: "Query"
-    right: "Query"
+    series: "Lines"
+    number: float
+    number_first: bool = False
 
 
-Query = Selector | Over | Together | Number | Arithmetic
+Lines = Selector | Over | Together | Arithmetic
+Query = Lines | Number
 
 
 def read_query(text: str) -> Query:
@@ -196,14 +198,18 @@ class _Reader:
         return left
 
     def _operated(self, place: int, operator: str, left: Query, right: Query) -> Query:
-        if isinstance(left, Number) and isinstance(right, Number):
-            return Number(float(operate(operator, left.value, right.value)))
-        if not isinstance(left, Number) and not isinstance(right, Number):
+        if isinstance(right, Number):
+            if isinstance(left, Number):
+                return Number(float(operate(operator, left.value, right.value)))
+            made = Arithmetic(operator, left, right.value)
+        elif isinstance(left, Number):
+            made = Arithmetic(operator, right, left.value, number_first=True)
+        else:
             raise _refused(place, f"{operator} between two series is not read")
         self._operators += 1
         if self._operators > OPERATORS_MAX:
             raise _refused(place, f"more than {OPERATORS_MAX} operators at series are not read")
-        return Arithmetic(operator, left, right)
+        return made
 
     def _one(self, depth: int) -> Query:
         if depth > DEPTH_MAX:
