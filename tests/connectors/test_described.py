@@ -7,7 +7,14 @@ from msgspec import Struct
 
 from weft.connectors.base import ConnectorSettings
 from weft.connectors.credentials import Reference
-from weft.connectors.described import OPERATORS, Setting, in_force, settings_of, table_of
+from weft.connectors.described import (
+    OPERATORS,
+    Setting,
+    has_table,
+    in_force,
+    settings_of,
+    table_of,
+)
 from weft.connectors.registry import KINDS
 from weft.connectors.rest import RestSettings
 
@@ -68,6 +75,9 @@ def test_a_table_that_is_one_of_several_says_which_settings_are_whose() -> None:
     assert names == {"auth.key", "auth.header", "auth.prefix"}
     assert table_of("auth.key", given) == {"kind": "key"}
     assert table_of("note.said.text", {"note": "no table"}) == {}
+    assert has_table("auth.key", {"auth": {}})
+    assert not has_table("auth.key", {})
+    assert not has_table("note.said.text", {"note": "no table"})
 
 
 def test_a_kind_of_another_package_is_described_as_well() -> None:

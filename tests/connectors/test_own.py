@@ -160,6 +160,59 @@ async def test_a_kept_secret_goes_nowhere_else() -> None:
     await owned.save(order=Order(settings=moved))
 
 
+REST = {
+    "url": "https://api.example.com/v1",
+    "create": {"path": "/orders", "body": {"key": "{key}"}, "once": True, "id": "id"},
+}
+TOKENS = {"kind": "oauth2", "token_url": "https://login.example.com/token", "client_id": "weft"}
+PAIR = {"client_certificate.certificate": "PEM of it", "client_certificate.key": "PEM of its key"}
+
+
+async def test_a_kept_secret_stays_with_its_setting() -> None:
+    """The host of the interface was known as well; the client's secret was not given for it."""
+    owned = Owned()
+    first = Order("rest", {**REST, "auth": TOKENS}, {"auth.client_secret": KEY})
+    await owned.save("erp", first)
+    moved = {**TOKENS, "token_url": "https://api.example.com/token"}
+    with pytest.raises(Invalid, match=r"auth\.token_url is another.*not sent there"):
+        await owned.save("erp", Order("rest", {**REST, "auth": moved}, {}))
+    there = {**REST, "url": "https://login.example.com/v1"}
+    with pytest.raises(Invalid, match="not sent there"):
+        await owned.save("erp", Order("rest", {**there, "auth": TOKENS}, {}))
+
+
+async def test_a_table_that_is_left_out_takes_its_secrets_with_it() -> None:
+    """A client certificate goes, and so does the authentication; what is named stays."""
+    owned = Owned()
+    secrets = {"auth.client_secret": KEY, **PAIR}
+    saved = await owned.save("erp", Order("rest", {**REST, "auth": TOKENS}, secrets))
+    assert saved.settings["client_certificate"] == {}
+    same = await owned.save("erp", Order("rest", saved.settings, {}))
+    assert set(same.secrets) == set(secrets)
+    bare = await owned.save("erp", Order("rest", {**REST, "auth": TOKENS}, {}))
+    assert set(bare.secrets) == {"auth.client_secret"}
+    none = await owned.save("erp", Order("rest", REST, {}))
+    assert (none.secrets, none.settings) == ({}, REST)
+
+
+async def test_an_address_is_shown_and_audited_without_what_may_be_a_secret() -> None:
+    """One that was saved with a query stays in use, and its query is shown to nobody."""
+    owned = Owned()
+    signed = {"url": "https://hooks.example.com/in?sig=SECRET"}
+    for act in (owned.save(order=Order(settings=signed)),
+                owned.own.try_out(ALICE, Order(settings=signed))):  # fmt: skip
+        with pytest.raises(Invalid, match="holds a query"):
+            await act
+    saved = structs.replace(await owned.save(), settings=signed)
+    await owned.records.write(lambda w: w.put(OWN_CONNECTORS, MAIN, "alerts", saved))
+    again = await owned.restarted()
+    assert again.connectors.get(MAIN, "alerts").url == "https://hooks.example.com/in"
+    await again.own.delete(ALICE, "alerts")
+    acts = await owned.records.read(lambda r: [one.value.detail for one in r.list(AUDIT, MAIN)])
+    assert acts[-1]["url"] == "https://hooks.example.com/in"
+    assert "SECRET" not in json.dumps(acts)
+
+
 @pytest.mark.parametrize("text", ["file:/etc/passwd", "env:HOME", "sealed:sap", " file:/x"])
 async def test_a_reference_to_the_operators_machine_is_refused(text: str) -> None:
     """As a secret, and within the settings, in which no secret stands at all."""

@@ -10,11 +10,11 @@ from weft.connectors.credentials import Reference
 from weft.connectors.described import settings_of
 from weft.connectors.own_settings import (
     Offer,
-    origins_of,
     require_secrets,
     require_settings,
     secrets_of,
     table_with,
+    with_tables,
 )
 from weft.connectors.registry import KINDS
 from weft.connectors.rest import RestSettings
@@ -98,8 +98,9 @@ def test_references_stand_where_secrets_are_set() -> None:
         table_with(REST, {"auth": "none"}, ["auth.key"])
 
 
-def test_origins_are_of_all_places_that_a_secret_goes_to() -> None:
-    """The server that hands out tokens is one of them."""
-    auth = {"kind": "oauth2", "token_url": "https://login.example/token"}
-    given = {"url": "https://Rest.example:8443/a", "page": "https://x", "auth": auth}
-    assert origins_of(REST, given) == {("https", "rest.example:8443"), ("https", "login.example")}
+def test_the_tables_of_secrets_stand_in_what_is_saved() -> None:
+    """Who reads settings and saves them again names these tables, and keeps the secrets."""
+    given = {"url": "https://rest.example"}
+    made = with_tables(given, ["client_certificate.key", "auth.key"])
+    assert made == {**given, "client_certificate": {}, "auth": {}}
+    assert given == {"url": "https://rest.example"}

@@ -30,6 +30,9 @@ WORK_ORDER = "work_order"
 class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every `[connectors.NAME]` has; each kind adds its own."""
 
+    # What beside `url` names the system: with another one, work orders belong to another.
+    place: ClassVar[tuple[str, ...]] = ()
+
     url: str  # where the business system is
     tenants: tuple[str, ...] = ("main",)  # whose rules may name this connector
     allow: tuple[str, ...] = ()  # CIDRs of an on-premise system, for this connector alone

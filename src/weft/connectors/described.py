@@ -50,10 +50,20 @@ def in_force(settings: Sequence[Setting], given: Mapping[str, Any]) -> list[Sett
 
 def table_of(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the table in which a setting stands; an empty one where it is not given."""
+    found = _table(name, given)
+    return found if isinstance(found, Mapping) else {}
+
+
+def has_table(name: str, given: Mapping[str, Any]) -> bool:
+    """Return whether the table in which a setting stands is given, be it empty."""
+    return isinstance(_table(name, given), Mapping)
+
+
+def _table(name: str, given: Mapping[str, Any]) -> Any:
     table: Any = given
     for part in name.split(".")[:-1]:
         table = table.get(part) if isinstance(table, Mapping) else None
-    return table if isinstance(table, Mapping) else {}
+    return table
 
 
 def _settings(kind: type[Struct], before: str = "", of: str = "") -> Iterator[Setting]:

@@ -51,6 +51,8 @@ _CONTEXT = {"lang": "en_US"}
 class OdooSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "odoo"`: an Odoo 19 database."""
 
+    place: ClassVar[tuple[str, ...]] = ("database",)
+
     key: Reference  # reference to an API key of a user with access to Maintenance
     database: str = ""  # where the server has several
 

@@ -13,18 +13,19 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from weft.connectors.base import Connector
-from weft.connectors.described import Setting, settings_of
+from weft.connectors.described import Setting, has_table, settings_of
 from weft.connectors.mappings import MAPPINGS
+from weft.connectors.own_places import moved_secrets, shown
 from weft.connectors.own_secrets import OwnCredentials, SealedSecret, opening, seal
 from weft.connectors.own_settings import (
     Offer,
     OfferedKind,
     OwnSettings,
-    origins_of,
     require_secrets,
     require_settings,
     secrets_of,
     table_with,
+    with_tables,
 )
 from weft.connectors.own_uses import require_unused
 from weft.connectors.registry import Configured, Connectors, Healths, make_one
@@ -211,7 +212,7 @@ class OwnConnectors:
         saved = self._saved(actor, name or "trial", order, before)
         made = self._make(tenant, saved)
         target = f"connector:{name or '*'}"
-        detail = {"kind": saved.kind, "url": made.url}
+        detail = {"kind": saved.kind, "url": shown(made.url)}
         await given.audit.record(actor, "connector.try", target, detail=detail)
         limit_s = self._settings.test_timeout_s
         try:
@@ -249,7 +250,7 @@ class OwnConnectors:
         return SavedConnector(
             name=name,
             kind=order.kind,
-            settings=order.settings,
+            settings=with_tables(order.settings, secrets),
             secrets=secrets,
             uid=uid,
             created_at=was.created_at if was else now,
@@ -276,7 +277,7 @@ class OwnConnectors:
     def _note(self, writer: Writer, actor: Principal, verb: str, saved: SavedConnector) -> None:
         detail = {
             "kind": saved.kind,
-            "url": str(saved.settings.get("url", "")),
+            "url": shown(str(saved.settings.get("url", ""))),
             "sealed": sorted(saved.secrets),
             "version": saved.version,
         }
@@ -302,12 +303,13 @@ def _kept(
     kept = {
         name: one
         for name, one in was.secrets.items()
-        if name in place and name not in order.secrets
+        if name in place and name not in order.secrets and has_table(name, order.settings)
     }
-    before, now = origins_of(settings, was.settings), origins_of(settings, order.settings)
-    if kept and not now <= before:
+    moved = moved_secrets(settings, was.settings, order.settings)
+    if kept and moved:
         raise Invalid(
-            "The address is another, so what was sealed for the one before is not sent there.",
+            f"The address in {', '.join(moved)} is another, so what was sealed for the one before "
+            "is not sent there.",
             remedy=f"Give these secrets again: {', '.join(kept)}.",
         )
     return kept

@@ -5,15 +5,15 @@ the machine may say, and without a secret: secrets come beside them and are seal
 in them reads a file, a variable or a socket of this machine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from weft.connectors.base import ConnectorSettings
 from weft.connectors.described import OPERATORS, Setting, in_force, settings_of, table_of
+from weft.connectors.own_places import require_plain
 from weft.connectors.registry import KINDS, find_kind
 from weft.errors import ConfigurationError, Invalid
 
@@ -93,12 +93,7 @@ def require_settings(settings: Sequence[Setting], given: Mapping[str, Any]) -> N
             raise Invalid(
                 f"{name!r} is {value:g} s.", remedy=f"Give more than 0 and at most {most:g} s."
             )
-    for url in addresses_of(settings, given):
-        if "@" in urlsplit(url).netloc:
-            raise Invalid(
-                "An address holds a user name or password.",
-                remedy="Give the address alone, and the password among the secrets.",
-            )
+    require_plain(settings, given)
 
 
 def require_secrets(
@@ -127,6 +122,22 @@ def secrets_of(settings: Sequence[Setting], given: Mapping[str, Any]) -> list[st
     return [one.name for one in in_force(settings, given) if one.secret]
 
 
+def with_tables(given: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
+    """Return settings with the tables of these secrets, though nothing else stands in them.
+
+    Who reads settings and saves them again so keeps the secrets; who leaves a table out
+    forgets those in it.
+    """
+    table: dict[str, Any] = msgspec.to_builtins(given)
+    for name in secrets:
+        place = table
+        for part in name.split(".")[:-1]:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise Invalid(f"settings: {part!r} is no table.")
+    return table
+
+
 def table_with(
     settings: Sequence[Setting], given: Mapping[str, Any], secrets: Sequence[str]
 ) -> dict[str, Any]:
@@ -134,14 +145,12 @@ def table_with(
 
     Raise `Invalid` where one is needed and not set.
     """
-    table: dict[str, Any] = msgspec.to_builtins(given)
+    table = with_tables(given, secrets)
     for name in secrets:
         *above, last = name.split(".")
         place = table
         for part in above:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise Invalid(f"settings: {part!r} is no table.")
+            place = place[part]
         place[last] = f"sealed:{name}"
     for one in in_force(settings, table):
         if not one.secret or not one.required or one.name in secrets:
@@ -152,19 +161,6 @@ def table_with(
                 remedy=f'Give it: "secrets": {{"{one.name}": "…"}}.',
             )
     return table
-
-
-def addresses_of(settings: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the addresses in these settings: where secrets are sent to."""
-    for name, value in _given(settings, given):
-        if isinstance(value, str) and (name == "url" or name.endswith("_url")):
-            yield value
-
-
-def origins_of(settings: Sequence[Setting], given: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """Return scheme and host of each of these addresses."""
-    parts = [urlsplit(url) for url in addresses_of(settings, given)]
-    return frozenset((part.scheme.lower(), part.netloc.lower()) for part in parts)
 
 
 def _seconds(settings: Sequence[Setting], given: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

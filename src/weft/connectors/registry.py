@@ -21,6 +21,7 @@ from weft.connectors.credentials import Credentials
 from weft.connectors.email import EmailConnector, EmailSettings
 from weft.connectors.mappings import Mappings, SavedMapping, compiled
 from weft.connectors.odoo import OdooConnector, OdooSettings
+from weft.connectors.own_places import shown
 from weft.connectors.plugins import find_plugin, installed_kinds
 from weft.connectors.rest import RestConnector, RestSettings
 from weft.connectors.salesforce import SalesforceConnector, SalesforceSettings
@@ -416,7 +417,7 @@ def _view(found: Configured, tenant: TenantId) -> ConnectorView:
         name=found.connector.name,
         kind=found.connector.kind,
         actions=tuple(sorted(found.connector.actions)),
-        url=found.url,
+        url=shown(found.url),
         healthy=health.failures == 0,
         last_success_at=health.last_success_at,
         last_failure_at=health.last_failure_at,

@@ -50,6 +50,8 @@ _PRIORITY = (
 class SalesforceSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "salesforce"`: a Salesforce org."""
 
+    place: ClassVar[tuple[str, ...]] = ("object",)
+
     client_id: str  # of a connected app with the client credentials flow
     client_secret: Reference  # reference to the secret of that app
     object: Literal["Case", "WorkOrder"] = "WorkOrder"  # WorkOrder needs Field Service

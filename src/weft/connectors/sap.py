@@ -68,6 +68,8 @@ _PHASES = {
 class SapSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "sap"`: an SAP S/4HANA system."""
 
+    place: ClassVar[tuple[str, ...]] = ("client",)
+
     auth: Authentication  # basic on premise, oauth2 in the cloud
     client: str = ""  # `sap-client`, where it is not the system's default
     settle_s: float = 15.0  # longer than SAP takes to end a request that we gave up on

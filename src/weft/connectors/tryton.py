@@ -47,6 +47,8 @@ _FOUND_MAX = 5
 class TrytonSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[connectors.NAME]` with `kind = "tryton"`: a Tryton database."""
 
+    place: ClassVar[tuple[str, ...]] = ("database",)
+
     database: str  # its name
     key: Reference  # reference to a user application key with access to `rest`
     company: int = 1  # id of the company that owns the tasks
