@@ -533,3 +533,40 @@ async def test_who_delivers_for_an_own_connector_ends_and_begins_again() -> None
                     break
                 await asyncio.sleep(0.005)
             assert "main/mes" not in plant.outbox._lanes
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+async def test_an_attempt_that_outlives_its_settings_says_nothing_of_the_new_ones(
+    *, ends_well: bool
+) -> None:
+    """It fails, or is taken, at the address of before: no pause, no health, nobody follows."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeConnector):
+        async def deliver(self, item: OutboxEntry, situation: Situation) -> Delivered:
+            begun.set()
+            await go_on.wait()
+            return await super().deliver(item, situation)
+
+    plant = Plant()
+    before = own(Slow("mes", next=[None if ends_well else DOWN]))
+    before.place = "p-1"
+    await plant.connectors.put_own(MAIN, "mes", before)
+    await plant.put(entry(1, connector="mes"))
+    await plant.put(entry(2, connector="mes"))
+    delivering = asyncio.create_task(plant.outbox.deliver_due())
+    await begun.wait()
+    after = own(made := FakeConnector("mes"))
+    after.place = "p-2"
+    await plant.connectors.put_own(MAIN, "mes", after)
+    after.health.of(MAIN).failed(plant.clock.now(), "It was down before.")
+    go_on.set()
+    await delivering
+    assert made.calls == [entry(2).action.action_id]  # at once: the lane has no pause
+    order = await plant.order(entry(2, connector="mes"))
+    assert (order.place, order.remarks) == ("p-2", ())
+    assert plant.connectors.get(MAIN, "mes").last_error == "It was down before."
+    if ends_well:
+        order = await plant.order(entry(1, connector="mes"))
+        assert order.place == "p-1"
+        assert "not followed" in order.remarks[0].text

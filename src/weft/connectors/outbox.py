@@ -19,7 +19,7 @@ from msgspec import Struct
 from weft.connectors.base import Delivered, Situation
 from weft.connectors.lanes import Due, Lanes
 from weft.connectors.metrics import DELIVERIES, QUEUE
-from weft.connectors.registry import OWN_LABEL, Connectors, Health
+from weft.connectors.registry import OWN_LABEL, Configured, Connectors, Health
 from weft.connectors.settling import (
     Found,
     find_pending,
@@ -29,7 +29,7 @@ from weft.connectors.settling import (
 )
 from weft.connectors.work_orders import WorkOrders
 from weft.errors import ConnectorError, PeerError, StorageError, Unanswered, Unavailable
-from weft.model.alarm import OutboxEntry, OutboxState, WorkOrder
+from weft.model.alarm import Action, OutboxEntry, OutboxState, WorkOrder
 from weft.model.ids import ActionId, AlarmId, TenantId
 from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
@@ -293,16 +293,18 @@ class Outbox:
         if right is not lanes:  # its connector was set up, or taken away, since
             right.add(due)
             return None
+        used = self._connectors.find(due.tenant, found.entry.action.connector)
         try:
-            delivered = await self._deliver(found.entry, found.situation)
+            delivered = await self._deliver(used, found.entry, found.situation)
         except ConnectorError as error:
-            return await self._failed(lanes, found.entry, error)
-        await self._delivered(lanes, found, delivered)
+            return await self._failed(lanes, found.entry, error, used)
+        await self._delivered(lanes, found, delivered, used)
         return None
 
-    async def _deliver(self, entry: OutboxEntry, situation: Situation) -> Delivered:
+    async def _deliver(
+        self, found: Configured | None, entry: OutboxEntry, situation: Situation
+    ) -> Delivered:
         action = entry.action
-        found = self._connectors.find(action.tenant, action.connector)
         if found is None or action.kind not in found.connector.actions:
             raise ConnectorError(
                 f"No connector named {action.connector!r} takes a {action.kind}.",
@@ -331,11 +333,17 @@ class Outbox:
                 remedy="Report it with the log; redrive the entry after an update.",
             ) from error
 
-    async def _delivered(self, lanes: Lanes, sent: Found, delivered: Delivered) -> None:
-        now, entry, action = self._clock.now(), sent.entry, sent.entry.action
-        order = await self._records.write(lambda w: store_delivered(w, sent, delivered, now))
-        lanes.of(action.tenant).failures = 0
-        self._health_of(entry).succeeded(now)
+    async def _delivered(
+        self, lanes: Lanes, sent: Found, delivered: Delivered, used: Configured | None
+    ) -> None:
+        now, action = self._clock.now(), sent.entry.action
+        place, left = used.place if used else "", self._left(action, used)
+        order = await self._records.write(
+            lambda w: store_delivered(w, sent, delivered, now, place=place, left=left)
+        )
+        if not _is_retired(used):
+            lanes.of(action.tenant).failures = 0
+            self._health_of(action, used).succeeded(now)
         DELIVERIES.labels(lanes.name or "unknown", "delivered").inc()
         tell = log.warning if delivered.remark else log.info
         tell(
@@ -348,7 +356,9 @@ class Outbox:
         )
         self._told(order)
 
-    async def _failed(self, lanes: Lanes, entry: OutboxEntry, error: ConnectorError) -> int | None:
+    async def _failed(
+        self, lanes: Lanes, entry: OutboxEntry, error: ConnectorError, used: Configured | None
+    ) -> int | None:
         now, action = self._clock.now(), entry.action
         attempts = entry.attempts + 1
         dead = error.permanent or attempts >= self._settings.max_attempts
@@ -359,8 +369,10 @@ class Outbox:
         order = await self._records.write(
             lambda w: store_failed(w, place, text, next_at, unanswered=unanswered)
         )
-        self._health_of(entry).failed(now, text)
-        if not error.permanent:
+        retired = _is_retired(used)  # what the one before met says nothing of the one after
+        if not retired:
+            self._health_of(action, used).failed(now, text)
+        if not error.permanent and not retired:
             lane = lanes.of(action.tenant)
             lane.failures += 1
             pause_s = min(self._pause_s(lane.failures), _PAUSE_MAX_S)
@@ -385,9 +397,17 @@ class Outbox:
         pause_s = min(settings.pause_s * 2.0 ** min(failures - 1, 30), settings.pause_max_s)
         return pause_s * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards nothing
 
-    def _health_of(self, entry: OutboxEntry) -> Health:
-        found = self._connectors.find(entry.action.tenant, entry.action.connector)
-        return found.health.of(entry.action.tenant) if found else self._nobody
+    def _health_of(self, action: Action, used: Configured | None) -> Health:
+        return used.health.of(action.tenant) if used else self._nobody
+
+    def _left(self, action: Action, used: Configured | None) -> str:
+        """Return why nobody follows at the system that took an action, or nothing."""
+        if used is None or not used.retired:
+            return ""
+        found = self._connectors.find(action.tenant, action.connector)
+        if found is not None and found.place == used.place:
+            return ""
+        return f"{action.connector} led to another system when this was taken: it is not followed."
 
     def _told(self, order: WorkOrder | None) -> None:
         if order is not None:
@@ -402,6 +422,10 @@ def _pending(reader: Reader, *, tenant: TenantId, after: str) -> Sequence[Record
 def _due_of(entry: OutboxEntry) -> Due:
     action = entry.action
     return Due(entry.next_attempt_at, action.created_at, action.tenant, action.action_id)
+
+
+def _is_retired(used: Configured | None) -> bool:
+    return used is not None and used.retired
 
 
 def _is_own(lanes: Lanes) -> bool:

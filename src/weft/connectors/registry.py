@@ -114,6 +114,7 @@ class Configured(Struct, eq=False):
     close_when_cleared: bool = False
     everybody: bool = False  # Weft itself: every tenant's rules may name it
     own: bool = False  # set up by its one tenant, while Weft ran
+    place: str = ""  # of a tenant's own: which system it leads to, new with each other one
     at_work: int = 0  # what uses it now
     retired: bool = False  # another is in its place, or none: it closes when its work is done
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from weft.connectors.base import WORK_ORDER, Delivered, Situation
+from weft.connectors.detaching import detached
 from weft.connectors.mapping import title_of
 from weft.errors import Conflict
 from weft.model.alarm import Action, Alarm, OutboxEntry, OutboxState, WorkOrder, WorkOrderState
@@ -41,8 +42,13 @@ def find_pending(reader: Reader, tenant: TenantId, action_id: ActionId) -> Found
     return Found(found.value, situation)
 
 
-def store_delivered(writer: Writer, sent: Found, delivered: Delivered, at: int) -> WorkOrder | None:
-    """Take in that the far side has what was sent; return the work order that changed."""
+def store_delivered(
+    writer: Writer, sent: Found, delivered: Delivered, at: int, *, place: str = "", left: str = ""
+) -> WorkOrder | None:
+    """Take in that the far side has what was sent; return the work order that changed.
+
+    `place` is the far side's; `left` says why it is not followed there, where it is not.
+    """
     tenant, action_id = sent.entry.action.tenant, sent.entry.action.action_id
     found = find_pending(writer, tenant, action_id)
     if found is None:
@@ -69,8 +75,9 @@ def store_delivered(writer: Writer, sent: Found, delivered: Delivered, at: int) 
         remote_url=delivered.url,
         polled_at=at,
         told_alarms=_told_alarms(order, sent),
+        place=place,
     )
-    return _put_order(writer, order)
+    return _put_order(writer, detached(order, left, at) if left else order)
 
 
 def _told_alarms(order: WorkOrder, sent: Found) -> int:

@@ -313,3 +313,4 @@ class WorkOrder(Struct, frozen=True):
     remarks: tuple[Remark, ...] = ()
     tellings: tuple[Telling, ...] = ()  # what the far side is still to be told, in order
     watch_until: int | None = None  # an ended order is followed until then: it may be reopened
+    place: str = ""  # of a tenant's own connector: which of its systems took it; no other is asked

@@ -15,6 +15,7 @@ class OnClose(StrEnum):
 
 
 CLEAR_NOTED: Final = "clear_noted_at"  # in `WorkOrder.details`, once the far side was told
+DETACHED: Final = "detached_at"  # there too, once its system is no longer ours to ask
 CLOSING: Final = "closing_at"  # there too, while Weft itself ends the far side's record
 
 

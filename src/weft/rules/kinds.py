@@ -7,8 +7,18 @@ digits, so that text order is time order.
 
 from collections.abc import Mapping
 
-from weft.model.alarm import Alarm, OutboxEntry, Shelf, Step, SuppressionKind, WorkOrder
+from weft.model.alarm import (
+    Alarm,
+    OutboxEntry,
+    OutboxState,
+    Shelf,
+    Step,
+    SuppressionKind,
+    WorkOrder,
+    WorkOrderState,
+)
 from weft.model.fault import Fault, FaultAlarm, FaultState
+from weft.model.work_order import DETACHED
 from weft.ports import Kind
 from weft.rules.model import Rule
 from weft.rules.tracing import AlarmTrace
@@ -56,10 +66,12 @@ def _cause_index(alarm: Alarm) -> dict[str, str]:
 
 
 def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
+    held = entry.state is not OutboxState.DELIVERED
     return {
         "state": entry.state,
         "due": f"{entry.state}:{entry.next_attempt_at:020d}",
         "alarm": entry.action.alarm_id,
+        **({"held": waits_for(entry.state, entry.action.connector)} if held else {}),
     }
 
 
@@ -69,6 +81,7 @@ def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
         "asset": order.asset_id,
         "telling": "yes" if order.tellings else "",
         "watched": "" if order.watch_until is None else "yes",
+        "held": held_at(order.connector, order.place) if _is_held(order) else "",
     }
     return {
         "state": order.state,
@@ -76,6 +89,24 @@ def _work_order_index(order: WorkOrder) -> Mapping[str, str]:
         "device": order.device_id,
         **{name: text for name, text in more.items() if text},
     }
+
+
+def _is_held(order: WorkOrder) -> bool:
+    """Return whether the far side is still asked about an order, or told of it."""
+    if DETACHED in order.details:
+        return False
+    is_open = order.state in {WorkOrderState.OPEN, WorkOrderState.IN_PROGRESS}
+    return is_open or bool(order.tellings) or order.watch_until is not None
+
+
+def held_at(connector: str, place: str) -> str:
+    """Return by what the orders that a connector follows at a place are found."""
+    return f"{connector}/{place}"
+
+
+def waits_for(state: OutboxState, connector: str) -> str:
+    """Return by what the entries that have not reached a connector are found."""
+    return f"{state}:{connector}"
 
 
 def fault_key(subject: str, code: str) -> str:
@@ -110,9 +141,9 @@ SHELVES: Kind[Shelf] = Kind("alarm_shelf", Shelf)
 # Why an alarm was raised and cleared, keyed by its id.
 TRACES: Kind[AlarmTrace] = Kind("alarm_trace", AlarmTrace)
 # Keyed by the action's id.
-OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index)
+OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index, edition=2)
 # Keyed by the work order's id, which is its action's.
-WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index, edition=2)
+WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index, edition=3)
 # Keyed by the fault's id; a subject has one open fault of a code at a time.
 FAULTS: Kind[Fault] = Kind("fault", Fault, index=_fault_index, unique=frozenset({"open"}))
 # Which alarms belong to which fault, keyed by the alarm's id.
@@ -150,7 +181,9 @@ __all__ = [
     "TRACES",
     "WORK_ORDERS",
     "fault_key",
+    "held_at",
     "shelf_key",
     "step_key",
     "version_key",
+    "waits_for",
 ]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from weft.errors import Conflict, Invalid, QuotaExceeded
 from weft.model.alarm import Alarm, WorkOrder, WorkOrderState
 from weft.model.principal import Principal
-from weft.model.work_order import CLEAR_NOTED, OnClose, Remark, Telling, TellingKind
+from weft.model.work_order import CLEAR_NOTED, DETACHED, OnClose, Remark, Telling, TellingKind
 from weft.ports import Clock, Records, Writer
 from weft.rules.kinds import WORK_ORDERS
 from weft.rules.order_ends import OrderEnds
@@ -183,6 +183,8 @@ class OrderDesk:
         return self._telling(order, kind, said)
 
     def _telling(self, order: WorkOrder, kind: TellingKind, text: str) -> WorkOrder:
+        if DETACHED in order.details:
+            return order  # there is nobody to tell
         if len(order.tellings) >= TELLINGS_MAX:
             raise QuotaExceeded(
                 f"{TELLINGS_MAX} things wait to be told to {order.connector!r} already.",
