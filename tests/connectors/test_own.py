@@ -10,7 +10,9 @@ from tests.connectors.contract import far_of
 from tests.connectors.farside import Reply, as_json, far_side
 from tests.connectors.own import ALICE, BOB, HOOK, KEY, Order, Owned, order_of
 from tests.connectors.support import MAIN, OTHER, FakeConnector, alarm, entry
+from tests.connectors.support import order_of as work_order_of
 
+from weft.connectors.base import RemoteState
 from weft.connectors.credentials import CREDENTIALS, PLATFORM, SealedCredential
 from weft.connectors.mappings import MAPPINGS, SavedMapping
 from weft.connectors.own import OWN_CONNECTORS
@@ -24,7 +26,8 @@ from weft.errors import (
     QuotaExceeded,
     StaleVersion,
 )
-from weft.model.alarm import OutboxState
+from weft.model.alarm import OutboxState, WorkOrder, WorkOrderState
+from weft.rules.kinds import WORK_ORDERS
 from weft.security.audit import AUDIT
 from weft.security.outbound import OutboundClient, OutboundSettings
 
@@ -377,6 +380,93 @@ async def test_what_waits_for_one_that_is_deleted_stays_and_goes_when_it_is_back
         owned.plant.clock.turn(100)
         await owned.plant.outbox.deliver_due()
         assert (await owned.plant.entry(entry())).state is OutboxState.DELIVERED
+
+
+def order_at(number: int, place: str, **changes: Any) -> WorkOrder:
+    values: dict[str, Any] = {"state": WorkOrderState.OPEN, "place": place, "polled_at": 1}
+    return work_order_of(entry(number), **values | changes)
+
+
+async def put_orders(owned: Owned, *orders: WorkOrder) -> None:
+    for one in orders:
+        await owned.records.write(
+            lambda w, one=one: w.put(WORK_ORDERS, MAIN, one.work_order_id, one)
+        )
+
+
+ODOO = {"url": "https://erp.example.com", "database": "a"}
+
+
+@pytest.mark.parametrize("moved", [{**ODOO, "database": "b"}, {**ODOO, "url": "https://b.example"}])
+async def test_another_system_is_refused_while_orders_are_open_at_this_one(
+    moved: dict[str, Any],
+) -> None:
+    """Forced, they are left with a note; what has ended is left in any case."""
+    owned = Owned()
+    before = await owned.save("erp", Order("odoo", ODOO, {"key": KEY}))
+    opened, ended = order_at(1, before.place), order_at(2, before.place, watch_until=2**62)
+    ended = structs.replace(ended, state=WorkOrderState.CLOSED)
+    await put_orders(owned, ended)
+    other = Order("odoo", moved, {"key": KEY})
+    back = Order("odoo", ODOO, {"key": KEY})
+    await owned.save("erp", other)  # nothing is open
+    before = await owned.save("erp", back)
+    await put_orders(owned, opened := structs.replace(opened, place=before.place))
+    same = await owned.save("erp", Order("odoo", {**ODOO, "timeout_s": 3}, {}))
+    assert same.place == before.place
+    with pytest.raises(Conflict, match="1 of its work orders open"):
+        await owned.save("erp", other)
+    assert (await owned.own.get(MAIN, "erp")).settings == same.settings
+    after = await owned.own.save(ALICE, "erp", other, force=True)
+    assert after.place != before.place
+    assert owned.connectors.require(MAIN, "erp").place == after.place
+    for one in (opened, ended):
+        left = (await owned.plant.work_orders.get(MAIN, one.work_order_id)).value
+        assert "followed" in left.remarks[-1].text
+        assert left.watch_until is None
+
+
+async def test_a_later_connector_of_the_name_never_touches_orders_of_the_one_before() -> None:
+    """Deleted by force and set up anew: its system is not asked for the old one's records."""
+    owned = Owned()
+    await owned.save("erp")
+    first = owned.connectors.require(MAIN, "erp")
+    await put_orders(owned, order_at(1, first.place))
+    await owned.own.delete(ALICE, "erp", force=True)
+    await owned.save("erp")
+    made = owned.connectors.require(MAIN, "erp")
+    assert made.place != first.place
+    late = order_at(2, first.place)  # what the old one took while it was taken away
+    await put_orders(owned, late, mine := order_at(3, made.place))
+    spy: Any = FakeConnector("erp")
+    made.connector = spy
+    spy.states = {
+        one.work_order_id: RemoteState(WorkOrderState.CLOSED, "Done")
+        for one in (order_at(1, ""), late, mine)
+    }
+    await owned.plant.poller.poll()
+    states = [
+        (await owned.plant.work_orders.get(MAIN, order_at(number, "").work_order_id)).value.state
+        for number in (1, 2, 3)
+    ]
+    assert states == ["open", "open", "closed"]
+
+
+async def test_what_comes_while_it_is_asked_about_stands_against_the_delete() -> None:
+    """A rule asks for something at the last moment: it is seen in the delete's transaction."""
+    owned = Owned()
+    await owned.save("erp")
+    write = owned.records.write
+
+    async def late(work: Any) -> Any:
+        owned.records.write = write  # type: ignore[method-assign]
+        await owned.plant.put(entry())
+        return await write(work)
+
+    owned.records.write = late  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="1 waiting in the outbox"):
+        await owned.own.delete(ALICE, "erp")
+    assert owned.connectors.find(MAIN, "erp") is not None
 
 
 async def test_its_mapping_goes_with_it() -> None:

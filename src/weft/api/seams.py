@@ -143,7 +143,13 @@ class SetUpConnectors(Protocol):
         ...
 
     async def save(
-        self, actor: Principal, name: str, order: ConnectorWish, *, version: int | None = None
+        self,
+        actor: Principal,
+        name: str,
+        order: ConnectorWish,
+        *,
+        version: int | None = None,
+        force: bool = False,
     ) -> Any:
         """Set a connector up, or change it."""
         ...

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from weft.connectors.base import Connector
 from weft.connectors.described import Setting, has_table, settings_of
+from weft.connectors.detaching import detach_all
 from weft.connectors.mappings import MAPPINGS
-from weft.connectors.own_places import moved_secrets, shown
+from weft.connectors.own_places import moved_secrets, shown, system_of
 from weft.connectors.own_secrets import OwnCredentials, SealedSecret, opening, seal
 from weft.connectors.own_settings import (
     Offer,
@@ -27,7 +28,7 @@ from weft.connectors.own_settings import (
     table_with,
     with_tables,
 )
-from weft.connectors.own_uses import require_unused
+from weft.connectors.own_uses import require_left, require_unused
 from weft.connectors.registry import Configured, Connectors, Healths, make_one
 from weft.connectors.unmade import Unmade
 from weft.errors import (
@@ -64,6 +65,7 @@ class SavedConnector(Struct, frozen=True):
     updated_at: int
     updated_by: str
     version: int = 1
+    place: str = ""  # of the system that it leads to: work orders belong to one place
 
 
 class Wish(Protocol):
@@ -134,12 +136,19 @@ class OwnConnectors:
         return found.value
 
     async def save(
-        self, actor: Principal, name: str, order: Wish, *, version: int | None = None
+        self,
+        actor: Principal,
+        name: str,
+        order: Wish,
+        *,
+        version: int | None = None,
+        force: bool = False,
     ) -> SavedConnector:
         """Set a connector up, or change it; it is in force when this returns.
 
-        Raise `Invalid` for what cannot be, `Conflict` where the configuration has the name,
-        `StaleVersion` where `version` (0: none yet) is not that of what is saved.
+        Raise `Invalid` for what cannot be, `Conflict` where the configuration has the name, or
+        (unless `force`) where it would lead to another system while work orders are open at
+        this one, `StaleVersion` where `version` (0: none yet) is not that of what is saved.
         """
         given, tenant = self._given, actor.tenant
         require_name(name, "connector name")
@@ -162,6 +171,8 @@ class OwnConnectors:
                         "connectors_max.",
                     )
                 writer.put(OWN_CONNECTORS, tenant, name, saved, version=version)
+                if before is not None and before.value.place != saved.place:
+                    self._leave(writer, tenant, before.value, force=force)
                 self._note(writer, actor, "update" if before else "create", saved)
 
             try:
@@ -184,13 +195,14 @@ class OwnConnectors:
         async with self._changing:
             saved = await self.get(tenant, name)
             hidden = given.connectors.is_configured(tenant, name)
-            if not force and not hidden:
-                await require_unused(given.records, tenant, name)
 
             def work(writer: Writer) -> None:
+                if not force and not hidden:
+                    require_unused(writer, tenant, name, saved.place)
                 writer.delete(OWN_CONNECTORS, tenant, name, version=version)
                 if not hidden:
                     writer.delete(MAPPINGS, tenant, name)
+                self._leave(writer, tenant, saved, force=True)
                 self._note(writer, actor, "delete", saved)
 
             await given.records.write(work)
@@ -257,7 +269,25 @@ class OwnConnectors:
             updated_at=now,
             updated_by=str(actor),
             version=before.version + 1 if before else 1,
+            place=was.place if was and self._stays(was, order) else new_id(),
         )
+
+    def _stays(self, was: SavedConnector, order: Wish) -> bool:
+        """Return whether settings lead to the system of before."""
+        kind = self._offer.settings_type(order.kind)
+        return system_of(kind, was.settings) == system_of(kind, order.settings)
+
+    def _leave(
+        self, writer: Writer, tenant: TenantId, before: SavedConnector, *, force: bool
+    ) -> None:
+        """Let go of the work orders at the system of before, or raise `Conflict`."""
+        if not force:
+            require_left(writer, tenant, before.name, before.place)
+        why = f"{before.name} leads to this system no more: it is not followed there."
+        held = (before.name, before.place)
+        count = detach_all(writer, tenant, held, (why, self._given.clock.now()))
+        if count:
+            log.warning("work_orders_left", tenant=tenant, connector=before.name, count=count)
 
     def _make(self, tenant: TenantId, saved: SavedConnector) -> Configured:
         """Make the connector of what is saved, or raise `Invalid`."""
@@ -271,7 +301,7 @@ class OwnConnectors:
         except ConfigurationError as error:
             detail = error.detail.replace(f"[connectors.{saved.name}]", "settings")
             raise Invalid(detail, remedy=error.remedy) from error
-        made.own = True
+        made.own, made.place = True, saved.place
         return made
 
     def _note(self, writer: Writer, actor: Principal, verb: str, saved: SavedConnector) -> None:
@@ -317,5 +347,10 @@ def _kept(
 
 def _configured(connector: Connector, tenant: TenantId, saved: SavedConnector) -> Configured:
     return Configured(
-        connector, frozenset({tenant}), str(saved.settings.get("url", "")), Healths(), own=True
+        connector,
+        frozenset({tenant}),
+        str(saved.settings.get("url", "")),
+        Healths(),
+        own=True,
+        place=saved.place,
     )

@@ -24,8 +24,9 @@ from weft.connectors.synchronising import (
 )
 from weft.connectors.work_orders import WorkOrders
 from weft.errors import ConnectorError, StorageError, Unavailable
-from weft.model.alarm import WorkOrderState
+from weft.model.alarm import WorkOrder, WorkOrderState
 from weft.model.ids import TenantId, WorkOrderId
+from weft.model.work_order import DETACHED
 from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Records
 from weft.rules.kinds import ALARMS, FAULTS, WORK_ORDERS
@@ -166,7 +167,9 @@ class Poller:
             page, after = await self._records.read(
                 partial(_orders, tenant=tenant, where=where, after=after, limit=size)
             )
-            mine = [item for item in page if item.order.connector == found.connector.name]
+            if found.retired:
+                return  # another is in its place, and what is there now is that one's
+            mine = [item for item in page if _is_of(item.order, found)]
             if mine:
                 await self._follow_page(found, mine, asks=where != _TELLING)
             if not after:
@@ -215,6 +218,11 @@ class Poller:
             )
 
 
+def _is_of(order: WorkOrder, found: Configured) -> bool:
+    """Return whether a connector leads to the system that took an order."""
+    return order.connector == found.connector.name and order.place == found.place
+
+
 def _orders(
     reader: Reader, *, tenant: TenantId, where: tuple[str, str], after: str, limit: int
 ) -> tuple[list[Followed], str]:
@@ -223,7 +231,7 @@ def _orders(
     found: list[Followed] = []
     for record in page:
         order = record.value
-        if order.state in _NOT_THERE or order.polled_at is None:
+        if order.state in _NOT_THERE or order.polled_at is None or DETACHED in order.details:
             continue  # the far side has none yet; what is to be told of it waits
         alarm = reader.find(ALARMS, tenant, order.alarm_id) if order.alarm_id else None
         fault = reader.find(FAULTS, tenant, order.fault_id) if order.fault_id else None

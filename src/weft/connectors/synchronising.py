@@ -87,7 +87,7 @@ class Synchroniser:
             result = _Result([], [])
             for order_id, told in states.items():
                 record = writer.find(WORK_ORDERS, tenant, order_id)
-                if record is not None:
+                if record is not None and record.value.place == found.place:
                     self._take(writer, record.value, told, (actor, now, found.on_close), result)
             return result
 

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from tests.api.support import MAIN, OTHER, World
 from tests.connectors.farside import Reply, far_side
+from tests.connectors.support import entry, order_of
 
+from weft.model.alarm import WorkOrderState
+from weft.rules.kinds import WORK_ORDERS
 from weft.security.actions import Role
 from weft.security.audit import AUDIT
 
@@ -148,3 +151,23 @@ async def test_what_uses_it_is_named_before_it_goes(world: World) -> None:
     assert "force" in refused.json["remedy"]
     forced = await world.call("DELETE", "/connectors/alerts?force=true", token=token)
     assert forced.status == 204
+
+
+async def test_another_system_is_refused_while_orders_are_open_at_the_one_before(
+    world: World,
+) -> None:
+    """The answer says what is open and what to do; with force the address changes."""
+    token = world.admin()
+    await world.call("PUT", "/connectors/alerts", token=token, body=WHOLE)
+    place = world.connectors.require(MAIN, "alerts").place
+    order = order_of(entry(connector="alerts"), state=WorkOrderState.OPEN, place=place)
+    await world.records.write(lambda w: w.put(WORK_ORDERS, MAIN, order.work_order_id, order))
+    moved = {**WHOLE, "settings": {"url": "https://elsewhere.example.com/weft"}}
+    refused = await world.call("PUT", "/connectors/alerts", token=token, body=moved)
+    assert refused.status == 409
+    assert "1 of its work orders open" in refused.json["detail"]
+    assert "another name" in refused.json["remedy"]
+    forced = await world.call("PUT", "/connectors/alerts?force=true", token=token, body=moved)
+    assert forced.status == 200
+    left = await world.records.read(lambda r: r.get(WORK_ORDERS, MAIN, order.work_order_id))
+    assert "not followed" in left.value.remarks[0].text

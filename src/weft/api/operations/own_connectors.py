@@ -103,6 +103,18 @@ class TrialAnswer(Struct, frozen=True):
     answer: Annotated[str, Meta(description="In words; where it did not work, what to do.")]
 
 
+class ConnectorChange(Struct, frozen=True):
+    """How to change."""
+
+    force: Annotated[
+        bool,
+        Meta(
+            description="Though it leads to another system while work orders are open at this one; "
+            "these are followed no more."
+        ),
+    ] = False
+
+
 class ConnectorDeletion(Struct, frozen=True):
     """How to delete."""
 
@@ -124,7 +136,7 @@ async def get_settings(services: Services, call: Call) -> Reply:
 async def set_connector(services: Services, call: Call) -> Reply:
     """Set a connector up, or change it."""
     saved = await services.own_connectors.save(
-        call.principal, call.path["name"], call.body, version=call.if_match
+        call.principal, call.path["name"], call.body, version=call.if_match, force=call.query.force
     )
     return _reply(saved)
 
@@ -234,8 +246,10 @@ OPERATIONS: tuple[Operation, ...] = (
         description=(
             "It is in force at once, for this tenant alone. Secrets are sealed and never shown "
             "again. Its addresses are public ones; a system in the operator's own network is set "
-            "up in the configuration file."
+            "up in the configuration file. Another address or database is refused while work "
+            "orders are open at the one before, unless it is forced."
         ),
+        query=ConnectorChange,
         body=ConnectorOrder,
         accepts=(JSON, YAML),
         result=OwnConnectorView,
