@@ -14,7 +14,7 @@ from weft.connectors.registry import Configured, Healths
 from weft.errors import ConnectorError, StorageError
 from weft.model.alarm import AlarmState, OutboxEntry, WorkOrderState
 from weft.model.ids import WorkOrderId
-from weft.model.work_order import CLEAR_NOTED
+from weft.model.work_order import CLEAR_NOTED, Telling, TellingKind
 from weft.rules.kinds import ALARMS, WORK_ORDERS
 
 WORKING = RemoteState(WorkOrderState.IN_PROGRESS, "Waiting for parts")
@@ -325,3 +325,112 @@ async def test_tn_1_own_connectors_of_one_name_follow_their_own_work_orders() ->
     await plant.poller.poll()
     assert (await plant.order(items[MAIN])).state is WorkOrderState.CLOSED
     assert (await plant.order(items[OTHER])).state is WorkOrderState.OPEN
+
+
+async def owned(plant: Plant, system: FakeConnector, count: int) -> list[OutboxEntry]:
+    """Deliver so many orders to a connector of the tenant's own, and return them by id."""
+    made = Configured(system, frozenset({MAIN}), "", Healths(), own=True)
+    await plant.connectors.put_own(MAIN, system.name, made)
+    items = [entry(number, connector=system.name) for number in range(count)]
+    for item in items:
+        await plant.put(item)
+    await plant.outbox.deliver_due()
+    return sorted(items, key=lambda item: item.action.action_id)
+
+
+async def test_what_stands_behind_the_minute_is_followed_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system takes longer than a round for its first orders; the last ones have their turn."""
+    asked: list[str] = []
+
+    class Slow(FakeConnector):
+        async def poll(self, orders: Any) -> dict[WorkOrderId, RemoteState]:
+            asked.append(orders[0].work_order_id)
+            if orders[0].work_order_id == ids[1]:
+                await asyncio.Event().wait()
+            return {}
+
+    monkeypatch.setattr(module, "_OWN_TIMEOUT_S", 0.01)
+    plant = Plant()
+    ids = [item.action.action_id for item in await owned(plant, Slow("mes"), 4)]
+    plant.poller._settings = PollerSettings(poll_batch=1)
+    await plant.poller.poll()
+    assert asked == ids[:2]
+    await plant.poller.poll()
+    assert asked[2:] == [*ids[2:], *ids[:2]]
+
+
+async def test_what_waits_to_be_told_is_told_before_anything_is_asked() -> None:
+    """And who cannot be told is asked all the same; the next one is told first then."""
+    plant, said = Plant(), []
+
+    class Spy(FakeConnector):
+        async def poll(self, orders: Any) -> dict[WorkOrderId, RemoteState]:
+            said.append("poll")
+            return {}
+
+        async def note(self, order: Any, text: str) -> None:
+            said.append(order.work_order_id)
+            if order.work_order_id == ids[0]:
+                raise DOWN
+
+    items = await owned(plant, Spy("mes"), 2)
+    ids = [item.action.action_id for item in items]
+    for item in items:
+        order = await plant.order(item)
+        noted = structs.replace(order, tellings=(Telling(TellingKind.NOTE, "Seen.", NOON),))
+        await plant.records.write(
+            lambda w, one=noted: w.put(WORK_ORDERS, MAIN, one.work_order_id, one)
+        )
+    await plant.poller.poll()
+    assert said[:2] == [ids[0], "poll"]
+    said.clear()
+    await plant.poller.poll()
+    assert said[:3] == [ids[1], ids[0], "poll"]
+    assert (await plant.order(items[1])).tellings == ()
+
+
+async def test_rl_1_what_is_open_is_read_once_for_all_connectors() -> None:
+    """A thousand connectors of a tenant read nothing of its orders each, and start nothing."""
+    plant = Plant()
+    await delivered(plant, *range(3))
+
+    async def reads() -> int:
+        count, read = 0, plant.records.read
+
+        async def counted(work: Any) -> Any:
+            nonlocal count
+            count += 1
+            return await read(work)
+
+        plant.records.read = counted  # type: ignore[method-assign]
+        await plant.poller.poll()
+        plant.records.read = read  # type: ignore[method-assign]
+        return count
+
+    before = await reads()
+    for number in range(50):
+        name = f"mes-{number}"
+        made = Configured(FakeConnector(name), frozenset({MAIN}), "", Healths(), own=True)
+        await plant.connectors.put_own(MAIN, name, made)
+    started: list[Any] = []
+    plant.poller._beside = started.append
+    assert await reads() == before
+    assert started == []
+
+
+async def test_what_has_changed_since_it_was_read_is_followed_as_it_is() -> None:
+    """Its turn comes late in a round: what has ended, or moved elsewhere, meanwhile is left."""
+    plant = Plant()
+    items = await owned(plant, spy := FakeConnector("mes"), 2)
+    spy.states = {item.action.action_id: DONE for item in items}
+    order = await plant.order(items[0])
+    begun: list[Any] = []
+    plant.poller._beside = begun.append
+    await plant.poller.poll()
+    moved = structs.replace(order, place="p-2")
+    await plant.records.write(lambda w: w.put(WORK_ORDERS, MAIN, moved.work_order_id, moved))
+    await begun[0]
+    assert (await plant.order(items[0])).state is WorkOrderState.OPEN
+    assert (await plant.order(items[1])).state is WorkOrderState.CLOSED

@@ -137,9 +137,7 @@ class Synchroniser:
 
         Raises `ConnectorError` where it should be tried again.
         """
-        order = one.order
-        for telling in order.tellings:
-            order = await self._tell(found, order, telling)
+        order = await self.tell_waiting(found, one.order)
         if order.state not in OPEN_STATES:
             return order
         now = self._clock.now()
@@ -152,6 +150,12 @@ class Synchroniser:
         alarm = one.alarm
         if alarm is not None and alarm.state is AlarmState.CLEARED and not one.active:
             order = await self._tell_cleared(found, order, alarm)
+        return order
+
+    async def tell_waiting(self, found: Configured, order: WorkOrder) -> WorkOrder:
+        """Tell what waits to be told of a work order, and nothing else; as `tell`."""
+        for telling in order.tellings:
+            order = await self._tell(found, order, telling)
         return order
 
     async def _tell_cleared(self, found: Configured, order: WorkOrder, alarm: Alarm) -> WorkOrder:
