@@ -120,6 +120,22 @@ async def test_what_a_tenant_set_up_is_there_at_the_next_start(tmp_path: Path) -
         assert "connector mine" not in weft.health()
 
 
+async def test_ss_1_schemes_and_ports_of_outbound_are_not_for_tenants(tmp_path: Path) -> None:
+    """What they may use stands in [own_connectors]; without it https on its usual ports."""
+    opened_for_all = ('outbound.schemes=["http", "https"]', "outbound.ports=[80, 443, 9]")
+    near = 'own_connectors.allow=["192.0.2.0/24"]'
+    port = Order(settings={"url": "https://8.8.8.8:9/x"})
+    clear = Order(settings={"url": "http://192.0.2.7/x"})
+    async with opened(tmp_path, *opened_for_all, near) as weft:
+        own = weft.business.own_connectors
+        with pytest.raises(ConnectorError, match="Port 9 of 8") as refused:
+            await own.try_out(MACHINE, port)
+        assert "[own_connectors] ports" in refused.value.remedy
+        with pytest.raises(ConnectorError, match="in clear text") as refused:
+            await own.try_out(MACHINE, clear)
+        assert "[own_connectors] schemes" in refused.value.remedy
+
+
 async def test_a_kind_that_is_to_be_offered_and_is_not_there_stops_the_start(
     tmp_path: Path,
 ) -> None:

@@ -106,7 +106,9 @@ async def open_own(
     """Make the connectors that tenants have set up."""
     settings = config.own_connectors
     # A tenant names the address: what [outbound] opens for the operator's connectors is not its.
-    reached = structs.replace(config.outbound, allow=settings.allow)
+    reached = structs.replace(
+        config.outbound, allow=settings.allow, schemes=settings.schemes, ports=settings.ports
+    )
     outbound = OutboundClient(reached, opened_by="[own_connectors] allow")
     given = OwnGiven(stores.records, identity.audit, clock, identity.vault, connectors, outbound)
     own = OwnConnectors(given, settings)

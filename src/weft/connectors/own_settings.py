@@ -28,6 +28,8 @@ class OwnSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`[own_connectors]`: connectors that tenants set up themselves, while Weft runs."""
 
     allow: tuple[str, ...] = ()  # CIDRs of systems in your own network; no private ones else
+    schemes: tuple[str, ...] = ("https",)  # http is always fine to an allowed loopback address
+    ports: tuple[int, ...] = (443, 8443)  # of public addresses; any port of an allowed one
     plugins: tuple[str, ...] = ()  # kinds of other packages that tenants may set up as well
     connectors_max: int = 20  # of one tenant
     test_timeout_s: float = 30.0  # of one test of settings, with all its requests

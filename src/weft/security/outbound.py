@@ -354,6 +354,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     ) -> None:
         self._settings = settings
         self._allowed, self._opened_by = opened
+        self._section = self._opened_by.partition(" ")[0]  # of the settings that open things here
         self._resolve = resolve
         self._scheme = scheme
         self._sockets = httpcore2.AnyIOBackend()
@@ -401,12 +402,12 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         if port not in self._settings.ports and not within(plain, self._allowed):
             raise _refused(
                 f"Port {port} of {host} is not in the list of ports.",
-                "Add it to [outbound] ports if the system is meant to be there.",
+                f"Add it to {self._section} ports if the system is meant to be there.",
             )
         if self._scheme not in self._settings.schemes and not plain.is_loopback:
             raise _refused(
                 f"{host} would be reached in clear text.",
-                'Use https, or add "http" to [outbound] schemes for a network you trust.',
+                f'Use https, or add "http" to {self._section} schemes for a network you trust.',
             )
 
 
