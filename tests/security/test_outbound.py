@@ -6,6 +6,7 @@ import gzip
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 from tests.connectors.farside import FarSide, Reply, as_json, far_side
+from tests.security.customer_ca import CustomerCa
 
 import weft
 from weft.errors import ConfigurationError, ConnectorError, Invalid
+from weft.security import outbound
+from weft.security.certificates import pem_of, private_pem
 from weft.security.outbound import (
     Answer,
     OutboundClient,
@@ -343,6 +347,36 @@ async def test_tls_proves_the_name_though_the_connection_goes_to_an_address(
         with pytest.raises(ConnectorError, match="prove its name"):
             await client.request("GET", f"https://other.example:{side.port}/")
     assert names == ["erp.example", "other.example"]
+
+
+async def test_a_client_certificate_is_shown_by_its_own_connections_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients share what they trust, not who they are: one tenant's proof is no other's."""
+    tls, authority = certify(tmp_path, "erp.example"), CustomerCa("Suppliers of the ERP")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(cadata=authority.pem)
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def trusting(**_changes: object) -> ssl.SSLContext:  # the public authorities of this test
+        return ssl.create_default_context(cafile=tmp_path / "ca.pem")
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(outbound.httpx2, "create_ssl_context", trusting)
+    monkeypatch.setattr(outbound, "_public_tls", cache(outbound._public_tls.__wrapped__))
+    plain, other = (OutboundClient(LOOPBACK, resolve=resolve) for _ in range(2))
+    ours = plain.presenting(pem_of(authority.sign("weft", key)), private_pem(key))
+    assert plain.tls is other.tls
+    assert ours.tls is not plain.tls
+    async with far_side(lambda _asked: Reply(), tls=tls) as side:
+        url = f"https://erp.example:{side.port}/"
+        assert (await ours.request("GET", url)).status == 200
+        for stranger in (plain, other, OutboundClient(LOOPBACK, resolve=resolve)):
+            with pytest.raises(ConnectorError):
+                await stranger.request("GET", url)
+    assert len(side.asked) == 1
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:

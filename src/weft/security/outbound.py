@@ -158,7 +158,8 @@ class OutboundClient:
         Both are PEM; the certificate may bring its chain. Raise `ConnectorError` where they
         cannot be read or do not belong together.
         """
-        tls = _tls_context(self.settings.ca_file)
+        # A context of its own: what is loaded here would else be shown by everybody's connections.
+        tls = _make_tls(self.settings.ca_file)
         # OpenSSL reads files only; this one is in memory, so that no key touches the disk.
         memory = os.memfd_create("weft-client", os.MFD_CLOEXEC)
         try:
@@ -507,13 +508,18 @@ def _no_passphrase() -> str:
 @cache
 def _public_tls() -> ssl.SSLContext:
     """Return what trusts the public authorities: 43 ms to read."""
-    return httpx2.create_ssl_context(trust_env=False)
+    return _make_tls("")
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
-    if not ca_file:
-        return _public_tls()
+    """Return a context that may be shared: nothing may be loaded into it."""
+    return _make_tls(ca_file) if ca_file else _public_tls()
+
+
+def _make_tls(ca_file: str) -> ssl.SSLContext:
     context = httpx2.create_ssl_context(trust_env=False)
+    if not ca_file:
+        return context
     try:
         context.load_verify_locations(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
