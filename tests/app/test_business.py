@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.app.support import HOT, add_pump, eventually, opened, send, served
 from tests.connectors.own import Order
 
@@ -136,10 +137,14 @@ async def test_ss_1_schemes_and_ports_of_outbound_are_not_for_tenants(tmp_path: 
         assert "[own_connectors] schemes" in refused.value.remedy
 
 
-async def test_a_kind_that_is_to_be_offered_and_is_not_there_stops_the_start(
+async def test_a_kind_that_is_to_be_offered_and_is_not_there_stops_nothing(
     tmp_path: Path,
 ) -> None:
-    """Told at once, not by the first tenant."""
-    with pytest.raises(ConfigurationError, match="no kind 'abacus'"):
-        async with opened(tmp_path, 'own_connectors.plugins=["abacus"]'):
-            pass
+    """Its package was taken out: it is told with an ERROR line, and the other kinds are there."""
+    with capture_logs() as told:
+        async with opened(tmp_path, 'own_connectors.plugins=["abacus"]') as weft:
+            kinds = {one.kind for one in weft.business.own_connectors.kinds()}
+    assert "webhook" in kinds
+    assert "abacus" not in kinds
+    [line] = [one for one in told if one["event"] == "own_connector_kind_missing"]
+    assert (line["log_level"], line["kind"]) == ("error", "abacus")

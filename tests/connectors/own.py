@@ -59,11 +59,12 @@ class Owned:
         self.vault = Vault(MasterKey.open(self.folder), self.records)
         self.connectors = self.plant.connectors
         kept = (self.records, self.plant.audit, self.plant.clock, self.vault, self.connectors)
+        self.settings = settings
         self.own = OwnConnectors(OwnGiven(*kept, outbound or loopback_alone()), settings)
 
     async def restarted(self) -> "Owned":
         """Return another one over the same records and keys, as after a restart."""
-        again = Owned(records=self.records, folder=self.folder)
+        again = Owned(settings=self.settings, records=self.records, folder=self.folder)
         await again.vault.load()
         await again.own.load()
         return again

@@ -12,11 +12,13 @@ from tests.connectors.own import ALICE, BOB, HOOK, KEY, Order, Owned, order_of
 from tests.connectors.support import MAIN, OTHER, FakeConnector, alarm, entry
 from tests.connectors.support import order_of as work_order_of
 
-from weft.connectors.base import RemoteState
+from weft.connectors import own_settings, registry
+from weft.connectors.base import ConnectorSettings, RemoteState
 from weft.connectors.credentials import CREDENTIALS, PLATFORM, SealedCredential
 from weft.connectors.mappings import MAPPINGS, SavedMapping
 from weft.connectors.own import OWN_CONNECTORS
 from weft.connectors.own_settings import OwnSettings
+from weft.connectors.registry import KINDS
 from weft.errors import (
     AlreadyExists,
     Conflict,
@@ -527,6 +529,39 @@ async def test_one_that_cannot_be_made_any_more_says_so_and_loses_nothing() -> N
     assert stored.state is OutboxState.PENDING
     assert "cannot be made any more: There is no kind 'abacus'" in stored.last_error
     assert (await again.own.get(MAIN, "erp")).kind == "abacus"
+
+
+@pytest.mark.parametrize("raised", [TypeError("no colour"), KeyError("colour")])
+async def test_a_plug_in_that_raises_at_start_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
+    """Its new release wants another setting: that one connector says so, the rest are made."""
+    broken = False
+
+    class Tickets(FakeConnector):
+        def __init__(self, name: str, _settings: object, _tools: object) -> None:
+            if broken:
+                raise raised
+            super().__init__(name)
+
+    kinds = {**KINDS, "tickets": (ConnectorSettings, Tickets)}
+    monkeypatch.setattr(own_settings, "find_kind", kinds.get)
+    monkeypatch.setattr(registry, "find_kind", kinds.get)
+    owned = Owned(settings=OwnSettings(plugins=("tickets",)))
+    await owned.save("a-desk", Order("tickets", secrets={}))
+    await owned.save("hook")
+    broken = True
+    again = await owned.restarted()
+    [desk, hook] = again.connectors.list_connectors(MAIN)
+    assert (desk.name, desk.healthy) == ("a-desk", False)
+    assert "cannot be made: The kind 'tickets' failed" in desk.last_error
+    assert type(raised).__name__ in desk.last_error
+    assert (hook.name, hook.healthy) == ("hook", True)
+    await again.plant.put(entry(connector="a-desk"))
+    await again.plant.outbox.deliver_due()
+    assert "cannot be made any more" in (await again.plant.entry(entry())).last_error
+    with pytest.raises(Invalid, match=type(raised).__name__):
+        await again.save("another", Order("tickets", secrets={}))
 
 
 async def test_each_act_is_kept_with_who_did_it_and_without_a_secret() -> None:

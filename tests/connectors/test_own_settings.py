@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from weft.connectors import own_settings as module
 from weft.connectors.base import ConnectorSettings
@@ -51,8 +52,26 @@ def test_a_kind_of_another_package_is_offered_where_the_operator_names_it(
     offer = Offer(("tickets",))
     assert offer.settings_type("tickets") is Own
     assert "tickets" in {one.kind for one in offer.kinds()}
-    with pytest.raises(ConfigurationError, match="no kind 'abacus'"):
-        Offer(("abacus",))
+
+
+def test_a_kind_whose_package_has_gone_is_told_and_not_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A package was taken out or breaks: the other tenants' connectors start all the same."""
+
+    def find(kind: str) -> None:
+        if kind == "broken":
+            raise ConfigurationError("The connector kind 'broken' of x cannot be imported.")
+
+    monkeypatch.setattr(module, "find_kind", find)
+    with capture_logs() as told:
+        offer = Offer(("abacus", "broken"))
+    assert {one.kind for one in offer.kinds()} == set(KINDS)
+    assert [(one["log_level"], one["kind"]) for one in told] == [
+        ("error", "abacus"), ("error", "broken")
+    ]  # fmt: skip
+    with pytest.raises(Invalid, match="no kind 'abacus'"):
+        offer.settings_type("abacus")
 
 
 def test_seconds_and_addresses_are_looked_at_where_they_are_settings() -> None:

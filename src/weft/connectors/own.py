@@ -29,7 +29,7 @@ from weft.connectors.own_settings import (
     with_tables,
 )
 from weft.connectors.own_uses import require_left, require_unused
-from weft.connectors.registry import Configured, Connectors, Healths, make_one
+from weft.connectors.registry import KINDS, Configured, Connectors, Healths, make_one
 from weft.connectors.unmade import Unmade
 from weft.errors import (
     ConfigurationError,
@@ -38,6 +38,7 @@ from weft.errors import (
     Invalid,
     NotFound,
     QuotaExceeded,
+    WeftError,
 )
 from weft.model.ids import TenantId, new_id, require_name
 from weft.model.principal import Principal
@@ -116,13 +117,23 @@ class OwnConnectors:
         for tenant, one in saved:
             if self._given.connectors.is_configured(tenant, one.name):
                 log.warning("own_connector_hidden", tenant=tenant, connector=one.name)
-            try:
-                made = self._make(tenant, one)
-            except (Invalid, ConnectorError) as error:
-                log.error("own_connector_not_made", tenant=tenant, connector=one.name,
-                          error=error.detail)  # fmt: skip
-                made = _configured(Unmade(one.name, one.kind, error), tenant, one)
-            await self._given.connectors.put_own(tenant, one.name, made)
+            await self._given.connectors.put_own(tenant, one.name, self._loaded(tenant, one))
+
+    def _loaded(self, tenant: TenantId, one: SavedConnector) -> Configured:
+        """Make what is saved; where it cannot be, what stands in its place says so."""
+        why: WeftError
+        try:
+            return self._make(tenant, one)
+        except (Invalid, ConnectorError) as error:
+            log.error("own_connector_not_made", tenant=tenant, connector=one.name,
+                      error=error.detail)  # fmt: skip
+            why = error
+        except Exception as error:  # foreign code at start: one record, not all of Weft
+            log.exception("own_connector_not_made", tenant=tenant, connector=one.name)
+            why = _surprise(one.kind, error)
+        made = _configured(Unmade(one.name, one.kind, why), tenant, one)
+        made.health.of(tenant).failed(self._given.clock.now(), f"It cannot be made: {why.detail}")
+        return made
 
     def kinds(self) -> list[OfferedKind]:
         """Return what may be set up."""
@@ -301,6 +312,11 @@ class OwnConnectors:
         except ConfigurationError as error:
             detail = error.detail.replace(f"[connectors.{saved.name}]", "settings")
             raise Invalid(detail, remedy=error.remedy) from error
+        except Exception as error:
+            if saved.kind in KINDS:
+                raise  # a bug of ours
+            log.exception("own_connector_not_made", tenant=tenant, connector=saved.name)
+            raise _surprise(saved.kind, error) from error
         made.own, made.place = True, saved.place
         return made
 
@@ -343,6 +359,13 @@ def _kept(
             remedy=f"Give these secrets again: {', '.join(kept)}.",
         )
     return kept
+
+
+def _surprise(kind: str, error: Exception) -> Invalid:
+    return Invalid(
+        f"The kind {kind!r} failed when it was made of these settings ({type(error).__name__}).",
+        remedy="Look through the settings; who runs Weft finds the reason in its log.",
+    )
 
 
 def _configured(connector: Connector, tenant: TenantId, saved: SavedConnector) -> Configured:

@@ -16,6 +16,9 @@ from weft.connectors.described import OPERATORS, Setting, in_force, settings_of,
 from weft.connectors.own_places import require_plain
 from weft.connectors.registry import KINDS, find_kind
 from weft.errors import ConfigurationError, Invalid
+from weft.observability.log import get_logger
+
+log = get_logger(__name__)
 
 SETTINGS_BYTES: Final = 32 * 1024
 SECRET_CHARACTERS: Final = 16_000
@@ -49,15 +52,20 @@ class Offer:
     """The kinds that tenants may set up: ours, and those of other packages that are named."""
 
     def __init__(self, plugins: Sequence[str] = ()) -> None:
-        """Import what is named, or raise `ConfigurationError`."""
+        """Import what is named. What cannot be is told and not offered: Weft starts without it."""
         self._kinds: dict[str, tuple[type[ConnectorSettings], Any]] = dict(KINDS)
         for kind in plugins:
-            found = find_kind(kind)
+            try:
+                found = find_kind(kind)
+            except ConfigurationError as error:
+                log.error("own_connector_kind_missing", kind=kind, error=error.detail,
+                          remedy=error.remedy)  # fmt: skip
+                continue
             if found is None:
-                raise ConfigurationError(
-                    f"[own_connectors] plugins: there is no kind {kind!r}.",
-                    remedy="Install the package that brings it, or take it out.",
-                )
+                log.error("own_connector_kind_missing", kind=kind,
+                          error=f"[own_connectors] plugins: there is no kind {kind!r}.",
+                          remedy="Install the package that brings it, or take it out.")  # fmt: skip
+                continue
             self._kinds[kind] = found
 
     def kinds(self) -> list[OfferedKind]:
