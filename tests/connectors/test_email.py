@@ -1,6 +1,8 @@
 """E-mail against a server that speaks RFC 5321: one message, whatever happens on the way."""
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +210,26 @@ async def test_a_server_that_says_nothing_is_left_in_time(tmp_path: Path) -> Non
         await plant.put(asked, raised=alarm())
         await plant.outbox.deliver_due()
         assert "took more than 0.3 s" in (await plant.entry(asked)).last_error
+
+
+async def test_neither_a_name_nor_a_message_takes_a_thread_that_a_sign_in_needs() -> None:
+    """Silent servers would else fill the process's own threads, in which passwords are hashed."""
+
+    class Refusing(ThreadPoolExecutor):
+        def submit(self, *_given: object, **_more: object) -> Any:
+            raise AssertionError("a thread of the process was asked for")
+
+    asyncio.get_running_loop().set_default_executor(Refusing(1))
+    outbound = OutboundClient(OutboundSettings(allow=("127.0.0.1/32", "::1/128")))
+    async with mail_server(MailServer()) as server:
+        settings = EmailSettings(
+            url=f"smtp://localhost:{server.port}",
+            sender="weft@plant.example",
+            clear_text=True,
+        )
+        one = EmailConnector("mail", settings, Tools(outbound, Credentials(), FakeClock()))
+        assert "took a test message" in await one.test()
+    assert len(server.taken) == 1
 
 
 async def test_some_recipients_refused_is_told_and_not_repeated(tmp_path: Path) -> None:

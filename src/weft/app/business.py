@@ -35,6 +35,7 @@ from weft.ports import Clock
 from weft.rules.model import ActionKind
 from weft.rules.order_ends import OrderEnds
 from weft.security.outbound import OutboundClient
+from weft.security.threads import Threads
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ async def open_own(
     reached = structs.replace(
         config.outbound, allow=settings.allow, schemes=settings.schemes, ports=settings.ports
     )
-    outbound = OutboundClient(reached, opened_by="[own_connectors] allow")
+    # Nor are its threads: a silent mail or name server of one tenant keeps two of them.
+    threads = Threads(each=2)
+    outbound = OutboundClient(reached, opened_by="[own_connectors] allow", threads=threads)
     given = OwnGiven(stores.records, identity.audit, clock, identity.vault, connectors, outbound)
     own = OwnConnectors(given, settings)
     await own.load()

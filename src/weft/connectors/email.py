@@ -44,6 +44,7 @@ from weft.security.outbound_smtp import Sending, Server
 RECIPIENTS_MAX = 50
 PORTS = (25, 465, 587)  # of public mail servers; any port of an allowed address
 _PORT_OF = {"smtp": 587, "smtps": 465}
+_TURN_S = 10.0  # until a thread is free: others' servers may take their time
 _TWICE = "It was given the same message twice, so it may have come twice, or not at all."
 
 
@@ -180,7 +181,13 @@ class EmailConnector:
         # Whoever ends it at its time learns whether the message had gone out by then.
         ending = asyncio.get_running_loop().call_later(settings.total_timeout_s, sending.abort)
         try:
-            return await asyncio.to_thread(sending.send, message, settings.sender, recipients)
+            return await self._outbound.in_thread(
+                sending.send,
+                message,
+                settings.sender,
+                recipients,
+                wait_s=min(_TURN_S, settings.total_timeout_s),
+            )
         except Unanswered:
             raise
         except ConnectorError as error:

@@ -308,7 +308,8 @@ class OwnConnectors:
         credentials = OwnCredentials(opening(given.vault, (tenant, saved.uid), saved.secrets))
         table |= {"kind": saved.kind, "tenants": [tenant]}
         try:
-            made = make_one(saved.name, table, given.outbound, credentials, given.clock)
+            outbound = given.outbound.asking_as(tenant)
+            made = make_one(saved.name, table, outbound, credentials, given.clock)
         except ConfigurationError as error:
             detail = error.detail.replace(f"[connectors.{saved.name}]", "settings")
             raise Invalid(detail, remedy=error.remedy) from error

@@ -26,7 +26,7 @@ from contextlib import asynccontextmanager, contextmanager
 from email.utils import parsedate_to_datetime
 from functools import cache
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpcore2
@@ -44,6 +44,7 @@ from weft.security.addresses import (
     unwrap,
     within,
 )
+from weft.security.threads import Threads
 
 T = TypeVar("T")
 
@@ -130,10 +131,14 @@ class OutboundClient:
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         opened_by: str = "[outbound] allow",
+        threads: Threads | None = None,
     ) -> None:
         self.settings = settings
         self.opened_by = opened_by  # the setting that lets it into a private network
-        self._resolve = resolve or _resolve
+        self.asker = ""  # who has turns at its threads
+        self._threads = threads or Threads()
+        self._given_resolve = resolve
+        self._resolve = resolve or self._look_up
         self._allowed = read_networks(settings.allow, opened_by)
         self._tls = tls or _tls_context(settings.ca_file)  # 1 MB of certificates: share it
         unknown = set(settings.schemes) - {"https", "http"}
@@ -148,9 +153,13 @@ class OutboundClient:
         """Return a client of its own that may also reach these networks."""
         more = tuple(cidrs)
         settings = msgspec.structs.replace(self.settings, allow=self.settings.allow + more)
-        return OutboundClient(
-            settings, resolve=self._resolve, tls=self._tls, opened_by=self.opened_by
-        )
+        return self._like_this(settings, self._tls)
+
+    def asking_as(self, name: str) -> "OutboundClient":
+        """Return a client of its own that has its turns under this name, as of a tenant."""
+        client = self._like_this(self.settings, self._tls)
+        client.asker = name
+        return client
 
     def presenting(self, certificate: str, key: str) -> "OutboundClient":
         """Return a client of its own that proves itself by a certificate (mutual TLS).
@@ -172,9 +181,7 @@ class OutboundClient:
                 "The client certificate and its key cannot be used together.",
                 remedy="Give PEM without a passphrase, and the key that belongs to it.",
             ) from error
-        return OutboundClient(
-            self.settings, resolve=self._resolve, tls=tls, opened_by=self.opened_by
-        )
+        return self._like_this(self.settings, tls)
 
     async def request(
         self,
@@ -255,10 +262,28 @@ class OutboundClient:
                         failure = error
                 raise failure
 
+    async def in_thread(self, work: Callable[..., T], *given: Any, wait_s: float) -> T:
+        """Run what blocks on a far side in one of the few threads for that (`Threads.run`)."""
+        return await self._threads.run(self.asker, work, *given, wait_s=wait_s)
+
     async def close(self) -> None:
         """Close the connections that are kept for the next request."""
         for pool in self._pools.values():
             await pool.aclose()
+
+    def _like_this(self, settings: OutboundSettings, tls: ssl.SSLContext) -> "OutboundClient":
+        client = OutboundClient(
+            settings,
+            resolve=self._given_resolve,
+            tls=tls,
+            opened_by=self.opened_by,
+            threads=self._threads,
+        )
+        client.asker = self.asker
+        return client
+
+    async def _look_up(self, host: str, port: int) -> Sequence[str]:
+        return await self.in_thread(_addresses, host, port, wait_s=self.settings.timeout_s)
 
     def _pool(self, scheme: str) -> httpcore2.AsyncConnectionPool:
         return httpcore2.AsyncConnectionPool(
@@ -530,7 +555,6 @@ def _make_tls(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-async def _resolve(host: str, port: int) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def _addresses(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]

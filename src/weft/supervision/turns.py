@@ -26,13 +26,14 @@ class Turns:
     @asynccontextmanager
     async def turn(self, name: str) -> AsyncIterator[None]:
         """Wait for a place, and have it inside the context."""
-        await self._take(name)
+        await self.take(name)
         try:
             yield
         finally:
-            self._give_back(name)
+            self.give_back(name)
 
-    async def _take(self, name: str) -> None:
+    async def take(self, name: str) -> None:
+        """Wait for a place that outlasts its caller; whoever has it gives it back once."""
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(name, deque()).append(place)
         self._hand_out()
@@ -40,7 +41,7 @@ class Turns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._give_back(name)  # it was ours already, and nobody will use it
+                self.give_back(name)  # it was ours already, and nobody will use it
             else:
                 self._leave(name, place)
             raise
@@ -52,7 +53,8 @@ class Turns:
         if not line:
             self._waiting.pop(name, None)
 
-    def _give_back(self, name: str) -> None:
+    def give_back(self, name: str) -> None:
+        """Give back a place that was taken; on the event loop."""
         self._free += 1
         self._held[name] -= 1
         if not self._held[name]:
