@@ -26,6 +26,7 @@ from weft.errors import (
     Invalid,
     NotFound,
     QuotaExceeded,
+    RateLimited,
     StaleVersion,
 )
 from weft.model.alarm import OutboxState, WorkOrder, WorkOrderState
@@ -341,7 +342,10 @@ async def test_a_trial_that_hangs_ends() -> None:
 
 
 async def test_tn_3_trials_of_one_tenant_that_hang_hold_up_no_other() -> None:
-    """TN-3: twenty at once: two are asked at a time, and another tenant's is asked at once."""
+    """TN-3: two are asked at a time, few wait; another tenant's is asked at once.
+
+    A test of what is saved is one of them: it asks the same far side.
+    """
     owned, go_on = Owned(), asyncio.Event()
 
     async def slow(_asked: object) -> Reply:
@@ -349,15 +353,79 @@ async def test_tn_3_trials_of_one_tenant_that_hang_hold_up_no_other() -> None:
         return Reply(204, b"", {})
 
     async with far_side(slow) as side, far_side(lambda _a: Reply(204, b"", {})) as quick:
-        order = Order(settings={"url": side.url, "timeout_s": 30})
-        tries = [asyncio.create_task(owned.own.try_out(ALICE, order)) for _ in range(20)]
+        order = Order(settings={"url": side.url, "timeout_s": 10})
+        await owned.save("erp", order)
+        saved = [owned.connectors.test(MAIN, "erp", owned.plant.clock) for _ in range(3)]
+        tries = [owned.own.try_out(ALICE, order) for _ in range(3)]
+        asked = [asyncio.create_task(one) for one in (*saved, *tries)]
         theirs = Order(settings={"url": quick.url})
         assert "accepted" in await owned.own.try_out(BOB, theirs)
         assert len(side.asked) <= 2
+        for more in (
+            owned.own.try_out(ALICE, order),
+            owned.connectors.test(MAIN, "erp", owned.plant.clock),
+        ):
+            with pytest.raises(RateLimited, match="4 wait already"):
+                await more
         go_on.set()
-        answers = await asyncio.gather(*tries)
+        answers = await asyncio.gather(*asked)
         assert all("accepted" in said for said in answers)
-        assert len(side.asked) == 20
+        assert len(side.asked) == 6
+
+
+async def test_a_test_of_one_that_is_saved_ends() -> None:
+    """As a trial does; that it did not answer is its health."""
+    owned = Owned(settings=OwnSettings(test_timeout_s=0.05))
+    async with far_side(lambda _asked: Reply(hang=True)) as side:
+        await owned.save("erp", Order(settings={"url": side.url}))
+        with pytest.raises(ConnectorError, match=r"No end within 0\.05 s"):
+            await owned.connectors.test(MAIN, "erp", owned.plant.clock)
+    [view] = owned.connectors.list_connectors(MAIN)
+    assert (view.healthy, view.last_error) == (False, "No end within 0.05 s.")
+
+
+async def test_one_that_does_not_close_keeps_nobody_from_a_change() -> None:
+    """What is closed is code of others: no lock is held meanwhile, and an error is told."""
+    owned, closing, go_on = Owned(), asyncio.Event(), asyncio.Event()
+    await owned.save()
+
+    async def never() -> None:
+        closing.set()
+        await go_on.wait()
+        raise TypeError("no close")
+
+    owned.connectors.require(MAIN, "alerts").connector.close = never  # type: ignore[method-assign]
+    changing = asyncio.create_task(owned.save())
+    await closing.wait()
+    assert (await owned.save()).version == 3
+    await owned.save(actor=BOB)
+    go_on.set()
+    assert (await changing).version == 2
+
+
+async def test_who_read_one_that_was_deleted_changes_no_later_one_of_its_name() -> None:
+    """The versions go on: an If-Match of before fits nothing that came behind."""
+    owned = Owned()
+    first = await owned.save()
+    await owned.own.delete(ALICE, "alerts", version=first.version)
+    second = await owned.save(version=0)
+    assert second.version > first.version
+    with pytest.raises(StaleVersion):
+        await owned.save(version=first.version)
+    with pytest.raises(StaleVersion):
+        await owned.own.delete(ALICE, "alerts", version=first.version)
+    third = await (await owned.restarted()).save(version=second.version)
+    assert third.version == second.version + 1
+
+
+async def test_tn_3_each_tenant_has_turns_of_its_own_at_the_threads_for_far_sides() -> None:
+    """TN-3: a silent mail server of one holds up no other's."""
+    owned = Owned()
+    mail = {"url": "smtps://mail.example.com", "sender": "weft@plant.example"}
+    for actor in (ALICE, BOB):
+        await owned.save("mail", Order("email", mail, {}), actor=actor)
+    found: list[Any] = [owned.connectors.require(one, "mail").connector for one in (MAIN, OTHER)]
+    assert [one._outbound.asker for one in found] == [MAIN, OTHER]
 
 
 async def test_what_waits_for_one_that_is_deleted_stays_and_goes_when_it_is_back() -> None:

@@ -1,13 +1,16 @@
 """Configured connectors: made once from settings, seen by the tenants that they list."""
 
+import asyncio
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.connectors.support import LOOPBACK, MAIN, OTHER, FakeConnector, Plant
 
+from weft.connectors import registry as module
 from weft.connectors.credentials import Credentials
 from weft.connectors.registry import (
     KINDS,
@@ -205,6 +208,31 @@ async def test_a_tenants_own_is_found_by_it_alone_and_behind_the_configured() ->
     await connectors.put_own(MAIN, "mes", None)
     assert connectors.find(MAIN, "mes") is None
     assert heard == [("main", "mes"), ("main", "erp"), ("main", "mes")]
+
+
+async def test_a_connector_that_cannot_be_closed_is_told_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It raises, or never ends: the others are closed all the same."""
+    monkeypatch.setattr(module, "CLOSE_S", 0.01)
+    closed: list[str] = []
+
+    class Odd(FakeConnector):
+        async def close(self) -> None:
+            if self.name == "a-raises":
+                raise KeyError("socket")
+            if self.name == "b-hangs":
+                await asyncio.Event().wait()
+            closed.append(self.name)
+
+    connectors = made({})
+    for name in ("a-raises", "b-hangs", "c-closes"):
+        await connectors.put_own(MAIN, name, own(Odd(name)))
+    with capture_logs() as told:
+        await connectors.put_own(MAIN, "a-raises", own(FakeConnector("a-raises")))
+        await connectors.close()
+    assert closed == ["c-closes"]
+    assert [one["connector"] for one in told] == ["a-raises", "b-hangs"]
 
 
 async def test_one_that_is_replaced_closes_once_and_when_nothing_uses_it() -> None:

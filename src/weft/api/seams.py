@@ -67,7 +67,7 @@ class ConnectorInfo(Protocol):
 
 
 class KnownConnectors(Protocol):
-    """The connectors that are configured."""
+    """The connectors that a tenant sees: those of the configuration, and its own."""
 
     def get(self, tenant: TenantId, name: str) -> ConnectorInfo:
         """Return a tenant's connector, or raise `NotFound`."""

@@ -7,10 +7,11 @@ a connector that is taken away stays in the outbox and says why.
 """
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from weft.connectors.base import Connector
 from weft.connectors.described import Setting, has_table, settings_of
@@ -29,7 +30,15 @@ from weft.connectors.own_settings import (
     with_tables,
 )
 from weft.connectors.own_uses import require_left, require_unused
-from weft.connectors.registry import KINDS, Configured, Connectors, Healths, make_one
+from weft.connectors.registry import (
+    KINDS,
+    Configured,
+    Connectors,
+    Healths,
+    close_in_time,
+    make_one,
+)
+from weft.connectors.trials import Trials
 from weft.connectors.unmade import Unmade
 from weft.errors import (
     ConfigurationError,
@@ -38,20 +47,18 @@ from weft.errors import (
     Invalid,
     NotFound,
     QuotaExceeded,
+    StaleVersion,
     WeftError,
 )
 from weft.model.ids import TenantId, new_id, require_name
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
-from weft.ports import Clock, Kind, Record, Records, Writer
+from weft.ports import Clock, Kind, Reader, Record, Records, Writer
 from weft.security.audit import Audit
 from weft.security.outbound import OutboundClient
 from weft.security.secrets import Vault
-from weft.supervision.turns import Turns
 
 log = get_logger(__name__)
-
-_TRIALS = 8  # at a time; of one tenant two
 
 
 class SavedConnector(Struct, frozen=True):
@@ -80,7 +87,15 @@ class Wish(Protocol):
     def secrets(self) -> dict[str, str | None]: ...  # noqa: D102  by the name of their setting
 
 
+class LastVersion(Struct, frozen=True):
+    """The highest version that a deleted connector of a tenant had."""
+
+    version: int
+
+
 OWN_CONNECTORS: Final = Kind("own_connector", SavedConnector)
+LAST_VERSIONS: Final = Kind("own_connector_last_version", LastVersion)
+_LAST: Final = "last"  # one for all of a tenant's: versions go on behind it
 
 
 @dataclass(frozen=True)
@@ -102,8 +117,10 @@ class OwnConnectors:
         self._given = given
         self._settings = settings or OwnSettings()
         self._offer = Offer(self._settings.plugins)
-        self._trials = Turns(_TRIALS, each=2)  # a far side that hangs is waited for
-        self._changing = asyncio.Lock()  # what is on disk last is what is in force
+        self._trials = Trials(self._settings.test_timeout_s)
+        given.connectors.test_own_with(self._trials)
+        # Of each tenant: what is on disk last is what is in force.
+        self._changing: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def load(self) -> None:
         """Make all that are saved; one that cannot be made any more says so."""
@@ -169,19 +186,26 @@ class OwnConnectors:
                 remedy="Choose another name, or let the operator take that one out.",
             )
         await given.vault.add_tenant(tenant)
-        async with self._changing:
+        async with self._changing[tenant]:
             before = await given.records.read(lambda r: r.find(OWN_CONNECTORS, tenant, name))
             saved = self._saved(actor, name, order, before)
+            if before is None:
+                # Who read one that is deleted since names a version that no later one has.
+                last = await given.records.read(lambda r: _last_version(r, tenant))
+                saved = structs.replace(saved, version=last + 1)
             made = self._make(tenant, saved)
 
             def work(writer: Writer) -> None:
+                _require_version(before, name, version)
                 if before is None and writer.count(OWN_CONNECTORS, tenant) >= self._most:
                     raise QuotaExceeded(
                         f"The tenant has {self._most} connectors of its own.",
                         remedy="Delete those out of use; the operator may raise [own_connectors] "
                         "connectors_max.",
                     )
-                writer.put(OWN_CONNECTORS, tenant, name, saved, version=version)
+                writer.put(
+                    OWN_CONNECTORS, tenant, name, saved, version=before.version if before else 0
+                )
                 if before is not None and before.value.place != saved.place:
                     self._leave(writer, tenant, before.value, force=force)
                 self._note(writer, actor, "update" if before else "create", saved)
@@ -189,9 +213,10 @@ class OwnConnectors:
             try:
                 await given.records.write(work)
             except BaseException:
-                await made.connector.close()
+                await close_in_time(made.connector)
                 raise
-            await given.connectors.put_own(tenant, name, made)
+            replaced = given.connectors.replace_own(tenant, name, made)
+        await given.connectors.let_go(replaced)
         return saved
 
     async def delete(
@@ -203,27 +228,32 @@ class OwnConnectors:
         `force`: it waits on then, and says why.
         """
         given, tenant = self._given, actor.tenant
-        async with self._changing:
+        async with self._changing[tenant]:
             saved = await self.get(tenant, name)
+            if version is not None and version != saved.version:
+                raise _stale(name, saved.version, version)
             hidden = given.connectors.is_configured(tenant, name)
 
             def work(writer: Writer) -> None:
                 if not force and not hidden:
                     require_unused(writer, tenant, name, saved.place)
-                writer.delete(OWN_CONNECTORS, tenant, name, version=version)
+                writer.delete(OWN_CONNECTORS, tenant, name)
+                last = max(saved.version, _last_version(writer, tenant))
+                writer.put(LAST_VERSIONS, tenant, _LAST, LastVersion(last))
                 if not hidden:
                     writer.delete(MAPPINGS, tenant, name)
                 self._leave(writer, tenant, saved, force=True)
                 self._note(writer, actor, "delete", saved)
 
             await given.records.write(work)
-            await given.connectors.put_own(tenant, name, None)
+            gone = given.connectors.replace_own(tenant, name, None)
+        await given.connectors.let_go(gone)
 
     async def try_out(self, actor: Principal, order: Wish, name: str = "") -> str:
         """Ask the far side something harmless with settings that are not saved.
 
         Secrets that are not given are those of the saved connector `name`. Return the answer
-        in words, or raise `ConnectorError`, or `Invalid` for what cannot be.
+        in words, or raise `ConnectorError`, `Invalid` for what cannot be, or `RateLimited`.
         """
         given, tenant = self._given, actor.tenant
         await given.vault.add_tenant(tenant)
@@ -236,15 +266,15 @@ class OwnConnectors:
         made = self._make(tenant, saved)
         target = f"connector:{name or '*'}"
         detail = {"kind": saved.kind, "url": shown(made.url)}
-        await given.audit.record(actor, "connector.try", target, detail=detail)
-        limit_s = self._settings.test_timeout_s
+
+        async def ask() -> str:
+            await given.audit.record(actor, "connector.try", target, detail=detail)
+            return await made.connector.test()
+
         try:
-            async with asyncio.timeout(limit_s), self._trials.turn(tenant):
-                return await made.connector.test()
-        except TimeoutError as error:
-            raise ConnectorError(f"No end within {limit_s:g} s.") from error
+            return await self._trials.run(tenant, ask)
         finally:
-            await made.connector.close()
+            await close_in_time(made.connector)
 
     @property
     def _most(self) -> int:
@@ -279,7 +309,7 @@ class OwnConnectors:
             created_at=was.created_at if was else now,
             updated_at=now,
             updated_by=str(actor),
-            version=before.version + 1 if before else 1,
+            version=was.version + 1 if was else 1,
             place=was.place if was and self._stays(was, order) else new_id(),
         )
 
@@ -360,6 +390,24 @@ def _kept(
             remedy=f"Give these secrets again: {', '.join(kept)}.",
         )
     return kept
+
+
+def _last_version(reader: Reader, tenant: TenantId) -> int:
+    found = reader.find(LAST_VERSIONS, tenant, _LAST)
+    return found.value.version if found else 0
+
+
+def _require_version(before: Record[SavedConnector] | None, name: str, version: int | None) -> None:
+    there = before.value.version if before else 0
+    if version is not None and version != there:
+        raise _stale(name, there, version)
+
+
+def _stale(name: str, there: int, version: int) -> StaleVersion:
+    return StaleVersion(
+        f"The connector {name!r} is at version {there}, not {version}.",
+        remedy="Read it again, and make your change to what it is now.",
+    )
 
 
 def _surprise(kind: str, error: Exception) -> Invalid:

@@ -7,6 +7,7 @@ what failed last, and how much waits. Of a shared connector nobody reads what wa
 another (TN-1).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
@@ -26,6 +27,7 @@ from weft.connectors.plugins import find_plugin, installed_kinds
 from weft.connectors.rest import RestConnector, RestSettings
 from weft.connectors.salesforce import SalesforceConnector, SalesforceSettings
 from weft.connectors.sap import SapConnector, SapSettings
+from weft.connectors.trials import Trials
 from weft.connectors.trying import Tried, asked_by, find_entry, mapping_of, rights_of, tried
 from weft.connectors.tryton import TrytonConnector, TrytonSettings
 from weft.connectors.webhook import WebhookConnector, WebhookSettings
@@ -40,6 +42,7 @@ from weft.security.outbound import OutboundClient
 
 log = get_logger(__name__)
 
+CLOSE_S: Final = 5.0
 OWN_LABEL: Final = "(own)"  # of all that tenants have set up: metrics tell nobody their names
 
 
@@ -158,6 +161,7 @@ class Connectors:
         self._configured = dict(configured)
         self._own: dict[TenantId, dict[str, Configured]] = {}
         self._listeners: list[Callable[[TenantId, str], None]] = []
+        self._trials = Trials()
         self.mappings = mappings or Mappings()
         self.credentials = credentials or Credentials()
 
@@ -189,11 +193,21 @@ class Connectors:
         """Call `listener` on the loop when a connector of a tenant's own is another, or gone."""
         self._listeners.append(listener)
 
+    def test_own_with(self, trials: Trials) -> None:
+        """Test tenants' own connectors in these turns; call before anything is tested."""
+        self._trials = trials
+
     async def put_own(self, tenant: TenantId, name: str, made: Configured | None) -> None:
         """Put a tenant's own connector in its place, or take it away (None).
 
         What is being delivered ends with the one before, which is closed then.
         """
+        await self.let_go(self.replace_own(tenant, name, made))
+
+    def replace_own(
+        self, tenant: TenantId, name: str, made: Configured | None
+    ) -> Configured | None:
+        """Do as `put_own`, and return the one before: it is still to be let go."""
         mine = self._own.setdefault(tenant, {})
         before = mine.pop(name, None)
         if made is not None:
@@ -203,8 +217,12 @@ class Connectors:
             listener(tenant, name)
         if before is not None:
             before.retired = True
-            if not before.at_work:
-                await before.connector.close()
+        return before
+
+    async def let_go(self, before: Configured | None) -> None:
+        """Close what was replaced, unless it is at work: it closes behind that then."""
+        if before is not None and before.retired and not before.at_work:
+            await close_in_time(before.connector)
 
     @asynccontextmanager
     async def using(self, found: Configured) -> AsyncIterator[Connector]:
@@ -214,8 +232,7 @@ class Connectors:
             yield found.connector
         finally:
             found.at_work -= 1
-            if found.retired and not found.at_work:
-                await found.connector.close()
+            await self.let_go(found)
 
     # --- looking at them -------------------------------------------------------------------
 
@@ -256,9 +273,14 @@ class Connectors:
     async def test(self, tenant: TenantId, name: str, clock: Clock) -> str:
         """Ask the far side something harmless; return its answer in words."""
         found = self.require(tenant, name)
+
+        async def ask() -> str:
+            # What it is now: it may have been changed while this waited for its turn.
+            async with self.using(self.require(tenant, name)) as connector:
+                return await connector.test()
+
         try:
-            async with self.using(found) as connector:
-                said = await connector.test()
+            said = await (self._trials.run(tenant, ask) if found.own else ask())
         except ConnectorError as error:
             found.health.of(tenant).failed(clock.now(), error.detail)
             raise
@@ -328,7 +350,7 @@ class Connectors:
         """Let all of them go."""
         own = [one for mine in self._own.values() for one in mine.values()]
         for found in [*self._configured.values(), *own]:
-            await found.connector.close()
+            await close_in_time(found.connector)
 
     def require(self, tenant: TenantId, name: str) -> Configured:
         """Return a tenant's connector, or raise `NotFound`."""
@@ -336,6 +358,15 @@ class Connectors:
         if found is None:
             raise NotFound(f"No connector is named {name!r}.", remedy="See `weft connector list`.")
         return found
+
+
+async def close_in_time(connector: Connector) -> None:
+    """Close a connector; what goes wrong with it, or takes long, is told and keeps nobody."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await connector.close()
+    except Exception:  # it may be foreign code, and what it was used for has been done
+        log.exception("connector_not_closed", connector=connector.name, kind=connector.kind)
 
 
 def make_connectors(

@@ -9,7 +9,7 @@ from weft.api.operations.rules import EvidenceView, evidence_of
 from weft.api.seams import ConnectorInfo
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
-from weft.errors import Conflict, ConnectorError, Invalid, NotFound
+from weft.errors import Conflict, ConnectorError, Invalid, NotFound, RateLimited
 from weft.model.alarm import (
     OutboxEntry,
     OutboxState,
@@ -332,7 +332,7 @@ OPERATIONS: tuple[Operation, ...] = (
         action="connector.write",
         target="connector:{name}",
         result=ConnectorTest,
-        errors=(NotFound, ConnectorError),
+        errors=(NotFound, ConnectorError, RateLimited),
         command=Command("connector", "test"),
     ),
     Operation(

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from weft.api.operation import JSON, YAML, Call, Command, Operation, Reply
 from weft.api.services import Services
 from weft.api.views import Moment, Page, moment
-from weft.errors import Conflict, ConnectorError, Invalid, NotFound, QuotaExceeded
+from weft.errors import Conflict, ConnectorError, Invalid, NotFound, QuotaExceeded, RateLimited
 
 Secret = Annotated[
     str, Meta(min_length=1, max_length=16_000, extra_json_schema={"format": "password"})
@@ -287,7 +287,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=ConnectorTrial,
         accepts=(JSON, YAML),
         result=TrialAnswer,
-        errors=(NotFound, Conflict, Invalid),
+        errors=(NotFound, Conflict, Invalid, RateLimited),
         example=_EXAMPLE,
         command=Command("connector", "check", file=True),
     ),
