@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.connectors.farside import Asked, FarSide, Reply, far_side
 from tests.connectors.own import KEY, Owned, order_of
 from tests.connectors.support import LOOPBACK, MAIN, NOON, Plant, alarm, entry
 from tests.connectors.test_tryton import department_reply
 
+from weft.connectors import own_settings
 from weft.connectors.base import Tools
 from weft.connectors.credentials import Credentials
 from weft.connectors.registry import KINDS
@@ -152,7 +154,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    kind: str, folder: Path, *, timeout_s: float = 20.0, **changes: Any
+    kind: str, folder: Path, *, timeout_s: float = 10.0, **changes: Any
 ) -> AsyncIterator[Scene]:
     """Set up a connector of a kind; of "KIND own" one that a tenant has made at run time."""
     secret = folder / "secret"
@@ -174,7 +176,9 @@ async def _set_up(far: Far, url: str, folder: Path, timeout_s: float) -> Plant:
     """Let a tenant make the connector, with the same settings and the secret beside them."""
     owned = Owned(folder=folder)
     table = {**far.settings(url, f"file:{folder}"), "timeout_s": timeout_s}
-    await owned.save("erp", order_of(table["kind"], table["url"], table, f"file:{folder}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_settings, "TIMEOUT_MIN_S", 0.1)  # silence is not waited out in tests
+        await owned.save("erp", order_of(table["kind"], table["url"], table, f"file:{folder}"))
     owned.plant.erp = owned.connectors.require(MAIN, "erp").connector
     return owned.plant
 

@@ -59,7 +59,7 @@ async def test_ss_2_one_record_whatever_is_answered(
         make = after_doing  # a receiver's 2xx says that it has it; its words are never read
     for place in range(len(await requests_of(kind, tmp_path))):
         # A silent far side is waited for; a slow machine must not be taken for one.
-        timeout_s = 0.3 if ODD_ANSWERS[answer].hang else 20.0
+        timeout_s = 0.3 if ODD_ANSWERS[answer].hang else 10.0
         async with scene(kind, tmp_path, timeout_s=timeout_s) as here:
             here.far.faults[place] = make(ODD_ANSWERS[answer])
             stored = await here.deliver(TURNS)

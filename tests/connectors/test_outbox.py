@@ -14,6 +14,7 @@ from weft.connectors.registry import OWN_LABEL, Configured, Healths
 from weft.errors import Conflict, ConnectorError, Invalid, NotFound, StorageError
 from weft.model.alarm import OutboxEntry, OutboxState, WorkOrderState
 from weft.model.ids import ActionId, TenantId
+from weft.model.moments import NS_PER_S
 from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 from weft.security.audit import AUDIT
 
@@ -264,6 +265,31 @@ async def test_a_delivery_that_never_ends_is_cut_off() -> None:
     await plant.put(entry())
     await plant.outbox.deliver_due()
     assert "No end within" in (await plant.entry(entry())).last_error
+
+
+async def test_a_delivery_that_is_cut_off_is_not_repeated_before_the_far_side_has_settled() -> None:
+    """The record may be on its way into its database: a look-up too early makes a second one."""
+
+    class Slow(FakeConnector):
+        async def deliver(self, item: Any, situation: Any) -> Delivered:
+            if not self.calls:
+                self.calls.append("cut off")
+                await asyncio.Event().wait()
+            return await super().deliver(item, situation)
+
+    settings = OutboxSettings(attempt_timeout_s=0.01, pause_s=1.0)
+    plant = Plant(Slow(), settings=settings)
+    plant.connectors.require(MAIN, "erp").settle_s = 40.0
+    await plant.put(entry())
+    await plant.outbox.deliver_due()
+    waiting = await plant.entry(entry())
+    assert (waiting.unanswered, waiting.next_attempt_at) == (1, plant.clock.now() + 40 * NS_PER_S)
+    plant.clock.turn(39)
+    await plant.outbox.deliver_due()
+    assert plant.erp.calls == ["cut off"]
+    plant.clock.turn(1)
+    await plant.outbox.deliver_due()
+    assert (await plant.entry(entry())).state is OutboxState.DELIVERED
 
 
 async def test_a_work_order_that_was_not_written_is_made_up_for() -> None:

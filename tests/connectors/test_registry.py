@@ -132,6 +132,13 @@ async def test_a_connectors_networks_are_its_own() -> None:
     await connectors.close()
 
 
+def test_how_long_a_far_side_settles_is_what_its_settings_say() -> None:
+    """After an attempt that was cut off it is left alone for so long; else 15 s."""
+    connectors = made({"erp": {**ERP, "settle_s": 40}, "hook": HOOK})
+    assert connectors.require(MAIN, "erp").settle_s == 40
+    assert connectors.require(MAIN, "hook").settle_s == 15
+
+
 def test_health_counts_failures_in_a_row() -> None:
     """One success makes it healthy again; what failed last is still to be read."""
     health = Health()

@@ -311,15 +311,18 @@ class Outbox:
                 remedy=f"Set {action.connector} up again, or change the rule.",
             )
         try:
+            # In this order: what is closed behind a delivery takes nothing of its time.
             async with (
-                asyncio.timeout(self._settings.attempt_timeout_s),
                 self._connectors.using(found) as connector,
+                asyncio.timeout(self._settings.attempt_timeout_s),
             ):
                 prepared = await self._connectors.prepared(found, entry, situation)
                 return await connector.deliver(entry, prepared)
         except TimeoutError as error:
-            raise ConnectorError(
-                f"No end within {self._settings.attempt_timeout_s:g} s."
+            # Nobody knows how far it had come: the far side may be making the record just now.
+            raise Unanswered(
+                f"No end within {self._settings.attempt_timeout_s:g} s.",
+                retry_after_s=found.settle_s,
             ) from error
         except PeerError as error:  # our own checks of what would have been sent
             raise ConnectorError(error.detail, permanent=True, remedy=error.remedy) from error

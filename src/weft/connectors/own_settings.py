@@ -21,8 +21,9 @@ from weft.observability.log import get_logger
 log = get_logger(__name__)
 
 SETTINGS_BYTES: Final = 32 * 1024
-SECRET_CHARACTERS: Final = 16_000
-TIMEOUT_MAX_S: Final = 60.0  # of one request: an attempt takes no longer
+TIMEOUT_MIN_S: Final = 1.0  # less cuts off requests that the far side then carries out
+TIMEOUT_MAX_S: Final = 10.0  # of one request: six of them fit into one attempt of the outbox
+TOTAL_MAX_S: Final = 40.0  # of one message with all its steps, behind the look-up of a name
 PAUSE_MAX_S: Final = 3_600.0
 _REFERENCES: Final = ("file:", "env:", "sealed:")
 
@@ -98,12 +99,32 @@ def require_settings(settings: Sequence[Setting], given: Mapping[str, Any]) -> N
     if len(msgspec.json.encode(given)) > SETTINGS_BYTES:
         raise Invalid(f"The settings have more than {SETTINGS_BYTES} bytes.")
     for name, value in _seconds(settings, given):
-        most = TIMEOUT_MAX_S if name.endswith("timeout_s") else PAUSE_MAX_S
-        if not 0 < value <= most:
+        least, most = _bounds_of(name)
+        if not (least <= value <= most and value > 0):
             raise Invalid(
-                f"{name!r} is {value:g} s.", remedy=f"Give more than 0 and at most {most:g} s."
+                f"{name!r} is {_shown(value)} s.",
+                remedy=f"Give at least {least:g} and at most {most:g} s."
+                if least
+                else f"Give more than 0 and at most {most:g} s.",
             )
     require_plain(settings, given)
+
+
+def _bounds_of(name: str) -> tuple[float, float]:
+    """Return between which seconds a setting may be."""
+    if name == "total_timeout_s":
+        return TIMEOUT_MIN_S, TOTAL_MAX_S
+    if name.endswith("timeout_s"):
+        return TIMEOUT_MIN_S, TIMEOUT_MAX_S
+    return 0.0, PAUSE_MAX_S
+
+
+def _shown(value: float) -> str:
+    """Return a number in few characters; a whole number may be larger than any float."""
+    try:
+        return f"{value:g}"
+    except OverflowError:
+        return "10**308 or more"
 
 
 def require_secrets(

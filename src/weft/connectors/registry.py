@@ -43,6 +43,7 @@ from weft.security.outbound import OutboundClient
 log = get_logger(__name__)
 
 CLOSE_S: Final = 5.0
+SETTLE_S: Final = 15.0  # where the settings of a kind say nothing
 OWN_LABEL: Final = "(own)"  # of all that tenants have set up: metrics tell nobody their names
 
 
@@ -116,6 +117,7 @@ class Configured(Struct, eq=False):
     on_close: OnClose = OnClose.QUESTION
     close_when_cleared: bool = False
     everybody: bool = False  # Weft itself: every tenant's rules may name it
+    settle_s: float = SETTLE_S  # pause after an attempt whose end is not known
     own: bool = False  # set up by its one tenant, while Weft ran
     place: str = ""  # of a tenant's own: which system it leads to, new with each other one
     at_work: int = 0  # what uses it now
@@ -440,6 +442,7 @@ def make_one(
         fields=settings.fields,
         on_close=settings.on_close,
         close_when_cleared=settings.close_when_cleared,
+        settle_s=getattr(settings, "settle_s", SETTLE_S),
     )
 
 
