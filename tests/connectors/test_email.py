@@ -13,11 +13,13 @@ from tests.connectors.mailserver import MailServer, mail_server
 from tests.connectors.support import ALICE, MAIN, NOON, Plant, alarm, entry
 from tests.security.test_outbound import certify
 
+from weft.connectors import email as module
 from weft.connectors.base import Situation, Tools
 from weft.connectors.certified import CertifiedClient, ClientCertificate
 from weft.connectors.credentials import Credentials
-from weft.connectors.email import EmailConnector, EmailSettings
+from weft.connectors.email import TOTAL_MAX_S, EmailConnector, EmailSettings
 from weft.connectors.notices import Notice, line_of
+from weft.connectors.outbox import OutboxSettings
 from weft.errors import ConfigurationError, ConnectorError
 from weft.model.alarm import OutboxEntry, OutboxState
 from weft.security.outbound import OutboundClient, OutboundSettings
@@ -210,6 +212,19 @@ async def test_a_server_that_says_nothing_is_left_in_time(tmp_path: Path) -> Non
         await plant.put(asked, raised=alarm())
         await plant.outbox.deliver_due()
         assert "took more than 0.3 s" in (await plant.entry(asked)).last_error
+
+
+async def test_a_message_ends_before_the_attempt_that_it_is_part_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the settings say: cut off by the outbox, nobody would know whether it went out."""
+    monkeypatch.setattr(module, "TOTAL_MAX_S", 0.3)
+    assert OutboxSettings().attempt_timeout_s > 10.0 + TOTAL_MAX_S  # the look-up comes before
+    server, stored = await sent(
+        tmp_path, "TAKEN", ["hang"] * 6, timeout_s=30.0, total_timeout_s=3600.0
+    )
+    assert (stored.state, stored.unanswered) == (OutboxState.DELIVERED, 1)
+    assert len(server.taken) == 2
 
 
 async def test_neither_a_name_nor_a_message_takes_a_thread_that_a_sign_in_needs() -> None:

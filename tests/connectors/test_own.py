@@ -279,6 +279,15 @@ async def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], wor
     assert await owned.records.read(lambda r: r.count(OWN_CONNECTORS, MAIN)) == 0
 
 
+async def test_a_message_has_no_longer_than_an_attempt() -> None:
+    """Of mail all the steps together are bounded, above what one of them has."""
+    owned = Owned()
+    mail = {"url": "smtps://mail.example.com", "sender": "weft@plant.example"}
+    with pytest.raises(Invalid, match="'total_timeout_s' is 41 s"):
+        await owned.save(order=Order("email", {**mail, "total_timeout_s": 41}, {}))
+    await owned.save(order=Order("email", {**mail, "total_timeout_s": 40}, {}))
+
+
 async def test_a_kind_stays_and_one_that_is_not_there_is_refused() -> None:
     """Another system under the same name would be asked for the work orders of the first."""
     owned = Owned()

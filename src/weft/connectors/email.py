@@ -44,6 +44,7 @@ from weft.security.outbound_smtp import Sending, Server
 RECIPIENTS_MAX = 50
 PORTS = (25, 465, 587)  # of public mail servers; any port of an allowed address
 _PORT_OF = {"smtp": 587, "smtps": 465}
+TOTAL_MAX_S = 40.0  # with the look-up of a name before it, an attempt of the outbox has 60 s
 _TURN_S = 10.0  # until a thread is free: others' servers may take their time
 _TWICE = "It was given the same message twice, so it may have come twice, or not at all."
 
@@ -57,7 +58,7 @@ class EmailSettings(ConnectorSettings, frozen=True, kw_only=True, forbid_unknown
     user: str = ""  # where the server asks for one
     password: Reference = ""  # reference to the password of that user
     clear_text: bool = False  # no TLS: to an allowed or loopback address, without a password
-    total_timeout_s: float = 30.0  # of one message with all its steps
+    total_timeout_s: float = 30.0  # of one message with all its steps; 40 at most
 
 
 class EmailConnector:
@@ -166,6 +167,8 @@ class EmailConnector:
         addresses = await self._outbound.addresses_of(
             self._host, self._port, ports=PORTS, clear_text=settings.clear_text
         )
+        # Ended here it is known whether the message had gone out; cut off by the outbox it is not.
+        total_s = min(settings.total_timeout_s, TOTAL_MAX_S)
         server = Server(
             host=self._host,
             port=self._port,
@@ -174,19 +177,19 @@ class EmailConnector:
             implicit_tls=self._scheme == "smtps",
             user=settings.user,
             password=password,
-            timeout_s=min(settings.timeout_s, settings.total_timeout_s),
-            answer_s=settings.total_timeout_s,
+            timeout_s=min(settings.timeout_s, total_s),
+            answer_s=total_s,
         )
         sending = Sending(server)
         # Whoever ends it at its time learns whether the message had gone out by then.
-        ending = asyncio.get_running_loop().call_later(settings.total_timeout_s, sending.abort)
+        ending = asyncio.get_running_loop().call_later(total_s, sending.abort)
         try:
             return await self._outbound.in_thread(
                 sending.send,
                 message,
                 settings.sender,
                 recipients,
-                wait_s=min(_TURN_S, settings.total_timeout_s),
+                wait_s=min(_TURN_S, total_s),
             )
         except Unanswered:
             raise
@@ -194,7 +197,7 @@ class EmailConnector:
             if not sending.aborted:
                 raise
             raise ConnectorError(
-                f"{self._host} took more than {settings.total_timeout_s:g} s.",
+                f"{self._host} took more than {total_s:g} s.",
                 remedy="Check that the mail server is up and not overloaded.",
             ) from error
         finally:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from weft.connectors.base import ConnectorSettings
 from weft.connectors.described import OPERATORS, Setting, in_force, settings_of, table_of
+from weft.connectors.email import TOTAL_MAX_S
 from weft.connectors.own_places import require_plain
 from weft.connectors.registry import KINDS, find_kind
 from weft.errors import ConfigurationError, Invalid
@@ -23,7 +24,6 @@ log = get_logger(__name__)
 SETTINGS_BYTES: Final = 32 * 1024
 TIMEOUT_MIN_S: Final = 1.0  # less cuts off requests that the far side then carries out
 TIMEOUT_MAX_S: Final = 10.0  # of one request: six of them fit into one attempt of the outbox
-TOTAL_MAX_S: Final = 40.0  # of one message with all its steps, behind the look-up of a name
 PAUSE_MAX_S: Final = 3_600.0
 _REFERENCES: Final = ("file:", "env:", "sealed:")
 
