@@ -146,7 +146,7 @@ class SetUpConnectors(Protocol):
         self,
         actor: Principal,
         name: str,
-        order: ConnectorWish,
+        wish: ConnectorWish,
         *,
         version: int | None = None,
         force: bool = False,
@@ -160,7 +160,7 @@ class SetUpConnectors(Protocol):
         """Take a connector away, or raise `Conflict` that says what would miss it."""
         ...
 
-    async def try_out(self, actor: Principal, order: ConnectorWish, name: str = "") -> str:
+    async def try_out(self, actor: Principal, wish: ConnectorWish, name: str = "") -> str:
         """Ask the far side something harmless; return its answer in words."""
         ...
 

@@ -167,7 +167,7 @@ class OwnConnectors:
         self,
         actor: Principal,
         name: str,
-        order: Wish,
+        wish: Wish,
         *,
         version: int | None = None,
         force: bool = False,
@@ -188,7 +188,7 @@ class OwnConnectors:
         await given.vault.add_tenant(tenant)
         async with self._changing[tenant]:
             before = await given.records.read(lambda r: r.find(OWN_CONNECTORS, tenant, name))
-            saved = self._saved(actor, name, order, before)
+            saved = self._saved(actor, name, wish, before)
             if before is None:
                 # Who read one that is deleted since names a version that no later one has.
                 last = await given.records.read(lambda r: _last_version(r, tenant))
@@ -249,7 +249,7 @@ class OwnConnectors:
             gone = given.connectors.replace_own(tenant, name, None)
         await given.connectors.let_go(gone)
 
-    async def try_out(self, actor: Principal, order: Wish, name: str = "") -> str:
+    async def try_out(self, actor: Principal, wish: Wish, name: str = "") -> str:
         """Ask the far side something harmless with settings that are not saved.
 
         Secrets that are not given are those of the saved connector `name`. Return the answer
@@ -262,7 +262,7 @@ class OwnConnectors:
             before = await given.records.read(lambda r: r.find(OWN_CONNECTORS, tenant, name))
             if before is None:
                 raise self._not_there(tenant, name)
-        saved = self._saved(actor, name or "trial", order, before)
+        saved = self._saved(actor, name or "trial", wish, before)
         made = self._make(tenant, saved)
         target = f"connector:{name or '*'}"
         detail = {"kind": saved.kind, "url": shown(made.url)}
@@ -281,42 +281,42 @@ class OwnConnectors:
         return self._settings.connectors_max
 
     def _saved(
-        self, actor: Principal, name: str, order: Wish, before: Record[SavedConnector] | None
+        self, actor: Principal, name: str, wish: Wish, before: Record[SavedConnector] | None
     ) -> SavedConnector:
-        """Return what an order makes of what there was; raise `Invalid`."""
-        settings = settings_of(self._offer.settings_type(order.kind))
-        require_settings(settings, order.settings)
-        require_secrets(settings, order.settings, order.secrets)
+        """Return what a wish makes of what there was; raise `Invalid`."""
+        settings = settings_of(self._offer.settings_type(wish.kind))
+        require_settings(settings, wish.settings)
+        require_secrets(settings, wish.settings, wish.secrets)
         was = before.value if before else None
-        if was is not None and was.kind != order.kind:
+        if was is not None and was.kind != wish.kind:
             raise Invalid(
                 f"{name!r} is of the kind {was.kind!r}, and stays so.",
                 remedy="Set one up under another name: work orders of the one before belong to "
                 "another system.",
             )
         now, uid = self._given.clock.now(), was.uid if was else new_id()
-        secrets = _kept(settings, order, was)
-        for key, text in order.secrets.items():
+        secrets = _kept(settings, wish, was)
+        for key, text in wish.secrets.items():
             if text is not None:
                 sealed = seal(self._given.vault, (actor.tenant, uid), key, text.strip())
                 secrets[key] = SealedSecret(sealed, now, str(actor))
         return SavedConnector(
             name=name,
-            kind=order.kind,
-            settings=with_tables(order.settings, secrets),
+            kind=wish.kind,
+            settings=with_tables(wish.settings, secrets),
             secrets=secrets,
             uid=uid,
             created_at=was.created_at if was else now,
             updated_at=now,
             updated_by=str(actor),
             version=was.version + 1 if was else 1,
-            place=was.place if was and self._stays(was, order) else new_id(),
+            place=was.place if was and self._stays(was, wish) else new_id(),
         )
 
-    def _stays(self, was: SavedConnector, order: Wish) -> bool:
+    def _stays(self, was: SavedConnector, wish: Wish) -> bool:
         """Return whether settings lead to the system of before."""
-        kind = self._offer.settings_type(order.kind)
-        return system_of(kind, was.settings) == system_of(kind, order.settings)
+        kind = self._offer.settings_type(wish.kind)
+        return system_of(kind, was.settings) == system_of(kind, wish.settings)
 
     def _leave(
         self, writer: Writer, tenant: TenantId, before: SavedConnector, *, force: bool
@@ -371,18 +371,18 @@ class OwnConnectors:
 
 
 def _kept(
-    settings: tuple[Setting, ...], order: Wish, was: SavedConnector | None
+    settings: tuple[Setting, ...], wish: Wish, was: SavedConnector | None
 ) -> dict[str, SealedSecret]:
     """Return the secrets that stay; raise `Invalid` where they would go somewhere else."""
     if was is None:
         return {}
-    place = secrets_of(settings, order.settings)
+    place = secrets_of(settings, wish.settings)
     kept = {
         name: one
         for name, one in was.secrets.items()
-        if name in place and name not in order.secrets and has_table(name, order.settings)
+        if name in place and name not in wish.secrets and has_table(name, wish.settings)
     }
-    moved = moved_secrets(settings, was.settings, order.settings)
+    moved = moved_secrets(settings, was.settings, wish.settings)
     if kept and moved:
         raise Invalid(
             f"The address in {', '.join(moved)} is another, so what was sealed for the one before "
