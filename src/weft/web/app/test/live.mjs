@@ -63,6 +63,7 @@ function streamOf(signal) {
 function channelOf() {
   const streams = [];
   const told = [];
+  const faults = [];
   const channel = new Channel({
     open: async (query, from, signal) => {
       const stream = streamOf(signal);
@@ -73,8 +74,9 @@ function channelOf() {
     lost: () => told.push('lost'),
     online: () => true,
     soon: (act) => setTimeout(act, 16),
+    report: (error) => faults.push(error.message),
   });
-  return { channel, streams, told };
+  return { channel, streams, told, faults };
 }
 
 /** Somebody who watches: what was heard, and why to read again. */
@@ -159,6 +161,78 @@ timed('after a fault messages go on from the last, and records are read again', 
   assert.deepEqual([messages.again.length, records.again.length], [2, 3]);
 });
 
+timed('what comes while one reads again is told to it after that, and the stream is read all the while', async () => {
+  const { channel, streams, told } = channelOf();
+  const one = watcher('telemetry');
+  let read;
+  channel.add({ ...one.watch, again: () => new Promise((done) => (read = done)) });
+  await pass(30);
+  streams[0].say('telemetry', 5);
+  await settle();
+  await pass(4_000);
+  assert.deepEqual([one.heard, told], [[], ['connecting']]);
+  read();
+  await settle();
+  await pass(16);
+  assert.deepEqual([one.heard, told], [['telemetry 5'], ['connecting', 'live']]);
+});
+
+timed('one request that does not end holds up neither the events nor the stream', async () => {
+  const { channel, streams, told } = channelOf();
+  const [stuck, other] = [watcher('telemetry'), watcher('telemetry')];
+  channel.add({ ...stuck.watch, again: () => new Promise(() => undefined) });
+  channel.add(other.watch);
+  await pass(30);
+  streams[0].say('telemetry', 5);
+  await settle();
+  await pass(5_000);
+  await pass(16);
+  assert.deepEqual([stuck.heard, other.heard, told.at(-1)], [['telemetry 5'], ['telemetry 5'], 'live']);
+  for (let beat = 0; beat < 4; beat += 1) {
+    await pass(15_000);
+    streams[0].say('telemetry', 6 + beat);
+    await settle();
+    channel.check(false);
+  }
+  await settle();
+  assert.equal(streams.length, 1);
+});
+
+timed('a stream that ends while its watchers read again is not called live, and loses nothing', async () => {
+  const { channel, streams, told } = channelOf();
+  const one = watcher('telemetry');
+  const reads = [];
+  channel.add({ ...one.watch, again: () => new Promise((done) => reads.push(done)) });
+  await pass(30);
+  streams[0].say('telemetry', 5);
+  await settle();
+  streams[0].end();
+  await settle();
+  reads[0]();
+  await settle();
+  await pass(16);
+  assert.deepEqual([one.heard, told], [['telemetry 5'], ['connecting', 'reconnecting']]);
+  await pass(1_000);
+  assert.equal(streams[1].from, 5);
+});
+
+timed('one that fails at what it is told is reported and reads again; the others hear all the same', async () => {
+  const { channel, streams, faults } = channelOf();
+  const [first, second] = [watcher('telemetry'), watcher('telemetry')];
+  const fail = () => {
+    throw new Error('broken');
+  };
+  channel.add({ ...first.watch, on: fail });
+  channel.add(second.watch);
+  channel.add({ kinds: ['telemetry'], on: () => undefined, again: fail });
+  await pass(30);
+  streams[0].say('telemetry', 5);
+  await settle();
+  await pass(16);
+  assert.deepEqual([first.again, second.heard, second.again], [['opened', 'failed'], ['telemetry 5'], ['opened']]);
+  assert.deepEqual(faults, ['broken', 'broken']);
+});
+
 timed('a stream that is only just asked for is not taken for a silent one', async () => {
   const { channel, streams, told } = channelOf();
   channel.add(watcher('alarm').watch);
@@ -210,6 +284,30 @@ timed('a page that wakes from sleep opens its streams again', async () => {
   await settle();
   assert.deepEqual([asked.length, asked[1].headers['Last-Event-ID'], live.state], [2, '5', 'caught-up']);
   leave();
+  await pass(1_000);
+  assert.equal(live.state, 'idle');
+  globalThis.fetch = realFetch;
+});
+
+timed('one stream that is well does not hide that the other is not', async () => {
+  const asked = [];
+  const realFetch = globalThis.fetch;
+  globalThis.fetch = async (url, { signal }) => {
+    if (url.includes('devices=a')) throw new TypeError('failed to fetch');
+    const stream = streamOf(signal);
+    asked.push(stream);
+    return stream.response;
+  };
+  const leaveOne = live.watch({ ...watcher('telemetry').watch, devices: ['a'] });
+  await pass(30);
+  assert.equal(live.state, 'reconnecting');
+  const leaveAll = live.watch(watcher('alarm').watch);
+  await pass(30);
+  assert.deepEqual([asked.length, live.state], [1, 'reconnecting']);
+  leaveOne();
+  await pass(1_000);
+  assert.equal(live.state, 'live');
+  leaveAll();
   await pass(1_000);
   assert.equal(live.state, 'idle');
   globalThis.fetch = realFetch;

@@ -26,7 +26,11 @@ export interface Watch {
   again?: (reason: string) => void | Promise<void>;
 }
 
-export type LiveState = 'idle' | 'connecting' | 'live' | 'reconnecting' | 'offline' | 'caught-up';
+/** From the best to the worst. */
+const STATES = ['idle', 'live', 'caught-up', 'connecting', 'reconnecting', 'offline'] as const;
+export type LiveState = (typeof STATES)[number];
+
+export const worstOf = (states: LiveState[]): LiveState => STATES[Math.max(0, ...states.map((state) => STATES.indexOf(state)))] ?? 'idle';
 
 /** What a channel stands in. */
 export interface Around {
@@ -38,12 +42,15 @@ export interface Around {
   online(): boolean;
   /** Do something before the next frame is drawn. */
   soon(act: () => void): void;
+  /** One who watches has failed at what was told to it. */
+  report(error: unknown): void;
 }
 
 const SILENT_MS = 40_000; // the server says something every 15 s
 const AWAY_MS = 60_000; // after that, reading anew is less than all that was missed
 const PAUSE_MAX_MS = 15_000;
 const GATHER_MS = 30; // several who come at once are one change
+const HOLD_MS = 5_000; // who reads again longer than this is told meanwhile what comes
 const LINGER_MS = 1_000; // one page has gone and the next is still being loaded
 
 /** Kinds that are in the journal. The others carry its head, ahead of messages still to come. */
@@ -74,6 +81,8 @@ export class Channel {
   #abort: AbortController | null = null;
   #queue: LiveEvent[] = [];
   #flushing = false;
+  /** The stream whose watchers read again: what it brings is told to them after that. */
+  #holding: AbortSignal | null = null;
   #changing: ReturnType<typeof setTimeout> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -143,7 +152,8 @@ export class Channel {
       }
       if (!response.ok || response.body === null) throw new Error(`live answered ${response.status}`);
       this.#heardAt = Date.now();
-      await this.#opened(abort.signal);
+      void this.#opened(abort.signal);
+      // Read at once: who is slow to read again holds up neither the others nor the stream.
       await this.#read(response.body, abort.signal);
     } catch (error) {
       if (abort.signal.aborted) return;
@@ -167,8 +177,16 @@ export class Channel {
     this.#fault = false;
     this.#attempt = 0;
     const behind = [...this.watches].filter((watch) => this.#mayHaveMissed(watch));
-    await readAgain(behind, fault ? 'reconnected' : 'opened');
-    if (!signal.aborted) this.around.tell(fault ? 'caught-up' : 'live');
+    this.#holding = signal;
+    let waited: ReturnType<typeof setTimeout> | undefined;
+    const reading = this.#readAgain(behind, fault ? 'reconnected' : 'opened').then(() => true);
+    const read = await Promise.race([reading, new Promise<boolean>((done) => (waited = setTimeout(done, HOLD_MS, false)))]);
+    clearTimeout(waited);
+    if (this.#holding === signal) {
+      this.#holding = null;
+      if (this.#queue.length > 0) this.#flushSoon();
+    }
+    if (this.#abort?.signal === signal) this.around.tell(fault && read ? 'caught-up' : 'live');
   }
 
   /** Messages are sent again from the last one on; changes of our own records never are. */
@@ -206,7 +224,7 @@ export class Channel {
     const data = JSON.parse(read.data);
     if (read.event === 'gap') {
       // One that counts none is of changes of records, which were read again at the opening.
-      if (data.missed > 0) void readAgain([...this.watches], String(data.reason));
+      if (data.missed > 0) void this.#readAgain([...this.watches], String(data.reason));
       return;
     }
     if (JOURNALED.has(read.event)) {
@@ -218,18 +236,33 @@ export class Channel {
   }
 
   #flushSoon(): void {
-    if (this.#flushing) return;
+    if (this.#flushing || this.#holding !== null) return;
     this.#flushing = true;
     this.around.soon(() => {
       this.#flushing = false;
+      if (this.#holding !== null) return; // opened anew since: told when that has been read
       const events = this.#queue;
       this.#queue = [];
-      for (const watch of this.watches) {
-        const devices = watch.devices && new Set(watch.devices);
-        const wanted = events.filter((event) => watch.kinds.includes(event.kind) && (!devices || devices.has(event.device_id)));
-        if (wanted.length > 0) watch.on(wanted);
-      }
+      for (const watch of this.watches) this.#tell(watch, events);
     });
+  }
+
+  /** Tell one who watches; one that fails at it reads again, and the others hear all the same. */
+  #tell(watch: Watch, events: LiveEvent[]): void {
+    const devices = watch.devices && new Set(watch.devices);
+    const wanted = events.filter((event) => watch.kinds.includes(event.kind) && (!devices || devices.has(event.device_id)));
+    if (wanted.length === 0) return;
+    try {
+      watch.on(wanted);
+    } catch (error) {
+      this.around.report(error);
+      void this.#readAgain([watch], 'failed');
+    }
+  }
+
+  async #readAgain(watches: Watch[], reason: string): Promise<void> {
+    const answers = await Promise.allSettled(watches.map(async (watch) => watch.again?.(reason)));
+    for (const answer of answers) if (answer.status === 'rejected') this.around.report(answer.reason);
   }
 }
 
@@ -238,8 +271,4 @@ function queryOf(asked: Asked): string {
   for (const kind of asked.kinds) query.append('kinds', kind);
   for (const device of asked.devices) query.append('devices', device);
   return query.toString();
-}
-
-async function readAgain(watches: Watch[], reason: string): Promise<void> {
-  await Promise.allSettled(watches.map((watch) => watch.again?.(reason)));
 }

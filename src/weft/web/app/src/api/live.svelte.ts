@@ -2,7 +2,7 @@
 //
 // One connection serves all that watch everything, another those that watch named devices.
 // channel.ts keeps each of them open; here is what both share with the browser.
-import { Channel, type LiveState, type Watch } from './channel';
+import { Channel, worstOf, type LiveState, type Watch } from './channel';
 import { readFrame, takeFrames } from './frames';
 import { session } from './session.svelte';
 
@@ -14,10 +14,12 @@ const UNSEEN_MS = 250;
 
 class Live {
   state = $state<LiveState>('idle');
+  #tickedAt = Date.now();
+  /** Of each channel its own: one that is well does not hide that the other is not. */
+  #states = new Map<Channel, LiveState>();
+  #settling = new Map<Channel, ReturnType<typeof setTimeout>>();
   #all = this.#channel();
   #some = this.#channel();
-  #tickedAt = Date.now();
-  #settling: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     setInterval(() => {
@@ -37,25 +39,34 @@ class Live {
   }
 
   #channel(): Channel {
-    return new Channel({
+    const channel: Channel = new Channel({
       open: (query, from, signal) =>
         fetch(`/api/v1/live?${query}`, {
           headers: { 'X-Weft-Token': session.token, ...(from === null ? {} : { 'Last-Event-ID': String(from) }) },
           cache: 'no-store',
           signal,
         }),
-      tell: (state) => this.#tell(state),
+      tell: (state) => this.#tell(channel, state),
       lost: () => session.lost(),
       online: () => navigator.onLine,
       soon: beforeTheNextFrame,
+      report: (error) => reportError(error),
     });
+    return channel;
   }
 
-  #tell(state: LiveState): void {
-    if (state === 'idle' && this.#all.watches.size + this.#some.watches.size > 0) return; // the other one is not
-    clearTimeout(this.#settling);
-    this.state = state;
-    if (state === 'caught-up') this.#settling = setTimeout(() => (this.state = 'live'), 4000);
+  #tell(channel: Channel, state: LiveState): void {
+    clearTimeout(this.#settling.get(channel));
+    this.#states.set(channel, state);
+    this.#show();
+    if (state === 'caught-up') this.#settling.set(channel, setTimeout(() => this.#tell(channel, 'live'), 4000));
+  }
+
+  /** The worse of those that somebody watches; of all where nobody does yet, or any more. */
+  #show(): void {
+    const told = [...this.#states];
+    const watched = told.filter(([channel]) => channel.watches.size > 0);
+    this.state = worstOf((watched.length > 0 ? watched : told).map(([, state]) => state));
   }
 
   #check(jumped: boolean): void {
