@@ -242,6 +242,13 @@ def hold(page: Page, url: str) -> list[Route]:
     return held
 
 
+def let_go(page: Page, url: str, held: list[Route]) -> None:
+    """Let go on what was kept, and keep nothing more."""
+    for one in held:
+        one.continue_()
+    page.unroute(url)
+
+
 def settle(page: Page) -> None:
     """Wait until what the page was told by now is shown: two frames."""
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.web.support import START_S, Server, opened, settle
+from tests.web.support import START_S, Server, hold, let_go, opened, settle
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +139,50 @@ def test_what_is_being_written_outlives_the_switch(
         expect(page.get_by_role("alert")).to_be_visible()
         assert weft.call("GET", "/rules/half")["document"]["message"] == "much"
     weft.call("DELETE", "/rules/half")
+
+
+def test_a_rule_that_was_switched_off_stays_off_until_it_is_switched_on(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Its document says that it is on, as it was then: neither Save nor Undo starts it."""
+    rule = {"name": "rests", "when": "vibration > 1000", "severity": "info", "message": "much"}
+    weft.call("POST", "/rules", {**rule, "enabled": True})
+    weft.call("POST", "/rules/rests/disable", {})
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/rules/rests")
+        page.get_by_label("Message", exact=True).fill("too much")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("version 2").first).to_be_visible()
+        saved = weft.call("GET", "/rules/rests")
+        assert (saved["document"]["message"], saved["enabled"]) == ("too much", False)
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("Undone")).to_be_visible()
+        assert weft.call("GET", "/rules/rests")["enabled"] is False
+        watched.require_clean()
+    weft.call("DELETE", "/rules/rests")
+
+
+def test_what_is_typed_while_the_switch_is_on_its_way_is_kept(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """The rule is read again after the switch; the message is written while that takes time."""
+    rule = {"name": "slow", "when": "vibration > 1000", "severity": "info", "message": "much"}
+    weft.call("POST", "/rules", {**rule, "enabled": False})
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/rules/slow")
+        message = page.get_by_label("Message", exact=True)
+        expect(message).to_have_value("much")
+        held = hold(page, "**/api/v1/rules/slow")
+        with page.expect_request("**/api/v1/rules/slow"):
+            page.get_by_role("button", name="Switch on").click()
+        message.fill("too much")
+        let_go(page, "**/api/v1/rules/slow", held)
+        page.get_by_role("button", name="Switch off").wait_for()
+        expect(message).to_have_value("too much")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text("version 2").first).to_be_visible()
+        assert weft.call("GET", "/rules/slow")["document"]["message"] == "too much"
+        watched.require_clean()
+    weft.call("DELETE", "/rules/slow")
