@@ -18,6 +18,8 @@ const { doMany } = await load('kit/many.ts');
 const { icons } = await load('kit/icons.ts');
 const texts = await load('texts/en.ts');
 const { completionsAt, inText, wordBefore } = await load('pages/rules/completion.ts');
+const { editedOf } = await load('pages/rules/edited.ts');
+const { collect, FORGET, valuesOf } = await load('pages/connectors/form.ts');
 const { FRESH, fromView, readAsked, windowOf, writtenAsked } = await load('pages/explore/asked.ts');
 await server.close();
 
@@ -197,6 +199,23 @@ test('a name is completed where one is begun, and not within a text', () => {
   assert.equal(wordBefore('device.attr', 11), 'device.attr');
   assert.ok(inText("'it\\'s", 6));
   assert.ok(!inText("'a' + b", 7));
+});
+
+test('a rule is edited without its state, which is switched and not written', () => {
+  const document = { name: 'hot', enabled: true, message: 'much' };
+  assert.deepEqual(editedOf(document), { name: 'hot', message: 'much' });
+  assert.equal(document.enabled, true);
+});
+
+test('what a connector is set up with comes out of its form as it went in', () => {
+  const setting = (name, type, more = {}) => ({ name, type, required: false, secret: false, choices: [], of: '', help: '', default: null, ...more });
+  const settings = [setting('to', 'list', { required: true }), setting('closed', 'list', { default: [] }), setting('password', 'text', { secret: true })];
+  const saved = { to: ['"Shift, night" <night@example.com>', 'day@example.com'], closed: ['done, paid'] };
+  const values = valuesOf(settings, saved, ['password']);
+  assert.equal(values.to, '"Shift, night" <night@example.com>\nday@example.com');
+  assert.deepEqual(collect(settings, values), { settings: saved, secrets: {} });
+  assert.deepEqual(collect(settings, { to: ' a \n\nb', closed: '', password: 'new' }), { settings: { to: ['a', 'b'] }, secrets: { password: 'new' } });
+  assert.deepEqual(collect(settings, { ...values, password: FORGET }).secrets, { password: null });
 });
 
 test('what is explored goes into the address and a view, and comes back', () => {

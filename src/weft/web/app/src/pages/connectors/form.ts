@@ -5,6 +5,10 @@ import type { Schemas } from '../../api/client';
 export type Setting = Schemas['SettingView'];
 export type Kind = Schemas['ConnectorKindView'];
 export type Values = Record<string, unknown>;
+/** By the name of their setting; null takes one away. */
+export type Secrets = Record<string, string | null>;
+/** The value of a secret that is to be forgotten; nothing typed keeps it. */
+export const FORGET = null;
 /** The choice of a table that is not there. */
 export const NONE = '';
 
@@ -34,7 +38,7 @@ export function valuesOf(settings: readonly Setting[], saved?: Values, secrets: 
       const there = said !== undefined || one.required || secrets.some((name) => tableOf(name) === one.name);
       if (one.choices.length > 0) found[one.name] = isTable(said) ? String(said['kind'] ?? NONE) : one.required ? one.choices[0] : NONE;
       else found[one.name] = there;
-    } else if (one.type === 'list') found[one.name] = listOf(said ?? one.default).join(', ');
+    } else if (one.type === 'list') found[one.name] = listOf(said ?? one.default).join('\n');
     else if (one.type === 'boolean') found[one.name] = said ?? one.default ?? false;
     else if (one.type === 'table') found[one.name] = said ?? one.default ?? {};
     else found[one.name] = (said ?? one.default ?? '') as unknown;
@@ -53,14 +57,15 @@ export function isShown(settings: readonly Setting[], one: Setting, values: Valu
 }
 
 /** What the answers become: settings without secrets, and secrets; a default is left out. */
-export function collect(settings: readonly Setting[], values: Values): { settings: Values; secrets: Record<string, string> } {
+export function collect(settings: readonly Setting[], values: Values): { settings: Values; secrets: Secrets } {
   const made: Values = {};
-  const secrets: Record<string, string> = {};
+  const secrets: Secrets = {};
   for (const one of settings) {
     if (!isShown(settings, one, values)) continue;
     const value = values[one.name];
     if (one.secret) {
-      if (value !== '') secrets[one.name] = String(value);
+      if (value === FORGET) secrets[one.name] = null;
+      else if (value !== '') secrets[one.name] = String(value);
     } else if (hasParts(settings, one)) {
       if (one.choices.length > 0 ? value !== NONE : value === true) put(made, one.name, one.choices.length > 0 ? { kind: value } : {});
     } else {
@@ -83,8 +88,9 @@ function saidOf(one: Setting, value: unknown): unknown {
 
 const isTable = (value: unknown): value is Values => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** One item a line: any other mark may stand within an item. */
 const listOf = (value: unknown): string[] =>
-  (Array.isArray(value) ? value.map(String) : String(value ?? '').split(',')).map((item) => item.trim()).filter(Boolean);
+  (Array.isArray(value) ? value.map(String) : String(value ?? '').split('\n')).map((item) => item.trim()).filter(Boolean);
 
 function at(table: Values, name: string): unknown {
   return name.split('.').reduce<unknown>((found, part) => (isTable(found) ? found[part] : undefined), table);
