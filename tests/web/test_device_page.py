@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from playwright.sync_api import Browser, expect
-from tests.web.support import Server, opened, violations
+from playwright.sync_api import Browser, Route, expect
+from tests.web.support import Server, opened, settle, violations
 
 TABS = ("now", "charts", "twin", "commands", "messages", "connection", "credentials", "about")
 BUSY_MS = 30_000  # a page that reads again, on a machine that does much else
@@ -135,4 +135,31 @@ def test_the_input_of_a_command_is_kept_while_its_name_is_written(
         page.get_by_text("spin").wait_for()
         (command,) = weft.call("GET", "/devices/bare/commands")["items"]
         assert (command["name"], command["input"]) == ("spin", {"speed": 3, "left": True})
+        watched.require_clean()
+
+
+def test_an_older_answer_does_not_replace_a_newer_one(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Read twice, and the first answer comes last: the badge says what the second one said."""
+    url = "**/api/v1/devices/pump-2/connection"
+    now = weft.call("GET", "/devices/pump-2/connection")
+    held: list[Route] = []
+
+    def keep_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.route(url, keep_the_first)
+        page.goto("/devices/pump-2")
+        state = page.locator(".state").first
+        expect(state).to_contain_text("connected")
+        with page.expect_response(url):
+            held[0].fulfill(json={**now, "connected": not now["connected"]})
+        settle(page)
+        words = "connected" if now["connected"] else "not connected"
+        expect(state.get_by_text(words, exact=True)).to_be_visible()
         watched.require_clean()

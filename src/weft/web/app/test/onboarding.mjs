@@ -8,8 +8,8 @@ const load = (path) => server.ssrLoadModule(`/src/${path}`);
 const { endAfter, networksOf, stateOf } = await load('pages/onboarding/claims.ts');
 const { commandFaultOf, commandsOf, newCommand, withCommands } = await load('pages/onboarding/commands.ts');
 const { newRow } = await load('pages/onboarding/fields.ts');
-const { mappingFaultOf, mappingOf, newSource, typedOf, valueOf, withMapping } = await load('pages/onboarding/mapping.ts');
-const { told } = await load('pages/devices/reached.ts');
+const { mappingFaultOf, mappingOf, newBits, newSource, typedOf, valueOf, withMapping } = await load('pages/onboarding/mapping.ts');
+const { fitting, told } = await load('pages/devices/reached.ts');
 await server.close();
 
 const MAPPING = {
@@ -89,4 +89,12 @@ test('of what is told of a device the newest counts, and nothing is said twice',
   assert.deepEqual(now.changed, [{ device_id: 'b', connected: false, left_at: 'y' }]);
   assert.deepEqual(now.others, [{ device_id: 'd', connected: true }]);
   assert.deepEqual(told([{ device_id: 'b', connected: false, left_at: 'y' }], [event('b', 'connected')]).changed, [{ device_id: 'b', connected: true, left_at: undefined }]);
+});
+
+test('devices that fit by now are counted until they do not', () => {
+  const of = (device_id, connected) => ({ device_id, connected });
+  const held = fitting(new Set(), [of('a', true), of('b', true), of('c', false)], true);
+  assert.deepEqual([...held], ['a', 'b']);
+  assert.deepEqual([...fitting(held, [of('a', false), of('b', true)], true)], ['b']);
+  assert.deepEqual([...fitting(new Set(), [of('a', true), of('c', false)], false)], ['c']);
 });

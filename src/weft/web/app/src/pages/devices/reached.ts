@@ -27,3 +27,13 @@ export function told(rows: ReachedRow[], events: Pick<LiveEvent, 'device_id' | '
   }
   return { changed, others: [...newest].map(([device_id, data]) => ({ device_id, connected: data.change === 'connected' })) };
 }
+
+/** Which devices that are not shown have come to what is wanted, when more is told of others. */
+export function fitting(held: ReadonlySet<string>, others: Told['others'], wanted: boolean): ReadonlySet<string> {
+  const now = new Set(held);
+  for (const one of others) {
+    if (one.connected === wanted) now.add(one.device_id);
+    else now.delete(one.device_id);
+  }
+  return now;
+}

@@ -17,6 +17,7 @@ export const devices = {
   left: 'left',
   never: 'never heard',
   more: (count: number) => (count === 1 ? 'One more device fits by now.' : `${count} more devices fit by now.`),
+  moved: 'Other devices have come or left: more may fit by now.',
   readAgain: 'Read the list again',
   columns: { device_id: 'Device', label: 'Label', type: 'Type', lifecycle: 'State', connection: 'Connection', gateway: 'Gateway', tags: 'Tags', created: 'Made' },
   none: 'No devices yet',
