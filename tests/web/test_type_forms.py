@@ -5,7 +5,7 @@ import urllib.request
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
-from tests.web.support import Server, opened, violations
+from tests.web.support import Server, hold, let_go, opened, settle, violations
 
 MARK = "<img src=x onerror=window.ran=1>"
 PROBE = {
@@ -191,4 +191,43 @@ def test_a_mapping_is_written_in_fields_tried_and_kept(
             assert answer.status == 200
         twin = weft.call("GET", "/devices/mapped-1/twin")
         assert twin["telemetry"]["temperature"]["value"] == 19.5
+        watched.require_clean()
+
+
+def test_a_type_is_not_saved_by_the_check_of_what_it_was(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """An answer on what stood there before says nothing of what stands there now."""
+    url = "**/api/v1/types/checked-late/check"
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/onboarding?tab=types&new=yes")
+        page.get_by_label("Name", exact=True).fill("checked-late")
+        key, save = page.get_by_label("Key of").first, page.get_by_role("button", name="Save")
+        key.fill("rpm")
+        expect(save).to_be_enabled()
+        held = hold(page, url)
+        with page.expect_request(url):
+            key.fill("speed")
+        key.fill("speed_now")
+        with page.expect_response(url):
+            held.pop(0).continue_()
+        settle(page)
+        expect(save).to_be_disabled()
+        let_go(page, url, held)
+        expect(save).to_be_enabled()
+        watched.require_clean()
+
+
+def test_a_place_without_a_key_is_told(browser: Browser, weft: Server, signed_in: object) -> None:
+    """Otherwise the row would be left out, and nobody would know why nothing comes."""
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/onboarding?tab=types&new=yes")
+        page.get_by_label("Name", exact=True).fill("homeless")
+        page.get_by_label("Key of").first.fill("rpm")
+        expect(page.get_by_role("button", name="Save")).to_be_enabled()
+        page.get_by_text("Payload mapping", exact=True).click()
+        page.get_by_role("button", name="Add a value from bytes").click()
+        check = _panel(page, "What saving would change")
+        expect(check).to_contain_text("No key is chosen for byte 0")
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
         watched.require_clean()

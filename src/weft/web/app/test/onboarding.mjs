@@ -36,6 +36,28 @@ test('what is typed in a mapping is a number where it is one, and told to the se
   assert.deepEqual(withMapping({}, form), { mapping: { telemetry: { t: { from: 'a', scale: 0.1, offset: 'x', default: 'off' } } } });
 });
 
+test('an empty default is kept as it is', () => {
+  for (const value of ['', ' ', 'off']) {
+    const mapping = { telemetry: { t: { from: 'a', default: value } } };
+    assert.deepEqual(withMapping({}, mappingOf(mapping)), { mapping });
+  }
+});
+
+test('a place without a key, and a key without its byte, are told', () => {
+  const source = mappingOf(undefined);
+  source.sources = [{ ...newSource(), from: 'sensor.t' }];
+  assert.match(mappingFaultOf(source), /sensor\.t/);
+  const bits = mappingOf(undefined);
+  bits.bits = [{ ...newBits(), byte: '4' }];
+  assert.match(mappingFaultOf(bits), /byte 4/);
+  bits.bits = [{ ...newBits(), target: 'telemetry.t', byte: ' ' }];
+  assert.match(mappingFaultOf(bits), /key t .*byte/);
+  assert.deepEqual(withMapping({}, bits), { mapping: { binary: { fields: { t: {} } } } });
+  bits.bits = [{ ...newBits(), byte: '' }];
+  source.sources = [newSource()];
+  assert.deepEqual([mappingFaultOf(source), mappingFaultOf(bits)], ['', '']);
+});
+
 test('a constant is typed as it is read', () => {
   for (const value of ['idle', '7', 'true', '', 7, 0, true, null, [1], { a: 'b' }]) assert.deepEqual(valueOf(typedOf(value)), value);
   assert.equal(typedOf('idle'), 'idle');

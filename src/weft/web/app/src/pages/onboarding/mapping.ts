@@ -83,6 +83,12 @@ export function valueOf(typed: string): unknown {
 /** A value as it would be typed, so that `valueOf` gives it back. */
 export const typedOf = (value: unknown): string => (typeof value === 'string' && valueOf(value) === value ? value : JSON.stringify(value));
 
+/** A default as it would be typed; nothing typed is none, so that an empty text stands in quotes. */
+function fallbackOf(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' && value.trim() === '' ? JSON.stringify(value) : typedOf(value);
+}
+
 function sourceOf(target: string, entry: unknown): SourceRow {
   const words = typeof entry === 'string' ? { from: entry } : groupOf(entry);
   const constant = 'constant' in words;
@@ -94,7 +100,7 @@ function sourceOf(target: string, entry: unknown): SourceRow {
     scale: textOf(words['scale']),
     offset: textOf(words['offset']),
     unit: textOf(words['unit']),
-    fallback: words['default'] === undefined || words['default'] === null ? '' : typedOf(words['default']),
+    fallback: fallbackOf(words['default']),
     parse: words['parse'] === true,
     plain: typeof entry === 'string',
     rest: without(words, SOURCE),
@@ -146,8 +152,8 @@ function writtenSource(row: SourceRow): unknown {
 }
 
 function writtenBits(row: BitRow): Document {
-  const words: Document = { byte: numberOf(row.byte), ...row.rest };
-  for (const word of ['bytes', 'bit', 'bits'] as const) if (row[word].trim()) words[word] = numberOf(row[word]);
+  const words: Document = { ...row.rest };
+  for (const word of ['byte', 'bytes', 'bit', 'bits'] as const) if (row[word].trim()) words[word] = numberOf(row[word]);
   if (row.signed) words['signed'] = true;
   put(words, row);
   return words;
@@ -190,5 +196,10 @@ export function withMapping(document: Document, form: MappingForm): Document {
 export function mappingFaultOf(form: MappingForm): string {
   const targets = [...form.sources, ...form.bits].map((row) => row.target).filter(Boolean);
   const twice = targets.find((target, at) => targets.indexOf(target) !== at);
-  return twice ? onboarding.types.twice(splitTarget(twice)[1]) : '';
+  if (twice) return onboarding.types.twice(splitTarget(twice)[1]);
+  const places = [...form.sources.map((row) => ({ ...row, place: row.from.trim() })), ...form.bits.map((row) => ({ ...row, place: row.byte.trim() && onboarding.types.byteAt(row.byte.trim()) }))];
+  const homeless = places.find((row) => !row.target && row.place);
+  if (homeless) return onboarding.types.noKey(homeless.place);
+  const nowhere = form.bits.find((row) => row.target && !row.byte.trim());
+  return nowhere ? onboarding.types.noByte(splitTarget(nowhere.target)[1]) : '';
 }
