@@ -130,3 +130,19 @@ def test_who_cannot_sign_out_is_told(browser: Browser, weft: Server) -> None:
         page.unroute("**/api/v1/sessions/current")
         page.get_by_role("button", name="Sign out").click()
         page.get_by_label("Password").wait_for()
+
+
+def test_a_page_that_could_not_be_loaded_is_forgotten_on_the_way_back(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """The network was away for a moment: where one came from is still there."""
+    with opened(browser, weft, state=signed_in) as (page, _watched):
+        page.goto("/overview")
+        page.get_by_role("heading", name="Overview", level=1).wait_for()
+        page.route("**/*.js", lambda route: route.abort())
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name="Security").click()
+        page.get_by_text("The page could not be loaded").wait_for()
+        page.unroute("**/*.js")
+        page.go_back()
+        page.get_by_role("heading", name="Overview", level=1).wait_for()
+        expect(page.get_by_text("The page could not be loaded")).to_have_count(0)
