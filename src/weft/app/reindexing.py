@@ -15,12 +15,12 @@ from weft.ingest.rejections import REJECTIONS
 from weft.model.ids import TenantId
 from weft.observability.log import get_logger
 from weft.ports import Kind, Records, Writer
-from weft.rules.kinds import ALARMS, WORK_ORDERS
+from weft.rules.kinds import ALARMS, OUTBOX, WORK_ORDERS
 
 log = get_logger(__name__)
 
 # Every kind whose index is not the one that its first records were written with.
-CHANGED: Final[Sequence[Kind[Any]]] = (ALARMS, REJECTIONS, WORK_ORDERS)
+CHANGED: Final[Sequence[Kind[Any]]] = (ALARMS, OUTBOX, REJECTIONS, WORK_ORDERS)
 
 AT_ONCE: Final = 500  # records in one transaction
 TOLD_EVERY: Final = 20_000  # records; a multiple of those at once

@@ -24,8 +24,9 @@ EMPTY: dict[str, str] = {
     "list_authorities": "No authority of a customer's. Register one: "
     "weft authority register ca.pem",
     "list_connections": "Nobody is connected. Add a device: weft device add pump-1",
-    "list_connectors": "No connectors. They are made in the configuration, as "
-    "[connectors.erp] with a kind and a url; see docs/howto/connect-tryton.md",
+    "list_connector_kinds": "No kinds of connectors. Weft's own come with it: weft doctor",
+    "list_connectors": "No connectors. Set one up: weft connector set NAME FILE; "
+    "see docs/howto/set-up-a-connector.md",
     "list_credentials": "No credentials, so this device cannot connect. Give it one: "
     "weft credential add DEVICE",
     "list_device_attachments": "It was not attached then. Attach it: "
