@@ -198,11 +198,18 @@ class Watched:
 
 @contextmanager
 def opened(
-    browser: Browser, server: Server, *, state: Any = None, phone: bool = False, dark: bool = False
+    browser: Browser,
+    server: Server,
+    *,
+    state: Any = None,
+    phone: bool = False,
+    dark: bool = False,
+    url: str = "",
 ) -> Iterator[tuple[Page, Watched]]:
-    """Open a page of a server; with `state` as somebody who has signed in."""
+    """Open a page of a server, or of the way to it; with `state` as somebody signed in."""
+    url = url or server.url
     context = browser.new_context(
-        base_url=server.url,
+        base_url=url,
         viewport=PHONE if phone else DESKTOP,
         has_touch=phone,
         color_scheme="dark" if dark else "light",
@@ -211,7 +218,7 @@ def opened(
         reduced_motion="reduce",
     )
     context.set_default_timeout(15_000)
-    watched = Watched(context, server.url)
+    watched = Watched(context, url)
     try:
         yield context.new_page(), watched
     finally:

@@ -16,24 +16,31 @@ for (const [name, value] of Object.entries(given)) Object.defineProperty(globalT
 
 const server = await createServer({ server: { middlewareMode: true }, appType: 'custom', logLevel: 'error' });
 const load = (path) => server.ssrLoadModule(`/src/${path}`);
-const { Channel } = await load('api/channel.ts');
-const { paced } = await load('api/pace.ts');
-const { session } = await load('api/session.svelte.ts');
-// The one interval of `live` is ours to tick: what comes between two ticks is up to each test.
+// The one interval of `awake` is ours to tick: what comes between two ticks is up to each test.
 const realInterval = globalThis.setInterval;
 let tick;
 globalThis.setInterval = (act, pause_ms) => (pause_ms === 5000 ? (tick = act) : realInterval(act, pause_ms));
-const { live } = await load('api/live.svelte.ts');
+const { fetchRead, lookAfter, stayAwake } = await load('api/awake.ts');
+stayAwake();
 globalThis.setInterval = realInterval;
+const { Channel } = await load('api/channel.ts');
+const { paced } = await load('api/pace.ts');
+const { session } = await load('api/session.svelte.ts');
+const { live } = await load('api/live.svelte.ts');
+const { Fleet } = await load('pages/map/fleet.svelte.ts');
 await server.close();
+
+const WELL = '/api/v1/health/live'; // is asked over each connection that is in doubt
 
 /** A test with a clock that only it moves. */
 const timed = (name, run) =>
   test(name, async () => {
     mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+    const realFetch = globalThis.fetch;
     try {
       await run();
     } finally {
+      globalThis.fetch = realFetch;
       mock.timers.reset();
     }
   });
@@ -192,9 +199,7 @@ timed('one request that does not end holds up neither the events nor the stream'
     await pass(15_000);
     streams[0].say('telemetry', 6 + beat);
     await settle();
-    channel.check(false);
   }
-  await settle();
   assert.equal(streams.length, 1);
 });
 
@@ -235,37 +240,75 @@ timed('one that fails at what it is told is reported and reads again; the others
 
 timed('a stream that is only just asked for is not taken for a silent one', async () => {
   const { channel, streams, told } = channelOf();
+  const forget = lookAfter(channel);
   channel.add(watcher('alarm').watch);
   mock.timers.tick(30);
-  channel.check(false);
+  tick();
   await settle();
   assert.deepEqual([streams.length, told], [1, ['connecting', 'live']]);
+  forget();
 });
 
 timed('a connection that is silent, or was slept through, is not trusted', async () => {
   const { channel, streams } = channelOf();
+  const forget = lookAfter(channel);
   const one = watcher('telemetry');
   channel.add(one.watch);
   await pass(30);
+  tick();
   streams[0].say('telemetry', 5);
   await settle();
-  await pass(39_000);
-  channel.check(false);
+  await pass(19_000);
+  tick();
+  await pass(20_000);
+  tick();
   await settle();
   assert.equal(streams.length, 1);
-  channel.check(true);
+  await pass(20_500);
+  tick();
   await settle();
   assert.deepEqual([streams.length, streams[0].signal.aborted, streams[1].from, one.again], [2, true, 5, ['opened']]);
   await pass(61_000); // longer than it is worth to be sent all that was missed
-  channel.check(false);
+  tick();
   await settle();
   assert.deepEqual([streams[2].from, one.again], [null, ['opened', 'reconnected']]);
+  forget();
+});
+
+timed('after a sleep all connections are tried, and then what was being read is asked for again', async () => {
+  const asked = [];
+  globalThis.fetch = (url, { signal }) =>
+    new Promise((answer, fail) => {
+      asked.push({ url, answer });
+      signal.addEventListener('abort', () => fail(signal.reason));
+    });
+  tick();
+  const reading = fetchRead('/a');
+  await pass(19_000);
+  tick();
+  await settle();
+  assert.equal(asked.length, 1); // who is slow is waited for
+  await pass(25_000);
+  tick();
+  await settle();
+  const tries = asked.splice(1);
+  assert.deepEqual(tries.map((one) => one.url), Array(6).fill(WELL));
+  tries.forEach((one) => one.answer(new Response('{}')));
+  await settle();
+  const given = new Response('a');
+  asked[1].answer(given);
+  assert.equal(await reading, given);
+  const gone = new AbortController();
+  const left = assert.rejects(fetchRead('/b', { signal: gone.signal }), { name: 'AbortError' });
+  await settle();
+  gone.abort();
+  await left;
 });
 
 timed('a page that wakes from sleep opens its streams again', async () => {
   const asked = [];
-  const realFetch = globalThis.fetch;
   globalThis.fetch = async (url, { headers, signal }) => {
+    if (url === WELL) return new Response('{}');
     const stream = streamOf(signal);
     asked.push({ url, headers, ...stream });
     return stream.response;
@@ -286,12 +329,51 @@ timed('a page that wakes from sleep opens its streams again', async () => {
   leave();
   await pass(1_000);
   assert.equal(live.state, 'idle');
-  globalThis.fetch = realFetch;
+});
+
+timed('a map that was slept through, or hears nothing, opens its stream again', async () => {
+  const asked = [];
+  globalThis.fetch = async (url, { signal } = {}) => {
+    if (url === WELL) return new Response('{}');
+    if (!url.includes('/fleet/live')) return new Response(JSON.stringify({ items: [] }), { headers: { 'Content-Type': 'application/json' } });
+    const stream = { signal, ...streamOf(signal) };
+    asked.push(stream);
+    return stream.response;
+  };
+  const hear = async (devices) => {
+    asked.at(-1).say('fleet', 0, { reset: true, set: [], gone: [], zoom: 3, devices });
+    await settle();
+  };
+  tick();
+  const fleet = new Fleet();
+  const leave = fleet.start();
+  try {
+    fleet.look({ bounds: [-180, -90, 180, 90], zoom: 3 });
+    await pass(250);
+    await hear(1);
+    await pass(5_000);
+    tick();
+    assert.deepEqual([asked.length, fleet.state, fleet.devices], [1, 'live', 1]);
+    mock.timers.setTime(Date.now() + 25_000);
+    tick();
+    await settle();
+    assert.deepEqual([asked.length, asked[0].signal.aborted, fleet.state], [2, true, 'again']);
+    await hear(2);
+    assert.deepEqual([fleet.state, fleet.devices], ['live', 2]);
+    for (let beat = 0; beat < 9; beat += 1) {
+      await pass(5_000);
+      tick();
+    }
+    await settle();
+    assert.deepEqual([asked.length, fleet.state], [3, 'again']); // silent for longer than the server ever is
+  } finally {
+    leave();
+  }
+  assert.ok(asked[2].signal.aborted);
 });
 
 timed('one stream that is well does not hide that the other is not', async () => {
   const asked = [];
-  const realFetch = globalThis.fetch;
   globalThis.fetch = async (url, { signal }) => {
     if (url.includes('devices=a')) throw new TypeError('failed to fetch');
     const stream = streamOf(signal);
@@ -310,7 +392,6 @@ timed('one stream that is well does not hide that the other is not', async () =>
   leaveAll();
   await pass(1_000);
   assert.equal(live.state, 'idle');
-  globalThis.fetch = realFetch;
 });
 
 timed('what is asked for often is done at once, and then once at the end of each pause', async () => {
@@ -342,7 +423,6 @@ function answering(...answers) {
 }
 
 timed('a server that is ill says nothing of the session: it is asked again', async () => {
-  const realFetch = globalThis.fetch;
   kept.set('weft-signed-in', 'yes');
   answering(503, 200, 200);
   await session.resume();
@@ -352,11 +432,9 @@ timed('a server that is ill says nothing of the session: it is asked again', asy
   answering(401);
   await session.resume();
   assert.deepEqual([session.state, session.reason, kept.size], ['out', 'over', 0]);
-  globalThis.fetch = realFetch;
 });
 
 timed('who signs out is out only when the server has ended the session', async () => {
-  const realFetch = globalThis.fetch;
   const enter = async () => {
     kept.set('weft-signed-in', 'yes');
     answering(200, 200);
@@ -375,5 +453,4 @@ timed('who signs out is out only when the server has ended the session', async (
     await session.signOut();
     assert.deepEqual([session.state, session.reason], ['out', 'left']);
   }
-  globalThis.fetch = realFetch;
 });

@@ -5,6 +5,7 @@
 // It is also opened anew when more is watched than it brings, which is no fault: but a page that
 // had read before it was open reads again, as something may have happened in between. So that this
 // is seldom, a stream that brings all that is wanted stays, from one page to the next.
+import type { Connection } from './awake';
 import { readFrame, takeFrames } from './frames';
 
 export interface LiveEvent {
@@ -46,7 +47,6 @@ export interface Around {
   report(error: unknown): void;
 }
 
-const SILENT_MS = 40_000; // the server says something every 15 s
 const AWAY_MS = 60_000; // after that, reading anew is less than all that was missed
 const PAUSE_MAX_MS = 15_000;
 const GATHER_MS = 30; // several who come at once are one change
@@ -70,7 +70,7 @@ function covers(open: Asked, wanted: Asked): boolean {
   );
 }
 
-export class Channel {
+export class Channel implements Connection {
   readonly watches = new Set<Watch>();
   #last: number | null = null; // the position of the last message
   #asked: Asked = { kinds: [], devices: [] };
@@ -97,9 +97,8 @@ export class Channel {
     };
   }
 
-  /** Look whether the connection is still one: after a sleep it only seems so. */
-  check(jumped: boolean): void {
-    if (this.#abort !== null && (jumped || Date.now() - Math.max(this.#heardAt, this.#askedAt) > SILENT_MS)) this.reopen();
+  heardAt(): number | null {
+    return this.#abort === null ? null : Math.max(this.#heardAt, this.#askedAt);
   }
 
   /** The connection is none any more, or is not trusted. */

@@ -2,6 +2,7 @@
 //
 // One connection serves all that watch everything, another those that watch named devices.
 // channel.ts keeps each of them open; here is what both share with the browser.
+import { fetchRead, lookAfter } from './awake';
 import { Channel, worstOf, type LiveState, type Watch } from './channel';
 import { readFrame, takeFrames } from './frames';
 import { session } from './session.svelte';
@@ -9,29 +10,15 @@ import { session } from './session.svelte';
 export type { LiveEvent, LiveState, Watch } from './channel';
 export { readFrame, takeFrames };
 
-const TICK_MS = 5_000;
 const UNSEEN_MS = 250;
 
 class Live {
   state = $state<LiveState>('idle');
-  #tickedAt = Date.now();
   /** Of each channel its own: one that is well does not hide that the other is not. */
   #states = new Map<Channel, LiveState>();
   #settling = new Map<Channel, ReturnType<typeof setTimeout>>();
   #all = this.#channel();
   #some = this.#channel();
-
-  constructor() {
-    setInterval(() => {
-      const jumped = Date.now() - this.#tickedAt > 4 * TICK_MS && !document.hidden; // the machine slept
-      this.#tickedAt = Date.now();
-      this.#check(jumped);
-    }, TICK_MS);
-    document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) this.#check(false);
-    });
-    for (const name of ['online', 'offline']) window.addEventListener(name, () => this.#reopen());
-  }
 
   /** Watch until the returned function is called; made for `$effect`. */
   watch(watch: Watch): () => void {
@@ -41,7 +28,7 @@ class Live {
   #channel(): Channel {
     const channel: Channel = new Channel({
       open: (query, from, signal) =>
-        fetch(`/api/v1/live?${query}`, {
+        fetchRead(`/api/v1/live?${query}`, {
           headers: { 'X-Weft-Token': session.token, ...(from === null ? {} : { 'Last-Event-ID': String(from) }) },
           cache: 'no-store',
           signal,
@@ -52,6 +39,7 @@ class Live {
       soon: beforeTheNextFrame,
       report: (error) => reportError(error),
     });
+    lookAfter(channel);
     return channel;
   }
 
@@ -67,16 +55,6 @@ class Live {
     const told = [...this.#states];
     const watched = told.filter(([channel]) => channel.watches.size > 0);
     this.state = worstOf((watched.length > 0 ? watched : told).map(([, state]) => state));
-  }
-
-  #check(jumped: boolean): void {
-    this.#all.check(jumped);
-    this.#some.check(jumped);
-  }
-
-  #reopen(): void {
-    this.#all.reopen();
-    this.#some.reopen();
   }
 }
 

@@ -1,6 +1,7 @@
 // The fleet as the map sees it: marks of the part in view, kept up to date by the server
 // (`GET /fleet/live`), and the list of the devices there. Another view is another stream; one
 // that breaks is opened again, and begins with all marks, so nothing is missed or doubled.
+import { fetchRead, lookAfter, type Connection } from '../../api/awake';
 import { api, problemOf, urlOf, type Schemas } from '../../api/client';
 import { readFrame, takeFrames } from '../../api/live.svelte';
 import { session } from '../../api/session.svelte';
@@ -23,7 +24,7 @@ const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const LIST_EVERY_MS = 5_000;
 const LIST_PAGE = 200;
 
-export class Fleet {
+export class Fleet implements Connection {
   marks = $state.raw<ReadonlyMap<string, Mark>>(new Map());
   devices = $state(0);
   state = $state<StreamState>('opening');
@@ -35,6 +36,7 @@ export class Fleet {
   failed = $state<unknown>();
   #seen: Seen | null = null;
   #abort: AbortController | null = null;
+  #heardAt = 0;
   #settling: ReturnType<typeof setTimeout> | undefined;
   #listTimer: ReturnType<typeof setInterval> | undefined;
   #turn = 0;
@@ -43,15 +45,28 @@ export class Fleet {
   start(): () => void {
     const shown = (): void => (document.hidden ? this.#pause() : this.#open());
     document.addEventListener('visibilitychange', shown);
+    const leave = lookAfter(this);
     this.#listTimer = setInterval(() => {
       if (!document.hidden && this.list.length <= LIST_PAGE) void this.read();
     }, LIST_EVERY_MS);
     return () => {
+      leave();
       document.removeEventListener('visibilitychange', shown);
       clearInterval(this.#listTimer);
       clearTimeout(this.#settling);
       this.#abort?.abort();
     };
+  }
+
+  heardAt(): number | null {
+    return this.#abort === null ? null : this.#heardAt;
+  }
+
+  reopen(): void {
+    if (this.#abort === null) return; // nobody looks, or no part is shown yet
+    this.state = 'again';
+    this.#open();
+    void this.read();
   }
 
   /** The map shows another part. */
@@ -101,9 +116,10 @@ export class Fleet {
 
   async #follow(signal: AbortSignal): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
+      this.#heardAt = Date.now();
       try {
         const url = urlOf('/fleet/live', {}, { ...this.#box(), zoom: Math.min(24, Math.max(0, this.#seen?.zoom ?? 0)) });
-        const response = await fetch(url, { headers: { 'X-Weft-Token': session.token }, cache: 'no-store', signal });
+        const response = await fetchRead(url, { headers: { 'X-Weft-Token': session.token }, cache: 'no-store', signal });
         if (response.status === 401) {
           session.lost();
           return;
@@ -129,6 +145,7 @@ export class Fleet {
     while (!signal.aborted) {
       const { done, value } = await reader.read();
       if (done || signal.aborted) return;
+      this.#heardAt = Date.now();
       const taken = takeFrames(rest + decoder.decode(value, { stream: true }));
       rest = taken.rest;
       for (const text of taken.frames) {
