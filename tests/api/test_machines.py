@@ -70,22 +70,20 @@ async def test_a_facility_is_all_below_it(world: World, monkeypatch: pytest.Monk
         raise AssertionError
 
     monkeypatch.setattr(world.assets, "behind", all_of_them)
-    found = await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"))
+    span = Span(0, world.clock.now() + 1)
+    found = await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"), span)
     assert [one.device.device_id for one in found] == ["at-site", "at-line", "at-press"]
     monkeypatch.setattr(machines, "MACHINES_MAX", 2)
     with pytest.raises(TooLarge):
-        await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"))
+        await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"), span)
 
 
 async def test_the_parts_of_a_course_are_the_whole(world: World) -> None:
     """Times and quantities of each part add up; only what was planned counts."""
     press = await world.device("press-1")
-    machine = Machine(
-        world.devices.get(MAIN, "press-1"),
-        "line",
-        Production("state", frozenset({"run"}), frozenset({"clean"}), "parts", "bad"),
-    )
+    production = Production("state", frozenset({"run"}), frozenset({"clean"}), "parts", "bad")
     began = world.clock.now()
+    machine = Machine(world.devices.get(MAIN, "press-1"), "line", production, ((began, 2**62),))
     for state, parts, bad in (("run", 0, 0), ("clean", 6, 1), ("run", 9, 1), ("fault", 2, 2)):
         values = {"state": state, "parts": parts, "bad": bad}
         sent = await world.call("POST", "/devices/me/telemetry", token=press, body=values)

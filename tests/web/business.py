@@ -28,6 +28,7 @@ class Business:
         self.server = server
         self.url = url
         self.status = 204
+        self.answer = b""
         self.taken: list[bytes] = []
         self._plant = Plant(server)
 
@@ -68,8 +69,10 @@ def business_at(folder: Path) -> Iterator[Business]:
             if held[0].status < 300:
                 held[0].taken.append(body)
             self.send_response(held[0].status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(held[0].answer)))
             self.end_headers()
+            self.wfile.write(held[0].answer)
 
         def log_message(self, *_: Any, **__: Any) -> None:
             """Say nothing."""

@@ -257,6 +257,49 @@ def test_what_is_saved_after_the_form_was_closed_takes_nobody_away(
     business.server.call("DELETE", "/connectors/unhurried")
 
 
+def test_a_change_to_another_system_is_asked_again_while_orders_are_open(
+    browser: Browser, business: Business, inside: object
+) -> None:
+    """What would be left behind is named; whoever goes back has changed nothing."""
+    business.status, business.answer = 200, b'{"number": "T-1"}'
+    create = {"path": "/tickets", "id": "number", "once": True, "body": {"key": "{key}"}}
+    settings = {"url": business.url, "create": create}
+    call = business.server.call
+    call("PUT", "/connectors/desk", {"kind": "rest", "settings": settings})
+    rule = {
+        "name": "dry",
+        "when": "humidity < 9",
+        "message": "{device} is too dry",
+        "actions": [{"work_order": {"connector": "desk", "title": "Look at {device}"}}],
+    }
+    call("POST", "/rules", rule)
+    plant = Plant(business.server)
+    plant.add("humid-1")
+    plant.say("humid-1", {"humidity": 3})
+    deadline = time.monotonic() + WAIT_S
+    while not any(one["remote_id"] == "T-1" for one in call("GET", "/work-orders")["items"]):
+        assert time.monotonic() < deadline, "No work order was opened."
+        time.sleep(0.1)
+    moved = business.url + "-elsewhere"
+    with opened(browser, business.server, state=inside) as (page, watched):
+        page.goto("/connectors/desk")
+        page.get_by_role("button", name="Edit").click()
+        dialog = page.get_by_role("dialog", name="Change desk")
+        dialog.get_by_label("Url", exact=True).fill(moved)
+        dialog.get_by_role("button", name="Save").click()
+        question = page.get_by_role("dialog", name="Lead desk to another system?")
+        expect(question).to_contain_text("1 of its work orders open")
+        question.get_by_role("button", name="Cancel").click()
+        expect(dialog.get_by_text("1 of its work orders open")).to_be_visible()
+        assert call("GET", "/connectors/desk/settings")["settings"]["url"] == business.url
+        dialog.get_by_role("button", name="Save").click()
+        question.get_by_role("button", name="Change all the same").click()
+        expect(page.get_by_text("Changed, and in force")).to_be_visible()
+        assert call("GET", "/connectors/desk/settings")["settings"]["url"] == moved
+        watched.faults = [one for one in watched.faults if "409" not in one]
+        watched.require_clean()
+
+
 def test_a_connector_whose_kind_is_gone_is_read_and_taken_away(
     browser: Browser, business: Business, inside: object
 ) -> None:

@@ -1,21 +1,23 @@
 """Machines: what history says of them, worked out for pages on facilities.
 
-A machine is a device whose type says what its telemetry means (`registry/production.py`), at the
-asset that it observes now. All of one answer is read from history in few scans, of bounded size.
+A machine is a device whose type says what its telemetry means (`registry/production.py`), at an
+asset that it observes or observed, as long as it did (`stays.py`). All of one answer is read from
+history in few scans, of bounded size.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
 from weft.api.services import Services
+from weft.api.stays import stays_of
 from weft.errors import TooLarge
 from weft.history.effectiveness import Used
 from weft.history.states import Growth, Interval, Moments, States, growth_of, states_of
-from weft.model.asset import Asset, AttachmentRole
+from weft.model.asset import Asset
 from weft.model.device import Device
 from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
@@ -27,24 +29,30 @@ from weft.rules.feeds.schedule import Schedule
 MACHINES_MAX: Final = 200  # in one answer
 SAMPLES_MAX: Final = 2_000_000  # 50 MB, about a second
 OPENINGS_MAX: Final = 2_000  # of a calendar in the time asked for: five years of one shift a day
-_AT_ONCE: Final = 1_000  # assets between two turns of the loop
 
 Traces = dict[tuple[str, str], HistoryTrace]
 
 
 class Machine(Struct, frozen=True):
-    """A device that watches a machine, and what its telemetry means."""
+    """A device that watches a machine, where and when it did, and what its telemetry means."""
 
     device: Device
     asset_id: str
     production: Production
+    within: tuple[Interval, ...]  # of the time that was asked for
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The device at this asset, and nowhere else."""
+        return self.device.uid, self.asset_id
 
 
 class Course(Struct, frozen=True, eq=False):
     """What a machine did in a time, of which some was planned: read once, cut for each part."""
 
     production: Production
-    planned: Moments  # a row each: from when until when
+    present: Moments  # a row each: from when until when it was there
+    planned: Moments  # the same of the work that was planned there meanwhile
     states: States  # within the planned time, as is what was counted
     grown: Mapping[str, Growth]  # by the key of a counter
 
@@ -61,29 +69,25 @@ class Span(Struct, frozen=True):
         return self.start, self.end
 
 
-async def machines_of(services: Services, tenant: TenantId, top: Asset) -> list[Machine]:
-    """Return the machines at an asset and below it, or raise `TooLarge`."""
+async def machines_of(
+    services: Services, tenant: TenantId, top: Asset, span: Span
+) -> list[Machine]:
+    """Return the machines at an asset and below it in a time, or raise `TooLarge`."""
+    stays = await stays_of(services.records, tenant, services.assets.below(top), span.interval)
     found: list[Machine] = []
-    for number, asset in enumerate(services.assets.below(top), 1):
-        found.extend(_machines_at(services, tenant, asset))
-        if not number % _AT_ONCE:
-            await asyncio.sleep(0)
+    for stay in stays:
+        device = services.devices.find(tenant, stay.device_id)
+        if device is None or device.uid != stay.device_uid:
+            continue  # deleted since, and its history with it
+        production = production_of(services.types.followed_by(device))
+        if production is not None:
+            found.append(Machine(device, stay.asset_id, production, stay.within))
     if len(found) > MACHINES_MAX:
         raise TooLarge(
             f"There are {len(found)} machines at {top.asset_id!r} and below it.",
             remedy=f"Ask for a part of it: an answer is worked out of at most {MACHINES_MAX}.",
         )
     return found
-
-
-def _machines_at(services: Services, tenant: TenantId, asset: Asset) -> Iterator[Machine]:
-    for attachment in services.attachments.of_asset(asset.uid):
-        if attachment.role is not AttachmentRole.OBSERVES:
-            continue
-        device = services.devices.find(tenant, attachment.device_id)
-        production = production_of(services.types.followed_by(device)) if device else None
-        if device is not None and production is not None:
-            yield Machine(device, asset.asset_id, production)
 
 
 async def read_traces(services: Services, machines: Iterable[Machine], span: Span) -> Traces:
@@ -95,7 +99,7 @@ async def read_traces(services: Services, machines: Iterable[Machine], span: Spa
     scans = [
         HistoryScan(
             some[0].device.tenant,
-            tuple(one.device.device_id for one in some),
+            tuple(dict.fromkeys(one.device.device_id for one in some)),
             keys,
             span.start - silent_ns,
             span.end,
@@ -159,19 +163,21 @@ def open_times(schedule: Schedule | None, span: Span) -> list[Interval]:
 
 
 def states_in(machine: Machine, traces: Traces, span: Span) -> States:
-    """Return the states of a machine."""
+    """Return the states of a machine, as long as it was there."""
     production = machine.production
     trace = traces.get((machine.device.device_id, production.state))
-    return states_of(trace, span.start, span.end, production.silent_ns)
+    states = states_of(trace, span.start, span.end, production.silent_ns)
+    return states.cut(_rows(machine.within))
 
 
 def course_of(machine: Machine, traces: Traces, planned: Sequence[Interval], span: Span) -> Course:
     """Return what a machine did in the planned part of a time."""
     production, name = machine.production, machine.device.device_id
-    rows = np.array(planned, np.int64).reshape(-1, 2)
+    rows = _both(planned, machine.within)
     counters = (production.count, production.good, production.rejects)
     return Course(
         production,
+        _rows(machine.within),
         rows,
         states_in(machine, traces, span).cut(rows),
         {
@@ -182,12 +188,32 @@ def course_of(machine: Machine, traces: Traces, planned: Sequence[Interval], spa
     )
 
 
+def _rows(intervals: Sequence[Interval]) -> Moments:
+    return np.array(intervals, np.int64).reshape(-1, 2)
+
+
+def _both(some: Sequence[Interval], others: Sequence[Interval]) -> Moments:
+    """Return what lies in both of two lists; each is in order."""
+    found: list[Interval] = []
+    here = there = 0
+    while here < len(some) and there < len(others):
+        (begin, end), (start, stop) = some[here], others[there]
+        if max(begin, start) < min(end, stop):
+            found.append((max(begin, start), min(end, stop)))
+        here, there = (here + 1, there) if end < stop else (here, there + 1)
+    return _rows(found)
+
+
+def _open_ns(rows: Moments, span: Span) -> int:
+    within = np.clip(rows, span.start, span.end)
+    return int((within[:, 1] - within[:, 0]).sum())
+
+
 def used(course: Course, span: Span) -> Used:
     """Return how a machine was used in all of its course's time, or in a part of it."""
     production = course.production
     held = course.states.cut([span.interval]).durations()
-    within = np.clip(course.planned, span.start, span.end)
-    open_ns = int((within[:, 1] - within[:, 0]).sum())
+    open_ns = _open_ns(course.planned, span)
     spared_ns = sum(held.get(state, 0) for state in production.not_planned)
     producing_s = sum(held.get(state, 0) for state in production.producing) / NS_PER_S
 
@@ -201,7 +227,7 @@ def used(course: Course, span: Span) -> Used:
         good = max(produced - rejects, 0.0)
     rate = production.ideal_per_hour
     return Used(
-        span_s=(span.end - span.start) / NS_PER_S,
+        span_s=_open_ns(course.present, span) / NS_PER_S,
         planned_s=(open_ns - spared_ns) / NS_PER_S,
         producing_s=producing_s,
         unknown_s=(open_ns - sum(held.values())) / NS_PER_S,

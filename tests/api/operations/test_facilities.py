@@ -123,6 +123,37 @@ async def test_a_machine_is_worked_out_once(world: World, monkeypatch: pytest.Mo
     assert sorted(worked_out) == ["press-a", "press-b"]
 
 
+async def test_a_machine_that_was_moved_counts_where_it_was(world: World) -> None:
+    """What it did before stays what it was; both places together are all that it did."""
+    token = await plant(world)  # it is 13:00 now
+    world.clock.turn(1200)
+    path = "/devices/press-a/attachments/observes"
+    assert (await world.call("PUT", path, token=token, body={"asset": "b"})).status == 200
+    readings = [
+        {"ts": NOON + minute * 60_000, "values": {"state": "running", "parts": minute}}
+        for minute in range(61, 91)
+    ]
+    path = "/devices/press-a/telemetry"
+    world.clock.turn(1200)
+    assert (await world.call("POST", path, token=token, body=readings)).status == 200
+    before = await get(world, f"/effectiveness?{SPAN}&assets=a,b", token)
+    assert [len(one["machines"]) for one in before["facilities"]] == [1, 1]
+    assert before["facilities"][0]["figures"]["produced"] == 59.0
+    hour = "start=2026-03-01T13:00:00Z&end=2026-03-01T13:40:00Z"
+    found = await get(world, f"/effectiveness?{hour}&assets=a,b,plant", token)
+    a, b, both = (
+        {m["device_id"]: m["figures"] for m in f["machines"]} for f in found["facilities"]
+    )
+    assert (a["press-a"]["span_s"], b["press-a"]["span_s"]) == (1200.0, 1200.0)
+    assert (a["press-a"]["produced"], b["press-a"]["produced"]) == (20.0, 11.0)
+    assert b["press-b"]["span_s"] == 2400.0
+    assert found["facilities"][2]["figures"]["produced"] == 31.0
+    assert found["facilities"][2]["figures"]["span_s"] == 4800.0
+    assert both["press-a"] in (a["press-a"], b["press-a"])
+    drawn = await get(world, f"/assets/a/timeline?{hour}", token)
+    assert [one["seconds"] for one in drawn["machines"]] == [{"running": 1200.0}]
+
+
 async def test_too_many_figures_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is read: two machines, in two buckets and in all of the time."""
     token = await plant(world)

@@ -35,7 +35,7 @@ FACILITIES_MAX: Final = 20
 BUCKETS_MAX: Final = 100
 FIGURES_MAX: Final = 25_000  # machines times buckets: about two seconds
 _Name = Annotated[str, Meta(max_length=128)]
-Figures = dict[str, list[Used]]  # by the device's uid: of the whole time, then of each bucket
+Figures = dict[tuple[str, str], list[Used]]  # of the whole time, then of each bucket
 
 
 class SpanQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -207,7 +207,7 @@ async def get_asset_timeline(services: Services, call: Call) -> TimelinesView:
     top = services.assets.get(tenant, call.path["asset_id"])
     require(services.policy, call.principal, "asset.read", f"asset:{top.asset_id}")
     span = _span(services, query)
-    machines = await machines_of(services, tenant, top)
+    machines = await machines_of(services, tenant, top, span)
     traces = await read_traces(services, machines, span)
     drawn = (span, query.points)
     found = await asyncio.to_thread(lambda: [_drawn(one, traces, drawn) for one in machines])
@@ -243,8 +243,8 @@ async def get_effectiveness(services: Services, call: Call) -> EffectivenessView
     tops = [services.assets.get(tenant, name) for name in dict.fromkeys(query.assets)]
     for top in tops:
         require(services.policy, call.principal, "asset.read", f"asset:{top.asset_id}")
-    machines = {top.asset_id: await machines_of(services, tenant, top) for top in tops}
-    all_of_them = {one.device.uid: one for some in machines.values() for one in some}
+    machines = {top.asset_id: await machines_of(services, tenant, top, span) for top in tops}
+    all_of_them = {one.key: one for some in machines.values() for one in some}
     spans = [span, *_buckets(span, query.bucket)]
     _require_few(len(all_of_them), len(spans))
     traces = await read_traces(services, all_of_them.values(), span)
@@ -252,9 +252,9 @@ async def get_effectiveness(services: Services, call: Call) -> EffectivenessView
 
     def work() -> list[FacilityUsed]:
         figures: Figures = {}
-        for uid, one in all_of_them.items():
+        for key, one in all_of_them.items():
             course = course_of(one, traces, planned[one.asset_id], span)
-            figures[uid] = [used(course, part) for part in spans]
+            figures[key] = [used(course, part) for part in spans]
         return [_facility(top, machines[top.asset_id], figures, spans[1:]) for top in tops]
 
     found = await asyncio.to_thread(work)
@@ -273,7 +273,7 @@ def _require_few(machines: int, spans: int) -> None:
 def _facility(
     top: Asset, machines: list[Machine], figures: Figures, buckets: list[Span]
 ) -> FacilityUsed:
-    each = [figures[one.device.uid] for one in machines]
+    each = [figures[one.key] for one in machines]
     return FacilityUsed(
         top.asset_id,
         top.kind,
@@ -308,7 +308,8 @@ _MEANING = (
     "availability is production time by planned busy time (the calendar of the asset, less states "
     "that are not planned), effectiveness is ideal time by production time, the quality ratio is "
     "good by produced; `oee` is their product. Of several machines, times and quantities are "
-    "added, not ratios. `utilisation` is production time by all of the time."
+    "added, not ratios. `utilisation` is production time by all of the time. A device that "
+    "was moved counts where it was then; before it was attached anywhere, at its first asset."
 )
 
 OPERATIONS: tuple[Operation, ...] = (
