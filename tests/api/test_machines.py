@@ -73,7 +73,11 @@ async def test_a_facility_is_all_below_it(world: World, monkeypatch: pytest.Monk
     span = Span(0, world.clock.now() + 1)
     found = await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"), span)
     assert [one.device.device_id for one in found] == ["at-site", "at-line", "at-press"]
-    monkeypatch.setattr(machines, "MACHINES_MAX", 2)
+    await world.devices.delete(actor, "at-line")
+    await world.device("at-line", type_name="press")  # a namesake, attached to nothing
+    found = await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"), span)
+    assert [one.device.device_id for one in found] == ["at-site", "at-press"]
+    monkeypatch.setattr(machines, "MACHINES_MAX", 1)
     with pytest.raises(TooLarge):
         await machines_of(world.services, MAIN, world.assets.get(MAIN, "site"), span)
 

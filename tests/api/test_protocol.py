@@ -1,13 +1,14 @@
 """The protocol's limits are held over real sockets in test_server.py; here, what it is given."""
 
 import asyncio
+import socket
 from typing import Any, cast
 
 import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from weft.api.protocol import WeftHttpProtocol
+from weft.api.protocol import UNTAKEN_MS, WeftHttpProtocol, watch_peer
 from weft.api.server import HttpServer
 from weft.api.settings import ApiSettings
 
@@ -24,6 +25,15 @@ def test_uvicorn_is_the_one_that_the_subclass_was_written_for() -> None:
     ):
         assert name in vars(HttpToolsProtocol)
         assert name in vars(WeftHttpProtocol)
+
+
+def test_a_peer_that_has_vanished_is_not_waited_for() -> None:
+    """Its streams would count against the next ones of the same person, for many minutes."""
+    with socket.socket() as plain:
+        watch_peer(asyncio.Transport({"socket": plain}))
+        assert plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNTAKEN_MS
+    watch_peer(asyncio.Transport({}))  # none of TCP
 
 
 class Peer(asyncio.Transport):

@@ -4,7 +4,7 @@ import pytest
 from tests.api.support import MAIN, World
 
 from weft.api import stays
-from weft.api.stays import Stay, stays_of
+from weft.api.stays import stays_of
 from weft.errors import TooLarge
 from weft.model.asset import AttachmentRole
 from weft.registry.assets import NewAsset
@@ -31,7 +31,8 @@ async def move(world: World, name: str, role: AttachmentRole = AttachmentRole.OB
 async def asked(world: World, start: int, end: int) -> dict[str, list[tuple[int, ...]]]:
     """Return from when until when the press was at each line, in hours since the start."""
     both = [world.assets.get(MAIN, name) for name in ("a", "b")]
-    found: list[Stay] = await stays_of(world.services.records, MAIN, both, (start, end))
+    records = world.services.records
+    found = await stays_of(records, MAIN, both, (start, end), lambda _attachment: True)
     assert {one.device_id for one in found} <= {"press"}
     return {
         one.asset_id: [tuple((at - start) // HOUR for at in part) for part in one.within]
@@ -76,7 +77,8 @@ async def test_too_many_are_refused(world: World, monkeypatch: pytest.MonkeyPatc
     for name in ("a", "b", "a", "b"):
         await move(world, name)
     monkeypatch.setattr(stays, "_PAGE", 1)
-    monkeypatch.setattr(stays, "_AT_ONCE", 1)
+    monkeypatch.setattr(stays, "_ASSETS_AT_ONCE", 1)
+    monkeypatch.setattr(stays, "_DEVICES_AT_ONCE", 1)
     monkeypatch.setattr(stays, "ATTACHMENTS_MAX", 4)
     assert set(await asked(world, start, start + 9 * HOUR)) == {"a", "b"}
     monkeypatch.setattr(stays, "ATTACHMENTS_MAX", 3)

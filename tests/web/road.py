@@ -39,6 +39,8 @@ class Road:
             self.url = f"http://127.0.0.1:{port}"
             ready.set()
             await self._over.wait()
+            for task in [*self._carried]:  # what was lost has no end of its own
+                task.cancel()
 
     def _lose(self) -> None:
         self._lost.set()

@@ -6,18 +6,19 @@ history in few scans, of bounded size.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from weft.api.services import Services
-from weft.api.stays import stays_of
+from weft.api.stays import Stay, stays_of
 from weft.errors import TooLarge
 from weft.history.effectiveness import Used
 from weft.history.states import Growth, Interval, Moments, States, growth_of, states_of
-from weft.model.asset import Asset
+from weft.model.asset import Asset, Attachment
 from weft.model.device import Device
 from weft.model.ids import TenantId
 from weft.model.moments import NS_PER_S
@@ -27,6 +28,7 @@ from weft.rules.calendars import find_calendar
 from weft.rules.feeds.schedule import Schedule
 
 MACHINES_MAX: Final = 200  # in one answer
+STAYS_MAX: Final = 1_000  # of these machines, at one place or another
 SAMPLES_MAX: Final = 2_000_000  # 50 MB, about a second
 OPENINGS_MAX: Final = 2_000  # of a calendar in the time asked for: five years of one shift a day
 
@@ -40,6 +42,7 @@ class Machine(Struct, frozen=True):
     asset_id: str
     production: Production
     within: tuple[Interval, ...]  # of the time that was asked for
+    made_at: int | None = None  # ns; where it was never anywhere else before: known since then
 
     @property
     def key(self) -> tuple[str, str]:
@@ -73,21 +76,50 @@ async def machines_of(
     services: Services, tenant: TenantId, top: Asset, span: Span
 ) -> list[Machine]:
     """Return the machines at an asset and below it in a time, or raise `TooLarge`."""
-    stays = await stays_of(services.records, tenant, services.assets.below(top), span.interval)
-    found: list[Machine] = []
-    for stay in stays:
-        device = services.devices.find(tenant, stay.device_id)
-        if device is None or device.uid != stay.device_uid:
-            continue  # deleted since, and its history with it
-        production = production_of(services.types.followed_by(device))
-        if production is not None:
-            found.append(Machine(device, stay.asset_id, production, stay.within))
-    if len(found) > MACHINES_MAX:
+
+    def watches(attachment: Attachment) -> bool:
+        device = services.devices.find(tenant, attachment.device_id)
+        if device is None or device.uid != attachment.device_uid:
+            return False  # deleted since, and its history with it
+        return production_of(services.types.followed_by(device)) is not None
+
+    assets = services.assets.below(top)
+    stays = await stays_of(services.records, tenant, assets, span.interval, watches)
+    found = [*_machines(services, tenant, stays)]
+    count = len({one.device.uid for one in found})
+    if count > MACHINES_MAX or len(found) > STAYS_MAX:
         raise TooLarge(
-            f"There are {len(found)} machines at {top.asset_id!r} and below it.",
-            remedy=f"Ask for a part of it: an answer is worked out of at most {MACHINES_MAX}.",
+            f"There are {count} machines at {top.asset_id!r} and below it, at {len(found)} places.",
+            remedy="Ask for a part of it, or a shorter time: an answer is worked out of at most "
+            f"{MACHINES_MAX} machines at {STAYS_MAX} places.",
         )
     return found
+
+
+def _machines(services: Services, tenant: TenantId, stays: Iterable[Stay]) -> Iterator[Machine]:
+    for stay in stays:
+        device = services.devices.find(tenant, stay.device_id)
+        production = production_of(services.types.followed_by(device)) if device else None
+        if device is not None and production is not None:
+            first_at = stay.first_at
+            made_at = None if first_at is None else min(first_at, device.created_at)
+            yield Machine(device, stay.asset_id, production, stay.within, made_at)
+
+
+def there(machines: Iterable[Machine], traces: Traces) -> list[Machine]:
+    """Return machines without the time before anything is known of them, or any sample is."""
+    known = (_since(one, traces) for one in machines)
+    return [one for one in known if one.within]
+
+
+def _since(machine: Machine, traces: Traces) -> Machine:
+    if machine.made_at is None:
+        return machine
+    keys = ((machine.device.device_id, key) for key in machine.production.keys)
+    heard = [int(traces[key].at[0]) for key in keys if key in traces and len(traces[key].at)]
+    begin = min([machine.made_at, *heard])
+    cut = ((max(start, begin), end) for start, end in machine.within)
+    return replace(machine, within=tuple((start, end) for start, end in cut if start < end))
 
 
 async def read_traces(services: Services, machines: Iterable[Machine], span: Span) -> Traces:

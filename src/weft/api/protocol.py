@@ -17,6 +17,19 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from weft.api.problems import MEDIA_TYPE, Malformed, encode_problem, problem_of
 from weft.security.throttle import network_of
 
+UNTAKEN_MS = 60_000  # data that a peer takes none of: it is gone, or it may as well be
+
+
+def watch_peer(transport: Any) -> None:
+    """Have the kernel ask whether a peer is still there, and end what it takes nothing of."""
+    plain = transport.get_extra_info("socket")
+    if plain is None:
+        return
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    untaken = getattr(socket, "TCP_USER_TIMEOUT", None)  # RFC 5482; not on every system
+    if untaken is not None:
+        plain.setsockopt(socket.IPPROTO_TCP, untaken, UNTAKEN_MS)
+
 
 class WeftHttpProtocol(HttpToolsProtocol):
     """One HTTP connection; `limits` come with the config that the server hands over."""
@@ -43,6 +56,7 @@ class WeftHttpProtocol(HttpToolsProtocol):
         ):
             transport.abort()
             return
+        watch_peer(transport)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._certificate = tls.getpeercert(binary_form=True)
@@ -126,11 +140,9 @@ class WeftWebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket; its scope says as much of the connection as that of a request."""
 
     def connection_made(self, transport: Any) -> None:
-        """Take over a connection, and have the kernel ask whether the peer is still there."""
+        """Take over a connection."""
         super().connection_made(transport)
-        plain = transport.get_extra_info("socket")
-        if plain is not None:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        watch_peer(transport)
 
     def handle_connect(self, event: Any) -> None:
         """Answer a handshake; the application begins in a later turn of the loop."""

@@ -151,7 +151,25 @@ async def test_a_machine_that_was_moved_counts_where_it_was(world: World) -> Non
     assert found["facilities"][2]["figures"]["span_s"] == 4800.0
     assert both["press-a"] in (a["press-a"], b["press-a"])
     drawn = await get(world, f"/assets/a/timeline?{hour}", token)
-    assert [one["seconds"] for one in drawn["machines"]] == [{"running": 1200.0}]
+    (a_line,) = drawn["machines"]
+    assert (a_line["seconds"], a_line["span_s"]) == ({"running": 1200.0}, 1200.0)
+
+
+async def test_a_new_machine_leaves_the_past_as_it_was(world: World) -> None:
+    """Made and attached since, it is no part of an hour before; what it brought with it is."""
+    token = await plant(world)
+    world.clock.turn(3600)
+    before = await get(world, f"/effectiveness?{SPAN}&assets=b", token)
+    press = await world.device("press-new", type_name="press")
+    path = "/devices/press-new/attachments/observes"
+    assert (await world.call("PUT", path, token=token, body={"asset": "b"})).status == 200
+    assert await get(world, f"/effectiveness?{SPAN}&assets=b", token) == before
+    rows = [{"ts": NOON + 45 * 60_000, "values": {"state": "running", "parts": 1}}]
+    sent = await world.call("POST", "/devices/me/telemetry", token=press, body=rows)
+    assert sent.status == 200, sent
+    (b,) = (await get(world, f"/effectiveness?{SPAN}&assets=b", token))["facilities"]
+    spans = {one["device_id"]: one["figures"]["span_s"] for one in b["machines"]}
+    assert spans == {"press-b": 3600.0, "press-new": 900.0}
 
 
 async def test_too_many_figures_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from tests.api.support import OTHER, World
 from tests.api.test_live import watching
 
+from weft.api.operations.onboarding import beats
 from weft.security.actions import Role
 
 TYPE = {"telemetry": {"t": {"type": "number", "minimum": 0, "maximum": 50}}}
@@ -75,6 +76,15 @@ async def test_made_up_devices_say_what_their_type_allows(world: World) -> None:
     assert 0 <= twin["telemetry"]["t"]["value"] <= 50
     audit = (await world.call("GET", "/audit?action=simulation.run", token=token)).json["items"]
     assert len(audit) == 1
+
+
+async def test_a_slow_simulation_says_that_it_is_there() -> None:
+    """Who listens takes a long silence for a lost connection."""
+    ended = asyncio.Event()
+    said = [beat async for beat in beats(ended, 0.05, 0.02)]
+    assert said == [b": still here\n\n"] * 2
+    ended.set()
+    assert [beat async for beat in beats(ended, 60, 15)] == []
 
 
 async def test_a_simulation_touches_no_real_device(world: World) -> None:

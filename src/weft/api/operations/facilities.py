@@ -15,6 +15,7 @@ from weft.api.machines import (
     read_traces,
     require_room,
     states_in,
+    there,
     used,
 )
 from weft.api.operation import Call, Command, Operation
@@ -85,6 +86,7 @@ class TimelineView(Struct, frozen=True):
     producing: list[str]  # states in which it produces, as its type says
     spans: list[SpanView]
     seconds: dict[str, float]  # how long each state held, to the last sample
+    span_s: float  # of the time that was asked for: how long it was there
 
 
 class TimelinesView(Struct, frozen=True):
@@ -210,7 +212,8 @@ async def get_asset_timeline(services: Services, call: Call) -> TimelinesView:
     machines = await machines_of(services, tenant, top, span)
     traces = await read_traces(services, machines, span)
     drawn = (span, query.points)
-    found = await asyncio.to_thread(lambda: [_drawn(one, traces, drawn) for one in machines])
+    known = there(machines, traces)
+    found = await asyncio.to_thread(lambda: [_drawn(one, traces, drawn) for one in known])
     return TimelinesView(moment(span.start) or "", moment(span.end) or "", found)
 
 
@@ -218,7 +221,8 @@ def _drawn(machine: Machine, traces: Traces, drawn: tuple[Span, int]) -> Timelin
     production = machine.production
     named = (machine.device.device_id, machine.asset_id, production.state)
     states = states_in(machine, traces, drawn[0])
-    return _timeline(named, sorted(production.producing), states, drawn)
+    there_s = sum(end - start for start, end in machine.within) / NS_PER_S
+    return _timeline(named, sorted(production.producing), states, drawn, there_s)
 
 
 def _timeline(
@@ -226,13 +230,15 @@ def _timeline(
     producing: list[str],
     states: States,
     drawn: tuple[Span, int],
+    there_s: float | None = None,
 ) -> TimelineView:
     span, points = drawn
     picture = states.drawn(span.start, span.end, points) if len(states.words) > points else states
     rows = zip(picture.words, picture.starts.tolist(), picture.ends.tolist(), strict=True)
     spans = [SpanView(word, start // 1_000_000, end // 1_000_000) for word, start, end in rows]
     seconds = {word: took / NS_PER_S for word, took in sorted(states.durations().items())}
-    return TimelineView(*named, producing, spans, seconds)
+    whole_s = (span.end - span.start) / NS_PER_S
+    return TimelineView(*named, producing, spans, seconds, whole_s if there_s is None else there_s)
 
 
 async def get_effectiveness(services: Services, call: Call) -> EffectivenessView:
@@ -248,6 +254,7 @@ async def get_effectiveness(services: Services, call: Call) -> EffectivenessView
     spans = [span, *_buckets(span, query.bucket)]
     _require_few(len(all_of_them), len(spans))
     traces = await read_traces(services, all_of_them.values(), span)
+    all_of_them = {one.key: one for one in there(all_of_them.values(), traces)}
     planned = await planned_times(services, all_of_them.values(), span)
 
     def work() -> list[FacilityUsed]:
@@ -273,7 +280,8 @@ def _require_few(machines: int, spans: int) -> None:
 def _facility(
     top: Asset, machines: list[Machine], figures: Figures, buckets: list[Span]
 ) -> FacilityUsed:
-    each = [figures[one.key] for one in machines]
+    known = [one for one in machines if one.key in figures]
+    each = [figures[one.key] for one in known]
     return FacilityUsed(
         top.asset_id,
         top.kind,
@@ -281,7 +289,7 @@ def _facility(
         used_view(together(one[0] for one in each)),
         [
             MachineUsed(one.device.device_id, one.asset_id, used_view(whole))
-            for one, (whole, *_) in zip(machines, each, strict=True)
+            for one, (whole, *_) in zip(known, each, strict=True)
         ],
         [
             BucketUsed(moment(bucket.start) or "", used_view(together(one[place] for one in each)))

@@ -175,15 +175,28 @@ async def _simulate(
                     last_refusal = f"{error.detail} {error.remedy}".strip()
             progress = SimulationProgress(names, sent, refused, last_refusal)
             yield b"event: progress\ndata: " + _encode(progress) + b"\n\n"
-            with suppress(TimeoutError):
-                async with asyncio.timeout(query.every_s):
-                    await stream.ended.wait()
+            async for beat in beats(stream.ended, query.every_s, services.settings.heartbeat_s):
+                yield beat
         if not stream.ended.is_set():
             stream.close("The simulation is over.")
         async for chunk in stream.events(services.settings.heartbeat_s):
             yield chunk
     finally:
         services.live.leave(stream)
+
+
+async def beats(
+    ended: asyncio.Event, seconds: float, heartbeat_s: float
+) -> AsyncGenerator[bytes, None]:
+    """Wait until something is due, or a stream has ended; say now and then that it is there."""
+    left_s = seconds
+    while left_s > 0 and not ended.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left_s, heartbeat_s)):
+                await ended.wait()
+        left_s -= heartbeat_s
+        if left_s > 0:
+            yield b": still here\n\n"
 
 
 OPERATIONS: tuple[Operation, ...] = (

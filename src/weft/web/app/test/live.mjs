@@ -195,11 +195,15 @@ timed('one request that does not end holds up neither the events nor the stream'
   await pass(5_000);
   await pass(16);
   assert.deepEqual([stuck.heard, other.heard, told.at(-1)], [['telemetry 5'], ['telemetry 5'], 'live']);
-  for (let beat = 0; beat < 4; beat += 1) {
-    await pass(15_000);
-    streams[0].say('telemetry', 6 + beat);
+  const forget = lookAfter(channel);
+  for (let beat = 0; beat < 12; beat += 1) {
+    await pass(5_000);
+    if (beat % 3 === 0) streams[0].say('telemetry', 6 + beat);
     await settle();
+    tick();
   }
+  await settle();
+  forget();
   assert.equal(streams.length, 1);
 });
 
@@ -253,25 +257,49 @@ timed('a connection that is silent, or was slept through, is not trusted', async
   const { channel, streams } = channelOf();
   const forget = lookAfter(channel);
   const one = watcher('telemetry');
+  const beats = async (count) => {
+    for (let beat = 0; beat < count; beat += 1) {
+      await pass(5_000);
+      tick();
+    }
+    await settle();
+  };
   channel.add(one.watch);
   await pass(30);
-  tick();
   streams[0].say('telemetry', 5);
   await settle();
-  await pass(19_000);
   tick();
-  await pass(20_000);
-  tick();
-  await settle();
+  await beats(8);
   assert.equal(streams.length, 1);
-  await pass(20_500);
+  await beats(1); // silent for longer than the server ever is
+  assert.deepEqual([streams.length, streams[0].signal.aborted, streams[1].from, one.again], [2, true, 5, ['opened']]);
+  await pass(20_500); // no look for so long: a sleep
   tick();
   await settle();
-  assert.deepEqual([streams.length, streams[0].signal.aborted, streams[1].from, one.again], [2, true, 5, ['opened']]);
+  assert.deepEqual([streams.length, streams[2].from, one.again], [3, 5, ['opened']]);
   await pass(61_000); // longer than it is worth to be sent all that was missed
   tick();
   await settle();
-  assert.deepEqual([streams[2].from, one.again], [null, ['opened', 'reconnected']]);
+  assert.deepEqual([streams.length, streams[3].from, one.again], [4, null, ['opened', 'reconnected']]);
+  forget();
+});
+
+timed('a page that was hidden has not slept: what was heard just now stays open', async () => {
+  const { channel, streams } = channelOf();
+  const forget = lookAfter(channel);
+  channel.add(watcher('telemetry').watch);
+  await pass(30);
+  tick();
+  await pass(59_000); // a browser holds the timers of a hidden page back for a minute
+  streams[0].say('telemetry', 5);
+  await settle();
+  await pass(1_000);
+  tick();
+  await settle();
+  assert.equal(streams.length, 1);
+  window.dispatchEvent(new Event('online'));
+  await settle();
+  assert.deepEqual([streams.length, streams[1].from], [2, 5]); // by another network
   forget();
 });
 

@@ -4,6 +4,7 @@
 // kept are tried first, all at once, for whichever does not answer is closed by that.
 
 const TICK_MS = 5_000;
+const PAUSE_MS = 4 * TICK_MS; // a longer one between two ticks was a sleep
 const SILENT_MS = 40_000; // the server says something every 15 s on each stream
 const PATIENCE_MS = 3_000; // with an answer that costs the server nothing
 const KEPT_MAX = 6; // connections to one server, in any browser
@@ -28,14 +29,24 @@ export function lookAfter(connection: Connection): () => void {
 }
 
 /** `fetch`, for what only reads: it is asked again where its connection came into doubt. */
-export async function fetchRead(url: string, init: RequestInit = {}): Promise<Response> {
+export const fetchRead = (url: string, init: RequestInit = {}): Promise<Response> => watched(url, init, async (response) => response);
+
+/** The same, with all of the answer: a connection may be lost in the middle of that. */
+export const fetchWhole = (url: string, init: RequestInit = {}): Promise<Response> =>
+  watched(url, init, async (response) => {
+    const { status, statusText, headers } = response;
+    const body = await response.arrayBuffer();
+    return new Response(body.byteLength > 0 ? body : null, { status, statusText, headers });
+  });
+
+async function watched(url: string, init: RequestInit, take: (response: Response) => Promise<Response>): Promise<Response> {
   for (let tries = 1; ; tries += 1) {
     await tried;
     const own = new AbortController();
     waiting.add(own);
     try {
       const signal = init.signal ? AbortSignal.any([init.signal, own.signal]) : own.signal;
-      return await fetch(url, { ...init, signal });
+      return await take(await fetch(url, { ...init, signal }));
     } catch (error) {
       if (!own.signal.aborted || init.signal?.aborted || tries === TRIES_MAX) throw error;
     } finally {
@@ -56,7 +67,8 @@ function doubt(lost: Connection[]): void {
 }
 
 function look(slept: boolean): void {
-  const isLost = (heardAt: number | null): boolean => heardAt !== null && (slept || Date.now() - heardAt > SILENT_MS);
+  // What was heard since the sleep began is awake; a page that was hidden only seems to have slept.
+  const isLost = (heardAt: number | null): boolean => heardAt !== null && Date.now() - heardAt > (slept ? PAUSE_MS : SILENT_MS);
   const lost = [...connections].filter((connection) => isLost(connection.heardAt()));
   if (slept || lost.length > 0) doubt(lost);
 }
@@ -65,7 +77,7 @@ function look(slept: boolean): void {
 export function stayAwake(): void {
   // The timers of a hidden page are held back, so that a pause says nothing of its machine.
   setInterval(() => {
-    const slept = Date.now() - tickedAt > 4 * TICK_MS && !document.hidden;
+    const slept = Date.now() - tickedAt > PAUSE_MS && !document.hidden;
     tickedAt = Date.now();
     look(slept);
   }, TICK_MS);

@@ -2,7 +2,7 @@
 // The dashboard's requests go through here, but for streams and signing in. Each carries the
 // session's token, and the version that was read where it is given (`ifMatch`); a POST has a key
 // of its own, by which the server knows a repeat of it; and each error becomes words.
-import { fetchRead } from './awake';
+import { fetchWhole } from './awake';
 import { session } from './session.svelte';
 import type { components, paths } from './schema';
 
@@ -116,7 +116,7 @@ export async function send(url: string, init: RequestInit = {}): Promise<Respons
   if (session.token) headers.set('X-Weft-Token', session.token);
   let response: Response;
   try {
-    const ask = (init.method ?? 'GET') === 'GET' ? fetchRead : fetch;
+    const ask = (init.method ?? 'GET') === 'GET' ? fetchWhole : fetch;
     response = await ask(url, { ...init, headers, credentials: 'same-origin', cache: 'no-store' });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;

@@ -65,6 +65,7 @@ export const onboarding = {
     stop: 'Stop',
     starting: 'Starting',
     running: (sent: string) => `${sent} messages sent`,
+    lost: 'The connection was lost, and the devices have stopped. Start them again.',
     over: (sent: string) => `Stopped after ${sent} messages`,
     refused: (count: string, why: string) => `${count} were refused: ${why}`,
     noTypes: 'That needs a device type with values: write one first.',
