@@ -130,7 +130,7 @@ async def test_a_copy_is_made_while_devices_go_on_sending(tmp_path: Path) -> Non
 
 async def test_a_query_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     """One careless chart does not hold up all others."""
-    settings = HistorySettings(query_timeout_s=0.05)
+    settings = HistorySettings(query_timeout_s=0.5)
     store = await DuckDbHistory.open(tmp_path, settings)
     sql = "SELECT count(*) FROM range(100000000) a, range(100000) b"
     with pytest.raises(Unavailable, match="too long"):
