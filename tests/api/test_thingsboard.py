@@ -12,6 +12,7 @@ from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, unt
 
 from weft.api.problems import Malformed
 from weft.api.thingsboard import PATH_MAX, is_provision_of_theirs, parse, query_of
+from weft.model.device import Lifecycle
 from weft.model.ids import DeviceId
 from weft.registry.claims import NewClaim
 from weft.security.machine_secrets import make_secret, parse_secret
@@ -180,6 +181,28 @@ async def test_pr_1_a_batch_is_provisioned_and_the_claim_opens_nothing_else(
         device.token = issued.token
         assert (await device.client.get(device.url("attributes"))).status_code == 401
         assert (await device.client.get(url)).status_code == 405
+
+
+async def test_pr_4_a_device_that_waits_for_approval_reads_nothing(tmp_path: Path) -> None:
+    """It proves itself and is heard; twin and commands are refused as over the API's own paths."""
+    async with http(tmp_path) as device:
+        weft, client = device.weft, device.client
+        issued = await weft.weft.identity.claims.create(OPERATOR, NewClaim("batch", 1))
+        url = f"{weft.http_url}/api/v1/provision"
+        claim = {"authorization": f"Bearer {issued.token}"}
+        made = (await client.post(url, json={"serial": "pump-8"}, headers=claim)).json()
+        new = DeviceId(made["device_id"])
+        await weft.weft.path.twins.desire(OPERATOR, new, {"key": 1}, version=0)
+        device.token = made["token"]
+        for rest in ("attributes?sharedKeys=key", "attributes/updates?timeout=1", "rpc?timeout=1"):
+            refused = await client.get(device.url(rest))
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), rest
+        said = await client.post(device.url("telemetry"), json={"temperature": 21.5})
+        assert said.json()["code"] == "device_pending"
+        identity = weft.weft.identity
+        await identity.devices.move(OPERATOR, new, Lifecycle.ACTIVE)
+        told = await client.get(device.url("attributes?sharedKeys=key"))
+        assert told.json() == {"shared": {"key": 1}}
 
 
 async def test_the_apis_own_provisioning_stays_where_it_is(tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def make_answerers(around: Around) -> Spoken:
         sparkplug.NAME: host,
         lorawan_words.NAME: network,
     }
-    return Spoken(answerers, Requests(answers), host, network)
+    requests = Requests(answers, around.identity.policy)
+    return Spoken(answerers, requests, host, network)
 
 
 def _sparkplug(around: Around) -> SparkplugAnswers:

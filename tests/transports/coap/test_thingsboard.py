@@ -180,6 +180,26 @@ async def test_pr_1_a_device_asks_for_its_identity_and_uses_it(house: House) -> 
     peer.close()
 
 
+async def test_pr_4_a_device_that_waits_for_approval_reads_and_observes_nothing(
+    house: House,
+) -> None:
+    """It came by a claim that lets nobody in: 4.03, and no observation is begun."""
+    issued = await house.weft.identity.claims.create(OPERATOR, NewClaim("batch", 1))
+    peer = await Peer.dial(house.coap_port)
+    answer = await peer.ask(Code.POST, "api/v1/provision", wanted(issued, "pump-7"))
+    token = msgspec.json.decode(answer.payload)["credentialsValue"]
+    await house.weft.path.twins.desire(OPERATOR, PUMP, {"key": 1}, version=0)
+    for rest in ("attributes", "rpc"):
+        for options in ([], [uint(Option.OBSERVE, 0)]):
+            answer = await peer.ask(Code.GET, f"api/v1/{token}/{rest}", b"", options)
+            assert answer.code == Code.FORBIDDEN
+            assert option_of(answer, Option.OBSERVE) is None
+    theirs = house.weft._coap[0]._service._theirs
+    assert theirs is not None
+    assert len(theirs) == 0
+    peer.close()
+
+
 async def test_pr_1_who_guesses_claims_is_held_up(house: House) -> None:
     """Each try counts for its address, whatever it says."""
     peer = await Peer.dial(house.coap_port)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.interop.support import MAIN, OPERATOR, RunningWeft, running_weft, until
 
-from weft.errors import Invalid, NotFound, PayloadInvalid, QuotaExceeded
+from weft.errors import Forbidden, Invalid, NotFound, PayloadInvalid, QuotaExceeded
 from weft.ingest.dialects.thingsboard.requests import (
     WAIT_MAX_S,
     WAIT_S,
@@ -21,6 +21,7 @@ from weft.ingest.dialects.thingsboard.requests import (
     wait_s_of,
 )
 from weft.model.command import CommandState
+from weft.model.device import Lifecycle
 from weft.model.ids import DeviceId
 from weft.model.principal import Principal, PrincipalKind
 
@@ -90,6 +91,32 @@ async def test_attributes_are_answered_by_side(tmp_path: Path) -> None:
         assert await device.get("attributes", {"clientKeys": "firmware,x"}) == {
             "client": {"firmware": "1.2"}
         }
+
+
+@pytest.mark.parametrize("path", ["attributes", "attributes/updates", "rpc"])
+async def test_au_2_what_a_device_may_not_read_is_not_answered(tmp_path: Path, path: str) -> None:
+    """Decided on as twin and commands are anywhere: a device that is not in use reads nothing."""
+    async with pump(tmp_path) as device:
+        await device.desire({"interval": 5})
+        await device.weft.weft.path.commands.send(OPERATOR, PUMP, "open", {})
+        await device.weft.weft.identity.devices.move(OPERATOR, PUMP, Lifecycle.SUSPENDED)
+        with pytest.raises(Forbidden):
+            await device.get(path, {"timeout": "0"})
+
+
+@pytest.mark.parametrize("path", ["attributes/updates", "rpc"])
+async def test_au_2_a_right_that_ends_during_a_wait_is_noticed_behind_it(
+    tmp_path: Path, path: str
+) -> None:
+    """What came meanwhile is not told to who asked while it still might."""
+    async with pump(tmp_path) as device:
+        with pytest.raises(ExceptionGroup) as raised:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(device.get(path, {"timeout": "60000"}))
+                await device.waits()
+                await device.weft.weft.identity.devices.move(OPERATOR, PUMP, Lifecycle.SUSPENDED)
+                device.requests._wake(*device.asking.key)
+        assert raised.group_contains(Forbidden)
 
 
 async def test_a_call_by_a_device_is_answered_at_once(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
     POST telemetry, attributes, rpc, rpc/{id}
     GET  attributes?clientKeys=&sharedKeys=, attributes/updates?timeout=, rpc?timeout=
 
-What is posted goes through the gate as the same message would over MQTT. A request that
+What is posted goes through the gate as the same message would over MQTT; what is read is
+decided on as twin and commands are anywhere, again after each wait. A request that
 waits (`timeout`, in milliseconds) is bounded in time and in number, and ends when the
 right of its device does.
 """
@@ -31,6 +32,8 @@ from weft.ingest.dialects.thingsboard.payloads import (
 from weft.model.ids import DeviceId, TenantId
 from weft.model.principal import Principal
 from weft.model.twin import Twin
+from weft.ports import Deciding
+from weft.security.policy import require
 
 WAIT_S: Final = 20.0  # where no timeout is named
 WAIT_MAX_S: Final = 60.0
@@ -90,8 +93,9 @@ ReadyIn = Callable[[Key], float | None]  # seconds until it finds something by t
 class Requests:
     """Answers requests; told by the answerer of what waiting ones wait for."""
 
-    def __init__(self, answers: ThingsBoardAnswers) -> None:
+    def __init__(self, answers: ThingsBoardAnswers, policy: Deciding) -> None:
         self._answers = answers
+        self._policy = policy
         self._given = answers.given
         self._waiting: dict[Key, set[Waiter]] = {}
         self._seen: OrderedDict[Key, Twin] = OrderedDict()
@@ -144,20 +148,33 @@ class Requests:
     async def get(
         self, asking: Asking, path: Sequence[str], query: Mapping[str, str], waiter: Waiter
     ) -> bytes | None:
-        """Return an answer, or None when nothing came in time."""
+        """Return an answer, or None when nothing came in time.
+
+        Raises `Forbidden` for a device that may not read it: one that waits for approval
+        proves itself like any other, and is only heard (PR-4).
+        """
         match path:
             case ["attributes"]:
+                self._require(asking, "twin.read")
                 asked = Asked(query.get("clientKeys"), query.get("sharedKeys"))
                 twin = self._given.twins.get(*asking.key)
                 return msgspec.json.encode(both(asked, twin))
             case ["attributes", "updates"]:
+                self._require(asking, "twin.read")
                 wait_s = wait_s_of(query.get("timeout", ""))
-                return await self._wait(asking.key, (self._news, _never), wait_s, waiter)
+
+                def news(key: Key) -> bytes | None:
+                    self._require(asking, "twin.read")
+                    return self._news(key)
+
+                return await self._wait(asking.key, (news, _never), wait_s, waiter)
             case ["rpc"]:
+                self._require(asking, "command.read")
                 wait_s = wait_s_of(query.get("timeout", ""))
                 commands = self._given.calls.commands
 
                 def next_call(_key: Key) -> bytes | None:
+                    self._require(asking, "command.read")
                     return self._next_call(asking)
 
                 finding = (next_call, lambda key: commands.due_in_s(*key))
@@ -169,6 +186,9 @@ class Requests:
                 )
             case _:
                 raise _unknown(path)
+
+    def _require(self, asking: Asking, action: str) -> None:
+        require(self._policy, asking.principal, action, f"device:{asking.principal.id}")
 
     async def _wait(
         self, key: Key, finding: tuple[Find, ReadyIn], wait_s: float, waiter: Waiter
