@@ -62,6 +62,26 @@ def test_a_write_has_come_back_when_all_its_values_have() -> None:
     assert node.take_written("motor", {"on": True}) == []
 
 
+def test_a_write_has_come_back_as_its_type_carries_it() -> None:
+    """A FLOAT has 32 bits: of 21.7 comes 21.700000762939453, alone or in an array."""
+    node = Node()
+    node.born(
+        "oven",
+        [
+            Metric("setpoint", datatype=DataType.FLOAT),
+            Metric("curve", datatype=DataType.FLOAT_ARRAY),
+            Metric("exact", datatype=DataType.DOUBLE),
+        ],
+    )
+    node.expect("oven", "r-1", {"setpoint": 21.7, "curve": [0.1, None, 2]})
+    node.expect("oven", "r-2", {"exact": 21.7})
+    node.expect("oven", "r-3", {"setpoint": 21.8})
+    carried = {"setpoint": 21.700000762939453, "exact": 21.700000762939453}
+    assert node.take_written("oven", carried) == []
+    assert node.take_written("oven", {"curve": [0.10000000149011612, None, 2.0]}) == ["r-1"]
+    assert node.take_written("oven", {"setpoint": 21.8, "exact": 21.7}) == ["r-2", "r-3"]
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """In nodes, metrics and writes."""
     monkeypatch.setattr(sparkplug_births, "NODES_MAX", 3)

@@ -18,6 +18,7 @@ from weft.wire.payload.sparkplug import (
     Property,
     SparkplugLimits,
     Template,
+    as_carried,
     decode,
     encode,
 )
@@ -186,7 +187,13 @@ def test_text_that_is_not_utf_8_is_told(payload: str) -> None:
 
 
 def test_a_value_that_its_type_cannot_carry_is_not_written() -> None:
-    for datatype, value in ((DataType.INT8_ARRAY, (500,)), (DataType.FLOAT, 1 + 2j)):
+    for datatype, value in (
+        (DataType.INT8_ARRAY, (500,)),
+        (DataType.FLOAT, 1 + 2j),
+        (DataType.FLOAT, 1e40),  # it would arrive as an infinity
+        (DataType.FLOAT_ARRAY, (1e40,)),
+        (DataType.DOUBLE, 10**400),
+    ):
         with pytest.raises(PayloadInvalid, match="does not carry"):
             encode(Payload((Metric("m", datatype=datatype, value=value),)))
 
@@ -212,6 +219,23 @@ def test_what_is_written_is_read(metrics: list[Metric], seq: int | None) -> None
     """decode(encode(x)) == x."""
     payload = Payload(tuple(metrics), seq=seq)
     assert decode(encode(payload)) == payload
+
+
+@given(st.floats(width=64, allow_nan=False, min_value=-3e38, max_value=3e38) | st.integers())
+def test_a_value_comes_back_as_its_type_carries_it(value: float) -> None:
+    """A FLOAT rounds to 32 bits, alone and in an array; what does not fit is left as it is."""
+    for datatype, sent in ((DataType.FLOAT, value), (DataType.FLOAT_ARRAY, (value,))):
+        try:
+            payload = encode(Payload((Metric("m", datatype=datatype, value=sent),)))
+        except PayloadInvalid:
+            assert as_carried(value, DataType.FLOAT) == value
+            continue
+        (metric,) = decode(payload).metrics
+        carried = as_carried(sent, datatype)
+        assert carried == (list(metric.value) if isinstance(sent, tuple) else metric.value)
+    for datatype in (DataType.DOUBLE, DataType.UNKNOWN, DataType.STRING):
+        assert as_carried(value, datatype) == value
+    assert as_carried(True, DataType.FLOAT) is True
 
 
 @given(st.binary(max_size=100))

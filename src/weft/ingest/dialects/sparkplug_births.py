@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from weft.errors import PayloadInvalid, QuotaExceeded
-from weft.wire.payload.sparkplug import DataType, Metric
+from weft.wire.payload.sparkplug import DataType, Metric, as_carried
 
 NODES_MAX: Final = 10_000  # edge nodes whose births are known; the one longest silent goes
 NODES_PER_OWNER: Final = 4  # an edge node is in one group; more are of a fleet that moves it
@@ -84,13 +84,23 @@ class Node:
             waiting.pop(next(iter(waiting)))
 
     def take_written(self, device: str, values: dict[str, Any]) -> list[str]:
-        """Return the requests of which all has come back by now."""
+        """Return the requests of which all has come back by now.
+
+        Compared as the metrics' types carry them: of 21.7 a FLOAT brings 21.700000762939453.
+        """
         waiting = self.pending.get(device)
         if not waiting:
             return []
+        birth = self.births.get(device)
+        types = {} if birth is None else birth.types
+
+        def is_open(name: str, wanted: Any) -> bool:
+            kind = types.get(name, DataType.UNKNOWN)
+            return name not in values or as_carried(values[name], kind) != as_carried(wanted, kind)
+
         written: list[str] = []
         for request_id, wanted in list(waiting.items()):
-            left = {k: v for k, v in wanted.items() if k not in values or values[k] != v}
+            left = {name: value for name, value in wanted.items() if is_open(name, value)}
             if left:
                 waiting[request_id] = left
             else:

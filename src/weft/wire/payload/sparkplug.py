@@ -138,6 +138,9 @@ _ARRAYS: Final[dict[int, str]] = {
     DataType.DOUBLE_ARRAY: "d", DataType.DATETIME_ARRAY: "Q",
 }  # fmt: skip
 _TEXTS: Final = frozenset({DataType.STRING, DataType.TEXT, DataType.UUID})
+_UNWRITABLE: Final = (
+    TypeError, ValueError, KeyError, OverflowError, AttributeError, struct.error,
+)  # fmt: skip
 _METADATA: Final = (
     "is_multi_part", "content_type", "size", "seq", "file_name", "file_type", "md5", "description",
 )  # fmt: skip
@@ -377,6 +380,27 @@ def value_as(metric: Metric, datatype: int) -> Any:
     return _read_array(value, datatype, metric.name) if isinstance(value, bytes) else value
 
 
+def as_carried(value: Any, datatype: int) -> Any:
+    """Return a value as it comes back once its type has carried it: a FLOAT has 32 bits.
+
+    What does not fit is returned as it is; `encode` refuses it.
+    """
+    if datatype == DataType.FLOAT_ARRAY and isinstance(value, list | tuple):
+        return [as_carried(one, DataType.FLOAT) for one in value]
+    if datatype != DataType.FLOAT or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return _float32(value)
+    except OverflowError:
+        return value
+
+
+def _float32(value: float) -> float:
+    """Round to 32 bits; raise `OverflowError` for what would become an infinity."""
+    rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    return rounded
+
+
 def _wrong(name: str, what: str) -> PayloadInvalid:
     return PayloadInvalid(
         f"The metric {name[:128]!r} has {what}.", remedy="Send it as its data type says."
@@ -439,7 +463,7 @@ def _write_value(message: Any, datatype: int, value: Any, name: str) -> None:
             message.bytes_value = _write_array(value, datatype)
         else:
             _write_scalar(message, datatype, value)
-    except (TypeError, ValueError, KeyError, struct.error, AttributeError) as error:
+    except _UNWRITABLE as error:
         raise _wrong(name, f"a value that its type {datatype} does not carry ({error})") from None
 
 
@@ -451,8 +475,10 @@ def _write_scalar(message: Any, datatype: int, value: Any) -> None:
     elif isinstance(value, str):
         message.string_value = value
     elif datatype in (DataType.FLOAT, DataType.DOUBLE) or isinstance(value, float):
-        name = "float_value" if datatype == DataType.FLOAT else "double_value"
-        setattr(message, name, value)
+        if datatype == DataType.FLOAT:
+            message.float_value = _float32(value)
+        else:
+            message.double_value = value
     elif datatype in _LONG or not -(2**31) <= value < 2**32:
         message.long_value = value & (2**64 - 1)
     else:
