@@ -127,6 +127,46 @@ async def test_what_no_birth_names_is_not_written(tmp_path: Path) -> None:
         assert "'sped'" in ended.error
 
 
+async def test_a_write_to_a_float_succeeds_though_a_float_is_coarser(tmp_path: Path) -> None:
+    """21.7 is not exact in 32 bits: what comes back is the float next to it."""
+    async with edge(tmp_path) as node:
+        setpoint = Metric("setpoint", 1, datatype=DataType.FLOAT, value=20.0)
+        curve = Metric("curve", 2, datatype=DataType.FLOAT_ARRAY, value=(1.0,))
+        await node.send("NBIRTH", CONTROL)
+        await node.send("DBIRTH", setpoint, curve)
+        await until(lambda: node.latest(MOTOR), 20.0)
+        wanted = {"setpoint": 21.7, "curve": [0.1, 0.2]}
+        sent = await node.path.commands.send(OPERATOR, MOTOR, "write", wanted)
+        _, command = await node.hear()
+        await node.send("DDATA", *command.metrics)
+        assert (await node.ended(sent)).state is CommandState.SUCCEEDED
+
+
+async def test_what_cannot_be_written_is_rejected_and_holds_up_nothing(tmp_path: Path) -> None:
+    """Each has its outcome with the reason; the command behind them is written."""
+    async with edge(tmp_path) as node:
+        await node.send("NBIRTH", CONTROL)
+        await node.send("DBIRTH", SPEED, Metric("gain", 3, datatype=DataType.FLOAT, value=1.0))
+        await until(lambda: node.latest(MOTOR), 20.0)
+        await node.client.unsubscribe("spBv1.0/plant/DCMD/edge-1/#")
+        commands = node.path.commands
+        wrong = [
+            await commands.send(OPERATOR, MOTOR, "write", wanted)
+            for wanted in ({"speed": {"rpm": 1}}, {"speed": [1, 2]}, {"gain": 1e40})
+        ]
+        right = await commands.send(OPERATOR, MOTOR, "write", {"speed": 750})
+        await node.client.subscribe("spBv1.0/plant/DCMD/edge-1/#", qos=1)
+        await node.send("DBIRTH", SPEED, Metric("gain", 3, datatype=DataType.FLOAT, value=1.0))
+        _, command = await node.hear()
+        assert [one.value for one in command.metrics] == [750]
+        for one in wrong:
+            ended = await node.ended(one)
+            assert ended.state is CommandState.REJECTED
+            assert "does not carry" in ended.error
+        await node.send("DDATA", Metric(alias=2, value=750))
+        assert (await node.ended(right)).state is CommandState.SUCCEEDED
+
+
 async def test_a_rebirth_can_be_asked_for(tmp_path: Path) -> None:
     async with edge(tmp_path) as node:
         await born(node)

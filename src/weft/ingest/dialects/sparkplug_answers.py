@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from weft.commands.commands import Commands
-from weft.errors import PeerError
+from weft.errors import PayloadInvalid, PeerError
 from weft.ingest.dialects.desk import Question, Replies
 from weft.ingest.dialects.sparkplug import NAME, REBIRTH, STATE, Sparkplug
 from weft.ingest.dialects.sparkplug_births import Birth
@@ -94,8 +94,9 @@ class SparkplugAnswers:
             self._asked_at.clear()
         self._asked_at[uid] = now
         metric = Metric(REBIRTH, datatype=DataType.BOOLEAN, value=True, timestamp=self._now_ms())
-        heard = await self._say(
-            question.tenant, DeviceId(question.asker.id), f"{group}/NCMD/{edge}", [metric]
+        device_id, rest = DeviceId(question.asker.id), f"{group}/NCMD/{edge}"
+        heard = await self._given.replies.say(
+            question.tenant, device_id, rest, self._payload([metric])
         )
         if not heard:
             log.warning(
@@ -156,15 +157,15 @@ class SparkplugAnswers:
         node = self._given.dialect.births.of(key)
         values = _wanted(command)
         birth = node.births.get(place.device)
-        unknown = [name for name in values if birth is None or name not in birth.types]
-        if unknown:
-            error = f"Its birth names no metric {', '.join(map(repr, unknown[:5]))}."
-            await self._result(owner, command.result_topic, {"status": "rejected", "error": error})
+        try:
+            payload = self._payload(_metrics(values, birth, self._now_ms()))
+        except PayloadInvalid as error:  # its own outcome: the commands behind it go on
+            await self._result(
+                owner, command.result_topic, {"status": "rejected", "error": error.detail}
+            )
             return
         node.expect(place.device, command.request_id, values)
-        await self._say(
-            command.tenant, owner.device_id, rest, _metrics(values, birth, self._now_ms())
-        )
+        await self._given.replies.say(command.tenant, owner.device_id, rest, payload)
         self._given.commands.fetched(command.tenant, command.device_id, command.request_id)
         if set(values) == {REBIRTH}:  # a control metric never comes back as data
             await self._result(owner, command.result_topic, {"status": "succeeded"})
@@ -177,11 +178,8 @@ class SparkplugAnswers:
         except PeerError as error:  # it lies in the rejection inbox
             log.debug("result_refused", device=owner.device_id, error=error.detail)
 
-    async def _say(
-        self, tenant: TenantId, owner: DeviceId, rest: str, metrics: Iterable[Metric]
-    ) -> bool:
-        payload = encode(Payload(tuple(metrics), timestamp=self._now_ms()))
-        return await self._given.replies.say(tenant, owner, rest, payload)
+    def _payload(self, metrics: Iterable[Metric]) -> bytes:
+        return encode(Payload(tuple(metrics), timestamp=self._now_ms()))
 
     # --- the host's own state ---
 
@@ -210,7 +208,11 @@ def _wanted(command: Command) -> dict[str, Any]:
 
 
 def _metrics(values: dict[str, Any], birth: Birth | None, at_ms: int) -> list[Metric]:
+    """Return the metrics that write values; raise `PayloadInvalid` for what no birth names."""
     types = {} if birth is None else birth.types
+    unknown = [name for name in values if name not in types]
+    if unknown:
+        raise PayloadInvalid(f"Its birth names no metric {', '.join(map(repr, unknown[:5]))}.")
     aliases = {} if birth is None else {name: alias for alias, name in birth.names.items()}
     return [
         Metric(
@@ -218,7 +220,7 @@ def _metrics(values: dict[str, Any], birth: Birth | None, at_ms: int) -> list[Me
             aliases.get(name),
             timestamp=at_ms,
             datatype=types.get(name) or _NUMBERS.get(type(value), DataType.STRING),
-            value=value,
+            value=tuple(value) if isinstance(value, list) else value,
         )
         for name, value in values.items()
     ]
