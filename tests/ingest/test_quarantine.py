@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import cbor2
+import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.ingest.support import ACME, PUMP_7, Door, device
@@ -168,6 +170,38 @@ def test_a_type_is_proposed_from_all_shapes_of_telemetry() -> None:
     assert set(proposal.document["properties"]) == {"firmware"}
     assert set(proposal.document["events"]) == {"leak"}
     assert proposal.notes == ()
+
+
+def test_a_type_is_proposed_from_each_format_that_was_stated() -> None:
+    """A constrained device speaks CBOR or SenML; what it stated says how it is read."""
+    pack = [{"bn": "probe-", "n": "humidity", "u": "%RH", "v": 40.5}]
+    in_cbor = cbor2.dumps([{-2: "probe-", 0: "pressure", 2: 1013.25}])
+    said = [
+        ("telemetry", cbor2.dumps({"temperature": 21.5}), "application/cbor"),
+        ("telemetry", msgspec.json.encode(pack), "application/senml+json"),
+        ("telemetry", in_cbor, "application/senml+cbor"),
+        ("telemetry", b'{"rpm": 3}', "application/json; charset=utf-8"),
+        ("properties/reported", cbor2.dumps({"firmware": "1.2"}), "application/cbor"),
+        ("events/leak", cbor2.dumps({"litres": 2}), "application/cbor"),
+    ]
+    kept = [
+        replace(_rejection(f"devices/me/{topic}", payload), content_type=stated)
+        for topic, payload, stated in said
+    ]
+    proposal = propose(kept)
+    assert set(proposal.document["telemetry"]) == {"temperature", "humidity", "pressure", "rpm"}
+    assert set(proposal.document["properties"]) == {"firmware"}
+    assert set(proposal.document["events"]) == {"leak"}
+    assert (proposal.samples, proposal.notes) == (6, ())
+
+
+def test_a_format_that_needs_a_type_is_noted_and_hides_nothing() -> None:
+    """Plain text names no key; the JSON beside it is read all the same."""
+    text = replace(_rejection("devices/me/telemetry", b"21.5"), content_type="text/plain")
+    other = replace(text, content_type="application/xml")
+    proposal = propose([text, other, _rejection("devices/me/telemetry", b'{"rpm": 3}')])
+    assert set(proposal.document["telemetry"]) == {"rpm"}
+    assert "2 of 3" in proposal.notes[0]
 
 
 def test_what_cannot_be_read_is_noted() -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from weft.errors import Conflict, Invalid, NotFound, PeerError
-from weft.ingest.decode import Decoders
+from weft.ingest.decode import Decoders, route_format
 from weft.ingest.dialects.native import map_topic
 from weft.ingest.rejections import Rejection, Rejections
 from weft.model.device import Device, Lifecycle
@@ -30,6 +30,7 @@ from weft.registry.inference import Proposal, Sample, infer
 from weft.registry.provisioning import Provisioning, Serial
 from weft.security.enrolment import DevicePending
 from weft.security.revocation import Revocation
+from weft.wire.payload.formats import JSON
 
 _PAGE: Final = 500
 _SECTIONS: Final = {
@@ -226,14 +227,15 @@ def propose(kept: Sequence[Rejection]) -> Proposal:
     proposal = infer(samples)
     if not unread:
         return proposal
-    note = f"{unread} of {len(kept)} messages are no JSON of the shapes we know."
+    note = f"{unread} of {len(kept)} messages cannot be read without a type."
     return Proposal(proposal.document, (note, *proposal.notes), proposal.samples)
 
 
 def _samples_of(rejection: Rejection) -> list[Sample]:
     mapped = map_topic(rejection.topic)
     section = _SECTIONS.get(mapped.operation)
-    decode = _FREE.for_operation(mapped.operation, mapped.name)
+    stated = route_format(mapped.operation, rejection.content_type, None)
+    decode = _FREE.for_operation(mapped.operation, mapped.name, stated or JSON)
     if section is None or decode is None or rejection.payload_bytes > len(rejection.payload):
         raise Invalid("It cannot be read.")
     decoded = decode(rejection.payload, rejection.received_at)
