@@ -5,6 +5,7 @@ from tests.security.test_enrolment import admitted, fresh
 from weft.errors import Conflict, NotFound, Unauthenticated
 from weft.model.moments import NS_PER_S, from_rfc3339
 from weft.model.principal import Principal, PrincipalKind
+from weft.security.credential_records import CredentialKind, DeviceCredential
 from weft.security.rotation import GRACE_S, Replacing, Rotation, TooEarly, renewal_opens_at
 
 DAY_S = 86_400
@@ -63,6 +64,20 @@ async def test_a_renewal_needs_a_certificate(certified: World, rotation: Rotatio
     for known in (issued.credential.credential_id, "nobody"):
         with pytest.raises(Conflict):
             await rotation.renew(SYSTEM, pump, known, fresh())
+
+
+async def test_what_a_customers_authority_vouches_for_is_renewed_there(
+    certified: World, rotation: Rotation
+) -> None:
+    """Its key is known here and no certificate of it: nothing says when its life ends."""
+    pump = admitted(certified)
+    bound = DeviceCredential(
+        MAIN, "f" * 64, CredentialKind.CERTIFICATE, pump.device_id, pump.uid, 0, authority="a-1"
+    )
+    await certified.credentials.add(SYSTEM, bound)
+    with pytest.raises(Conflict, match="owner's authority") as caught:
+        await rotation.renew(SYSTEM, pump, bound.credential_id, fresh())
+    assert caught.value.remedy
 
 
 async def test_rv_3_old_and_new_are_good_until_the_grace_is_over(

@@ -68,13 +68,20 @@ class Rotation:
         """Issue the next certificate to a device that has proven itself with this one.
 
         The old one stays good until it runs out or is revoked. Raises `TooEarly` with the
-        date, `Conflict` where the credential is no certificate, `Invalid`, `AlreadyExists`.
+        date, `Conflict` where the credential is no certificate or a customer's authority
+        vouches for it, `Invalid`, `AlreadyExists`.
         """
         held = self._credentials.find_by_id(credential_id)
         if held is None or held.kind is not CredentialKind.CERTIFICATE:
             raise Conflict(
                 "A renewal is asked for with the certificate that is to be renewed.",
                 remedy="Connect with it; for the first certificate, use an enrolment token.",
+            )
+        if held.expires_at is None:  # known by its key: the certificates of it are the customer's
+            raise Conflict(
+                "Its owner's authority vouches for this certificate, and renews it.",
+                remedy="Ask that authority for the next one. For the same key it is good at once; "
+                "another key is bound by: weft credential bind DEVICE FILE",
             )
         opens_at = renewal_opens_at(held)
         if self._clock.now() < opens_at:
