@@ -17,12 +17,15 @@ from tests.ingest.support import (
 
 from weft.errors import Forbidden
 from weft.ingest.dialects.dialect import UnknownChildren
+from weft.ingest.dialects.sparkplug import Sparkplug
+from weft.ingest.dialects.table import Dialects
 from weft.ingest.duplicates import DuplicateWindow
 from weft.ingest.submit import Message
 from weft.model.ids import DeviceId, TypeName
 from weft.model.message import Committed, Operation
 from weft.model.principal import Principal, PrincipalKind, client_key
 from weft.registry.thing_models import read_type
+from weft.wire.payload.sparkplug import DataType, Metric, Payload, encode
 
 
 async def test_a_devices_message_is_admitted_under_its_own_name() -> None:
@@ -144,6 +147,28 @@ async def test_a_gateways_message_that_is_sent_again_is_kept_once() -> None:
     window = DuplicateWindow()
     window.note_committed(Committed(1, [*envelopes, *envelopes], [None, None]))
     assert list(window.of(session.key)) == list(session.recent)
+
+
+async def test_a_dialects_message_that_is_sent_again_is_not_read_again() -> None:
+    """Sparkplug counts what it reads: a repeat set it back, and the next one was a gap."""
+    door = Door(dialects=Dialects([Sparkplug()]))
+    session = door.gate.open(PUMP_7, "test", "client")
+
+    def send(kind: str, seq: int, *, dup: bool = False) -> None:
+        metrics = (Metric("rpm", datatype=DataType.INT32, value=seq),)
+        payload = encode(Payload(metrics, timestamp=1_772_366_400_000, seq=seq))
+        topic = f"spBv1.0/plant/{kind}/pump-7"
+        message = Message(topic, payload, 1, packet_id=seq + 1, dup=dup)
+        assert door.gate.admit(session, message, 1_772_366_400_000_000_000 + seq) is None
+
+    send("NBIRTH", 0)
+    send("NDATA", 1)
+    send("NDATA", 2)
+    send("NDATA", 1, dup=True)
+    send("NDATA", 3)
+    topics = [one.route.topic for one in door.pipeline._batch.envelopes]
+    assert topics.count("devices/pump-7/telemetry") == 4
+    assert [one for one in topics if "/host/rebirth/" in one] == []
 
 
 async def test_a_will_in_a_dialect_must_be_allowed_as_well() -> None:

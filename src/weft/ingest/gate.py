@@ -159,7 +159,12 @@ class Gate:
         A part that is refused lies in the inbox by itself, in native words, and the others
         are kept; the reason is returned when nothing was. Raises `UnknownChildren` where the
         gateway may add devices: the caller does, and admits the message again.
+        One that was sent before is not even read: a dialect counts what it reads.
         """
+        origin = blake2b(message.payload, digest_size=8).digest()
+        if message.dup and message.qos == 1 and (message.packet_id, hash(origin)) in session.recent:
+            metrics.DUPLICATES.inc()
+            return None
         try:
             parts = self._translation.parts_of(session, message, dialect)
         except UnknownChildren as error:
@@ -171,13 +176,8 @@ class Gate:
         except Exception:  # as in `admit`
             log.exception("message_broke", topic=message.topic)
             return self.reject(session, message, self._moment(session, now), unread())
-        origin = blake2b(message.payload, digest_size=8).digest()
         if message.qos == 1:
-            sent = (message.packet_id, hash(origin))
-            if message.dup and sent in session.recent:
-                metrics.DUPLICATES.inc()
-                return None
-            session.recent.append(sent)
+            session.recent.append((message.packet_id, hash(origin)))
         reasons = [
             self._admit_part(session, part, self._moment(session, now), origin, dialect)
             for part in parts
