@@ -161,6 +161,25 @@ async def test_a_pending_device_is_asked_to_come_again(world: World) -> None:
     assert answer.status == 200
 
 
+async def test_pr_4_a_device_that_came_by_a_claim_is_asked_to_come_again(world: World) -> None:
+    """Its secret is good and it waits: 202 too, and a certificate once it is let in."""
+    admin = world.admin()
+    claim = await world.call("POST", "/claims", token=admin, body={"name": "pumps", "count": 1})
+    made = await world.call(
+        "POST", "/provision", token=claim.json["token"], body={"serial": "pump-7"}
+    )
+    headers = basic(made.json["device_id"], made.json["token"])
+    answer = await ask(world, "POST", "simpleenroll", body=request_in_base64(), headers=headers)
+    assert (answer.status, answer.headers["retry-after"]) == (202, "60")
+    assert answer.json["code"] == "device_pending"
+    done = await world.call(
+        "POST", f"/quarantine/{made.json['device_id']}/approve", token=admin, body={}
+    )
+    assert done.status == 200, done
+    answer = await ask(world, "POST", "simpleenroll", body=request_in_base64(), headers=headers)
+    assert len(certificates_in(answer)) == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -143,10 +143,12 @@ class Est:
         wait = self._take(principal)
         if wait > 0:
             raise RateLimited("Too many requests.", retry_after_s=wait)
-        require(services.policy, principal, "device.renew", f"device:{principal.id}")
         device = services.devices.find(principal.tenant, principal.id)
         if device is None or device.uid != principal.uid:
             raise Unauthenticated(REFUSED, remedy=REMEDY)
+        if device.waits:  # it may do nothing yet, and is to ask again [RFC 7030 4.2.3]
+            raise DevicePending(device.device_id)
+        require(services.policy, principal, "device.renew", f"device:{principal.id}")
         return device
 
     async def _csr(self, request: Request) -> bytes:
