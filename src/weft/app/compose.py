@@ -27,6 +27,7 @@ from weft.app.business import Business, open_business
 from weft.app.coap import coap_listeners
 from weft.app.derived import start_derived
 from weft.app.folder import DataFolder, ServerFile
+from weft.app.host_state import HostState
 from weft.app.housekeeping import Housekeeping
 from weft.app.identity import Identity, open_identity
 from weft.app.message_path import MessagePath, open_message_path
@@ -93,6 +94,7 @@ class Weft:
         self._websocket = MqttOverWebSocket(given)
         self._coap = coap_listeners(config, self.identity, self.path, self.clock)
         self.housekeeping = Housekeeping(self)
+        self.host_state = HostState(self.path.sparkplug, self.identity.tenants)
         self.services: Services
         self.application: Application
         self._http: list[HttpServer] = []
@@ -148,8 +150,8 @@ class Weft:
                 for listener in listeners:
                     await stack.enter_async_context(listener.running())
                 await self._serve_http(stack)
-                await self._tell_sparkplug(online=True)
-                stack.push_async_callback(self._tell_sparkplug, online=False)
+                own.append(tasks.create_task(self.host_state.run()))
+                stack.push_async_callback(self.host_state.say_goodbye)
                 self._announce()
                 stack.callback(self.folder.withdraw)
                 yield
@@ -161,13 +163,6 @@ class Weft:
             log.error("rules_not_written", error=str(error), retry_in_s=round(wait_s, 1))
 
         await keep_running(self.path.engine.run, expected=(StorageError,), failed=failed)
-
-    async def _tell_sparkplug(self, *, online: bool) -> None:
-        tenants = [tenant.id for tenant in self.identity.tenants.list()]
-        try:
-            await self.path.sparkplug.tell_state(tenants, online=online)
-        except StorageError as error:
-            log.error("host_state_not_told", error=error.detail, remedy=error.remedy)
 
     async def _drain(self) -> None:
         try:
