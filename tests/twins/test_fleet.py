@@ -127,6 +127,22 @@ async def test_places_are_found_by_several_names(told: Told) -> None:
     assert (await told.seen())["fixed"] == (7.0, 4.0)
 
 
+async def test_one_device_is_asked_for_where_the_map_shows_it(told: Told) -> None:
+    """By any of its names for a position, with the moment it measured; None where nothing says."""
+    await told.device("lng")
+    told.says("lng", at=5, lat=1, lng=2)
+    await told.device("fixed", lat=3.0, lng=4.0)
+    await told.device("nowhere")
+    found = {
+        name: told.fleet.find_place(told.world.devices.get(MAIN, name))
+        for name in ("lng", "fixed", "nowhere")
+    }
+    assert found.pop("nowhere") is None
+    places = {name: (one.latitude, one.longitude, one.at) for name, one in found.items() if one}
+    assert places == {"lng": (1.0, 2.0, 5), "fixed": (3.0, 4.0, 0)}
+    assert {name: place[:2] for name, place in places.items()} == await told.seen()
+
+
 async def test_what_is_no_place_is_not_shown(told: Told) -> None:
     """Nobody is at latitude 900, at true, or at a word; whoever was somewhere is gone then."""
     await told.device("truck-1")

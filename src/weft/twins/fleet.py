@@ -78,6 +78,19 @@ class Fleet:
                 found.append(Place(device, latitude, longitude, int(plane.at[slot])))
         return found
 
+    def find_place(self, device: Device) -> Place | None:
+        """Return where one device is, or None where nothing says so."""
+        telemetry = self._twins.telemetry(device.tenant, device.device_id)
+        for keys in (*self._keys_of(device), *KEYS):
+            place = _measured(device, telemetry, keys)
+            if place is not None:
+                return place
+        for north, east in KEYS if device.attributes else ():
+            entered = _degrees(device.attributes.get(north), device.attributes.get(east))
+            if entered is not None:
+                return Place(device, *entered, 0)
+        return None
+
     def _changed(self, device: Device) -> None:
         self._due_again(device.tenant, device.device_id)
 
@@ -96,30 +109,13 @@ class Fleet:
         found: list[Place] = []
         for name in names:
             device = self._devices.find(tenant, name)
-            place = None if device is None else self._place_of(device)
+            place = None if device is None else self.find_place(device)
             if place is None:
                 plane.drop(name)
             else:
                 found.append(place)
         if found:
             plane.put(found)
-
-    def _place_of(self, device: Device) -> Place | None:
-        telemetry = self._twins.telemetry(device.tenant, device.device_id)
-        for keys in self._keys_of(device):
-            place = _measured(device, telemetry, keys)
-            if place is not None:
-                return place
-        for keys in KEYS:
-            place = _measured(device, telemetry, keys)
-            if place is not None:
-                return place
-        if device.attributes:
-            for north, east in KEYS:
-                entered = _degrees(device.attributes.get(north), device.attributes.get(east))
-                if entered is not None:
-                    return Place(device, *entered, 0)
-        return None
 
     def _keys_of(self, device: Device) -> Iterator[tuple[str, str]]:
         for attachment in self._attachments.of_device(device.uid):

@@ -1,5 +1,7 @@
 """Twins over the API: what was told, what is wanted, and the difference."""
 
+from typing import Any
+
 from tests.api.support import World
 from tests.api.test_live import watching
 
@@ -25,6 +27,37 @@ async def test_a_twin_shows_what_was_told_and_what_is_wanted(world: World) -> No
     assert (wanted.status, wanted.json["delta"]) == (200, {"rpm": 900})
     await world.call("POST", "/devices/me/properties/reported", token=pump, body={"rpm": 900})
     assert (await world.call("GET", "/devices/me/twin", token=pump)).json["delta"] == {}
+
+
+async def test_a_twin_says_where_its_device_is_as_the_map_does(world: World) -> None:
+    """Measured with its moment, entered without one, by the keys of its asset, or nowhere."""
+    token = world.admin()
+    truck = await world.device("truck-1")
+    actor = world.badges.known[token].principal
+    depot = NewDevice(device_id="depot", attributes={"lat": 51.5, "lng": 12.5})
+    await world.devices.create(actor, depot)
+    keys = {"latitude": "gps_n", "longitude": "gps_e"}
+    body = {"asset_id": "trailer", "kind": "trailer", "position_keys": keys}
+    assert (await world.call("POST", "/assets", token=token, body=body)).status == 201
+
+    async def position(name: str) -> Any:
+        answer = await world.call("GET", f"/devices/{name}/twin", token=token)
+        return answer.json["position"]
+
+    assert await position("truck-1") is None
+    reading = {"ts": 1_772_366_400_000, "values": {"lat": 1, "lng": 2, "gps_n": 5.0, "gps_e": 6.0}}
+    await world.call("POST", "/devices/me/telemetry", token=truck, body=reading)
+    measured = {"latitude": 1.0, "longitude": 2.0, "at": "2026-03-01T12:00:00Z"}
+    assert await position("truck-1") == measured
+    path = "/devices/truck-1/attachments/observes"
+    await world.call("PUT", path, token=token, body={"asset": "trailer"})
+    assert await position("truck-1") == measured | {"latitude": 5.0, "longitude": 6.0}
+    assert await position("depot") == {"latitude": 51.5, "longitude": 12.5, "at": None}
+    shown = (await world.call("GET", "/fleet/devices", token=token)).json["items"]
+    assert {one["device_id"]: (one["latitude"], one["longitude"]) for one in shown} == {
+        "depot": (51.5, 12.5),
+        "truck-1": (5.0, 6.0),
+    }
 
 
 async def test_no_wish_overrules_another_unseen(world: World) -> None:

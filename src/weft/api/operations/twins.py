@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from weft.api.operation import Call, Command, Operation, Reply
 from weft.api.services import Services
@@ -52,6 +53,20 @@ class TwinView(Struct, frozen=True):
     telemetry: dict[str, LatestView]
     metadata: Metadata
     last_seen_at: Moment | None
+
+
+class DevicePosition(Struct, frozen=True):
+    """Where a device is (WGS 84, degrees), as the map shows it."""
+
+    latitude: float
+    longitude: float
+    at: Moment | None  # when it was measured; none where somebody entered it
+
+
+class PlacedTwin(TwinView, frozen=True):
+    """A twin, and where its device is."""
+
+    position: DevicePosition | None = None  # none where neither a value nor an attribute says so
 
 
 class DesiredPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,7 +159,16 @@ async def get_twin(services: Services, call: Call) -> Reply:
     device = services.devices.get(tenant, call.path["device_id"])
     twin = services.twins.get(tenant, device.device_id)
     derived = services.derived.derivations.of_device(device)
-    return Reply(view_of(twin, _declared(services, device), derived), headers=_etag(twin))
+    shown = view_of(twin, _declared(services, device), derived)
+    placed = PlacedTwin(**asdict(shown), position=_position_of(services, device))
+    return Reply(placed, headers=_etag(twin))
+
+
+def _position_of(services: Services, device: Device) -> DevicePosition | None:
+    place = services.fleet.find_place(device)
+    if place is None:
+        return None
+    return DevicePosition(place.latitude, place.longitude, moment(place.at))
 
 
 async def update_twin(services: Services, call: Call) -> Reply:
@@ -178,8 +202,12 @@ OPERATIONS: tuple[Operation, ...] = (
         get_twin,
         action="twin.read",
         target=_TARGET,
+        description=(
+            "With its position: where its newest `latitude` and `longitude` (or the keys that its "
+            "asset names) say, else its attributes of those names, as on the map of the fleet."
+        ),
         tag="devices",
-        result=TwinView,
+        result=PlacedTwin,
         errors=(NotFound,),
         command=Command("twin", "show"),
     ),
