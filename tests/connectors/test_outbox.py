@@ -316,6 +316,29 @@ async def test_entries_are_listed_by_state_and_by_alarm() -> None:
     assert await plant.outbox.list_entries(OTHER) == []
 
 
+async def test_entries_are_listed_by_connector_in_every_state() -> None:
+    """The page of a system asks what goes there: all of it, what waits, what is dead or done."""
+    plant = Plant(FakeConnector(next=[WRONG]))
+    for number in (1, 2):
+        await plant.put(entry(number))
+    await plant.outbox.deliver_due()
+    await plant.put(entry(3))
+    await plant.put(entry(4, connector="crm"))
+
+    async def listed(connector: str, state: OutboxState | None = None) -> list[str]:
+        found = await plant.outbox.list_entries(MAIN, connector=connector, state=state)
+        return [record.key for record in found]
+
+    keys = [entry(number).action.action_id for number in (1, 2, 3, 4)]
+    assert sorted(await listed("erp")) == sorted(keys[:3])
+    assert await listed("crm") == [keys[3]]
+    assert await listed("erp", OutboxState.DEAD) == [keys[0]]
+    assert await listed("erp", OutboxState.DELIVERED) == [keys[1]]
+    assert await listed("erp", OutboxState.PENDING) == [keys[2]]
+    assert await listed("crm", OutboxState.DEAD) == []
+    assert await plant.outbox.list_entries(OTHER, connector="erp") == []
+
+
 async def test_health_says_what_works_and_what_waits() -> None:
     """One look tells which system is down, since when, why, and how much waits for it."""
     plant = Plant(FakeConnector(next=[DOWN]))

@@ -178,10 +178,11 @@ class Outgoing(Protocol):
         *,
         state: OutboxState | None = None,
         alarm_id: AlarmId | None = None,
+        connector: str | None = None,
         after: str = "",
         limit: int = 100,
     ) -> Sequence[Record[OutboxEntry]]:
-        """Return entries, by state or by alarm."""
+        """Return entries: of an alarm, or by state, connector or both."""
         ...
 
     async def redrive(

@@ -35,7 +35,7 @@ from weft.model.moments import NS_PER_S
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.ports import Clock, Reader, Record, Records, Writer
-from weft.rules.kinds import OUTBOX
+from weft.rules.kinds import OUTBOX, waits_for
 from weft.security.audit import Audit
 from weft.supervision import keep_running
 from weft.supervision.turns import Turns
@@ -107,11 +107,12 @@ class Outbox:
         *,
         state: OutboxState | None = None,
         alarm_id: AlarmId | None = None,
+        connector: str | None = None,
         after: str = "",
         limit: int = 100,
     ) -> Sequence[Record[OutboxEntry]]:
-        """Return entries, newest first, by state or by alarm."""
-        where = ("alarm", str(alarm_id)) if alarm_id else ("state", str(state)) if state else None
+        """Return entries, newest first: of an alarm, or by state, connector or both."""
+        where = ("alarm", str(alarm_id)) if alarm_id else _found_by(state, connector)
         return await self._records.read(
             lambda r: r.list(OUTBOX, tenant, where=where, after=after, limit=limit, descending=True)
         )
@@ -415,6 +416,17 @@ class Outbox:
     def _told(self, order: WorkOrder | None) -> None:
         if order is not None:
             self._work_orders.changed(order)
+
+
+def _found_by(state: OutboxState | None, connector: str | None) -> tuple[str, str] | None:
+    """Return the index that finds entries of a state, of a connector, or of both."""
+    if connector is None:
+        return None if state is None else ("state", str(state))
+    if state is None:
+        return "connector", connector
+    if state is OutboxState.DELIVERED:
+        return "delivered", connector
+    return "held", waits_for(state, connector)
 
 
 def _pending(reader: Reader, *, tenant: TenantId, after: str) -> Sequence[Record[OutboxEntry]]:

@@ -66,12 +66,14 @@ def _cause_index(alarm: Alarm) -> dict[str, str]:
 
 
 def _outbox_index(entry: OutboxEntry) -> Mapping[str, str]:
+    connector = entry.action.connector
     held = entry.state is not OutboxState.DELIVERED
     return {
         "state": entry.state,
         "due": f"{entry.state}:{entry.next_attempt_at:020d}",
         "alarm": entry.action.alarm_id,
-        **({"held": waits_for(entry.state, entry.action.connector)} if held else {}),
+        "connector": connector,
+        **({"held": waits_for(entry.state, connector)} if held else {"delivered": connector}),
     }
 
 
@@ -141,7 +143,7 @@ SHELVES: Kind[Shelf] = Kind("alarm_shelf", Shelf)
 # Why an alarm was raised and cleared, keyed by its id.
 TRACES: Kind[AlarmTrace] = Kind("alarm_trace", AlarmTrace)
 # Keyed by the action's id.
-OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index, edition=2)
+OUTBOX: Kind[OutboxEntry] = Kind("outbox", OutboxEntry, index=_outbox_index, edition=3)
 # Keyed by the work order's id, which is its action's.
 WORK_ORDERS: Kind[WorkOrder] = Kind("work_order", WorkOrder, index=_work_order_index, edition=3)
 # Keyed by the fault's id; a subject has one open fault of a code at a time.

@@ -35,6 +35,23 @@ async def test_a_dead_action_is_started_again(world: World) -> None:
     assert (await world.call("GET", "/outbox?state=dead&alarm=a", token=token)).status == 422
 
 
+async def test_the_outbox_of_one_connector_is_listed(world: World) -> None:
+    """By state as well; of an alarm there is but the alarm to ask for (TN-1)."""
+    token = await ordered(world)
+    for query, count in (
+        ("connector=erp", 1),
+        ("connector=erp&state=dead", 1),
+        ("connector=erp&state=pending", 0),
+        ("connector=crm", 0),
+    ):
+        found = await world.call("GET", f"/outbox?{query}", token=token)
+        assert len(found.json["items"]) == count, query
+    both = await world.call("GET", "/outbox?connector=erp&alarm=a-1", token=token)
+    assert both.status == 422
+    other = await world.call("GET", "/outbox?connector=erp", token=world.admin(OTHER))
+    assert other.json["items"] == []
+
+
 async def test_work_orders_are_listed_and_shown(world: World) -> None:
     """By state, alarm or device, one at a time."""
     token = await ordered(world)

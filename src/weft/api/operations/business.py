@@ -63,10 +63,16 @@ class OutboxView(Struct, frozen=True):
 
 
 class OutboxList(Paging, frozen=True):
-    """Which actions to list: of a state, or of an alarm."""
+    """Which actions to list: of an alarm; or of a state, of a connector, or of both."""
 
     state: OutboxState | None = None
     alarm: str | None = None
+    connector: (
+        Annotated[
+            str, Meta(max_length=200, description="For the connector of this name, set up or not.")
+        ]
+        | None
+    ) = None
 
 
 class ProofView(Struct, frozen=True):
@@ -245,10 +251,12 @@ async def list_outbox(services: Services, call: Call) -> Page[OutboxView]:
     """Answer with a page of actions."""
     query: OutboxList = call.query
     _require_one(state=query.state, alarm=query.alarm)
+    _require_one(connector=query.connector, alarm=query.alarm)
     found = await services.outbox.list_entries(
         call.principal.tenant,
         state=query.state,
         alarm_id=None if query.alarm is None else AlarmId(query.alarm),
+        connector=query.connector,
         after=after_of(call, "outbox"),
         limit=query.limit + 1,
     )
