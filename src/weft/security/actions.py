@@ -125,6 +125,7 @@ _TABLE: dict[str, tuple[frozenset[Role], str | None]] = {
     "rejection.redrive": (_OPERATE, "rejections:write"),
     "rejection.delete": (_OPERATE, "rejections:write"),
     "lineage.read": (_READ, "lineage:read"),
+    "change.read": (_READ, "changes:read"),  # and the right to read what was changed
     "live.read": (_READ, "live:read"),
     "connection.read": (_READ, "connections:read"),
     "connection.cut": (_OPERATE, "connections:write"),

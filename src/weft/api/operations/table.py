@@ -14,6 +14,7 @@ from weft.api.operations import (
     bulks,
     business,
     ca,
+    changes,
     charts,
     claiming,
     claims,
@@ -128,5 +129,6 @@ TABLE: tuple[Operation, ...] = (
     *backups.OPERATIONS,
     *live.OPERATIONS,
     *overview.OPERATIONS,
+    *changes.OPERATIONS,
     *system.OPERATIONS,
 )
