@@ -93,6 +93,23 @@ async def test_a_person_has_so_many_sessions(world: World) -> None:
     assert world.door.by_bearer(last.access_token, PEER) == ADA
 
 
+async def test_tn_1_all_sessions_are_those_of_one_tenant_that_go_on(world: World) -> None:
+    """Some at a time; what has run out is not shown, though it is not swept away yet."""
+    bob = Principal(MAIN, PrincipalKind.USER, "bob", "uid-bob")
+    eve = Principal(OTHER, PrincipalKind.USER, "eve", "uid-eve")
+    for one in (bob, eve):
+        await world.sessions.open(one, "")
+    world.clock.turn(IDLE_LIFE_S + 1)
+    await world.sessions.open(ADA, "")
+    await world.sessions.open_browser(ADA, "")
+    first = await world.sessions.list_all(MAIN, after="", limit=2)
+    assert first.after is not None
+    rest = await world.sessions.list_all(MAIN, after=first.after, limit=2)
+    assert rest.after is None
+    assert [one.user_id for one in (*first.items, *rest.items)] == ["ada", "ada"]
+    assert sorted(one.browser for one in (*first.items, *rest.items)) == [False, True]
+
+
 async def test_cr_2_the_refresh_token_is_not_stored(world: World) -> None:
     """Its HMAC is."""
     signed_in = await world.sessions.open(ADA, "")

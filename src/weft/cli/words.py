@@ -41,6 +41,7 @@ EMPTY: dict[str, str] = {
     "list_fleet": "No device has said where it is. Send latitude and longitude as telemetry.",
     "list_views": "No views. Save one: see POST /views in the API's description.",
     "list_user_sessions": "Signed in nowhere.",
+    "list_all_sessions": "Nobody is signed in.",
     "list_faults": "No faults. Alarms of rules with a work_order action open them: weft rule list",
     "list_fault_alarms": "None of its alarms is behind that.",
     "list_imports": "No imports. Begin one: weft device import pumps.csv",

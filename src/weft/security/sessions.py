@@ -55,6 +55,13 @@ class SignedIn(Struct, frozen=True):
     principal: Principal
 
 
+class SomeSessions(Struct, frozen=True):
+    """Some of a tenant's sessions, and the one behind which others follow, if any."""
+
+    items: Sequence[UserSession]
+    after: str | None
+
+
 class Renewed(Struct, frozen=True):
     """A session that goes on with other secrets, and the id under which nobody comes in now."""
 
@@ -244,6 +251,15 @@ class Sessions:
     async def list_sessions(self, tenant: TenantId, user_uid: str) -> Sequence[UserSession]:
         """Return a user's sessions."""
         return await self._records.read(lambda r: _of_user(r, tenant, user_uid))
+
+    async def list_all(self, tenant: TenantId, *, after: str, limit: int) -> SomeSessions:
+        """Return where people of a tenant are signed in; what has run out is left out."""
+        found = await self._records.read(
+            lambda r: r.list(SESSIONS, tenant, after=after, limit=limit + 1)
+        )
+        kept = [self._live.get(one.key, one.value) for one in found[:limit]]
+        following = found[limit - 1].key if len(found) > limit else None
+        return SomeSessions([one for one in kept if self._is_live(one)], following)
 
     async def sweep(self) -> int:
         """Remove sessions that have run out, and note when browsers were used; return how many."""

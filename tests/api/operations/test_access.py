@@ -80,6 +80,40 @@ async def test_sessions_of_others_are_listed_and_ended(world: World) -> None:
     assert [one["actor"] for one in trail] == ["admin"]
 
 
+async def test_who_is_signed_in_is_listed_for_all_people_at_once(world: World) -> None:
+    """Page by page, with whose it is; who may not see people does not see this."""
+    admin = world.admin()
+    vera = await sign_up(world, "vera", "viewer")
+    await sign_up(world, "walter", "operator")
+    body = {"name": "vera", "password": "mauve-teapot-orbits-quietly"}
+    assert (await world.call("POST", "/sessions", body=body)).status == 201
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while cursor is not None:
+        path = f"/user-sessions?limit=1{cursor and '&cursor='}{cursor}"
+        page = (await world.call("GET", path, token=admin)).json
+        assert len(page["items"]) <= 1
+        found += page["items"]
+        cursor = page.get("next")
+    assert sorted(one["name"] for one in found) == ["vera", "vera", "walter"]
+    assert len({one["session_id"] for one in found}) == 3
+    assert not any(one["current"] or one["browser"] for one in found)
+    assert (await world.call("GET", "/user-sessions", token=vera)).status == 403
+    ended = next(one for one in found if one["name"] == "walter")
+    path = f"/users/walter/sessions/{ended['session_id']}"
+    assert (await world.call("DELETE", path, token=admin)).status == 204
+    left = (await world.call("GET", "/user-sessions", token=admin)).json["items"]
+    assert [one["name"] for one in left] == ["vera", "vera"]
+
+
+async def test_the_session_that_asks_is_told_from_the_others(world: World) -> None:
+    """Whoever cuts their own is to know it."""
+    chief = await sign_up(world, "vera", "tenant_admin")
+    await sign_up(world, "walter", "operator")
+    found = (await world.call("GET", "/user-sessions", token=chief)).json["items"]
+    assert {one["name"]: one["current"] for one in found} == {"vera": True, "walter": False}
+
+
 async def test_what_a_signed_out_user_holds_open_is_cut(world: World) -> None:
     """A stream does not outlive the session that it came by."""
     await sign_up(world, "vera", "viewer")
@@ -134,3 +168,4 @@ async def test_tn_1_another_tenants_people_are_not_there(world: World) -> None:
         ("DELETE", f"/users/vera/sessions/{held['session_id']}"),
     ):
         assert (await world.call(method, path, token=theirs)).status == 404
+    assert (await world.call("GET", "/user-sessions", token=theirs)).json["items"] == []

@@ -1,5 +1,7 @@
 """Writing a rule over the API: how it would have gone, its faults, and words to complete it."""
 
+from typing import Any
+
 from tests.api.support import OTHER, World
 
 from weft.security.actions import Role
@@ -39,6 +41,48 @@ async def test_a_fault_is_an_answer_with_its_column(world: World) -> None:
     assert found.json["fault"]["remedy"]
     empty = {**body, "start": SPAN["end"], "end": SPAN["start"]}
     assert (await world.call("POST", "/rule-previews", token=token, body=empty)).status == 422
+
+
+async def test_conditions_are_checked_without_any_device(world: World) -> None:
+    """Each with its own column; for the type, which no device follows yet."""
+    token = world.admin()
+    document = {"telemetry": {"temperature": {"type": "number", "unit": "Cel"}}}
+    await world.call("PUT", "/types/pump", token=token, body=document)
+    body: dict[str, Any] = {
+        "when": "temperature >",
+        "clear": "temprature < 70",
+        "selector": {"type": "pump"},
+    }
+    found = await world.call("POST", "/rule-checks", token=token, body=body)
+    assert found.status == 200
+    assert (found.json["when"]["column"], found.json["clear"]["column"]) == (14, 1)
+    assert "temperature" in found.json["clear"]["remedy"]
+    assert not found.json["when"]["detail"].startswith("when")
+    body |= {"when": "temperature > 80", "clear": ""}
+    found = await world.call("POST", "/rule-checks", token=token, body=body)
+    assert found.json == {"when": None, "clear": None}
+
+
+async def test_what_is_no_condition_is_no_fault_of_one(world: World) -> None:
+    """A type that is not there, a selector that says nothing, and who may not read rules."""
+    token = world.admin()
+    body: dict[str, Any] = {"when": "t > 1.0", "selector": {"type": "none"}}
+    assert (await world.call("POST", "/rule-checks", token=token, body=body)).status == 404
+    body["selector"] = {"devices": "pump-7"}
+    assert (await world.call("POST", "/rule-checks", token=token, body=body)).status == 422
+    body["selector"], body["scope"] = {}, {"group": "pumps", "asset": "n"}
+    assert (await world.call("POST", "/rule-checks", token=token, body=body)).status == 422
+    nobody = world.person("nobody")
+    assert (await world.call("POST", "/rule-checks", token=nobody, body=body)).status == 403
+
+
+async def test_tn_1_conditions_are_checked_by_ones_own_types(world: World) -> None:
+    """A type of another tenant is not there."""
+    document = {"telemetry": {"t": {"type": "number"}}}
+    await world.call("PUT", "/types/pump", token=world.admin(), body=document)
+    body = {"when": "t > 1.0", "selector": {"type": "pump"}}
+    theirs = world.admin(OTHER)
+    assert (await world.call("POST", "/rule-checks", token=theirs, body=body)).status == 404
 
 
 async def test_words_are_those_of_the_type(world: World) -> None:

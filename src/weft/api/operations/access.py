@@ -7,10 +7,11 @@ from msgspec import Meta, Struct
 
 from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
-from weft.api.views import Moment, Page, moment
+from weft.api.views import Moment, Page, Paging, after_of, found_page, moment
 from weft.errors import Invalid, NotFound
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.actions import ACTIONS
+from weft.security.sessions import UserSession
 
 _Name = Annotated[str, Meta(max_length=128)]
 
@@ -52,6 +53,18 @@ class OtherSessionView(Struct, frozen=True):
     created_at: Moment
     refreshed_at: Moment
     address: str
+
+
+class PersonSessionView(Struct, frozen=True):
+    """A session of somebody, and whose it is."""
+
+    name: str
+    session_id: str
+    created_at: Moment
+    refreshed_at: Moment
+    address: str
+    browser: bool
+    current: bool  # the one that asks
 
 
 async def explain_policy(services: Services, call: Call) -> Explanation:
@@ -114,6 +127,26 @@ async def list_user_sessions(services: Services, call: Call) -> Page[OtherSessio
     )
 
 
+async def list_all_sessions(services: Services, call: Call) -> Page[PersonSessionView]:
+    """Answer with where the people of the tenant are signed in."""
+
+    def view(one: UserSession) -> PersonSessionView:
+        return PersonSessionView(
+            one.user_id,
+            one.session_id,
+            moment(one.created_at) or "",
+            moment(one.refreshed_at) or "",
+            one.address,
+            one.browser,
+            one.session_id == call.credential_id,
+        )
+
+    found = await services.sessions.list_all(
+        call.principal.tenant, after=after_of(call, "user-sessions"), limit=call.query.limit
+    )
+    return found_page(call, "user-sessions", found, view)
+
+
 async def end_user_session(services: Services, call: Call) -> None:
     """End a session of a user, and what was opened with it."""
     tenant = call.principal.tenant
@@ -159,6 +192,23 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(NotFound,),
         command=Command(
             "user", "sessions", columns=("session_id", "created_at", "refreshed_at", "address")
+        ),
+    ),
+    Operation(
+        "list_all_sessions",
+        "GET",
+        "/user-sessions",
+        "List who is signed in, and where",
+        list_all_sessions,
+        action="user.read",
+        tag="users",
+        description="Of all people of the tenant, by session; each is ended as one of its user.",
+        query=Paging,
+        result=Page[PersonSessionView],
+        command=Command(
+            "user",
+            "signed-in",
+            columns=("name", "session_id", "created_at", "refreshed_at", "address"),
         ),
     ),
     Operation(

@@ -12,12 +12,13 @@ from weft.model.ids import TenantId
 from weft.model.moments import from_rfc3339
 from weft.rules.language.tokens import MAX_CHARACTERS
 from weft.rules.past.pace import Pace
-from weft.rules.past.preview import Asked, Course, Held, column_of, preview
+from weft.rules.past.preview import NAME, Asked, Course, Held, column_of, preview
 from weft.rules.words import FunctionWord, NameWord, functions, names
 from weft.security.policy import require
 
 _SLICE_MS, _SHARE = 5.0, 0.5  # of the loop, while somebody types
 _Name = Annotated[str, Meta(max_length=128)]
+_OF_OTHERS = ("selector", "scope")  # an error of these is none of a condition
 
 
 class NewPreview(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +57,25 @@ class PreviewView(Struct, frozen=True):
     inputs: dict[str, list[Any]]  # beside at_ms; null while unknown
     messages: int
     truncated: bool
+
+
+_Condition = Annotated[str, Meta(max_length=MAX_CHARACTERS)]
+
+
+class ConditionsCheck(Struct, frozen=True, forbid_unknown_fields=True):
+    """The conditions of a rule that is being written, and whom it is about."""
+
+    when: Annotated[_Condition, Meta(description="When it is raised; empty: not looked at.")] = ""
+    clear: Annotated[_Condition, Meta(description="When it is cleared; likewise.")] = ""
+    selector: Annotated[dict[str, Any], Meta(description="As in the rule's document.")] = {}
+    scope: Annotated[dict[str, Any], Meta(description="As in the rule's document.")] | None = None
+
+
+class ConditionFaults(Struct, frozen=True):
+    """What is wrong with each of the two; none: nothing, or it is empty."""
+
+    when: ConditionFault | None
+    clear: ConditionFault | None
 
 
 class WordsQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,6 +129,34 @@ def _held(one: Held) -> ConditionHeld:
     return ConditionHeld(one.start // 1_000_000, one.end // 1_000_000, one.holds, one.problem)
 
 
+async def check_conditions(services: Services, call: Call) -> ConditionFaults:
+    """Answer what is wrong with conditions, for every device that they are about."""
+    body: ConditionsCheck = call.body
+    tenant = call.principal.tenant
+    return ConditionFaults(
+        _fault(services, tenant, body, body.when), _fault(services, tenant, body, body.clear)
+    )
+
+
+def _fault(
+    services: Services, tenant: TenantId, body: ConditionsCheck, condition: str
+) -> ConditionFault | None:
+    """Check a rule that has this one condition, so that a fault of the other hides none of it."""
+    if not condition.strip():
+        return None
+    document: dict[str, Any] = {"name": NAME, "when": condition, "message": NAME}
+    document |= {"selector": body.selector} if body.selector else {}
+    document |= {"scope": body.scope} if body.scope else {}
+    try:
+        services.rules.check(tenant, document)
+    except Invalid as error:
+        if error.detail.startswith(_OF_OTHERS):
+            raise
+        detail = error.detail.removeprefix("when: ").removeprefix("when or clear: ")
+        return ConditionFault(detail, error.remedy, column_of(error))
+    return None
+
+
 async def get_rule_words(services: Services, call: Call) -> WordsView:
     """Answer with what may be written in a condition."""
     tenant: TenantId = call.principal.tenant
@@ -138,6 +186,24 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(Invalid, NotFound, TooLarge),
         example={"when": "mean(temperature, 5m) > 80", "device_id": "pump-7"},
         command=Command("rule", "preview", arguments=("device_id", "when")),
+    ),
+    Operation(
+        "check_conditions",
+        "POST",
+        "/rule-checks",
+        "Tell what is wrong with a rule's conditions, and where",
+        check_conditions,
+        action="rule.read",
+        description=(
+            "For who is still writing: for the types and devices that the rule is about, whether "
+            "or not any of them is there. A fault is an answer, with its column."
+        ),
+        tag="rules",
+        body=ConditionsCheck,
+        result=ConditionFaults,
+        errors=(Invalid, NotFound),
+        example={"when": "temperature > 80", "selector": {"type": "pump"}},
+        command=Command("rule", "check", arguments=("when",)),
     ),
     Operation(
         "get_rule_words",
