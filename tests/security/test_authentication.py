@@ -3,13 +3,14 @@ from typing import Any
 import pytest
 from tests.security.support import ADMIN, MAIN, OTHER, PEER, SYSTEM, World, device
 
-from weft.errors import Unauthenticated
+from weft.errors import Forbidden, RateLimited, Unauthenticated
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
-from weft.security.authentication import REFUSED
+from weft.security.authentication import NOBODY, REASON_MAX_CHARACTERS, REFUSED, REMEDY, Proof
 from weft.security.filters import Direction, Grant
 from weft.security.keys import NewKey
 from weft.security.machine_secrets import make_secret
+from weft.security.reasons import KEY_OVER
 
 DEFAULTS = [
     ("admin", "admin"),
@@ -190,3 +191,81 @@ async def test_rv_2_a_suspended_device_is_refused_at_the_door(certified: World) 
     assert "not active" in world.door.attempts.of_device(MAIN, "pump-7")[0].reason
     world.revocation.device_changed(MAIN, pump.uid, active=True)
     assert world.door.by_certificate(der, PEER) == world.door.by_secret("pump-7", token, PEER)
+
+
+async def test_why_a_proven_device_was_not_let_in_stands_with_its_attempts(world: World) -> None:
+    """As the newest one; a service key has no place there, and what is long is cut."""
+    issued = await world.credentials.issue_secret(SYSTEM, device())
+    proof = world.door.prove_secret("pump-7", issued.token, PEER)
+    error = RateLimited("pump-7 connects too often.", retry_after_s=2.0, remedy="Wait 2.0 s.")
+    world.door.turned_away(proof, PEER, error)
+    key = Proof(Principal(MAIN, PrincipalKind.KEY, "pump-7", "uid-key"), "key")
+    world.door.turned_away(key, PEER, error)
+    refused, proven = world.door.attempts.of_device(MAIN, "pump-7")
+    assert (refused.accepted, proven.accepted) == (False, True)
+    assert (refused.reason, refused.remedy) == ("pump-7 connects too often", "Wait 2.0 s.")
+    assert world.door.attempts.of_address(MAIN, "192.0.2.7") == [refused]
+    world.door.turned_away(proof, PEER, Forbidden("x" * 70_000))
+    assert len(world.door.attempts.of_device(MAIN, "pump-7")[0].reason) == REASON_MAX_CHARACTERS
+
+
+@pytest.mark.parametrize("how", ["one", "all"])
+async def test_a_revoked_secret_is_told_its_owner_as_revoked(world: World, how: str) -> None:
+    """The peer reads what it always reads; after a restart too. Deleted, it is nobody's."""
+    pump = device()
+    issued = await world.credentials.issue_secret(SYSTEM, pump)
+    if how == "one":
+        await world.credentials.revoke(SYSTEM, pump, issued.credential.credential_id)
+    else:
+        ended = await world.records.write(lambda w: world.credentials.revoke_all_in(w, pump))
+        world.credentials.revoked(pump, ended)
+    for _ in ("at once", "after a restart"):
+        with pytest.raises(Unauthenticated) as caught:
+            world.door.by_bearer(issued.token, PEER)
+        assert (caught.value.detail, caught.value.remedy) == (REFUSED, REMEDY)
+        (found,) = world.door.attempts.of_device(MAIN, "pump-7")
+        assert found.reason.startswith("the credential was revoked on 2026-")
+        assert world.door.attempts.of_device(NOBODY, "(unnamed)") == []
+        await world.restart()
+    world.credentials.forget(pump)
+    with pytest.raises(Unauthenticated):
+        world.door.by_bearer(issued.token, PEER)
+    assert world.door.attempts.of_device(MAIN, "pump-7") == []
+
+
+async def test_a_revoked_certificate_or_key_is_told_its_owner_as_revoked(certified: World) -> None:
+    """By its public key, or by the name that goes with it, whatever the key."""
+    world, pump = certified, device()
+    identity = await world.credentials.issue_certificate(SYSTEM, pump)
+    key = await world.preshared.issue(SYSTEM, pump)
+    for one in (identity.credential, key.credential):
+        await world.credentials.revoke(SYSTEM, pump, one.credential_id)
+    with pytest.raises(Unauthenticated):
+        world.door.by_certificate(identity.certificate.der, PEER)
+    name = key.credential.credential_id
+    world.door.failed_psk(world.door.offer_psk(name, PEER), PEER)
+    found = world.door.attempts.of_device(MAIN, "pump-7")
+    assert len(found) == 2
+    assert all("revoked on" in one.reason for one in found)
+
+
+async def test_an_expired_key_is_told_its_owner_as_expired(certified: World) -> None:
+    """Not as one that nobody has ever made."""
+    world = certified
+    key = await world.preshared.issue(SYSTEM, device(), life_s=60)
+    world.clock.turn(61)
+    name = key.credential.credential_id
+    world.door.failed_psk(world.door.offer_psk(name, PEER), PEER)
+    (found,) = world.door.attempts.of_device(MAIN, "pump-7")
+    assert found.reason == KEY_OVER.text
+
+
+async def test_an_expired_certificate_says_when_it_has_expired(certified: World) -> None:
+    """Not that it may be one of three things."""
+    world = certified
+    issued = await world.credentials.issue_certificate(SYSTEM, device())
+    world.clock.turn(91 * 24 * 3600)
+    with pytest.raises(Unauthenticated):
+        world.door.by_certificate(issued.certificate.der, PEER)
+    (found,) = world.door.attempts.of_device(MAIN, "pump-7")
+    assert "expired on" in found.reason

@@ -173,3 +173,22 @@ async def test_the_private_key_made_here_fits_the_certificate(certified: World) 
     assert pem is not None
     assert serialization.load_pem_private_key(pem.encode(), None)
     assert certified.credentials.find_by_id(issued.credential.credential_id) is not None
+
+
+async def test_revoked_credentials_are_remembered_within_a_bound(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest ones, without what would prove them; also what a restart reads."""
+    monkeypatch.setattr("weft.security.credentials.REVOKED_KEPT", 3)
+    pump, ids = device(), []
+    for _ in range(5):
+        issued = await world.credentials.issue_secret(SYSTEM, pump)
+        ids.append(issued.credential.credential_id)
+        world.clock.turn(1)
+        await world.credentials.revoke(SYSTEM, pump, ids[-1])
+    for _ in ("at once", "after a restart"):
+        kept = [world.credentials.find_revoked(one) for one in ids]
+        assert [one is not None for one in kept] == [False, False, True, True, True]
+        assert all(not one.digest for one in kept if one is not None)
+        assert all(world.credentials.find_by_id(one) is None for one in ids)
+        await world.restart()

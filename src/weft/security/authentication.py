@@ -12,13 +12,14 @@ from typing import NoReturn, Protocol, TypeVar
 
 from msgspec import Struct
 
-from weft.errors import RateLimited, Unauthenticated
+from weft.errors import PeerError, RateLimited, Unauthenticated
 from weft.model.ids import TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.ports import Clock
 from weft.security import reasons
 from weft.security.attempts import Attempt, Attempts, address_of
-from weft.security.credentials import Credentials, DeviceCredential
+from weft.security.certificates import read_certificate
+from weft.security.credentials import CredentialKind, Credentials, DeviceCredential
 from weft.security.machine_secrets import MachineSecret, parse_secret
 from weft.security.metrics import PROOFS
 from weft.security.preshared_keys import FoundKey
@@ -31,6 +32,7 @@ NOBODY = TenantId("")
 REFUSED = "The credential is not accepted."
 REMEDY = "Check it, or ask an administrator: the log of attempts says why."
 ARRIVAL_S = 5.0  # for a new device to be written down; a full queue takes two on a slow disk
+REASON_MAX_CHARACTERS = 500  # it may name a topic, which may be long
 PROOF_MAX_BYTES = 8_192  # an access token; a machine secret has 75
 
 
@@ -262,10 +264,18 @@ class Authenticator:
         except RateLimited as limited:
             reason = reasons.too_many_failures(limited)
         if found.credential is None:
-            reason = reasons.NO_KEY
+            reason = self._why_no_key(identity)
         if reason is not None:
             return KeyOffer(found.decoy, identity, found.credential, reason)
         return KeyOffer(found.key, identity, found.credential)
+
+    def _why_no_key(self, identity: str) -> Reason:
+        revoked = self._credentials.find_revoked(identity)
+        if revoked is not None:
+            return reasons.revoked(revoked)
+        known = self._credentials.find_by_id(identity)
+        is_key = known is not None and known.kind is CredentialKind.PSK
+        return reasons.KEY_OVER if is_key else reasons.NO_KEY
 
     def prove_psk(self, offer: KeyOffer, peer: str) -> Proof:
         """Return who it is, now that the handshake has succeeded with the offered key.
@@ -293,7 +303,9 @@ class Authenticator:
         it is counted.
         """
         PROOFS.labels("psk", "refused").inc()
-        known = offer.credential
+        credentials, identity = self._credentials, offer.identity
+        known = offer.credential or credentials.find_revoked(identity)
+        known = known or credentials.find_by_id(identity)
         reason = offer.reason or (Reason(broken, "") if broken else reasons.WRONG_KEY)
         if not broken:
             self._throttle.failed_machine(offer.identity, address_of(peer))
@@ -312,7 +324,11 @@ class Authenticator:
     def _unknown_certificate(self, der: bytes, peer: str) -> _Refused:
         known = self._credentials.find_fingerprint(der)
         if known is not None:
-            return _Refused(reasons.CERTIFICATE_OVER, known.tenant, known.device_id)
+            reason = reasons.certificate_over(read_certificate(der), known, self._clock.now())
+            return _Refused(reason, known.tenant, known.device_id)
+        revoked = self._credentials.find_revoked_certificate(der)
+        if revoked is not None:
+            return _Refused(reasons.revoked(revoked), revoked.tenant, revoked.device_id)
         met = self.met(der, peer)
         if met is not None:  # a customer's authority has sent it
             tenant, device_id, reason = met
@@ -327,7 +343,9 @@ class Authenticator:
 
     def _machine(self, secret: MachineSecret, peer: str) -> Proof:
         known = self._credentials.find_by_id(secret.key_id)
-        tenant, device_id = (known.tenant, known.device_id) if known else (NOBODY, "")
+        revoked = self._credentials.find_revoked(secret.key_id)
+        whose = known or revoked
+        tenant, device_id = (whose.tenant, whose.device_id) if whose else (NOBODY, "")
         try:
             self._throttle.check_machine(secret.key_id, address_of(peer))
         except RateLimited as limited:
@@ -341,6 +359,8 @@ class Authenticator:
             return key
         if known is not None:
             raise _Refused(reasons.WRONG_SECRET, tenant, device_id)
+        if revoked is not None:
+            raise _Refused(reasons.revoked(revoked), tenant, device_id)
         raise _Refused(reasons.UNKNOWN_KEY_ID)
 
     def _person(self, token: str) -> Proof:
@@ -364,6 +384,25 @@ class Authenticator:
                     claimed=principal.id,
                     accepted=True,
                     reason=f"credential {proof.credential_id[:16]}",
+                )
+            )
+
+    def turned_away(self, proof: Proof, peer: str, error: PeerError) -> None:
+        """Take note of why whoever has proven itself is not let in, or not let do what it asked.
+
+        As one more attempt: its owner looks for it where the others are.
+        """
+        principal = proof.principal
+        if principal.kind is PrincipalKind.DEVICE:
+            self.attempts.add(
+                Attempt(
+                    at=self._clock.now(),
+                    tenant=principal.tenant,
+                    peer=peer,
+                    claimed=principal.id,
+                    accepted=False,
+                    reason=error.detail[:REASON_MAX_CHARACTERS].removesuffix("."),
+                    remedy=error.remedy,
                 )
             )
 

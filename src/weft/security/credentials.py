@@ -4,9 +4,11 @@ A device has machine-made secrets or certificates, several at a time while one i
 replaced. Whoever presents one is that device, in that tenant, and nobody else: neither a
 name nor a tenant is ever taken from what the peer says (ID-4). A public key belongs to
 one device for good (ID-2). The index is complete in memory, so that a CONNECT costs one
-HMAC and no disk.
+HMAC and no disk. Of those that were revoked it is remembered whose they were and when they
+ended, the latest of them: they open nothing, and their owner reads why.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from msgspec import structs
@@ -34,6 +36,8 @@ from weft.security.credential_records import (
 from weft.security.machine_secrets import MachineSecret, make_secret
 from weft.security.revocation import Revocation
 
+REVOKED_KEPT = 16_384  # half a kilobyte each, of all tenants; older ones are nobody's again
+
 Vouches = Callable[[TenantId, str, bytes], bool]  # tenant, authority, certificate
 
 
@@ -56,22 +60,37 @@ class Credentials:
         self._authority = authority
         self._revocation = revocation
         self._index: dict[str, DeviceCredential] = {}
+        self._revoked: OrderedDict[str, DeviceCredential] = OrderedDict()  # longest ago first
         self._vouches: Vouches | None = None
         self._of_device: dict[str, tuple[str, ...]] = {}  # device uid -> credential ids
 
     async def load(self) -> None:
-        """Read all credentials that are not revoked."""
+        """Read all credentials; of the revoked ones, the latest."""
         found = await self._records.read(all_credentials)
-        for credential in found:
+        for credential in sorted(found, key=lambda one: one.revoked_at or 0):
             if credential.revoked_at is None:
                 self.learn(credential)
+            else:
+                self._keep_revoked(credential)
 
     def learn(self, credential: DeviceCredential) -> None:
         """Take note of a credential that is on disk."""
         self._index[credential.credential_id] = credential
+        self._revoked.pop(credential.credential_id, None)
+        self._hold(credential)
+
+    def _hold(self, credential: DeviceCredential) -> None:
         held = self._of_device.get(credential.device_uid, ())
         if credential.credential_id not in held:
             self._of_device[credential.device_uid] = (*held, credential.credential_id)
+
+    def _keep_revoked(self, credential: DeviceCredential) -> None:
+        """Remember whose a credential was; what it would be proven by is not kept."""
+        kept = structs.replace(credential, digest="", sealed="")
+        self._revoked[credential.credential_id] = kept
+        self._hold(credential)
+        if len(self._revoked) > REVOKED_KEPT:
+            self._revoked.popitem(last=False)
 
     # --- finding, without waiting ---
 
@@ -124,9 +143,20 @@ class Credentials:
         except Invalid:
             return None
 
+    def find_revoked_certificate(self, der: bytes) -> DeviceCredential | None:
+        """Return whose a certificate's key was that is revoked, as far as that is remembered."""
+        try:
+            return self._revoked.get(read_certificate(der).fingerprint)
+        except Invalid:
+            return None
+
     def find_by_id(self, key_id: str) -> DeviceCredential | None:
         """Return the credential of a key id that is not revoked, proven or not, live or not."""
         return self._index.get(key_id)
+
+    def find_revoked(self, key_id: str) -> DeviceCredential | None:
+        """Return whose a key id was that is revoked, as far as that is remembered."""
+        return self._revoked.get(key_id)
 
     def is_admitted(self, credential: DeviceCredential) -> bool:
         """Whether the device itself is active, or waits to be heard in the quarantine."""
@@ -238,7 +268,7 @@ class Credentials:
     async def revoke(self, actor: Principal, device: Device, credential_id: str) -> None:
         """End one credential; the device is cut, and comes back with another if it has one."""
 
-        def work(writer: Writer) -> None:
+        def work(writer: Writer) -> DeviceCredential:
             stored = writer.get(CREDENTIALS, device.tenant, credential_id)
             if stored.value.device_uid != device.uid:
                 raise NotFound(f"Device {device.device_id} has no such credential.")
@@ -251,9 +281,9 @@ class Credentials:
                 f"device:{device.device_id}",
                 detail={"revoked": credential_id},
             )
+            return ended
 
-        await self._records.write(work)
-        self._index.pop(credential_id, None)
+        self._end(await self._records.write(work))
         self._revocation.renew(device.uid, "a credential was revoked")
 
     def revoke_all_in(self, writer: Writer, device: Device) -> list[str]:
@@ -274,8 +304,14 @@ class Credentials:
     def revoked(self, device: Device, credential_ids: Sequence[str]) -> None:
         """Drop credentials whose end is on disk, and cut what they opened."""
         for credential_id in credential_ids:
-            self._index.pop(credential_id, None)
+            held = self._index.get(credential_id)
+            if held is not None:
+                self._end(structs.replace(held, revoked_at=self._clock.now()))
         self._revocation.renew(device.uid, "its credentials were revoked")
+
+    def _end(self, credential: DeviceCredential) -> None:
+        self._index.pop(credential.credential_id, None)
+        self._keep_revoked(credential)
 
     def rebind_in(self, writer: Writer, old: Device, new: Device) -> list[DeviceCredential]:
         """Let the secrets of one device open another, in the caller's transaction.
@@ -305,6 +341,7 @@ class Credentials:
         """Drop a deleted device's credentials from memory and end its rights."""
         for credential_id in self._of_device.pop(device.uid, ()):
             self._index.pop(credential_id, None)
+            self._revoked.pop(credential_id, None)
         self._revocation.end(device.uid, "the device was deleted")
 
     async def list_credentials(self, device: Device) -> Sequence[DeviceCredential]:

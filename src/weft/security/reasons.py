@@ -7,6 +7,9 @@ in the log of attempts and in what `weft device why` says.
 from typing import NamedTuple
 
 from weft.errors import RateLimited
+from weft.model.moments import to_rfc3339
+from weft.security.certificates import PresentedCertificate
+from weft.security.credential_records import DeviceCredential
 
 
 class Reason(NamedTuple):
@@ -31,18 +34,22 @@ WRONG_NAME = Reason(
 TOO_LONG = Reason("the token is too long", "Send the token alone, without quotes or a prefix.")
 UNKNOWN_CERTIFICATE = Reason(
     "the certificate's key or URI is not that of a live credential",
-    "It was revoked, has expired, or was issued by another Weft. Issue another: "
+    "It was issued by another Weft, or its device was deleted. Issue another: "
     "weft credential add DEVICE --kind certificate.",
 )
-CERTIFICATE_OVER = Reason(
-    "the certificate has expired, is not valid yet, or is another device's by its URI",
-    "Check the device's clock; renew the certificate: weft credential add DEVICE --kind "
-    "certificate.",
+ANOTHERS_URI = Reason(
+    "the certificate's URI is not that of the device whose key it has",
+    "Send the certificate that was issued for this key, or issue another: "
+    "weft credential add DEVICE --kind certificate.",
+)
+NOT_VOUCHED_FOR = Reason(
+    "the authority of the device's key has not signed this certificate, or is disabled",
+    "See weft authority list; or bind the certificate: weft credential bind DEVICE FILE.",
 )
 REVOKED_MEANWHILE = Reason("the pre-shared key was revoked during the handshake", _ISSUE)
 KEY_OVER = Reason("the key has expired", _ISSUE)
 NO_KEY = Reason(
-    "no live pre-shared key has this name: revoked, expired, or never made",
+    "no pre-shared key has this name: deleted with its device, or never made",
     "Check the identity, or issue another key: weft credential add DEVICE --kind psk.",
 )
 WRONG_KEY = Reason(
@@ -61,9 +68,31 @@ ONE_TIME_TOKEN_OVER = Reason(
 )
 WRONG_SECRET = Reason("the secret is wrong or has expired", _ISSUE)
 UNKNOWN_KEY_ID = Reason(
-    "no live credential has this key id: revoked, deleted, or never made", _ISSUE
+    "no credential has this key id: deleted with its device, or never made", _ISSUE
 )
 SESSION_OVER = Reason("the access token is not valid, or its session has ended", "Sign in again.")
+
+
+def revoked(credential: DeviceCredential) -> Reason:
+    """Return the reason for a credential that was revoked, with the moment."""
+    return Reason(f"the credential was revoked on {to_rfc3339(credential.revoked_at or 0)}", _ISSUE)
+
+
+def certificate_over(presented: PresentedCertificate, known: DeviceCredential, now: int) -> Reason:
+    """Return why a certificate does not open what its key is known to be (`known`), now (ns)."""
+    if now < presented.not_before:
+        return Reason(
+            f"the certificate is not valid before {to_rfc3339(presented.not_before)}",
+            "Check the clock of whoever signed it, and that of this server.",
+        )
+    ends = min(presented.not_after, known.expires_at or presented.not_after)
+    if now >= ends:
+        return Reason(
+            f"the certificate has expired on {to_rfc3339(ends)}",
+            "Issue another: weft credential add DEVICE --kind certificate. A device renews its "
+            "own from two thirds of its life, where its clock is right.",
+        )
+    return NOT_VOUCHED_FOR if known.authority else ANOTHERS_URI
 
 
 def too_many_failures(limited: RateLimited) -> Reason:

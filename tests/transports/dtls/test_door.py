@@ -492,8 +492,15 @@ async def test_a_peer_that_may_not_come_in_is_told_good_bye(house: House) -> Non
     client = house.client(key_context(issued.credential.credential_id, issued.key))
     client.shake()
     assert (len(house.door), house.door.shaking) == (0, 0)
-    (attempt,) = house.world.door.attempts.of_device(NOBODY, "(in the DTLS handshake)")
-    assert attempt.reason == "It has enough. Close some."
+    attempts = house.world.door.attempts
+    assert attempts.of_device(NOBODY, "(in the DTLS handshake)") == []
+    refused, proven = attempts.of_device(MAIN, "meter-1")  # the handshake has proven whose
+    assert (refused.accepted, refused.reason, refused.remedy) == (
+        False,
+        "It has enough",
+        "Close some.",
+    )
+    assert proven.accepted
 
 
 async def test_no_common_suite_is_said(house: House) -> None:

@@ -16,7 +16,7 @@ from weft.backends.memory.records import MemoryRecords
 from weft.broker import wills
 from weft.broker.broker import Broker, BrokerDependencies
 from weft.broker.settings import BrokerSettings
-from weft.errors import StorageError, Unauthenticated
+from weft.errors import PeerError, StorageError, Unauthenticated
 from weft.ingest.gate import Gate
 from weft.ingest.pipeline import Pipeline, PipelineSettings
 from weft.ingest.submit import Ingest, Message
@@ -58,12 +58,16 @@ class KnownPeople:
 
     def __init__(self) -> None:
         self.known = {"pump-7": PUMP, "app": APP}
+        self.noted: list[tuple[str, PeerError]] = []
 
     def prove_secret(self, username: str | None, password: bytes, _peer: str) -> Proof:
         principal = self.known.get(username or "")
         if principal is None or password != PASSWORD.encode():
             raise Unauthenticated("The credential is not accepted.", remedy="Check it.")
         return Proof(principal, principal.id)
+
+    def turned_away(self, proof: Proof, _peer: str, error: PeerError) -> None:
+        self.noted.append((proof.principal.id, error))
 
 
 class OpenPolicy:
@@ -126,6 +130,7 @@ class MqttStation:
         self.limiter = CountingLimiter(self.clock, limits or LimitSettings())
         self.recorder = Recorder()
         self.policy = OpenPolicy()
+        self.people = KnownPeople()
         self.connections = Connections(self.clock, ConnectionSettings())
         self.records = MemoryRecords()
         self.broker = Broker(
@@ -154,7 +159,7 @@ class MqttStation:
         self.ingest = Ingest(self.gate, self.pipeline, self.clock)
         given = Given(
             settings,
-            KnownPeople(),  # type: ignore[arg-type]  the part that is used
+            self.people,  # type: ignore[arg-type]  the part that is used
             self.policy,
             self.gate,
             self.pipeline,

@@ -14,6 +14,7 @@ from tests.transports.mqtt.support import (
     until,
 )
 
+from weft.security.attempts import PER_SUBJECT
 from weft.wire.mqtt.encode import encode
 from weft.wire.mqtt.packets import (
     Connack,
@@ -190,3 +191,20 @@ async def test_counters_tell_what_passed() -> None:
         await pump.expect(Publish)
         (connection,) = made.connections.of_principal(PUMP.uid)
         assert connection.counters() == {"received": 1, "sent": 1}
+
+
+async def test_refused_filters_are_noted_once_each_and_not_without_an_end() -> None:
+    """A device that asks again and again fills no log."""
+    async with station() as made, made.peer("app") as app:
+        for _ in range(3):
+            await app.subscribe("a/b", "secret/#", "secret/b")
+        assert [(name, noted.code) for name, noted in made.people.noted] == [
+            ("app", "forbidden"),
+            ("app", "forbidden"),
+        ]
+        details = [noted.detail for _, noted in made.people.noted]
+        assert "'secret/#'" in details[0]
+        assert "'secret/b'" in details[1]
+        assert all("administrator" in detail for detail in details)
+        await app.subscribe(*(f"secret/{number}" for number in range(30)))
+        assert len(made.people.noted) == PER_SUBJECT

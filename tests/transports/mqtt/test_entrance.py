@@ -72,6 +72,9 @@ async def test_a_principal_with_enough_connections_is_told_so() -> None:
         connack = await refused.sign_in("app", client_id="second", **KEEPS)
         assert connack.reason is Reason.QUOTA_EXCEEDED
         assert made.connections.count() == 1
+        ((name, noted),) = made.people.noted
+        assert (name, noted.code) == ("app", "quota_exceeded")
+        assert noted.remedy
         refused.hang_up()
 
 
@@ -104,6 +107,8 @@ async def test_a_will_that_may_not_be_published_is_refused_at_connect() -> None:
         connack = await peer.sign_in(will=Will("devices/other/telemetry", b"{}"))
         assert connack.reason is Reason.NOT_AUTHORIZED
         assert "devices/other/telemetry" in str(connack.properties.reason_string)
+        ((name, noted),) = made.people.noted
+        assert (name, "devices/other/telemetry" in noted.detail) == ("pump-7", True)
         await peer.rest()
         await until(lambda: not len(made.listener))
         await made.broker.sweep(made.clock.now())
@@ -144,3 +149,26 @@ async def test_a_will_waits_for_its_delay() -> None:
         assert made.payloads() == []
         await made.broker.sweep(made.clock.now() + 31 * 10**9)
         assert made.payloads() == [LAST.payload]
+
+
+async def test_who_connects_too_often_is_noted_for_its_owner_with_the_reason() -> None:
+    """The credential was right: without it the owner would read of no failure at all."""
+    limits = LimitSettings(principal_connects=Rate(0.001, 1))
+    async with station(limits=limits) as made:
+        for refused in (False, True):
+            peer = await Peer.dial(made.listener.port)
+            connack = await peer.sign_in()
+            assert (connack.reason is Reason.CONNECTION_RATE_EXCEEDED) is refused
+            peer.hang_up()
+        ((name, noted),) = made.people.noted
+        assert (name, noted.code) == ("pump-7", "rate_limited")
+        assert "Wait" in noted.remedy
+
+
+async def test_a_wrong_password_is_noted_once_by_who_has_seen_it() -> None:
+    """The authenticator has: nothing is said again."""
+    async with station() as made:
+        peer = await Peer.dial(made.listener.port)
+        await peer.sign_in(password=b"wrong")
+        await peer.rest()
+        assert made.people.noted == []

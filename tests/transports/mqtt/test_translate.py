@@ -13,6 +13,7 @@ from weft.transports.mqtt.translate import (
     opening_of,
     publish_of,
     reason_of,
+    refused_filters,
     relayed,
     requests_of,
     will_of,
@@ -149,3 +150,12 @@ def test_me_is_the_device_itself(written: str, meant: str) -> None:
     """Also behind the name of a group; for who is no device it is a name like any other."""
     assert NATIVE_ONLY.native_filter(written, "pump-7") == meant
     assert NATIVE_ONLY.native_filter(written, "") == written
+
+
+def test_a_refused_filter_is_said_with_what_to_subscribe_to() -> None:
+    """Cut: a filter may be as long as 64 KiB."""
+    subscribe = Subscribe(1, (Filter("a"), Filter("b/" * 9_000)))
+    (error,) = refused_filters(subscribe, [Reason.GRANTED_QOS_0, Reason.NOT_AUTHORIZED])
+    assert error.detail.startswith("Wrong topic: 'b/b/")
+    assert len(error.detail) < 400
+    assert "devices/me/#" in error.remedy

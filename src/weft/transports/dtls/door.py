@@ -253,7 +253,8 @@ class DtlsDoor:
             association.say_goodbye()  # why is in the attempts
         except PeerError as error:
             log.debug("dtls_refused", peer=peer, reason=error.detail)
-            self._note(peer, f"{error.detail} {error.remedy}")
+            if association.proof is not None:
+                authenticator.turned_away(association.proof, peer, error)
             association.say_goodbye()
         else:
             association.heard_at = self._now()

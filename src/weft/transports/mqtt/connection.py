@@ -11,11 +11,13 @@ from weft.errors import PeerError, StorageError
 from weft.ingest.dialects.dialect import UnknownChildren
 from weft.ingest.gate import GateSession
 from weft.observability.log import get_logger
+from weft.security.attempts import PER_SUBJECT
+from weft.security.authentication import Proof
 from weft.transports.mqtt.dues import Dues
 from weft.transports.mqtt.entrance import Entrance
 from weft.transports.mqtt.line import FULL, OVER_RATE, WAITING, Host, Work
 from weft.transports.mqtt.settings import Given
-from weft.transports.mqtt.translate import explained, relayed, requests_of
+from weft.transports.mqtt.translate import explained, refused_filters, relayed, requests_of
 from weft.wire.mqtt.packets import (
     NO_PROPERTIES,
     Connect,
@@ -42,6 +44,7 @@ class MqttConnection(Entrance):
         super().__init__(given, host)
         self._dues = Dues(given.limiter)
         self._deferred: Sequence[Packet] = ()
+        self._noted: set[str] = set()  # what was said of filters that were refused
 
     # --- the socket ---
 
@@ -213,8 +216,18 @@ class MqttConnection(Entrance):
         if self._is_over:
             return
         reasons = [Reason(int(result)) for result in results]
+        self._note_refused(packet, reasons)
         text = explained(packet, reasons)
         self._transport.write(self._machine.suback(packet.packet_id, reasons, text))
+
+    def _note_refused(self, packet: Subscribe, reasons: Sequence[Reason]) -> None:
+        """Let the owner read which filters were refused; each once, and not without an end."""
+        for error in refused_filters(packet, reasons):
+            if error.detail in self._noted or len(self._noted) >= PER_SUBJECT:
+                continue
+            self._noted.add(error.detail)
+            proof = cast("Proof", self._proof)
+            self._given.authenticator.turned_away(proof, self.address, error)
 
     async def _unsubscribe(self, packet: Unsubscribe) -> None:
         device_id = cast("GateSession", self._gate_session).device_id

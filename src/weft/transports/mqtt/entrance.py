@@ -32,6 +32,7 @@ class Entrance(Outward):
         super().__init__(given, host)
         self.received = 0
         self._registered: Connection | None = None
+        self._proof: Proof | None = None
         self._visit: Visit | None = None
 
     async def _open(self, connect: Connect) -> None:
@@ -44,6 +45,7 @@ class Entrance(Outward):
                 self._visit = Visit(self._given, self.address, self._machine, write, self._end)
                 return self._visit.begin()
             proof = await prove(self._given.authenticator, connect, self._transport, self.address)
+            self._proof = proof
             client_id = connect.client_id or f"weft-{new_id()}"
             self._gate_session = self._admit(proof, connect, client_id)
             return await self._attach(proof, connect, client_id)
@@ -110,6 +112,8 @@ class Entrance(Outward):
 
     def _refuse(self, reason: Reason, error: PeerError) -> None:
         log.debug("mqtt_connect_refused", peer=self.address, reason=error.detail)
+        if self._proof is not None and not self._is_over:  # else it is noted, or has left
+            self._given.authenticator.turned_away(self._proof, self.address, error)
         if self._registered is not None:
             self._given.connections.unregister(self._registered)
         text = f"{error.detail} {error.remedy}".strip()

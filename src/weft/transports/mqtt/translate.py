@@ -6,6 +6,7 @@ from weft.broker.broker import NEVER_S, Opening
 from weft.broker.delivery import Delivery
 from weft.broker.subscriptions import SubscriptionRequest
 from weft.broker.wills import Will
+from weft.errors import Forbidden, PeerError
 from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 from weft.model.message import PublishProperties, RejectionReason
 from weft.wire.mqtt import packets
@@ -14,6 +15,7 @@ from weft.wire.mqtt.packets import NO_PROPERTIES, Connect, Properties, Publish, 
 from weft.wire.mqtt.reasons import Reason
 
 NOTHING = PublishProperties()
+FILTER_MAX_CHARACTERS = 200
 
 _REASONS = {
     "forbidden": Reason.NOT_AUTHORIZED,
@@ -46,6 +48,19 @@ def explained(subscribe: Subscribe, reasons: Sequence[Reason]) -> str:
         for one, reason in zip(subscribe.filters, reasons, strict=True)
         if reason >= Reason.UNSPECIFIED_ERROR
     )
+
+
+def refused_filters(subscribe: Subscribe, reasons: Sequence[Reason]) -> list[PeerError]:
+    """Return what the owner reads of each filter that was refused."""
+    return [
+        Forbidden(
+            f"Wrong topic: {one.filter[:FILTER_MAX_CHARACTERS]!r} cannot be subscribed to: "
+            f"{_REMEDIES.get(reason, reason.name.lower())}.",
+            remedy="A device subscribes to what is its own: devices/me/# holds it all.",
+        )
+        for one, reason in zip(subscribe.filters, reasons, strict=True)
+        if reason >= Reason.UNSPECIFIED_ERROR
+    ]
 
 
 def relayed(properties: Properties) -> PublishProperties | None:
