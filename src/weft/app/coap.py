@@ -9,6 +9,7 @@ from weft.ingest.dialects.thingsboard.provision import Provisioner
 from weft.ports import Clock
 from weft.transports.coap.listener import CoapListener, Door, MakeDoor
 from weft.transports.coap.settings import Given
+from weft.transports.coap.shares import Shares
 from weft.transports.dtls.contexts import Contexts
 from weft.transports.dtls.door import DtlsDoor
 
@@ -30,6 +31,7 @@ def coap_listeners(
         limiter=identity.limiter,
         clock=clock,
         commands=path.commands,
+        shares=Shares(settings.limits.peer_observations),
         thingsboard=path.thingsboard,
         provisions=Provisioner(identity.provisioning),
     )

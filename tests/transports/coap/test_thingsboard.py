@@ -102,7 +102,7 @@ async def test_each_call_is_sent_once_the_one_before_has_arrived(house: House) -
 
 
 async def test_co_6_a_revoked_device_is_followed_no_more(house: House) -> None:
-    """Its session is cut: nobody waits for it any more, and nothing is told."""
+    """Its session is cut: nobody waits for it any more, and 4.01 is all that it is told."""
     peer, api = await device(house)
     await peer.ask(Code.GET, f"{api}/rpc", b"", [uint(Option.OBSERVE, 0)], token=b"watch")
     theirs = house.weft._coap[0]._service._theirs
@@ -112,8 +112,24 @@ async def test_co_6_a_revoked_device_is_followed_no_more(house: House) -> None:
     found = identity.devices.get(MAIN, PUMP)
     for credential in await identity.credentials.list_credentials(found):
         await identity.credentials.revoke(OPERATOR, found, credential.credential_id)
+    told = await peer.next_message()
+    assert (told.token, told.code) == (b"watch", Code.UNAUTHORIZED)
     await until(lambda: len(theirs) == 0)
     assert (await peer.ask(Code.POST, f"{api}/telemetry", b"{}")).code == Code.UNAUTHORIZED
+    peer.close()
+
+
+async def test_who_waits_for_calls_keeps_its_session(house: House) -> None:
+    """Quiet for hours, or only acknowledging what it is told."""
+    peer, api = await device(house)
+    await peer.ask(Code.GET, f"{api}/rpc", b"", [uint(Option.OBSERVE, 0)], token=b"watch")
+    sessions = house.weft._coap[0]._tokens
+    sessions.check(asyncio.get_running_loop().time() + 10_000)
+    (session,) = sessions._by_token.values()
+    session.heard_at = 0.0
+    await house.weft.path.commands.send(OPERATOR, PUMP, "stop", {})
+    assert msgspec.json.decode((await peer.next_message()).payload)["method"] == "stop"
+    await until(lambda: session.heard_at > 0.0)
     peer.close()
 
 

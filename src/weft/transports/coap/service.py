@@ -88,7 +88,9 @@ class CoapService:
         self.watches = Watches()
         self._theirs: ThingsBoardCoap | None = None
         if given.thingsboard is not None:
-            self._theirs = ThingsBoardCoap(given.thingsboard, endpoint, now, self.flush, start)
+            self._theirs = ThingsBoardCoap(
+                given.thingsboard, endpoint, self._observe, now, self.flush, start
+            )
         self._provisioning: Provisioning | None = None
         if given.provisions is not None:
             self._provisioning = Provisioning(given.provisions, given.limiter, start)
@@ -122,6 +124,7 @@ class CoapService:
         for address, datagram in endpoint.take_output():
             send(datagram, address)
         for observation in endpoint.take_ended():
+            self._given.shares.give(observation)
             self.watches.remove(observation)
             if self._theirs is not None:
                 self._theirs.ended(observation)
@@ -136,12 +139,16 @@ class CoapService:
         self.endpoint.forget(address)
         self.flush()
 
-    def end(self, session: CoapSession) -> None:
-        """End what a session observes."""
+    def end(self, session: CoapSession, told: WeftError | None = None) -> None:
+        """End what a session observes, and tell its observers why (RFC 7641 4.2)."""
+        if not self._given.shares.observes(session):
+            return
+        response = problem_of(told or Unavailable("The session has ended."))
         for watch in self.watches.of_session(session):
-            self.endpoint.cancel(watch.observation)
+            self.watches.remove(watch.observation)  # at once, though its last word may wait
+            self.endpoint.notify(watch.observation, response, self._now(), confirm=True)
         if self._theirs is not None:
-            self._theirs.end(session)
+            self._theirs.end(session, response)
         self.flush()
 
     def close(self) -> None:
@@ -276,7 +283,7 @@ class CoapService:
         command = self._next_of(key, frozenset() if observes else None) if is_command else None
         response = self._content(session, place.kind, device_id, request.accept, command)
         if observes:
-            observation = self.endpoint.observe(request, self._now())
+            observation = self._observe(request, session)
             if observation is not None:
                 watch = Watch(observation, session, place.kind, device_id)
                 watch.last = response.payload
@@ -289,6 +296,14 @@ class CoapService:
             principal = session.gate.principal
             self._given.commands.handed_out(principal, device_id, command.request_id)
         return response
+
+    def _observe(self, request: Request, session: CoapSession) -> Observation | None:
+        """Register whoever asked; None if there are too many, of its peer or its principal."""
+        observation = self.endpoint.observe(request, self._now())
+        if observation is not None and not self._given.shares.take(observation, session):
+            self.endpoint.cancel(observation)
+            return None
+        return observation
 
     def _speaks_for(self, session: CoapSession, device_id: DeviceId) -> bool:
         """Whether it is the device itself or its gateway: nobody else has a command delivered."""
@@ -388,7 +403,10 @@ class CoapService:
     def _confirmed(self, observation: Observation) -> None:
         """A notification was acknowledged: its command is delivered, and the next one may go."""
         watch = self.watches.find(observation)
-        if watch is None or not watch.offered:
+        if watch is None:
+            return
+        watch.session.heard_at = self._now()
+        if not watch.offered:
             return
         request_id, watch.offered = watch.offered, ""
         principal = watch.session.gate.principal

@@ -2,16 +2,20 @@
 
 Over DTLS the handshake has said who it is. In the clear, on the loopback interface, each
 request names its token in the query (`?token=`); the first one opens a session, so that
-what is looked up once is kept and a right that ends cuts it like any connection.
+what is looked up once is kept and a right that ends cuts it like any connection. A session
+that was not heard for long ends, unless it observes something: who waits to be told has no
+reason to speak. Where one that observes must end, its observer is told (RFC 7641 4.2).
 """
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol, cast
 
-from weft.errors import RateLimited, Unauthenticated
+from weft.errors import PeerError, RateLimited, Unauthenticated, Unavailable, WeftError
 from weft.ingest.gate import GateSession
+from weft.model.principal import Principal
 from weft.security.authentication import REFUSED, Proof
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
@@ -22,6 +26,7 @@ from weft.wire.coap.peers import Address
 
 TOKEN = "token="  # noqa: S105  the name in the query, not one
 IDLE_CHECKED_AT_ONCE = 100
+SPARED = 8  # sessions that observe are passed over for one that does not, where all are full
 
 
 class Behind(Protocol):
@@ -40,15 +45,21 @@ def peer_of(address: Address) -> str:
 class CoapSession:
     """One principal's open way in over CoAP."""
 
-    __slots__ = ("connection", "dues", "gate", "heard_at", "received", "sent")
+    __slots__ = ("connection", "dues", "gate", "heard_at", "looked_at", "received", "sent")
 
     def __init__(self, gate: GateSession, dues: Dues) -> None:
         self.gate = gate
         self.dues = dues
         self.connection: Connection
         self.heard_at = 0.0
+        self.looked_at = 0.0  # when it took its place among those that may be idle
         self.received = 0
         self.sent = 0
+
+    @property
+    def principal(self) -> Principal:
+        """Whose it is."""
+        return self.gate.principal
 
 
 def open_session(
@@ -82,7 +93,10 @@ def open_session(
 class TokenSessions:
     """The sessions of those who send a token with each request; least recently heard first."""
 
-    def __init__(self, given: Given, ended: Callable[[CoapSession], None]) -> None:
+    def __init__(
+        self, given: Given, ended: Callable[[CoapSession, WeftError | None], None]
+    ) -> None:
+        """`ended` hears of each that is over, and what whoever observes is to be told."""
         self._given = given
         self._ended = ended
         self._by_token: OrderedDict[bytes, CoapSession] = OrderedDict()
@@ -98,36 +112,69 @@ class TokenSessions:
             session = self._open(key, token, peer)
         else:
             self._by_token.move_to_end(key)
-        session.heard_at = now
+        session.heard_at = session.looked_at = now
         return session
 
     def _open(self, key: bytes, token: str, peer: str) -> CoapSession:
         proof = self._given.authenticator.prove_bearer(token, peer)
         while len(self._by_token) >= self._given.settings.token_sessions:
-            self._drop(next(iter(self._by_token)))
-        session = open_session(self._given, proof, "coap", peer, lambda _reason: self._drop(key))
+            self._drop(self._find_idlest(), full())
+        try:
+            session = open_session(
+                self._given, proof, "coap", peer, lambda _reason: self._drop(key, cut_off())
+            )
+        except PeerError as error:
+            self._given.authenticator.turned_away(proof, peer, error)
+            raise
         self._by_token[key] = session
         return session
 
+    def _find_idlest(self) -> bytes:
+        """Return the least recently heard, or one behind it that nobody waits on."""
+        keys = list(islice(self._by_token, SPARED))
+        observes = self._given.shares.observes
+        return next((key for key in keys if not observes(self._by_token[key])), keys[0])
+
     def check(self, now: float) -> None:
-        """End those that were not heard for long."""
+        """End those that were not heard for long, those that observe excepted."""
         oldest_at = now - self._given.settings.token_idle_s
-        for _ in range(IDLE_CHECKED_AT_ONCE):
-            key = next(iter(self._by_token), None)
-            if key is None or self._by_token[key].heard_at > oldest_at:
+        for _ in range(min(IDLE_CHECKED_AT_ONCE, len(self._by_token))):
+            key, session = next(iter(self._by_token.items()))
+            if session.looked_at > oldest_at:
                 return
-            self._drop(key)
+            if session.heard_at > oldest_at or self._given.shares.observes(session):
+                session.looked_at = now
+                self._by_token.move_to_end(key)
+            else:
+                self._drop(key, None)
 
     def close(self) -> None:
         """End all."""
         for key in list(self._by_token):
-            self._drop(key)
+            self._drop(key, stopping())
 
-    def _drop(self, key: bytes) -> None:
+    def _drop(self, key: bytes, told: WeftError | None) -> None:
         session = self._by_token.pop(key, None)
         if session is not None:
             self._given.connections.unregister(session.connection)
-            self._ended(session)
+            self._ended(session, told)
+
+
+def cut_off() -> WeftError:
+    """Return what an observer is told whose right or credential has ended."""
+    return Unauthenticated(
+        "The session has ended.", remedy="Observe again, with a token that is accepted."
+    )
+
+
+def full() -> WeftError:
+    """Return what an observer is told whose session gives way to another."""
+    return Unavailable("Too many devices are here at once.", remedy="Observe again soon.")
+
+
+def stopping() -> WeftError:
+    """Return what an observer is told at the end."""
+    return Unavailable("Weft is stopping.", remedy="Observe again soon.")
 
 
 def token_in(query: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from weft.ports import Clock, Deciding
 from weft.security.authentication import Authenticator
 from weft.security.connections import Connections
 from weft.security.limits import Limiter
+from weft.transports.coap.shares import Shares
 from weft.transports.dtls.settings import DtlsSettings
 from weft.twins.twins import Twins
 from weft.wire.coap.limits import Limits
@@ -53,5 +54,6 @@ class Given(Struct, frozen=True):
     limiter: Limiter
     clock: Clock
     commands: Commands
+    shares: Shares  # of what may be observed, on all listeners together
     thingsboard: Requests | None = None  # its device API, where it is spoken
     provisions: Provisions | None = None  # who has no identity yet may ask for one there

@@ -115,6 +115,7 @@ class ThingsBoardCoap:
         self,
         requests: Requests,
         endpoint: ServerEndpoint,
+        observe: Callable[[Request, CoapSession], Observation | None],
         now: Callable[[], float],
         flush: Callable[[], None],
         start: Callable[[Work], None],
@@ -122,6 +123,7 @@ class ThingsBoardCoap:
         """`flush` sends what is to be sent; `start` runs what waits."""
         self._requests = requests
         self._endpoint = endpoint
+        self._observe = observe
         self._now = now
         self._flush = flush
         self._start = start
@@ -162,7 +164,7 @@ class ThingsBoardCoap:
         waiter = Waiter()
         said = await self._requests.get(asking, rest, wanted, waiter)
         if request.observe == 0 and rest in WATCHED:
-            observation = self._endpoint.observe(request, self._now())
+            observation = self._observe(request, session)
             if observation is not None and observation not in self._followed:
                 followed = self._followed[observation] = _Followed(session, waiter)
                 self._start(self._follow(observation, asking, WATCHED[rest], followed))
@@ -203,6 +205,7 @@ class ThingsBoardCoap:
         """An observer has acknowledged what it was told."""
         found = self._followed.get(observation)
         if found is not None:
+            found.session.heard_at = self._now()
             found.is_free.set()
 
     def ended(self, observation: Observation) -> None:
@@ -211,11 +214,12 @@ class ThingsBoardCoap:
         if found is not None:
             found.end("the observation has ended")
 
-    def end(self, session: CoapSession) -> None:
-        """A session is over, and all that it observes."""
+    def end(self, session: CoapSession, last: Response) -> None:
+        """A session is over, and all that it observes: `last` is what its observers are told."""
         for observation, followed in list(self._followed.items()):
             if followed.session is session:
-                self._endpoint.cancel(observation)
+                self._endpoint.notify(observation, last, self._now(), confirm=True)
+                followed.end("its session has ended")
 
     def close(self) -> None:
         """Weft stops: whoever waits goes on with nothing."""

@@ -42,7 +42,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     download_bytes: int = 16 * 1024 * 1024
     download_wait_s: float = 60.0
 
-    peer_observations: int = 32  # CO-6; more are answered without Observe
+    peer_observations: int = 32  # and a principal's (CO-6); more are answered without Observe
     observations: int = 65_536
     observed_bytes: int = 1024  # of the request that is kept with each; larger are not observed
     confirm_every: int = 16  # every n-th notification is confirmable (RFC 7641 4.5)

@@ -4,6 +4,7 @@ A registration ends when the client says so, resets a notification, lets a confi
 go unanswered, or is forgotten (RFC 7641 3.6, 4.5). Both counts are capped (CO-6).
 """
 
+from weft.wire.coap.codes import is_success
 from weft.wire.coap.limits import Limits
 from weft.wire.coap.peers import Peer
 from weft.wire.coap.requests import Request, request_key
@@ -70,6 +71,8 @@ class Observations:
         if known is not None:
             if request_key(known.request.message) == request_key(request.message):
                 known.request = request
+                if known.next is not None and not is_success(known.next[0].code):
+                    known.next = None  # its end waits to be told: it has begun anew instead
                 return known
             self.end(known)
         limits = self._limits
