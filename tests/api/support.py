@@ -266,7 +266,7 @@ class World:
             self.records,
             self.claims,
             self.devices,
-            self.credentials,
+            (self.credentials, self.preshared),
             (self.audit, self.authenticator.attempts),
             self.clock,
         )

@@ -29,6 +29,26 @@ async def test_a_certificate_goes_into_files(weft: Shell, tmp_path: Path) -> Non
     assert sorted(path.name for path in out.iterdir()) == ["ca.pem", "device.key", "device.pem"]
 
 
+async def test_rv_3_two_pre_shared_keys_are_good_for_the_grace(weft: Shell) -> None:
+    """Then the old one opens no handshake; the new one has no end."""
+    old = await weft.json("device", "add", "meter-1", "--psk")
+    new = await weft.json("device", "rotate", "meter-1", "--psk", "--grace", "15m")
+    assert new["psk_key"] != old["psk_key"]
+    preshared = weft.world.preshared
+    for issued in (old, new):
+        assert preshared.find(issued["psk_identity"]).key == issued["psk_key"].encode()
+    weft.world.clock.turn(15 * 60)
+    assert preshared.find(old["psk_identity"]).credential is None
+    assert preshared.find(new["psk_identity"]).credential is not None
+
+
+async def test_two_kinds_at_once_are_a_mistake(weft: Shell) -> None:
+    """Before anything is asked of the server."""
+    result = await weft.run("device", "rotate", "meter-1", "--psk", "--certificate")
+    assert result.exit_code == 2
+    assert "Choose one" in result.stderr
+
+
 @pytest.mark.parametrize("text", ["", "1", "h", "-1h", "1w", "9999999s"])
 async def test_what_is_no_duration_is_said(weft: Shell, text: str) -> None:
     """Before anything is asked of the server."""

@@ -7,7 +7,8 @@ from tests.registry.support import ALICE, Registry
 
 from weft.registry.claims import Claim, Claims, NewClaim
 from weft.registry.devices import DeviceChange
-from weft.registry.provisioning import Provisioned, Provisioning, ProvisionRequest
+from weft.registry.provision_documents import Provisioned, ProvisionRequest
+from weft.registry.provisioning import Provisioning
 from weft.security.attempts import Attempts
 from weft.security.authentication import Authenticator
 from weft.security.authority import CertificateAuthority
@@ -41,7 +42,7 @@ class Batch(Registry):
         keys = Keys(*parts, self.policy, self.revocation)
         sessions = Sessions(*parts, AccessTokens([b"s" * 32], self.clock))
         self.vault = Vault(MasterKey.open(folder), self.records)
-        preshared = PresharedKeys(self.credentials, self.vault)
+        self.preshared = preshared = PresharedKeys(self.credentials, self.vault)
         self.door = Authenticator(
             self.credentials, keys, sessions, Throttle(self.clock), self.clock, preshared
         )
@@ -51,7 +52,7 @@ class Batch(Registry):
             self.records,
             self.claims,
             self.devices,
-            self.credentials,
+            (self.credentials, preshared),
             (self.audit, self.attempts),
             self.clock,
         )

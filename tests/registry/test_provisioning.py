@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,7 +16,9 @@ from weft.errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthentic
 from weft.model.device import Lifecycle
 from weft.model.moments import NS_PER_S
 from weft.registry.devices import NewDevice
+from weft.registry.provision_documents import Wanted
 from weft.security.certificates import read_certificate, uri_of
+from weft.security.credential_records import CREDENTIALS
 from weft.security.machine_secrets import derive_secret, make_secret, parse_secret
 
 
@@ -230,11 +233,52 @@ async def test_pr_2_the_same_key_is_answered_again_and_another_is_not(tmp_path: 
         await batch.provision("2", request_pem=request_of(key))
 
 
+async def test_a_pre_shared_key_can_be_had(tmp_path: Path) -> None:
+    """For a device that speaks CoAP: its name and its key, shown once and sealed at rest."""
+    batch = Batch(tmp_path)
+    await batch.claim()
+    made = await batch.provision("1", want=Wanted.PSK)
+    assert (made.token, made.certificate) == (None, None)
+    assert made.key is not None
+    name = made.key.credential.credential_id
+    offer = batch.door.offer_psk(name, PEER)
+    assert offer.key == made.key.key.encode()
+    assert batch.door.prove_psk(offer, PEER).principal.uid == made.device.uid
+    stored = await batch.records.read(lambda r: r.get(CREDENTIALS, MAIN, name).value)
+    for text in (msgspec.json.encode(stored).decode(), repr(made), repr(made.key)):
+        assert made.key.key not in text
+    with pytest.raises(AlreadyExists):
+        await batch.provision("1", want=Wanted.PSK)
+
+
+async def test_a_key_that_comes_again_ends_the_one_before(tmp_path: Path) -> None:
+    """The same word of an administrator as for a secret."""
+    batch = Batch(tmp_path)
+    await batch.claim()
+    first = (await batch.provision("1", want=Wanted.PSK)).key
+    await batch.provisioning.allow_again(ALICE, "1")
+    second = (await batch.provision("1", want=Wanted.PSK)).key
+    assert first is not None
+    assert second is not None
+    assert batch.door.offer_psk(first.credential.credential_id, PEER).credential is None
+    assert batch.door.offer_psk(second.credential.credential_id, PEER).credential is not None
+
+
+async def test_a_key_is_no_answer_to_a_signing_request(tmp_path: Path) -> None:
+    """Which of the two was meant is not guessed, and nothing is made."""
+    batch = Batch(tmp_path)
+    await batch.claim()
+    key = ec.generate_private_key(ec.SECP256R1())
+    with pytest.raises(Invalid):
+        await batch.provision("1", want=Wanted.PSK, request_pem=request_of(key))
+    assert await batch.devices.list(MAIN) == []
+
+
 async def test_a_certificate_can_be_had_without_a_request(tmp_path: Path) -> None:
     """For a device that cannot make a key: the private one is shown this once."""
     batch = Batch(tmp_path)
     await batch.claim()
-    made = await batch.provision("1", want="certificate")
+    made = await batch.provision("1", want=Wanted.CERTIFICATE)
     assert made.certificate is not None
     assert "PRIVATE KEY" in (made.certificate.private_key_pem or "")
     assert made.certificate.expires_at - batch.clock.now() <= 90 * 86_400 * NS_PER_S

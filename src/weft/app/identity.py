@@ -138,7 +138,12 @@ async def open_identity(
         imports=Imports(records, clock, audit, devices, credentials, vault),
         claiming=Claiming(records, audit, clock, codes, devices, credentials),
         provisioning=Provisioning(
-            records, claims, devices, credentials, (audit, authenticator.attempts), clock
+            records,
+            claims,
+            devices,
+            (credentials, preshared),
+            (audit, authenticator.attempts),
+            clock,
         ),
     )
     await _load(identity)

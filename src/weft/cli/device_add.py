@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from weft.cli.client import Client, Refused, find_client
-from weft.cli.issued_credentials import issuing, show_issued
+from weft.cli.issued_credentials import issuing, kind_of, show_issued
 
 # Which endpoint takes certificates, and the setting that turns it on.
 TLS_SETTINGS = (
@@ -42,7 +42,7 @@ def device_add(ctx: click.Context, /, name: str, out: Path | None, **options: An
       weft device add gate-1 --certificate --type gate
       weft device add meter-1 --psk
     """
-    kind = _kind_of(certificate=options["certificate"], psk=options["psk"])
+    kind = kind_of(certificate=options["certificate"], psk=options["psk"])
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
     wanted = {"device_id": name} | {key: options[key] for key in _SAID}
     device = _make(client, wanted)
@@ -88,9 +88,3 @@ def _warn_without(
             f"  weft up {chosen}\n",
             err=True,
         )
-
-
-def _kind_of(*, certificate: bool, psk: bool) -> str:
-    if certificate and psk:
-        raise click.UsageError("Choose one: --certificate or --psk.")
-    return "certificate" if certificate else "psk" if psk else "secret"

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from weft.cli.client import find_client
-from weft.cli.issued_credentials import issuing, show_issued
+from weft.cli.issued_credentials import issuing, kind_of, show_issued
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -30,6 +30,7 @@ class Duration(click.ParamType[int]):
 @click.command("rotate")
 @click.argument("name")
 @click.option("--certificate", is_flag=True, help="The new one is a certificate, not a secret.")
+@click.option("--psk", is_flag=True, help="The new one is a pre-shared key, for CoAP over DTLS.")
 @click.option(
     "--grace", type=Duration(), default="24h", show_default=True, help="How long the old is good."
 )
@@ -43,10 +44,12 @@ def device_rotate(ctx: click.Context, /, name: str, out: Path | None, **options:
     Example:
       weft device rotate pump-1
       weft device rotate gate-1 --certificate --grace 7d
+      weft device rotate meter-1 --psk --grace 7d
     """
+    kind = kind_of(certificate=options["certificate"], psk=options["psk"])
     client = find_client(ctx.obj["data"], ctx.obj["tenant"])
     body = {
-        "kind": "certificate" if options["certificate"] else "secret",
+        "kind": kind,
         "grace_s": options["grace"],
         "credential_id": options["credential_id"],
     }

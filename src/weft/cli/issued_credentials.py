@@ -24,6 +24,13 @@ def issuing(command: F) -> F:
     )
 
 
+def kind_of(*, certificate: bool, psk: bool) -> str:
+    """Return the kind of credential that flags ask for; a usage error where they ask for two."""
+    if certificate and psk:
+        raise click.UsageError("Choose one: --certificate or --psk.")
+    return "certificate" if certificate else "psk" if psk else "secret"
+
+
 def show_issued(
     ctx: click.Context, options: dict[str, Any], issued: dict[str, Any], *, said: str, folder: Path
 ) -> bool:
@@ -47,4 +54,4 @@ def _write_files(issued: dict[str, Any], folder: Path) -> None:
     click.echo(f"Its certificate and key are in {folder}/ and nowhere else. There:\n")
 
 
-__all__ = ["issuing", "show_issued"]
+__all__ = ["issuing", "kind_of", "show_issued"]

@@ -8,57 +8,39 @@ same key is answered again, because the key itself proves that it is the same de
 it was refused is for the owner alone, in the log of attempts.
 """
 
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
-from weft.errors import AlreadyExists, Conflict, Forbidden, NotFound, Unauthenticated
+from weft.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from weft.model.device import Device, Lifecycle
-from weft.model.ids import NAME_MAX_CHARACTERS, DeviceUid, TenantId
+from weft.model.ids import DeviceUid, TenantId
 from weft.model.principal import Principal
 from weft.ports import Clock, Kind, Records, Writer
 from weft.registry.claims import CLAIMS, Claim, Claims
-from weft.registry.device_checks import LABEL_MAX_CHARACTERS, require_room
+from weft.registry.device_checks import require_room
 from weft.registry.devices import Devices, NewDevice
 from weft.registry.kinds import DEVICES
+from weft.registry.provision_documents import Provisioned, ProvisionRequest, Wanted
 from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.audit import Audit
 from weft.security.authentication import NOBODY, REFUSED, REMEDY
-from weft.security.certificates import IssuedCertificate, fingerprint_of, read_request, uri_of
-from weft.security.credential_records import CREDENTIALS, IssuedIdentity, IssuedSecret
+from weft.security.certificates import fingerprint_of, read_request, uri_of
+from weft.security.credential_records import (
+    CREDENTIALS,
+    IssuedIdentity,
+    IssuedKey,
+    IssuedSecret,
+)
 from weft.security.credentials import Credentials
 from weft.security.machine_secrets import parse_secret
+from weft.security.preshared_keys import PresharedKeys
 
 SAME_WORDS: Final = "The claim does not open this."
 SAME_REMEDY: Final = "Ask who made the claim: its log of attempts says why."
+Issued = IssuedSecret | IssuedIdentity | IssuedKey
 _LIVE: Final = frozenset({Lifecycle.PENDING, Lifecycle.ACTIVE})
-
-
-class ProvisionRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a device says of itself."""
-
-    serial: Annotated[
-        str, Meta(min_length=1, max_length=NAME_MAX_CHARACTERS, description="Its own, for good.")
-    ]
-    label: Annotated[str, Meta(max_length=LABEL_MAX_CHARACTERS)] = ""
-    attributes: dict[str, Any] = {}
-    want: Annotated[
-        Literal["secret", "certificate"],
-        Meta(description="Which credential; a certificate where there is a signing request."),
-    ] = "secret"
-    request_pem: (
-        Annotated[str, Meta(max_length=16_384, description="PKCS #10, to keep the key at home.")]
-        | None
-    ) = None
-
-
-class Provisioned(Struct, frozen=True):
-    """A device with its first credential, which is shown this once."""
-
-    device: Device
-    token: str | None = None
-    certificate: IssuedCertificate | None = None
 
 
 class Serial(Struct, frozen=True):
@@ -80,7 +62,7 @@ class _Asked(NamedTuple):
     claim: Claim
     request: ProvisionRequest
     device: Device  # as it is, or as it would be made
-    issued: IssuedSecret | IssuedIdentity
+    issued: Issued
     address: str
 
 
@@ -109,14 +91,14 @@ class Provisioning:
         records: Records,
         claims: Claims,
         devices: Devices,
-        credentials: Credentials,
+        issuing: tuple[Credentials, PresharedKeys],
         log: tuple[Audit, Attempts],
         clock: Clock,
     ) -> None:
         self._records = records
         self._claims = claims
         self._devices = devices
-        self._credentials = credentials
+        self._credentials, self._preshared = issuing
         self._audit, self._attempts = log
         self._clock = clock
 
@@ -130,6 +112,8 @@ class Provisioning:
         the name is taken. `Invalid`, `NotFound`, `QuotaExceeded`: as when a device is made.
         """
         claim, address = self._prove(claim_secret, request, peer), address_of(peer)
+        if request.want is Wanted.PSK:
+            await self._preshared.ready(claim.tenant)
         try:
             asked = self._prepare(claim, request, address)
             done = await self._records.write(lambda writer: self._work(writer, asked))
@@ -146,9 +130,7 @@ class Provisioning:
             self._credentials.revoked(asked.device, done.ended)
         self._credentials.learn(asked.issued.credential)
         self._note(claim, request, peer, f"provisioned by the claim {claim.name}", accepted=True)
-        if isinstance(asked.issued, IssuedSecret):
-            return Provisioned(done.device, token=asked.issued.token)
-        return Provisioned(done.device, certificate=asked.issued.certificate)
+        return Provisioned(done.device, asked.issued)
 
     def is_open(self) -> bool:
         """Whether any claim is in force, of whatever tenant and network."""
@@ -206,14 +188,22 @@ class Provisioning:
             ),
             origin=claim.origin,
         )
-        issued: IssuedSecret | IssuedIdentity
-        if request.request_pem is not None or request.want == "certificate":
-            issued = self._credentials.prepare_certificate(
-                device, request_pem=request.request_pem, label=claim.origin
+        return _Asked(claim, request, device, self._issue(device, request, claim.origin), address)
+
+    def _issue(self, device: Device, request: ProvisionRequest, label: str) -> Issued:
+        """Make what the device will prove itself with; it admits nobody yet."""
+        if request.want is Wanted.PSK:
+            if request.request_pem is not None:
+                raise Invalid(
+                    "A signing request is answered with a certificate, not with a key.",
+                    remedy="Leave request_pem out, or ask for want: certificate.",
+                )
+            return self._preshared.prepare(device, label=label)
+        if request.request_pem is not None or request.want is Wanted.CERTIFICATE:
+            return self._credentials.prepare_certificate(
+                device, request_pem=request.request_pem, label=label
             )
-        else:
-            issued = self._credentials.prepare_secret(device, label=claim.origin)
-        return _Asked(claim, request, device, issued, address)
+        return self._credentials.prepare_secret(device, label=label)
 
     def _work(self, writer: Writer, asked: _Asked) -> _Done:
         now, device = self._clock.now(), asked.device
@@ -304,4 +294,4 @@ def _taken(device: Device) -> AlreadyExists:
     )
 
 
-__all__ = ["SERIALS", "ProvisionRequest", "Provisioned", "Provisioning", "Serial"]
+__all__ = ["SERIALS", "Provisioning", "Serial"]

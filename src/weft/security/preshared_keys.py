@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 
 from weft.errors import Damaged, NotFound
 from weft.model.device import Device
+from weft.model.ids import TenantId
 from weft.model.principal import Principal
 from weft.observability.log import get_logger
 from weft.security.credential_records import CredentialKind, DeviceCredential, IssuedKey
@@ -56,14 +57,23 @@ class PresharedKeys:
         self, actor: Principal, device: Device, *, life_s: int | None = None, label: str = ""
     ) -> IssuedKey:
         """Make a key for a device; the answer is the only place where it stands in clear."""
-        await self._vault.add_tenant(device.tenant)
+        await self.ready(device.tenant)
+        issued = self.prepare(device, life_s=life_s, label=label)
+        await self._credentials.add(actor, issued.credential)
+        return issued
+
+    async def ready(self, tenant: TenantId) -> None:
+        """See to it that keys of a tenant can be sealed: `prepare` waits for nothing."""
+        await self._vault.add_tenant(tenant)
+
+    def prepare(self, device: Device, *, life_s: int | None = None, label: str = "") -> IssuedKey:
+        """Make a key that is nobody's until the credential is added and learnt."""
         name = make_secret().key_id
         key = base64.urlsafe_b64encode(os.urandom(KEY_RANDOM_BYTES)).decode()
         credential = structs.replace(
             self._credentials.new_credential(device, CredentialKind.PSK, name, label, life_s),
             sealed=self._vault.seal(device.tenant, KIND, name, key.encode()),
         )
-        await self._credentials.add(actor, credential)
         return IssuedKey(credential, key)
 
     def find(self, identity: str) -> FoundKey:

@@ -21,10 +21,12 @@ from weft.security.credential_records import (
     CredentialKind,
     DeviceCredential,
     IssuedIdentity,
+    IssuedKey,
     IssuedSecret,
     credentials_of,
 )
 from weft.security.credentials import Credentials
+from weft.security.preshared_keys import PresharedKeys
 
 GRACE_S = 24 * 3600
 GRACE_MAX_S = 90 * 24 * 3600
@@ -98,6 +100,15 @@ class Rotation:
     ) -> IssuedSecret:
         """Give a device a new secret; what it replaces ends after the grace period."""
         issued = self._credentials.prepare_secret(device, label=replacing.label)
+        await self._replace(actor, issued.credential, replacing)
+        return issued
+
+    async def rotate_key(
+        self, actor: Principal, device: Device, replacing: Replacing, preshared: PresharedKeys
+    ) -> IssuedKey:
+        """Give a device a new pre-shared key; what it replaces ends after the grace period."""
+        await preshared.ready(device.tenant)
+        issued = preshared.prepare(device, label=replacing.label)
         await self._replace(actor, issued.credential, replacing)
         return issued
 

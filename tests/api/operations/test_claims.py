@@ -36,6 +36,26 @@ async def test_pr_1_a_claim_is_no_way_into_anything_else(world: World) -> None:
         assert (await world.call(method, path, token=token)).status == 401
 
 
+async def test_a_device_of_the_batch_asks_for_a_pre_shared_key(world: World) -> None:
+    """Identity and key are in the answer, this once; no list and no record shows the key."""
+    admin = world.admin()
+    made = await world.call("POST", "/claims", token=admin, body=NEW)
+    asked = await world.call(
+        "POST", "/provision", token=made.json["token"], body={"serial": "1", "want": "psk"}
+    )
+    assert asked.status == 201
+    name, key = asked.json["psk_identity"], asked.json["psk_key"]
+    assert world.preshared.find(name).key == key.encode()
+    for path in ("/devices/pump-1/credentials", "/audit", "/devices/pump-1"):
+        shown = await world.call("GET", path, token=admin)
+        assert shown.status == 200
+        assert key not in shown.content.decode()
+    wrong = await world.call(
+        "POST", "/provision", token=made.json["token"], body={"serial": "2", "want": "other"}
+    )
+    assert wrong.status in {400, 422}
+
+
 async def test_a_refusal_says_little_to_the_peer_and_all_to_the_owner(world: World) -> None:
     """Beyond the count and after the end, in the same words."""
     admin = world.admin()

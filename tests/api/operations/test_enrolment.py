@@ -150,7 +150,7 @@ async def test_rv_3_a_device_renews_its_certificate_itself(world: World) -> None
     assert shown.status == 200
 
 
-@pytest.mark.parametrize("kind", ["secret", "certificate"])
+@pytest.mark.parametrize("kind", ["secret", "certificate", "psk"])
 async def test_rv_3_a_rotation_shows_the_new_and_lists_both(world: World, kind: str) -> None:
     """Until the grace is over the old one is good; the list shows when it ends."""
     secret = await world.device("pump-7")
@@ -161,7 +161,8 @@ async def test_rv_3_a_rotation_shows_the_new_and_lists_both(world: World, kind: 
         body={"kind": kind, "grace_s": 60},
     )
     assert answer.status == 201, answer
-    assert (answer.json["token"] is None) == (kind == "certificate")
+    assert (answer.json["token"] is None) == (kind != "secret")
+    assert (answer.json["psk_key"] is not None) == (kind == "psk")
     listed = await world.call("GET", "/devices/pump-7/credentials", token=world.admin())
     assert len(listed.json["items"]) == 2
     assert all(one["revoked_at"] is None for one in listed.json["items"])
@@ -177,7 +178,7 @@ async def test_a_rotation_of_what_is_not_there_changes_nothing(world: World) -> 
         ({"credential_id": "nobody"}, 404),
         ({"kind": "secret", "request_pem": "x"}, 422),
         ({"kind": "certificate", "request_pem": "x"}, 400),
-        ({"kind": "psk"}, 422),
+        ({"kind": "psk", "request_pem": "x"}, 422),
     ):
         answer = await world.call(
             "POST", "/devices/pump-7/credentials/rotation", token=world.admin(), body=body

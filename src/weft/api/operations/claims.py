@@ -19,9 +19,9 @@ from weft.errors import (
     SigningRequestInvalid,
     Unauthenticated,
 )
-from weft.model.device import Lifecycle
 from weft.registry.claims import Claim, NewClaim
-from weft.registry.provisioning import ProvisionRequest
+from weft.registry.provision_documents import ProvisionedView, ProvisionRequest
+from weft.registry.provision_documents import view_of as provisioned_view
 
 
 class ClaimView(Struct, frozen=True):
@@ -63,18 +63,6 @@ class ClaimDetail(ClaimView, frozen=True):
     """A claim with the last requests that showed it, newest first, since the start of Weft."""
 
     attempts: list[ClaimAttempt] = []
-
-
-class ProvisionedView(Struct, frozen=True):
-    """What a device keeps: its identity, and the one thing that it proves itself with."""
-
-    device_id: str
-    uid: str
-    lifecycle: Lifecycle
-    token: str | None = None
-    certificate_pem: str | None = None  # with the chain
-    private_key_pem: str | None = None
-    ca_pem: str | None = None
 
 
 class AgainView(Struct, frozen=True):
@@ -158,18 +146,7 @@ async def provision_device(services: Services, call: Call) -> ProvisionedView:
             "No claim came with the request.", remedy="Send it as Authorization: Bearer CLAIM."
         )
     made = await services.provisioning.provision(token, call.body, call.address)
-    device, certificate = made.device, made.certificate
-    view = ProvisionedView(device.device_id, device.uid, device.lifecycle, token=made.token)
-    if certificate is None:
-        return view
-    return ProvisionedView(
-        device.device_id,
-        device.uid,
-        device.lifecycle,
-        certificate_pem=certificate.certificate_pem + certificate.chain_pem,
-        private_key_pem=certificate.private_key_pem,
-        ca_pem=certificate.root_pem,
-    )
+    return provisioned_view(made)
 
 
 _ONE = "/claims/{claim_id}"

@@ -21,6 +21,7 @@ from weft.errors import (
     QuotaExceeded,
     SigningRequestInvalid,
 )
+from weft.security.credential_records import IssuedKey
 from weft.security.credentials import (
     CredentialKind,
     DeviceCredential,
@@ -98,13 +99,7 @@ async def issue_credential(services: Services, call: Call) -> IssuedCredential:
         made = await services.preshared.issue(
             call.principal, device, life_s=body.life_s, label=body.label
         )
-        name = made.credential.credential_id
-        return IssuedCredential(
-            view_of(made.credential),
-            preshared_snippets(name, made.key, services.endpoints()),
-            psk_identity=name,
-            psk_key=made.key,
-        )
+        return key_answer(services, made)
     if body.kind is CredentialKind.SECRET:
         issued = await services.credentials.issue_secret(
             call.principal, device, life_s=body.life_s, label=body.label
@@ -125,6 +120,17 @@ def secret_answer(services: Services, issued: IssuedSecret) -> IssuedCredential:
         view_of(issued.credential),
         secret_snippets(device_id, issued.token, services.endpoints()),
         token=issued.token,
+    )
+
+
+def key_answer(services: Services, issued: IssuedKey) -> IssuedCredential:
+    """Show a new pre-shared key and the name that goes with it, this once."""
+    name = issued.credential.credential_id
+    return IssuedCredential(
+        view_of(issued.credential),
+        preshared_snippets(name, issued.key, services.endpoints()),
+        psk_identity=name,
+        psk_key=issued.key,
     )
 
 

@@ -14,6 +14,7 @@ from weft.api.operations.credentials import (
     CredentialView,
     IssuedCredential,
     certificate_answer,
+    key_answer,
     secret_answer,
     view_of,
 )
@@ -137,11 +138,16 @@ async def rotate_credential(services: Services, call: Call) -> IssuedCredential:
             call.principal, device, replacing, body.request_pem
         )
         return certificate_answer(services, identity)
-    if body.kind is not CredentialKind.SECRET or body.request_pem is not None:
+    if body.request_pem is not None:
         raise Invalid(
-            "A rotation gives a secret, or a certificate for a signing request.",
-            remedy="Make another kind with weft credential add, and revoke the old one then.",
+            "A signing request is answered with a certificate.",
+            remedy="Leave request_pem out, or ask for kind certificate.",
         )
+    if body.kind is CredentialKind.PSK:
+        made = await services.rotation.rotate_key(
+            call.principal, device, replacing, services.preshared
+        )
+        return key_answer(services, made)
     issued = await services.rotation.rotate_secret(call.principal, device, replacing)
     return secret_answer(services, issued)
 

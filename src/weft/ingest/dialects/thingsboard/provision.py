@@ -14,7 +14,8 @@ from msgspec import Meta, Struct
 from weft.errors import Invalid, PeerError, Unauthenticated
 from weft.ingest.dialects.thingsboard.payloads import read_as
 from weft.model.ids import NAME_MAX_CHARACTERS
-from weft.registry.provisioning import Provisioning, ProvisionRequest
+from weft.registry.provision_documents import ProvisionRequest
+from weft.registry.provisioning import Provisioning
 from weft.security.authentication import REFUSED, REMEDY
 from weft.security.machine_secrets import parse_secret
 
