@@ -106,6 +106,7 @@ async def open_identity(
     authorities = Authorities(records, audit, clock, authority)
     claims = Claims(records, audit, clock, pepper, vault)
     codes = (pepper, Throttle(clock, settings.throttle))
+    given_out, noted = (credentials, preshared), (audit, authenticator.attempts)
     identity = Identity(
         vault=vault,
         audit=audit,
@@ -137,14 +138,7 @@ async def open_identity(
         claims=claims,
         imports=Imports(records, clock, audit, devices, credentials, vault),
         claiming=Claiming(records, audit, clock, codes, devices, credentials),
-        provisioning=Provisioning(
-            records,
-            claims,
-            devices,
-            (credentials, preshared),
-            (audit, authenticator.attempts),
-            clock,
-        ),
+        provisioning=Provisioning(records, claims, devices, given_out, noted, clock),
     )
     await _load(identity)
     return identity
