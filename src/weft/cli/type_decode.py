@@ -21,7 +21,11 @@ from weft.registry.documents import read_document
 @click.option("--hex", "hexadecimal", help="The payload in hex.")
 @click.option("--base64", "base64_text", help="The payload in base64.")
 @click.option("--file", type=click.Path(allow_dash=True), help="The payload in a file; - reads it.")
-@click.option("--content-type", default="", help="As the device states it; else as its type says.")
+@click.option(
+    "--content-type",
+    default="",
+    help="As the device states it, or sparkplug; else as its type says.",
+)
 @click.option(
     "--operation",
     type=click.Choice(["telemetry", "reported", "event"]),

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.api.support import OTHER, World
 
+from weft.wire.payload.sparkplug import DataType, Metric, Payload, encode
+
 DOCUMENT: dict[str, Any] = {
     "telemetry": {"rpm": {"type": "integer"}},
     "mapping": {"format": "binary", "binary": {"fields": {"rpm": {"byte": 0, "bytes": 2}}}},
@@ -31,6 +33,21 @@ async def test_a_saved_type_is_tried(
     assert answer.json["problem"] is None
     assert answer.json["value"][0]["values"] == {"rpm": 900}
     assert world.journal.head == 0
+
+
+async def test_a_payload_of_sparkplug_is_tried(world: World) -> None:
+    """As it was taken off the wire, in hex; the metrics are shown as they were read."""
+    metric = Metric("rpm", 4, datatype=DataType.INT32, value=900)
+    payload = encode(Payload((metric,), timestamp=world.clock.now() // 1_000_000))
+    body = {"payload": payload.hex(), "encoding": "hex", "content_type": "sparkplug"}
+    document = {"telemetry": {"rpm": {"type": "integer"}}}
+    asked = body | {"document": document}
+    answer = await world.call("POST", "/types/decode", token=world.admin(), body=asked)
+    assert answer.status == 200, answer
+    assert answer.json["value"][0]["values"] == {"rpm": 900}
+    assert answer.json["steps"][1]["value"] == [
+        {"name": "rpm", "alias": 4, "type": "INT32", "value": 900}
+    ]
 
 
 async def test_a_document_is_tried_before_it_is_saved(world: World) -> None:

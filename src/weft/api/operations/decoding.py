@@ -51,7 +51,14 @@ class PayloadToTry(Struct, frozen=True, forbid_unknown_fields=True):
     payload: Annotated[str, Meta(max_length=PAYLOAD_MAX_CHARACTERS)]
     encoding: Encoding = Encoding.TEXT
     content_type: Annotated[
-        str, Meta(max_length=128, description="As the device states it; else as its type says.")
+        str,
+        Meta(
+            max_length=128,
+            description=(
+                "As the device states it; else as its type says. `sparkplug` for a payload of "
+                "Sparkplug B, whose topic says what it is."
+            ),
+        ),
     ] = ""
     operation: What = What.TELEMETRY
     event: Annotated[str, Meta(max_length=128)] = ""  # its name
@@ -105,8 +112,9 @@ def _payload_of(body: PayloadToTry) -> bytes:
 
 
 _DESCRIPTION = (
-    "Answers with each step: the format, the values read, what the mapping makes of them, and "
-    "what is checked; or with the step that fails, why, and what to do. Nothing is stored."
+    "Answers with each step: the format, the values read (of Sparkplug its metrics, then what they "
+    "are by name), what the mapping makes of them, and what is checked; or with the step that "
+    "fails, why, and what to do. Nothing is stored."
 )
 
 OPERATIONS: tuple[Operation, ...] = (

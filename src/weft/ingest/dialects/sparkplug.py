@@ -43,6 +43,7 @@ FORMS: Final = (
 )
 
 _encode = msgspec.json.Encoder().encode
+Values = dict[int, dict[str, Any]]  # by moment (ms), then by the metric's name
 SUCCEEDED: Final = _encode({"status": "succeeded"})
 
 
@@ -131,11 +132,10 @@ class _Reading:
     ) -> list[Said]:
         """Return the metrics as telemetry, and what of them nothing has named."""
         birth = node.births.get(device)
-        values, unknown = _values(message, birth)
+        values, unknown = values_of(message, birth)
         said: list[Said] = []
         if values:
-            readings = [{"ts": at, "values": one} for at, one in values.items()]
-            said.append(Said(f"devices/{self._target}/telemetry", _encode(readings)))
+            said.append(Said(f"devices/{self._target}/telemetry", telemetry_of(values)))
         latest = {name: value for one in values.values() for name, value in one.items()}
         said += [
             Said(f"devices/{self._target}/commands/{request_id}/result", SUCCEEDED)
@@ -179,9 +179,17 @@ def _birth_death(message: Payload) -> Any:
     return next((one.value for one in message.metrics if one.name == BIRTH_DEATH), None)
 
 
-def _values(message: Payload, birth: Birth | None) -> tuple[dict[int, dict[str, Any]], list[int]]:
-    """Return the values by moment (ms) and name, and the aliases that nothing has named."""
-    found: dict[int, dict[str, Any]] = {}
+def telemetry_of(values: Values) -> bytes:
+    """Return values by moment as the native telemetry that they are."""
+    return _encode([{"ts": at, "values": one} for at, one in values.items()])
+
+
+def values_of(message: Payload, birth: Birth | None) -> tuple[Values, list[int]]:
+    """Return the values by moment (ms) and name, and the aliases that nothing has named.
+
+    Raises `PayloadInvalid` for a metric without a moment, and for more than is taken at once.
+    """
+    found: Values = {}
     unknown: list[int] = []
     members = 0
     for metric in message.metrics:
