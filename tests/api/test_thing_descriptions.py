@@ -5,6 +5,8 @@ from tests.api.documents import PUMP, require_td
 
 from weft.api.snippets import Endpoints
 from weft.api.thing_descriptions import thing_description
+from weft.errors import Forbidden
+from weft.ingest.dialects.native import map_topic
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId, DeviceUid, TenantId, TypeName
 from weft.registry.documents import read_document
@@ -84,8 +86,27 @@ def test_mqtt_in_a_websocket_is_a_form_of_its_own() -> None:
     forms = [one for one in td["properties"]["rpm"]["forms"] if one.get("subprotocol") == "mqtt"]
     assert [one["href"] for one in forms] == [ALL.wss, ALL.ws]
     assert {one["mqv:filter"] for one in forms} == {"devices/pump-7/telemetry"}
-    (start, _) = [one for one in td["actions"]["start"]["forms"] if "subprotocol" in one]
-    assert start["mqv:topic"] == "devices/pump-7/commands/{request_id}/start"
+
+
+def test_every_topic_that_a_form_publishes_to_is_one_that_the_gate_takes() -> None:
+    """A command is sent over HTTP, where it is checked and kept: on its topic it is refused."""
+    td = thing_description(device(), TYPE, ALL)
+    forms = [
+        form
+        for section in ("properties", "actions", "events")
+        for affordance in td[section].values()
+        for form in affordance["forms"]
+    ]
+    for form in forms:
+        if form.get("mqv:controlPacket") == "publish":
+            map_topic(form["mqv:topic"].replace("{request_id}", "r-1"))
+    (start,) = td["actions"]["start"]["forms"]
+    assert (start["htv:methodName"], start["href"]) == (
+        "POST",
+        "https://plant.example:8443/api/v1/devices/pump-7/td/actions/start",
+    )
+    with pytest.raises(Forbidden):
+        map_topic("devices/pump-7/commands/r-1/start")
 
 
 def test_names_are_written_as_addresses_and_topics_want_them() -> None:

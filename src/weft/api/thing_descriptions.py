@@ -149,21 +149,8 @@ class _Ways:
         return self._subscriptions(_SUBSCRIBE, f"events/{name}", {})
 
     def of_action(self, name: str) -> list[dict[str, Any]]:
-        """Return the ways of a command; its request is named by the sender."""
-        topic = f"{self._topic}/commands/{{request_id}}/{name}"
-        return [
-            self.http("invokeaction", f"/td/actions/{quote(name, safe='')}", "POST"),
-            *(
-                {
-                    "op": "invokeaction",
-                    **way,
-                    "mqv:controlPacket": "publish",
-                    "mqv:topic": topic,
-                    "mqv:qos": "1",
-                }
-                for way in self._over_mqtt(quote(topic, safe="/{}"))
-            ),
-        ]
+        """Return the way of a command: over HTTP alone, for on its topic only Weft publishes."""
+        return [self.http("invokeaction", f"/td/actions/{quote(name, safe='')}", "POST")]
 
     def http(self, operation: str, path: str, method: str = "GET") -> dict[str, Any]:
         """Return the form of something that is done over HTTP."""
