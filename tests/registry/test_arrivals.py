@@ -207,12 +207,25 @@ async def test_mq_3_a_name_that_cannot_be_one_makes_no_device(
 async def test_mq_1_a_certificate_for_something_else_makes_no_device(
     world: World, acme: CustomerCa
 ) -> None:
-    """For servers, or for nothing in particular."""
+    """For servers; the owner reads what it has to be signed for."""
     await registered(world, acme)
-    for usage in ((ExtendedKeyUsageOID.SERVER_AUTH,), ()):
-        refused(world, der_of(acme.sign("gate-1", usage=usage)))
+    refused(world, der_of(acme.sign("gate-1", usage=(ExtendedKeyUsageOID.SERVER_AUTH,))))
     await written(world)
     assert await world.devices.list(MAIN) == []
+    (found,) = world.authenticator.attempts.of_device(MAIN, "(unnamed)")
+    assert "not for client authentication" in found.reason
+    assert "clientAuth" in found.remedy
+
+
+async def test_mq_1_a_factorys_certificate_that_states_no_use_makes_a_device(
+    world: World, acme: CustomerCa
+) -> None:
+    """Without extendedKeyUsage its use is not restricted (RFC 5280 4.2.1.12)."""
+    await registered(world, acme, auto_approve=True)
+    leaf = der_of(acme.sign("gate-1", usage=()))
+    refused(world, leaf)
+    await written(world)
+    assert world.authenticator.prove_certificate(leaf, PEER).principal.id == "gate-1"
 
 
 async def test_rv_1_disabling_an_authority_cuts_its_devices(world: World, acme: CustomerCa) -> None:

@@ -1,4 +1,5 @@
 import ipaddress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from tests.security.support import OTHER, World, device
+from tests.security.customer_ca import CustomerCa, der_of
+from tests.security.support import OTHER, SYSTEM, World, device
 
 from weft.errors import Invalid
 from weft.security.certificates import (
@@ -145,3 +147,26 @@ def test_the_servers_own_certificate_is_no_devices(certified: World, tmp_path: P
     server = x509.load_pem_x509_certificate((tmp_path / "ca" / "server.pem").read_bytes())
     with pytest.raises(Invalid):
         read_certificate(server.public_bytes(serialization.Encoding.DER))
+
+
+def test_a_certificate_without_a_stated_use_is_for_every_use() -> None:
+    """RFC 5280 4.2.1.12, as factories sign them; one that states another use is for that alone."""
+    acme = CustomerCa()
+    assert read_certificate(der_of(acme.sign("gate-1"))).states_usage
+    assert not read_certificate(der_of(acme.sign("gate-1", usage=()))).states_usage
+    with pytest.raises(Invalid, match="client authentication") as caught:
+        read_certificate(der_of(acme.sign("gate-1", usage=(ExtendedKeyUsageOID.SERVER_AUTH,))))
+    assert "clientAuth" in caught.value.remedy
+
+
+async def test_a_certificate_in_our_words_states_its_use(certified: World) -> None:
+    """Ours always does: without it, it is none of ours, whoever has signed it."""
+    pump, key, acme = device(), ec.generate_private_key(ec.SECP256R1()), CustomerCa()
+    request = request_for(key)
+    await certified.credentials.issue_certificate(SYSTEM, pump, request_pem=request)
+    uris = (uri_of("main", pump.uid),)
+    acme.now = datetime.fromtimestamp(certified.clock.now() / 1e9, UTC)
+    stated = der_of(acme.sign("pump-7", key, uris=uris))
+    assert certified.credentials.find_certificate(stated) is not None
+    unstated = der_of(acme.sign("pump-7", key, uris=uris, usage=()))
+    assert certified.credentials.find_certificate(unstated) is None

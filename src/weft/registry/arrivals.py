@@ -119,7 +119,8 @@ class Arrivals:
         try:
             arrival = self._read(authority, der, peer)
         except PeerError as error:
-            return tenant, "", Reason(f"the certificate names no device: {error.detail}", _NAMES)
+            text = f"the certificate names no device: {error.detail.removesuffix('.')}"
+            return tenant, "", Reason(text, error.remedy or _NAMES)
         self._prove(arrival)
         if self._devices.find(tenant, arrival.name) is None:
             return tenant, arrival.name, NEW if self._expect(arrival) else TOO_MANY

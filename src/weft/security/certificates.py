@@ -45,6 +45,7 @@ class PresentedCertificate(Struct, frozen=True):
     uri: str
     not_before: int
     not_after: int
+    states_usage: bool = True  # that it is for clients; else it says nothing of what it is for
 
 
 def uri_of(tenant: str, uid: str) -> str:
@@ -63,22 +64,29 @@ def fingerprint_of(key: PublicKey) -> str:
 def read_certificate(der: bytes) -> PresentedCertificate:
     """Read what a device's certificate proves; raise `Invalid` if it is no device's.
 
-    The URI is empty where there is none, or not one: no device of ours has such a one.
+    The URI is empty where there is none, or not one: no device of ours has such a one. Without
+    the extension extendedKeyUsage its use is not restricted (RFC 5280 4.2.1.12), as a factory's
+    often is; where the extension is there, it names client authentication.
     """
     try:
         certificate = x509.load_der_x509_certificate(der)
         key = require_public_key(certificate.public_key())
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        found = (one.value for one in certificate.extensions)
+        usage = next((one for one in found if isinstance(one, x509.ExtendedKeyUsage)), None)
         uris = uris_of(certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise Invalid("The certificate is not one of a device.") from error
-    if ExtendedKeyUsageOID.CLIENT_AUTH not in usage:
-        raise Invalid("The certificate is not for client authentication.")
+    if usage is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usage:
+        raise Invalid(
+            "The certificate is not for client authentication.",
+            remedy="Have it signed with extendedKeyUsage=clientAuth, or without that extension.",
+        )
     return PresentedCertificate(
         fingerprint=fingerprint_of(key),
         uri=uris[0] if len(uris) == 1 else "",
         not_before=ns_of(certificate.not_valid_before_utc),
         not_after=ns_of(certificate.not_valid_after_utc),
+        states_usage=usage is not None,
     )
 
 

@@ -117,8 +117,9 @@ class Credentials:
             return None
         if not presented.not_before <= now < presented.not_after:
             return None
-        if not found.authority:
-            return found if presented.uri == uri_of(found.tenant, found.device_uid) else None
+        if not found.authority:  # ours states what it is for, always
+            own = presented.states_usage and presented.uri == uri_of(found.tenant, found.device_uid)
+            return found if own else None
         vouched = self._vouches is not None and self._vouches(found.tenant, found.authority, der)
         # The customer renews the certificate; what we kept of the key has no end of its own.
         ends = min(presented.not_after, found.expires_at or presented.not_after)
