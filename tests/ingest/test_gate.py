@@ -2,6 +2,8 @@
 
 import cbor2
 import pytest
+from fuzz.fuzz_gate import Harness, load_corpus
+from fuzz.harness import run
 from msgspec.structs import replace
 from tests.ingest.support import (
     CHILD,
@@ -288,3 +290,9 @@ async def test_what_we_break_over_is_kept_and_ends_no_connection(
     assert reason is not None
     assert (reason.code, "Weft broke" in reason.detail) == ("payload_invalid", True)
     assert admitted(door) == ["REJECTED"]
+
+
+def test_a_short_fuzz_run_finds_nothing() -> None:
+    """Mutated PUBLISH packets as far as the journal; the long run is fuzz/fuzz_gate.py."""
+    found = run(Harness(), load_corpus(), inputs=2_000, seed=3, held_bytes=512 * 1024)
+    assert found["inputs"] == 2_000

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from fuzz.fuzz_rules import SEEDS, eat
+from fuzz.harness import run
 from msgspec import UNSET
 from tests.rules.support import ALICE, MACHINE, MachineValues, Plant, hot
 
@@ -71,3 +73,9 @@ def test_reported_values_fit_their_declared_type_or_are_absent(
     made = coerced(value, kind)
     assert made == expected
     assert made.__class__ is expected.__class__
+
+
+def test_a_short_fuzz_run_finds_nothing() -> None:
+    """Mutated conditions through both compilers; the long run is fuzz/fuzz_rules.py."""
+    found = run(eat, [seed.encode() for seed in SEEDS], inputs=1_000, seed=3, held_bytes=64 * 1024)
+    assert found["inputs"] == 1_000

@@ -1,8 +1,11 @@
 """Which words a topic is in, and that a client hears its own."""
 
 import pytest
+from fuzz import fuzz_dialects, fuzz_requests
+from fuzz.harness import run
 from tests.ingest.support import Toy
 
+from weft.errors import PeerError
 from weft.ingest.dialects.table import NATIVE_ONLY, Dialects
 
 TOYS = Dialects([Toy()])
@@ -43,3 +46,37 @@ def test_another_devices_private_topic_is_not_put_into_own_words(topic: str) -> 
     """A person who watches all devices sees whose it is."""
     assert TOYS.own_topic(topic, "gw-1") == topic
     assert TOYS.own_topic(topic, "") == topic
+
+
+def test_a_short_fuzz_run_finds_nothing() -> None:
+    """Mutated messages in every dialect; the long run is fuzz/fuzz_dialects.py."""
+    found = run(
+        fuzz_dialects.Harness(), fuzz_dialects.load_corpus(), inputs=4_000, seed=3, held_bytes=0
+    )
+    assert 0 < found["refused"] < found["inputs"] == 4_000
+
+
+def test_a_short_fuzz_run_of_requests_finds_nothing() -> None:
+    """ThingsBoard's over HTTP, provisioning, shadows; the long run is fuzz/fuzz_requests.py."""
+    found = run(
+        fuzz_requests.Harness(), fuzz_requests.load_corpus(), inputs=4_000, seed=3, held_bytes=0
+    )
+    assert 0 < found["refused"] < found["inputs"] == 4_000
+
+
+def test_the_requests_that_the_fuzzer_begins_with_are_answered_or_refused_as_they_should() -> None:
+    """A fuzzer whose requests are all refused at the door would find nothing behind it."""
+    answered, refused = set(), set()
+    harness = fuzz_requests.Harness()
+    for one in fuzz_requests.load_corpus():
+        head = one.partition(b"\n")[0].decode()
+        try:
+            harness(one)
+        except PeerError:
+            refused.add(head)
+        else:
+            answered.add(head)
+    expected = {"POST telemetry", "POST attributes", "POST rpc", "POST rpc/5", "PROVISION"}
+    expected |= {"GET rpc", "GET attributes", "SHADOW update", "SHADOW get", "SHADOW delete"}
+    assert expected <= answered
+    assert {"POST firmware", "POST claim", "POST rpc/6"} <= refused - answered

@@ -10,6 +10,9 @@ import re
 import pytest
 from tests.security.rows.support import PATIENCE_S, House
 
+from weft.security.authentication import NOBODY
+from weft.security.machine_secrets import make_secret
+
 HIDDEN = b"GET /api/v1/hidden HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 START = b"POST /api/v1/enrol HTTP/1.1\r\nHost: x\r\nContent-Type: application/pkcs10\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -74,3 +77,20 @@ async def test_ht_1_a_request_that_can_be_read_in_two_ways_is_refused(
 ) -> None:
     """With 400, or by hanging up; what stands behind it is read by nobody."""
     assert await answers(house, CASES[case]) in ([b"400"], [])
+
+
+async def test_ht_1_who_calls_from_where_is_never_taken_from_a_header(house: House) -> None:
+    """Each try names another address, as if a proxy had: all count for the one that it is."""
+    token = make_secret().text
+    spoofed = [f"203.0.113.{number}" for number in range(1, 41)]
+    for address in spoofed:
+        sent = (
+            f"GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+            f"X-Forwarded-For: {address}\r\nForwarded: for={address}\r\n"
+            f"X-Real-IP: {address}\r\nConnection: close\r\n\r\n"
+        )
+        assert await answers(house, sent.encode()) == [b"401"]
+    attempts = house.identity.authenticator.attempts
+    assert not any(attempts.of_address(NOBODY, address) for address in spoofed)
+    newest = attempts.of_address(NOBODY, "127.0.0.1")[0]
+    assert "too many failures" in newest.reason

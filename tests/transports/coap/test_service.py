@@ -1,5 +1,7 @@
 """The device API over CoAP: each message through the one door, each answer after the commit."""
 
+from typing import Any
+
 import cbor2
 import msgspec
 import pytest
@@ -83,6 +85,29 @@ async def test_a_payload_is_read_in_the_format_that_it_states(
     answer = await peer.ask(Code.POST, TELEMETRY, payload, [uint(Option.CONTENT_FORMAT, number)])
     assert answer.code == Code.CHANGED, problem_in(answer)
     assert house.weft.path.twins.get(MAIN, PUMP).telemetry["rpm"].value == 900
+    peer.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "payload", "mapping"),
+    [
+        (0, b"900", None),
+        (42, b"\x03\x84", {"binary": {"fields": {"rpm": {"byte": 0, "bytes": 2}}}}),
+    ],
+)
+async def test_one_value_as_text_and_bytes_are_read_as_the_type_says(
+    house: House, number: int, payload: bytes, mapping: dict[str, Any] | None
+) -> None:
+    """Plain text is the type's one key; a binary uplink goes through its mapping."""
+    document: dict[str, Any] = {"telemetry": {"rpm": {"type": "number"}}}
+    await house.add_type("counter", document | ({"mapping": mapping} if mapping else {}))
+    account = await house.add_device("pump-7", "counter")
+    peer = await Peer.dial(house.coap_port, account.token)
+    answer = await peer.ask(Code.POST, TELEMETRY, payload, [uint(Option.CONTENT_FORMAT, number)])
+    assert answer.code == Code.CHANGED, problem_in(answer)
+    assert house.weft.path.twins.get(MAIN, PUMP).telemetry["rpm"].value == 900
+    short = await peer.ask(Code.POST, TELEMETRY, b"", [uint(Option.CONTENT_FORMAT, number)])
+    assert short.code == Code.UNPROCESSABLE_ENTITY
     peer.close()
 
 

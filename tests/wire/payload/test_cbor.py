@@ -6,6 +6,8 @@ from typing import Any
 
 import cbor2
 import pytest
+from fuzz.fuzz_payloads import Harness, load_corpus
+from fuzz.harness import run
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire.payload.support import load_vectors
@@ -114,3 +116,9 @@ def require_plain(value: Any) -> None:
     else:
         assert value is None or type(value) in {bool, int, float, str}
         assert not isinstance(value, float) or math.isfinite(value)
+
+
+def test_a_short_fuzz_run_finds_nothing() -> None:
+    """All formats on one input, and mappings; the long run is fuzz/fuzz_payloads.py."""
+    found = run(Harness(), load_corpus(), inputs=2_000, seed=3, held_bytes=0)
+    assert found["inputs"] == 2_000

@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from fuzz.fuzz_sparkplug import load_corpus, target
+from fuzz.harness import run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -242,3 +244,9 @@ def test_a_value_comes_back_as_its_type_carries_it(value: float) -> None:
 def test_no_bytes_raise_anything_else(payload: bytes) -> None:
     with suppress(PayloadInvalid):
         decode(payload)
+
+
+def test_a_short_fuzz_run_finds_nothing() -> None:
+    """Mutated births and data; the long run is fuzz/fuzz_sparkplug.py."""
+    found = run(target, load_corpus(), inputs=4_000, seed=3, held_bytes=0)
+    assert 0 < found["refused"] < found["inputs"] == 4_000
