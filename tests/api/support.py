@@ -71,6 +71,7 @@ from weft.registry.devices import DeviceChange, Devices, NewDevice
 from weft.registry.presence import Presence
 from weft.registry.provisioning import Provisioning
 from weft.registry.relations import Relations
+from weft.registry.silence import Silences
 from weft.registry.tenants import Tenants
 from weft.rules.alarm_bulks import AlarmBulks
 from weft.rules.alarms import Alarms
@@ -215,6 +216,7 @@ class World:
         self._make_plant()
         self.presence = Presence(self.records, self.clock)
         self.presence.watch(self.connections)
+        self.silences = Silences(self.presence, self.clock)
         self.credentials = Credentials(
             self.records, self.audit, self.clock, PEPPER, self.authority, self.revocation
         )
@@ -463,6 +465,7 @@ class World:
             relations=self.relations,
             groups=self.groups,
             presence=self.presence,
+            silences=self.silences,
             claims=self.claims,
             claiming=self.claiming,
             imports=self.imports,

@@ -122,6 +122,19 @@ async def test_a_device_that_polls_is_connected_and_one_spell_is_kept(tmp_path: 
         assert len(await identity.presence.list(MAIN, uid)) == 1
 
 
+async def test_a_device_that_only_posts_is_connected_while_it_is_heard(tmp_path: Path) -> None:
+    """It asks for nothing; what is refused of it is not heard."""
+    async with http(tmp_path) as device:
+        identity = device.weft.weft.identity
+        uid = identity.devices.get(MAIN, PUMP).uid
+        await device.client.post(device.url("telemetry"), content=b"[")
+        assert not identity.presence.is_connected(uid)
+        for _ in range(3):
+            await device.client.post(device.url("telemetry"), content=b'{"t":1}')
+        (spell,) = identity.presence.open_spells(uid)
+        assert spell.protocol == "http"
+
+
 async def test_who_is_no_device_has_no_device_api(tmp_path: Path) -> None:
     """A service key in the path would stand in every proxy's log with all its rights."""
     async with http(tmp_path) as device:

@@ -7,7 +7,8 @@ from tests.registry.support import Registry
 
 from weft.backends.memory.records import MemoryRecords
 from weft.errors import StorageError
-from weft.model.ids import TenantId
+from weft.model.device import Device, Lifecycle
+from weft.model.ids import DeviceId, DeviceUid, TenantId
 from weft.model.principal import Principal, PrincipalKind
 from weft.registry.devices import NewDevice
 from weft.registry.presence import CUT_BY_STOP, SPELLS_PER_DEVICE, Presence, PresenceChange
@@ -154,3 +155,34 @@ async def test_presence_is_whether_any_connection_is_left(
             hall.connections.unregister(held.pop(number % len(held)))
         assert hall.presence.is_connected(PUMP.uid) == bool(held)
         assert len(hall.presence.open_spells(PUMP.uid)) == len(held)
+
+
+async def test_a_device_that_is_heard_without_a_connection_has_one_spell() -> None:
+    """Again changes nothing; while it is connected, its connection says that it is there."""
+    hall = Hall()
+    pump = Device(ACME, DeviceId("pump-7"), DeviceUid(PUMP.uid), None, Lifecycle.ACTIVE, 0)
+    connection = hall.come()
+    hall.presence.heard_itself(pump, "http", "192.0.2.7", hall.clock.now())
+    assert [one.protocol for one in hall.presence.open_spells(PUMP.uid)] == ["mqtt"]
+    hall.connections.unregister(connection, "it left")
+    for _ in range(2):
+        hall.presence.heard_itself(pump, "http", "192.0.2.7", hall.clock.now())
+    assert [one.protocol for one in hall.presence.open_spells(PUMP.uid)] == ["http"]
+    for _ in range(2):
+        hall.presence.fell_silent(pump, "nothing was heard of it")
+    assert not hall.presence.is_connected(PUMP.uid)
+    assert await hall.reasons() == ["nothing was heard of it", "it left"]
+
+
+async def test_a_gateway_that_falls_silent_takes_its_devices_along() -> None:
+    """As one that leaves: nobody else would say that they are gone."""
+    hall = Hall()
+    gateway = Device(ACME, DeviceId("gw"), DeviceUid("uid-gw"), None, Lifecycle.ACTIVE, 0)
+    child = Device(
+        ACME, DeviceId("room"), DeviceUid("uid-r"), None, Lifecycle.ACTIVE, 0, gateway=gateway.uid
+    )
+    hall.presence.heard_itself(gateway, "http", "192.0.2.7", hall.clock.now())
+    hall.presence.child_came(gateway, child, "gateway")
+    assert hall.presence.is_connected(child.uid)
+    hall.presence.fell_silent(gateway, "nothing was heard of it")
+    assert not hall.presence.is_connected(child.uid)

@@ -136,3 +136,42 @@ def test_presence_is_whether_it_was_heard_in_time(steps: list[tuple[int, str, in
             air.turn(amount)
             until = {one: at for one, at in until.items() if at > air.clock.now()}
         assert [air.is_there(one) for one in children] == [n in until for n in range(4)]
+
+
+async def test_a_device_that_only_posts_is_there_until_it_is_silent() -> None:
+    """By itself, without a gateway: one spell for all that it posts."""
+    air = Air()
+    pump = replace(PROBE, gateway=None)
+
+    def post() -> None:
+        at = air.clock.now()
+        air.silences.heard_itself(pump, "http", "192.0.2.7", at=at, silence_s=HOUR)
+
+    for _ in range(3):
+        post()
+        [spell] = air.presence.open_spells(pump.uid)
+        assert (spell.protocol, spell.peer, spell.through) == ("http", "192.0.2.7", "")
+        air.turn(HOUR - 1)
+    air.turn(1)
+    assert not air.is_there(pump)
+    assert await air.reasons() == ["nothing was heard of it for 1 h"]
+    post()
+    suspended = replace(pump, lifecycle=Lifecycle.SUSPENDED)
+    air.silences.changed(DeviceChange(pump, suspended))
+    assert not air.is_there(pump)
+    air.silences.heard_itself(suspended, "http", "", at=air.clock.now(), silence_s=HOUR)
+    assert not air.is_there(pump)
+    assert air.silences._heard == {}
+
+
+def test_who_is_heard_in_two_ways_is_there_in_both() -> None:
+    """By its gateway and by itself: each way falls silent by itself."""
+    air = Air()
+    air.hear(silence_s=2 * HOUR)
+    air.turn(1)
+    air.silences.heard_itself(PROBE, "http", "", at=air.clock.now(), silence_s=HOUR)
+    [spell] = air.presence.open_spells(PROBE.uid)
+    assert spell.protocol == "lorawan"
+    air.turn(2 * HOUR)
+    assert not air.is_there()
+    assert air.silences._heard == {}

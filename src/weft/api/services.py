@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from weft.registry.presence import Presence
     from weft.registry.provisioning import Provisioning
     from weft.registry.relations import Relations
+    from weft.registry.silence import Silences
     from weft.registry.tenants import Tenants
     from weft.rules.alarm_bulks import AlarmBulks
     from weft.rules.alarms import Alarms
@@ -144,6 +145,7 @@ class Services:
     relations: Relations
     groups: Groups
     presence: Presence
+    silences: Silences
     claims: Claims
     claiming: Claiming
     imports: Imports

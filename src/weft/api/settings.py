@@ -33,4 +33,5 @@ class ApiSettings(Struct, frozen=True, forbid_unknown_fields=True):
     stream_queue: int = 1000  # events that a slow reader may lag behind
     heartbeat_s: float = 15.0  # proxies close a silent stream after 30 to 60 s
     poll_linger_s: float = 15.0  # between two polls a device counts as connected for so long
+    post_silence_s: float = 3600.0  # a device that only posts counts as there for so long
     lines: LineSettings = field(default_factory=LineSettings)

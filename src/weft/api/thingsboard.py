@@ -20,6 +20,7 @@ from weft.api.bodies import ClientGone, read_body
 from weft.api.idempotency import Answer
 from weft.api.links import POLL, Watch
 from weft.api.operation import Call, Receive
+from weft.api.operations.telemetry import note_heard
 from weft.api.problems import Malformed, MethodNotAllowed
 from weft.api.responses import Send, problem_answer, send_answer
 from weft.api.services import Services
@@ -131,6 +132,7 @@ class ThingsBoardHttp:
         self._charge(asking.principal, LimitKind.MESSAGES, 1)
         self._charge(asking.principal, LimitKind.BYTES, len(body))
         said = await self._requests.post(asking, rest, body)
+        note_heard(self._services, asking.principal, asking.address)
         return Answer(200, (), b"") if said is None else Answer(200, (JSON,), said)
 
     async def _get(

@@ -297,6 +297,7 @@ class Weft:
             attachments=identity.attachments,
             relations=identity.relations,
             presence=identity.presence,
+            silences=identity.silences,
             claims=identity.claims,
             claiming=identity.claiming,
             imports=identity.imports,

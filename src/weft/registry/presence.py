@@ -67,6 +67,7 @@ class Presence:
         self._open: dict[str, dict[str, Spell]] = {}  # by device uid, then spell
         self._of_connection: dict[int, Spell] = {}  # by connection number
         self._through: dict[str, dict[str, Spell]] = {}  # by gateway uid, then child uid
+        self._heard: dict[str, Spell] = {}  # without a connection, by device uid
         self._dirty: dict[str, Spell] = {}  # by record key
         self._numbers = count(1)
         self._writing = asyncio.Lock()
@@ -144,6 +145,33 @@ class Presence:
                     through=gateway.uid,
                 )
             )
+
+    def heard_itself(self, device: Device, protocol: str, peer: str, at: int) -> None:
+        """Take note that a device is there that has no connection, as one that only posts.
+
+        Again, or while it is connected, changes nothing. Whoever calls this sees to it that the
+        spell ends.
+        """
+        if device.uid not in self._open:
+            self._heard[device.uid] = self._begin(
+                Spell(
+                    device.tenant,
+                    device.device_id,
+                    device.uid,
+                    self._next_id(at),
+                    protocol,
+                    peer,
+                    at,
+                )
+            )
+
+    def fell_silent(self, device: Device, reason: str) -> None:
+        """Take note that a device is not heard any more; again changes nothing."""
+        spell = self._heard.pop(device.uid, None)
+        if spell is not None:
+            self._end(spell, reason)
+            if device.uid not in self._open:
+                self._end_through(device.uid, "its gateway left")
 
     def child_left(self, gateway: Device, child: Device, reason: str) -> None:
         """Take note that a gateway says its device is gone; again changes nothing."""

@@ -138,3 +138,32 @@ async def test_another_content_type_is_415_with_those_that_are_read(world: World
         assert answer.status == 415
         assert "application/cbor" in answer.json["remedy"]
     assert world.journal.head == 0
+
+
+async def test_a_device_that_only_posts_is_there_until_it_is_silent(world: World) -> None:
+    """One spell for all that it posts, which ends an hour behind the last; lines count too."""
+    pump = await world.device("pump-7")
+    uid = world.devices.get(MAIN, "pump-7").uid
+    for _ in range(3):
+        await world.call("POST", "/devices/me/telemetry", token=pump, body={"t": 1})
+        assert world.presence.is_connected(uid)
+        world.clock.turn(3_000)
+        world.silences.sweep()
+    (spell,) = world.presence.open_spells(uid)
+    assert (spell.protocol, spell.through) == ("http", "")
+    world.clock.turn(600)
+    world.silences.sweep()
+    assert not world.presence.is_connected(uid)
+    (record,) = await world.presence.list(MAIN, uid)
+    assert record.value.reason == "nothing was heard of it for 1 h"
+
+
+async def test_what_is_refused_or_said_for_a_device_makes_it_not_present(world: World) -> None:
+    """A message that was not kept; one of a business system, for the device."""
+    pump = await world.device("pump-7")
+    uid = world.devices.get(MAIN, "pump-7").uid
+    answer = await world.call("POST", "/devices/me/telemetry", token=pump, body=b"[")
+    assert answer.status == 422
+    path = "/devices/pump-7/telemetry"
+    answer = await world.call("POST", path, token=world.admin(), body={"t": 1})
+    assert not world.presence.is_connected(uid)

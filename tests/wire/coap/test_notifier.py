@@ -271,3 +271,27 @@ def test_co_6_a_large_request_is_not_kept_to_be_observed() -> None:
     assert bench.endpoint.observe(bench.require(message), bench.now) is None
     small = request_message("t", Code.FETCH, 2, observe, payload=b"x" * 900)
     assert bench.endpoint.observe(bench.require(small), bench.now) is not None
+
+
+def test_who_begins_anew_is_not_told_of_the_end_that_it_has_missed() -> None:
+    """An error waits behind a notification under way; the client has registered again since."""
+    bench = Bench()
+    observation = observed(bench)
+    first = notified(bench, observation, 1, confirm=True)
+    gone = Response(Code.UNAUTHORIZED)
+    assert not bench.endpoint.notify(observation, gone, bench.now, confirm=True)
+    assert observed(bench, register(2)) is observation
+    bench.receive(empty_ack(first.message_id))
+    assert not observation.is_ended
+    assert notified(bench, observation, 2).code == Code.CONTENT
+
+
+def test_a_value_that_waits_is_told_to_who_registers_again() -> None:
+    """Only an end is dropped: a call that waits would be lost."""
+    bench = Bench()
+    observation = observed(bench)
+    first = notified(bench, observation, 1, confirm=True)
+    assert not bench.endpoint.notify(observation, value(2), bench.now, confirm=True)
+    assert observed(bench, register(2)) is observation
+    bench.receive(empty_ack(first.message_id))
+    assert bench.sent().payload == b"2"

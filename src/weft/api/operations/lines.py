@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from weft.api.lines import Batch, read_lines
 from weft.api.operation import Call, Operation
+from weft.api.operations.telemetry import note_heard
 from weft.api.services import Services
 from weft.errors import (
     Forbidden,
@@ -65,6 +66,8 @@ async def stream_telemetry(services: Services, call: Call) -> LinesTaken:
             taken.position, reasons = await feed.put([line for _, line in batch])
         except StorageError as error:
             raise StorageError(f"{error.detail} {_kept(taken)}", remedy=error.remedy) from error
+        if None in reasons:
+            note_heard(services, call.principal, call.address)
         for (number, _), reason in zip(batch, reasons, strict=True):
             if reason is None:
                 taken.accepted += 1

@@ -19,7 +19,8 @@ from weft.errors import (
     RateLimited,
     Unavailable,
 )
-from weft.model.ids import require_name
+from weft.model.ids import DeviceId, require_name
+from weft.model.principal import Principal, PrincipalKind
 from weft.security.limits import LimitKind
 
 
@@ -41,7 +42,23 @@ async def submit(services: Services, call: Call, rest: str) -> Accepted:
         address=call.address,
         content_type=call.headers[b"content-type"].decode("latin-1"),
     )
+    note_heard(services, call.principal, call.address)
     return Accepted(position)
+
+
+def note_heard(services: Services, principal: Principal, address: str) -> None:
+    """Take note that a device is there which keeps no connection: what it posted was kept."""
+    if principal.kind is not PrincipalKind.DEVICE:
+        return
+    device = services.devices.find(principal.tenant, DeviceId(principal.id))
+    if device is not None and device.uid == principal.uid:
+        services.silences.heard_itself(
+            device,
+            "http",
+            address,
+            at=services.clock.now(),
+            silence_s=services.settings.post_silence_s,
+        )
 
 
 def _charge(services: Services, call: Call) -> None:
