@@ -46,6 +46,7 @@ from weft.errors import NotFound
 from weft.groups.filters import Around
 from weft.groups.groups import Groups
 from weft.groups.notification_policies import Policies
+from weft.history.events import DeviceEvents
 from weft.history.history import History
 from weft.history.settings import HistorySettings
 from weft.ingest.gate import Gate
@@ -333,6 +334,7 @@ class World:
     def _make_past(self) -> None:
         """Make what keeps telemetry over time, and what runs rules over it."""
         self.history = History(MemoryHistory(), self.clock, HistorySettings())
+        self.device_events = DeviceEvents(self.records, per_device=5)
         known = DerivedKeysOf(self.devices.find)
         self.surroundings = Surroundings(
             self.devices, self.types, places=self.places.atlas, derived=known
@@ -376,6 +378,7 @@ class World:
             self.twins,
             self.commands,
             self.history,
+            self.device_events,
             self.engine,
             self.inbox,
             self.live,
@@ -478,6 +481,7 @@ class World:
             rejections=self.rejections,
             quarantine=self.quarantine,
             history=self.history,
+            device_events=self.device_events,
             rules=self.rules,
             packs=self.packs,
             engine=self.engine,

@@ -1,15 +1,20 @@
 """The message path: stations that hear of each other, put together as they are in life."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.app.support import HOT, add_pump, eventually, send, served, temperatures
 
 from weft.app.compose import MACHINE, MAIN, Weft
+from weft.app.stores import PLATFORM, POSITIONS
+from weft.backends.sqlite.records import SqliteRecords
 from weft.errors import Invalid
+from weft.history.events import EVENTS, EventSpan
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import DeviceId
 from weft.model.principal import Principal, PrincipalKind
+from weft.ports import Writer
 from weft.registry.children import Children
 from weft.registry.devices import DevicePatch, NewDevice
 
@@ -94,6 +99,50 @@ async def test_samples_are_decoded_as_they_were_when_they_came(tmp_path: Path) -
         assert [(one.at, dict(one.values)) for one in readings] == [
             (1_772_366_400_000_000_000, {"rpm": 900})
         ]
+
+
+async def test_events_outlive_a_crash_each_once(tmp_path: Path) -> None:
+    """Some were stored, some stood in the journal alone when the power failed."""
+    alive, crashed = tmp_path / "alive", tmp_path / "crashed"
+    async with served(alive, "pipeline.checkpoint_s=3600") as weft:
+        pump = await add_pump(weft)
+        await say(weft, pump, "leak")
+        await weft.path.pipeline.checkpoint()
+        await say(weft, pump, "dry")
+        assert weft.path.events.position < weft.stores.journal.head
+        shutil.copytree(alive, crashed)
+    for _ in range(2):
+        async with served(crashed) as weft:
+            found = await weft.path.events.list_events(MAIN, PUMP, EventSpan())
+            assert [(one.name, one.values) for one in found] == [
+                ("dry", {"litres": 2}),
+                ("leak", {"litres": 2}),
+            ]
+
+
+async def test_an_installation_of_before_finds_the_events_in_its_journal(tmp_path: Path) -> None:
+    """Its records know nothing of events, neither any nor how far they go."""
+    async with served(tmp_path) as weft:
+        await say(weft, await add_pump(weft), "leak")
+        await weft.path.pipeline.settle()
+    records = await SqliteRecords.open(tmp_path)
+
+    def forget(w: Writer) -> None:
+        for record in w.list(EVENTS, MAIN):
+            w.delete(EVENTS, MAIN, record.key)
+        assert w.delete(POSITIONS, PLATFORM, "events")
+
+    await records.write(forget)
+    await records.close()
+    async with served(tmp_path) as weft:
+        (found,) = await weft.path.events.list_events(MAIN, PUMP, EventSpan())
+        assert (found.name, found.values) == ("leak", {"litres": 2})
+
+
+async def say(weft: Weft, pump: Principal, name: str) -> None:
+    """Send an event as the pump."""
+    topic = f"devices/{PUMP}/events/{name}"
+    await weft.path.ingest.submit(pump, topic, b'{"litres": 2}', address="192.0.2.7:1")
 
 
 async def set_type(weft: Weft, name: str) -> Device:

@@ -8,6 +8,7 @@ from tests.app.support import HOT, add_pump, eventually, send, served, temperatu
 
 from weft.app.compose import MACHINE, MAIN, Weft
 from weft.errors import AlreadyExists, NotFound, StorageError
+from weft.history.events import EventSpan
 from weft.ingest.submit import Message
 from weft.model.alarm import AlarmState
 from weft.model.ids import DeviceId
@@ -60,7 +61,11 @@ async def test_id_1_a_namesake_starts_empty_whatever_was_on_its_way(tmp_path: Pa
         await path.rules.create(MACHINE, HOT)
         await path.twins.desire(MACHINE, PUMP, {"rpm": 900}, version=0)
         session = path.gate.open(pump, "test")
-        for topic in ("devices/me/telemetry", "devices/me/properties/reported"):
+        for topic in (
+            "devices/me/telemetry",
+            "devices/me/properties/reported",
+            "devices/me/events/hot",
+        ):
             path.gate.admit(session, Message(topic, b'{"temperature": 99.0}'), weft.clock.now())
         await weft.identity.devices.delete(MACHINE, PUMP)
         await add_pump(weft)
@@ -95,6 +100,7 @@ async def require_unknown(weft: Weft) -> None:
     twin = weft.path.twins.get(MAIN, PUMP)
     assert (twin.telemetry, twin.reported, twin.desired, twin.last_seen_at) == ({}, {}, {}, 0)
     assert await temperatures(weft) == []
+    assert await weft.path.events.list_events(MAIN, PUMP, EventSpan()) == []
     filter_ = f"devices/{PUMP}/#"
     assert weft.path.broker.retained.match(MAIN, filter_, weft.clock.now()) == []
     alarms = await weft.path.alarms.list(MAIN)

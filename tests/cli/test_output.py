@@ -22,6 +22,18 @@ def test_an_empty_list_says_what_would_fill_it(capsys: pytest.CaptureFixture[str
     assert out == "No pumps. Add one: weft device add pump-1\nThere are none.\n"
 
 
+@pytest.mark.parametrize("items", [[], [{"topic": "x"}]])
+def test_a_search_says_how_far_back_it_looked(
+    capsys: pytest.CaptureFixture[str], items: list[dict[str, str]]
+) -> None:
+    """Also where it found nothing, and only where there is more to look through."""
+    since = "2026-03-01T12:00:00Z"
+    show({"items": items, "searched_from": 40, "searched_since": since}, ())
+    assert capsys.readouterr().err == f"Looked back to {since}. Further back: --before 40\n"
+    show({"items": items, "searched_from": None, "searched_since": since}, ())
+    assert capsys.readouterr().err == ""
+
+
 def test_columns_without_a_place_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

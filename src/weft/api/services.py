@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from weft.commands.commands import Commands
     from weft.groups.groups import Groups
     from weft.groups.notification_policies import Policies
+    from weft.history.events import DeviceEvents
     from weft.history.history import History
     from weft.ingest.quarantine import Quarantine
     from weft.ingest.rejections import Rejections
@@ -158,6 +159,7 @@ class Services:
     rejections: Rejections
     quarantine: Quarantine
     history: History
+    device_events: DeviceEvents
     rules: Rules
     packs: Packs
     engine: Engine

@@ -239,6 +239,7 @@ class Weft:
             rejections=path.rejections,
             quarantine=path.quarantine,
             history=path.history,
+            device_events=path.events,
             rules=path.rules,
             packs=business.packs,
             engine=path.engine,

@@ -19,6 +19,7 @@ from weft.commands.drafts import CommandDependencies
 from weft.config import Config
 from weft.groups.groups import Groups
 from weft.groups.membership import Membership
+from weft.history.events import DeviceEvents
 from weft.history.history import History
 from weft.ingest.dialects.desk import Desk
 from weft.ingest.dialects.lorawan_answers import LoRaWanAnswers
@@ -62,6 +63,7 @@ class MessagePath:
     commands: Commands
     bulks: Bulks
     history: History
+    events: DeviceEvents
     broker: Broker
     desk: Desk
     thingsboard: Requests
@@ -138,7 +140,7 @@ async def open_message_path(
     late = _Late()
     twins = Twins(records, audit, clock)
     commands, bulks = _make_commands(stores, identity, clock, config)
-    history = History(stores.history, clock, config.history)
+    history, events = await _open_history(stores, clock, config)
     inbox = RejectionInbox(records, config.rejections)
     alarms = Alarms(records, audit, clock)
     places = await _open_places(Given(records, audit, clock), identity)
@@ -152,12 +154,8 @@ async def open_message_path(
     live = Live(stores.journal, policy, identity.connections, config.api)
     for projection in (twins, commands, inbox, engine, broker, desk):
         await projection.load()
-    pipeline = Pipeline(
-        stores.journal,
-        [twins, commands, history, engine, inbox, broker, live, desk, derived.deriver],
-        config.pipeline,
-        late.decode_again,
-    )
+    behind = (twins, commands, history, events, engine, inbox, broker, live, desk, derived.deriver)
+    pipeline = Pipeline(stores.journal, behind, config.pipeline, late.decode_again)
     gate = late.gate = _make_gate(pipeline, identity, broker)
     children = Children(identity.devices, identity.types, policy)
     ingest = late.ingest = Ingest(gate, pipeline, clock, children)
@@ -177,6 +175,7 @@ async def open_message_path(
         commands=commands,
         bulks=bulks,
         history=history,
+        events=events,
         broker=broker,
         desk=desk,
         thingsboard=spoken.thingsboard,
@@ -205,6 +204,14 @@ def _connected(path: MessagePath, identity: Identity, clock: Clock) -> MessagePa
     connect_derived(path, identity)
     tell_members(path.engine, path.groups, identity, clock)
     return path
+
+
+async def _open_history(
+    stores: Stores, clock: Clock, config: Config
+) -> tuple[History, DeviceEvents]:
+    events = DeviceEvents(stores.records, config.history.events_per_device)
+    await events.load(stores.journal.tail, stores.journal.head)
+    return History(stores.history, clock, config.history), events
 
 
 async def _open_places(given: Given, identity: Identity) -> PlaceBooks:

@@ -85,6 +85,7 @@ def connect(path: "MessagePath", identity: Identity, clock: Clock) -> None:
         await path.twins.forget(device.tenant, device.device_id)
         await path.commands.forget(device.tenant, device.device_id)
         await path.history.delete_device(device.tenant, device.device_id)
+        await path.events.forget(device.tenant, device.device_id)
         await path.broker.forget_device(device.tenant, device.device_id)
         await path.pipeline.settle()
 

@@ -43,6 +43,7 @@ def _show_page(page: dict[str, Any], columns: Sequence[str], empty: str) -> None
     items = page["items"]
     if not items:
         show_lines(wrap(empty or NOTHING, terminal_width()))
+        _tell_searched(page)
         return
     lines, left_out = table(items, columns or tuple(items[0]), terminal_width())
     show_lines(lines)
@@ -56,6 +57,14 @@ def tell_more(answer: dict[str, Any]) -> None:
     """Say so where a page is not the last."""
     if "items" in answer and answer.get("next"):
         click.echo("There are more: ask with a larger --limit.", err=True)
+    _tell_searched(answer)
+
+
+def _tell_searched(answer: dict[str, Any]) -> None:
+    """Say how far back was looked, where older ones may be there."""
+    if answer.get("searched_from"):
+        since, place = answer["searched_since"], answer["searched_from"]
+        click.echo(f"Looked back to {since}. Further back: --before {place}", err=True)
 
 
 def fail(error: WeftError) -> None:

@@ -33,7 +33,9 @@ EMPTY: dict[str, str] = {
     "weft asset attach DEVICE observes ASSET",
     "list_device_connections": "It has never connected. Why: weft device why DEVICE",
     "list_device_children": "It speaks for no other device: weft device add NAME --gateway DEVICE",
-    "list_device_messages": "None among the newest of all devices. Older ones: weft history show",
+    "list_device_events": "No event of it is kept. It sends one to devices/me/events/NAME.",
+    "list_device_messages": "None of it where this looked. Its events: weft device events DEVICE; "
+    "what it measured: weft history show DEVICE",
     "list_dead_events": "The receiver has taken everything so far.",
     "list_derivations": "Nothing is computed. Save how: weft derived save power power.yaml",
     "list_derivation_versions": "No versions of this derivation are kept.",
@@ -105,6 +107,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "create_group": (
         "weft group add hot-pumps \"device.type == 'pump' && telemetry.temperature > 80\"",
         "weft group add hall-2 --members pump-1 --members pump-2",
+    ),
+    "list_device_events": (
+        "weft device events pump-1 --name leak",
+        "weft device events pump-1 --start 2026-03-01T00:00:00Z",
     ),
     "list_devices": ("weft device list --filter \"'hall-2' in asset.ancestors && !connected\"",),
     "create_key": (

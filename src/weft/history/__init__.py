@@ -1,1 +1,1 @@
-"""Telemetry over time: written in bulk behind the journal, asked by key, device and bucket."""
+"""Telemetry over time, asked by key, device and bucket; and events, asked by device."""

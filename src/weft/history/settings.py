@@ -1,6 +1,8 @@
 """Settings of history: how long it reaches back, and what it may take of the machine."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 
 class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,5 +16,6 @@ class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True):
     run_points: int = 16_000_000  # sorted runs are merged up to this size
     compact_every_s: float = 3600.0  # an hour's points are worth a look at how they lie
     keys_per_device: int = 1_000  # a device of free JSON that numbers its keys is stopped here
+    events_per_device: Annotated[int, Meta(ge=1)] = 1_000  # a year of three a day; oldest go first
     query_timeout_s: float = 30.0  # a chart that takes longer is asked wrongly
     query_points_max: int = 5_000_000  # points that one down-sampled chart is drawn from

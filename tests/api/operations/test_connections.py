@@ -1,7 +1,11 @@
 """Connections over the API: who is there, and cutting one."""
 
+from typing import Any
+
+import pytest
 from tests.api.support import MAIN, OTHER, World
 
+from weft.api.operations import connections
 from weft.model.principal import Principal, PrincipalKind
 from weft.security.connections import Connection
 
@@ -88,3 +92,66 @@ async def test_a_devices_newest_messages_are_shown_with_what_was_read(world: Wor
     assert refused["refused"]["code"] == "payload_invalid"
     limited = await world.call("GET", "/devices/pump-7/messages?limit=1", token=world.admin())
     assert len(limited.json["items"]) == 1
+
+
+async def messages(world: World, query: str = "") -> Any:
+    found = await world.call("GET", f"/devices/pump-7/messages{query}", token=world.admin())
+    assert found.status == 200, found
+    return found.json
+
+
+def positions(found: Any) -> list[int]:
+    return [one["position"] for one in found["items"]]
+
+
+async def test_messages_of_a_quiet_device_are_found_behind_those_of_all_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten messages of a fan came since: its last ones are shown, and how far back that was."""
+    monkeypatch.setattr(connections, "TAIL_POSITIONS", 4)
+    pump, fan = await world.device("pump-7"), await world.device("fan-1")
+    for number in range(3):
+        await world.call("POST", "/devices/me/telemetry", token=pump, body={"rpm": number})
+        world.clock.turn(1)
+    for number in range(10):
+        await world.call("POST", "/devices/me/telemetry", token=fan, body={"rpm": number})
+        world.clock.turn(1)
+    found = await messages(world)
+    assert positions(found) == [3, 2]
+    assert found["searched_from"] == 2
+    assert found["searched_since"] == found["items"][-1]["received_at"]
+    rest = await messages(world, "?before=2")
+    assert (positions(rest), rest["searched_from"]) == ([1], None)
+    await world.call("POST", "/devices/me/events/leak", token=pump, body={})
+    for number in range(10):
+        await world.call("POST", "/devices/me/telemetry", token=fan, body={"rpm": number})
+    assert positions(await messages(world)) == [14]
+
+
+async def test_where_nothing_is_found_it_is_said_how_far_back_that_was_looked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused message is not known to any list but the inbox: one asks on, and finds it."""
+    monkeypatch.setattr(connections, "TAIL_POSITIONS", 4)
+    pump, fan = await world.device("pump-7"), await world.device("fan-1")
+    await world.call("POST", "/devices/me/telemetry", token=pump, body=[])
+    for number in range(9):
+        await world.call("POST", "/devices/me/telemetry", token=fan, body={"rpm": number})
+    found = await messages(world)
+    assert (positions(found), found["searched_from"]) == ([], 7)
+    assert found["searched_since"]
+    further = await messages(world, "?before=7")
+    assert (positions(further), further["searched_from"]) == ([], 3)
+    last = await messages(world, "?before=3")
+    assert (positions(last), last["searched_from"]) == ([1], None)
+    assert positions(await messages(world, "?before=1")) == []
+
+
+async def test_a_page_that_is_full_goes_on_behind_its_last_message(world: World) -> None:
+    pump = await world.device("pump-7")
+    for number in range(5):
+        await world.call("POST", "/devices/me/telemetry", token=pump, body={"rpm": number})
+    first = await messages(world, "?limit=3")
+    assert (positions(first), first["searched_from"]) == ([5, 4, 3], 3)
+    second = await messages(world, "?limit=3&before=3")
+    assert (positions(second), second["searched_from"]) == ([2, 1], None)

@@ -12,6 +12,7 @@ from weft.api.operation import Call, Command, Operation
 from weft.api.services import Services
 from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import NotFound
+from weft.history.events import EventSpan
 from weft.model.device import Device, Lifecycle
 from weft.model.ids import TenantId
 from weft.model.message import Envelope
@@ -83,10 +84,22 @@ class MessageView(Struct, frozen=True):
     refused: RefusalView | None
 
 
+class MessagePage(Struct, frozen=True):
+    """Messages of a device, the newest first, and how far back they were looked for."""
+
+    items: list[MessageView]
+    searched_from: int | None  # ask on with `before` of this; null: no older ones are kept
+    searched_since: Moment | None  # when the oldest message that was looked at came in
+
+
 class Tail(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many of the newest messages."""
+    """How many of the newest messages, or of those before a position."""
 
     limit: Annotated[int, Meta(ge=1, le=200, description="How many at most.")] = 20
+    before: (
+        Annotated[int, Meta(ge=1, le=2**62, description="Only messages before this position.")]
+        | None
+    ) = None
 
 
 class AttemptView(Struct, frozen=True):
@@ -171,22 +184,56 @@ async def list_device_connections(services: Services, call: Call) -> Page[SpellV
     )
 
 
-async def list_device_messages(services: Services, call: Call) -> Page[MessageView]:
+async def list_device_messages(services: Services, call: Call) -> MessagePage:
     """Answer with a device's newest messages and what was read from each."""
     device = services.devices.get(call.principal.tenant, call.path["device_id"])
-    return Page(await newest_of(services, device, call.query.limit))
+    limit, before = call.query.limit, call.query.before
+    head = services.journal.head
+    if before is not None:
+        return await _look_back(services, device, limit, min(before - 1, head))
+    found = await _look_back(services, device, limit, head)
+    if found.items or found.searched_from is None:
+        return found
+    last = await _last_known(services, device)
+    if last is None:
+        return found
+    further = await _look_back(services, device, limit, min(last, found.searched_from - 1))
+    return further if further.items else found
 
 
 async def newest_of(services: Services, device: Device, limit: int) -> list[MessageView]:
-    """Return a device's newest messages, the newest first, and what was read from each."""
-    head, tail = services.journal.head, services.journal.tail
+    """Return a device's messages among the newest of all, the newest first."""
+    return (await _look_back(services, device, limit, services.journal.head)).items
+
+
+async def _look_back(services: Services, device: Device, limit: int, until: int) -> MessagePage:
+    """Look through some messages up to a position for those of a device."""
+    kept_after = max(services.journal.tail - 1, 0)
+    after = max(kept_after, until - TAIL_POSITIONS)
     newest: deque[MessageView] = deque(maxlen=limit)
-    async for batch in services.past.samples(max(tail - 1, head - TAIL_POSITIONS, 0), head):
+    since: str | None = None
+    async for batch in services.past.samples(after, until, device.tenant):
+        since = since or to_rfc3339(batch.envelopes[0].received_at)
         for number, envelope in enumerate(batch.envelopes):
             route = envelope.route
             if route.tenant == device.tenant and route.device_id == device.device_id:
                 newest.append(_message(batch.first + number, envelope, batch.decoded[number]))
-    return list(reversed(newest))
+    begins = after + 1
+    if len(newest) == limit:  # those before them were looked at, and not taken
+        begins, since = newest[0].position, newest[0].received_at
+    return MessagePage(list(reversed(newest)), begins if begins > kept_after + 1 else None, since)
+
+
+async def _last_known(services: Services, device: Device) -> int | None:
+    """Return a position just behind the last that is known of a device; None: nothing is."""
+    tenant, device_id = device.tenant, device.device_id
+    events = await services.device_events.list_events(tenant, device_id, EventSpan(limit=1))
+    known = [event.position for event in events]
+    seen_at = services.twins.get(tenant, device_id).last_seen_at
+    if seen_at:
+        # It came with others, of which the first is found.
+        known.append(await services.journal.first_after(seen_at) + TAIL_POSITIONS // 2)
+    return max(known, default=None)
 
 
 def _message(position: int, envelope: Envelope, decoded: Any) -> MessageView:
@@ -306,12 +353,14 @@ OPERATIONS: tuple[Operation, ...] = (
         action="telemetry.read",
         target="device:{device_id}",
         description=(
-            f"Of the newest {TAIL_POSITIONS} messages of all devices; `GET /live` goes on from "
-            "there."
+            f"{TAIL_POSITIONS} messages of all devices are looked through at once: the newest, or "
+            "where none of these is the device's, those around its last telemetry, report or "
+            "event; a refused message or an answer in between is passed over. The answer says how "
+            "far back that was; `before` goes on from there. `GET /live` goes on from the newest."
         ),
         tag="devices",
         query=Tail,
-        result=Page[MessageView],
+        result=MessagePage,
         errors=(NotFound,),
         command=Command(
             "device", "messages", columns=("received_at", "operation", "payload", "decoded")
