@@ -6,7 +6,10 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 from tests.web.support import Server, opened, settle, violations
 
-TABS = ("now", "charts", "twin", "commands", "messages", "connection", "credentials", "about")
+TABS = (
+    *("now", "charts", "twin", "commands"),
+    *("events", "messages", "connection", "credentials", "about"),
+)
 BUSY_MS = 30_000  # a page that reads again, on a machine that does much else
 
 
@@ -135,6 +138,77 @@ def test_the_input_of_a_command_is_kept_while_its_name_is_written(
         page.get_by_text("spin").wait_for()
         (command,) = weft.call("GET", "/devices/bare/commands")["items"]
         assert (command["name"], command["input"]) == ("spin", {"speed": 3, "left": True})
+        watched.require_clean()
+
+
+def test_events_come_with_their_units_page_by_page_and_live(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """None at first, and how to send one; then what comes, by name, and what is further back."""
+    fields = {"rate": {"type": "number", "unit": "Cel"}}
+    document = {"events": {"overheat": fields, "stop": {}}}
+    weft.call("PUT", "/types/oven", document)
+    weft.call("POST", "/devices", {"device_id": "oven-1", "type_name": "oven"})
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.goto("/devices/oven-1?tab=events")
+        page.get_by_text("No event of it is kept").wait_for()
+        expect(page.get_by_text("devices/me/events/overheat").first).to_be_visible()
+        assert not violations(page)
+        expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=BUSY_MS)
+        weft.call("POST", "/devices/oven-1/events/overheat", {"rate": 3.5})
+        rows = page.get_by_role("region", name="Events", exact=True).locator("tr[data-at]")
+        expect(rows).to_have_count(1, timeout=BUSY_MS)
+        expect(rows.first).to_contain_text("overheat")
+        expect(rows.first).to_contain_text("3.5 °C")
+        for _ in range(110):  # more than a page
+            weft.call("POST", "/devices/oven-1/events/stop", {})
+        expect(rows.first).to_contain_text("stop", timeout=BUSY_MS)
+        page.reload()
+        expect(rows.first).to_contain_text("stop")
+        rows.first.focus()
+        page.keyboard.press("End")  # of the first page; the next is read
+        table = page.get_by_role("table")
+        expect(table).to_have_attribute("aria-rowcount", "112", timeout=BUSY_MS)
+        page.locator(":focus[data-at='99']").press("End")
+        expect(rows.filter(has_text="overheat")).to_have_count(1, timeout=BUSY_MS)
+        page.get_by_role("combobox", name="Event").select_option("overheat")
+        expect(rows).to_have_count(1)
+        weft.call("POST", "/devices/oven-1/events/overheat", {"rate": 4})
+        expect(rows).to_have_count(2, timeout=BUSY_MS)
+        expect(rows.first).to_contain_text("4 °C")
+        rows.first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("message").wait_for()
+        expect(dialog).to_contain_text("4 °C")
+        assert not violations(page)
+        watched.require_clean()
+
+
+def test_messages_say_how_far_back_they_were_looked_for(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """Nothing is no answer by itself: until when, and a way to look further back."""
+    weft.call("POST", "/devices", {"device_id": "quiet"})
+    weft.call("POST", "/devices/quiet/telemetry", {"first": 1})
+    url = "**/api/v1/devices/quiet/messages?*"
+    found = weft.call("GET", "/devices/quiet/messages")
+    since = found["items"][0]["received_at"]
+    nothing = {"items": [], "searched_from": 7_000, "searched_since": since}
+
+    def answered(route: Route) -> None:
+        is_further = "before=7000" in route.request.url
+        route.fulfill(json={**found, "searched_from": None} if is_further else nothing)
+
+    with opened(browser, weft, state=signed_in) as (page, watched):
+        page.route(url, answered)
+        page.goto("/devices/quiet?tab=messages")
+        page.get_by_text("No message of it was found").wait_for()
+        page.get_by_text("Looked through what came in since").wait_for()
+        page.get_by_role("button", name="Look further back").click()
+        page.locator("code").filter(has_text='"first"').first.wait_for()
+        page.get_by_text("No older messages of it are kept").wait_for()
+        expect(page.get_by_role("button", name="Look further back")).to_have_count(0)
+        assert not violations(page)
         watched.require_clean()
 
 

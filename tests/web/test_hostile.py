@@ -46,7 +46,8 @@ def _publish(weft: Server, token: str) -> None:
         for topic, body in (
             ("telemetry", {"temperature": 1.5, "word": HOSTILE}),
             ("properties/reported", {"mode": HOSTILE, "nested": {MARK: SCRIPT}}),
-            ("events/alert", {"text": HOSTILE}),
+            ("events/alert", {"text": HOSTILE, MARK: SCRIPT}),
+            (f"events/{MARK}", {"text": HOSTILE}),
             (MARK, {"text": HOSTILE}),
         ):
             sent = client.publish(f"devices/me/{topic}", json.dumps(body), qos=1)
@@ -75,6 +76,7 @@ def _require_harmless(page: Page, watched: Any) -> None:
                 "charts",
                 "twin",
                 "commands",
+                "events",
                 "messages",
                 "connection",
                 "credentials",
@@ -138,6 +140,12 @@ def test_the_label_is_shown_letter_by_letter(
         page.get_by_text(MARK).first.wait_for()
         page.goto(f"/devices/{DEVICE}?tab=messages")
         page.locator("code").filter(has_text=f"devices/me/{MARK}").first.wait_for()
+        page.goto(f"/devices/{DEVICE}?tab=events")
+        rows = page.get_by_role("region", name="Events", exact=True).locator("tr[data-at]")
+        expect(rows).to_have_count(2)
+        rows.filter(has=page.locator(".mono", has_text=MARK)).first.click()
+        page.get_by_role("dialog").get_by_text(MARK).first.wait_for()
+        page.keyboard.press("Escape")
         page.goto("/devices?search=" + DEVICE)
         page.get_by_text(MARK).first.wait_for()
         page.keyboard.press("Control+k")
