@@ -12,6 +12,7 @@ from weft.history.aggregates import (
     increases,
     percentile_of,
     require_sound,
+    unit_of,
 )
 
 
@@ -66,3 +67,19 @@ def test_a_percentile_lies_between_its_neighbours() -> None:
     assert aggregate("p50", [1, 2, 3, 10], [], S) == 2.5
     assert aggregate("sum", [1, 2.5], [], S) == 3.5
     assert aggregate("rate", [1, 3], [None, 2], 4 * S) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "found"),
+    [
+        ("mean", "Cel", "Cel"),
+        ("p95", "mm/s", "mm/s"),
+        ("count", "Cel", ""),
+        ("rate", "kW.h", "kW.h/s"),
+        ("rate", "", "1/s"),
+        ("max", "", ""),
+    ],
+)
+def test_an_aggregate_is_in_a_unit_of_its_own(name: str, unit: str, found: str) -> None:
+    """How many there are is a plain number, how fast they grow is by the second."""
+    assert unit_of(name, unit) == found

@@ -7,7 +7,7 @@ import pytest
 from tests.web.support import APP
 
 
-@pytest.mark.parametrize("script", ["run.mjs", "onboarding.mjs"])
+@pytest.mark.parametrize("script", ["run.mjs", "charts.mjs", "onboarding.mjs"])
 def test_what_needs_no_browser_holds(script: str) -> None:
     """Run by Node.js through Vite, as the build reads it."""
     node = shutil.which("node")

@@ -35,6 +35,15 @@ def percentile_of(name: str) -> float | None:
     return float(match[1]) / 100 if match else None
 
 
+def unit_of(name: str, unit: str) -> str:
+    """Return the UCUM unit of an aggregate of values in `unit`; empty where it has none."""
+    if name == "count":
+        return ""
+    if name == "rate":
+        return f"{unit or '1'}/s"
+    return unit
+
+
 def require_sound(query: HistoryQuery) -> None:
     """Raise `Invalid` unless the query can be answered."""
     for name in query.aggregates:

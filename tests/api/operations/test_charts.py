@@ -73,6 +73,15 @@ async def test_periods_are_compared_and_percentiles_asked(world: World) -> None:
     assert before["at_ms"] == now["at_ms"]
 
 
+async def test_what_an_aggregate_measures_is_said_of_each(world: World) -> None:
+    """A lowest temperature is one, how often it was read is none, a rate is by the second."""
+    token = await measured(world)
+    path = f"/chart?devices=pump-7&keys=t,word&{SPAN}&bucket=30m&aggregates=min,p50,count,rate"
+    told, word = (await get(world, path, token))["lines"]
+    assert told["units"] == {"min": "Cel", "p50": "Cel", "count": "", "rate": "Cel/s"}
+    assert word["units"] == {"min": "", "p50": "", "count": "", "rate": "1/s"}
+
+
 async def test_a_chart_of_all_keys_and_of_nothing(world: World) -> None:
     """Without keys all of them; a device that has none has an empty chart."""
     token = await measured(world)

@@ -62,6 +62,8 @@ async def test_keys_and_twin_say_what_is_computed(world: World) -> None:
     power = twin.json["telemetry"]["power"]
     assert (power["value"], power["unit"], power["derived"]) == (460.0, "W", "pump-power")
     assert twin.json["telemetry"]["voltage"]["derived"] == ""
+    chart = await world.call("GET", "/chart?devices=pump-1&keys=power", token=token)
+    assert [line["unit"] for line in chart.json["lines"]] == ["W"]
 
 
 async def test_another_tenant_sees_nothing_and_a_viewer_changes_nothing(world: World) -> None:

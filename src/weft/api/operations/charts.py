@@ -15,7 +15,7 @@ from weft.api.pictures import Asked, Line, picture_of
 from weft.api.services import Services
 from weft.api.views import Moment, moment
 from weft.errors import Invalid, NotFound, TooLarge
-from weft.history.aggregates import require_sound
+from weft.history.aggregates import require_sound, unit_of
 from weft.history.export import PARQUET, pages, to_csv, to_parquet
 from weft.model.ids import DeviceId, TenantId
 from weft.model.moments import from_rfc3339
@@ -80,7 +80,8 @@ class ChartLine(Struct, frozen=True):
 
     device: str
     key: str
-    unit: str
+    unit: str  # of the key's values
+    units: dict[str, str]  # of each aggregate: a count has none, a rate is by the second
     compare: str  # how much earlier; empty for the time asked for
     at_ms: list[int]  # where each bucket begins; of what is compared, where it would
     values: dict[str, list[float | str | bool | None]]
@@ -169,7 +170,11 @@ def _view(services: Services, tenant: TenantId, line: Line, compare: str) -> Cha
     kind = services.types.followed_by(device) if device else None
     field = kind.telemetry.get(line.key) if kind else None
     unit = field.unit if field else ""
-    return ChartLine(line.device, line.key, unit, compare, line.at_ms, line.values)
+    if device and not field:
+        given = services.derived.derivations.of_device(device)
+        unit = next((one.document.unit for one in given if one.key == line.key), "")
+    units = {name: unit_of(name, unit) for name in line.values}
+    return ChartLine(line.device, line.key, unit, units, compare, line.at_ms, line.values)
 
 
 async def export_history(services: Services, call: Call) -> Reply:

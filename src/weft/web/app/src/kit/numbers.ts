@@ -18,4 +18,8 @@ export function valueText(value: unknown): string {
 
 const UNITS: Record<string, string> = { Cel: '°C', 'm/s2': 'm/s²', m3: 'm³', m2: 'm²', deg: '°', '1/min': 'min⁻¹', '%RH': '% RH' };
 /** UCUM as people write it: [g] and {piece} are words of its own. */
-export const unitText = (unit: string): string => UNITS[unit] ?? unit.replace(/[[\]{}]/g, '');
+export function unitText(unit: string): string {
+  const whole = UNITS[unit];
+  if (whole !== undefined) return whole;
+  return unit.endsWith('/s') ? `${unitText(unit.slice(0, -2))}/s` : unit.replace(/[[\]{}]/g, '');
+}

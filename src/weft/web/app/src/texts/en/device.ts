@@ -23,7 +23,8 @@ export const device = {
   before: (key: string) => `${key} (before)`,
   noKeys: 'No values are kept of it',
   noKeysText: 'Telemetry that it sends is kept, and shown here over time.',
-  zoomHint: 'Drag over a chart to zoom, double-click to go back. Coloured spans are alarms.',
+  zoomHint: 'Drag over a chart to zoom, double-click to go back; or by its buttons, or its keys. Coloured spans are alarms: point at one to read it.',
+  words: 'These values are words: there is no line to draw. The tab Messages has them.',
   chartOf: (key: string) => `${key} over time`,
   // twin
   property: 'Property',

@@ -24,7 +24,7 @@ export const explore = {
   noValues: 'Nothing is in history over that time.',
   chartOf: (unit: string) => (unit ? `Values in ${unit}` : 'Values'),
   resolution: (step: string) => `one value a line for each ${step}`,
-  zoomHint: 'Drag over a chart to look closer; the button or a double click goes back.',
+  zoomHint: 'Drag over a chart to look closer, or use its buttons or its keys; a double click goes back.',
   exportAs: (format: string) => `Export ${format}`,
   exportNote: 'The samples as they are; with a step, one row for each.',
   views: 'Saved views',

@@ -15,6 +15,13 @@ export const kit = {
   rows: (count: string) => `${count} rows`,
   nothing: 'Nothing here',
   zoomOut: 'Show all',
+  closer: 'Look closer',
+  wider: 'Look wider',
+  earlier: 'Earlier',
+  later: 'Later',
+  cursor: (chart: string) => `Values of ${chart}`,
+  nowhere: 'At no moment yet',
+  chartKeys: 'Arrows go from sample to sample. Plus and minus zoom, Page up and Page down move in time, Escape shows all.',
   chart: (keys: string) => `Chart of ${keys}`,
   noSamples: 'No samples in this time',
 } as const;

@@ -69,6 +69,7 @@ export const rules = {
   span: 'Over',
   held: (count: number, share: string) => (count === 0 ? 'It would not have held' : `It would have held ${count === 1 ? 'once' : `${count} times`}, ${share} of the time`),
   unknown: 'It was unknown all the time: no sample had all that it asks for.',
+  holds: 'It holds',
   truncated: 'Only the newest part was looked at.',
   noSamples: 'Nothing is in history over that time.',
   messages: (count: number) => `${count} messages`,
