@@ -46,8 +46,8 @@ class Batch(Registry):
         self.door = Authenticator(
             self.credentials, keys, sessions, Throttle(self.clock), self.clock, preshared
         )
+        self.door.claims = self.claims = Claims(*parts, self.vault)
         self.attempts: Attempts = self.door.attempts
-        self.claims = Claims(*parts, self.vault)
         self.provisioning = Provisioning(
             self.records,
             self.claims,

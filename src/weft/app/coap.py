@@ -34,6 +34,7 @@ def coap_listeners(
         shares=Shares(settings.limits.peer_observations),
         thingsboard=path.thingsboard,
         provisions=Provisioner(identity.provisioning),
+        identities=identity.provisioning,
     )
     listeners = []
     if settings.listen:

@@ -173,6 +173,7 @@ async def _load(identity: Identity) -> None:
     identity.devices.on_change(identity.silences.changed)
     identity.devices.after_delete(identity.presence.forget)
     await identity.claims.load()
+    identity.authenticator.claims = identity.claims
     identity.arrivals.join(identity.authenticator, identity.revocation)
     await identity.authorities.load()
     await identity.imports.load()

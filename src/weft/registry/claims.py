@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from weft.errors import Conflict, Invalid, NotFound
+from weft.errors import Conflict, Damaged, Invalid, NotFound
 from weft.model.ids import NAME_MAX_CHARACTERS, TenantId, TypeName, new_id, require_name
 from weft.model.moments import NS_PER_S, from_rfc3339
 from weft.model.principal import Principal, PrincipalKind
@@ -21,8 +21,10 @@ from weft.ports import Clock, Kind, Reader, Records, Writer
 from weft.registry.kinds import TYPES
 from weft.security.addresses import unwrap, within
 from weft.security.audit import Audit
+from weft.security.claim_keys import SEPARATOR, ClaimKey, Visit
 from weft.security.machine_secrets import (
     MachineSecret,
+    derive_preshared,
     derive_secret,
     make_secret,
     parse_secret,
@@ -34,6 +36,7 @@ NETWORKS_MAX: Final = 32
 LIFE_NS: Final = 30 * 86_400 * NS_PER_S  # where no end is named: a batch is installed in weeks
 CLAIMS_MAX: Final = 1_000  # of a tenant, revoked ones too
 _KEY_PAGE: Final = 1_000
+KEY_KIND: Final = "claim_key"  # what is sealed is bound to this word
 
 
 class NewClaim(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +86,7 @@ class Claim(Struct, frozen=True):
     used: int = 0
     revoked_at: int | None = None
     sealed: str = ""  # of a group, the token: devices show keys that are derived from it
+    sealed_key: str = ""  # of every other, its key over DTLS; claims of old have none
 
     @property
     def actor(self) -> Principal:
@@ -112,6 +116,10 @@ class IssuedClaim(Struct, frozen=True):
 
     claim: Claim
     token: str
+    key: str = ""  # over DTLS; a group has one for each serial instead
+
+    def __repr__(self) -> str:
+        return f"IssuedClaim({self.claim.claim_id}, withheld)"
 
 
 CLAIMS: Final[Kind[Claim]] = Kind("claim", Claim)
@@ -150,6 +158,36 @@ class Claims:
         expected = derive_secret(group, serial).secret
         return hmac.compare_digest(expected.encode(), secret.secret.encode())
 
+    def find_key(self, identity: str) -> ClaimKey | None:
+        """Return the key with which a name of a claim shakes hands, in force or not, or None."""
+        claim_id, _, serial = identity.partition(SEPARATOR)
+        claim = self._index.get(claim_id)
+        if claim is None:
+            return None
+        device_id = claim.prefix + serial if serial else ""
+        visit = Visit(claim.tenant, claim_id, serial, device_id)
+        if bool(claim.sealed) is not bool(serial):
+            form = f"{claim_id}:SERIAL" if claim.sealed else claim_id
+            return ClaimKey(b"", visit, f"the identity is not of the form {form}")
+        sealed, kind = claim.sealed or claim.sealed_key, CLAIMS.name if serial else KEY_KIND
+        if not sealed:
+            return ClaimKey(b"", visit, "the claim is older than keys of claims: make another")
+        try:
+            opened = self._vault.unseal(claim.tenant, kind, claim_id, sealed)
+        except (Damaged, NotFound) as error:
+            return ClaimKey(b"", visit, f"the claim's key does not open: {error.detail}")
+        group = parse_secret(opened.decode()) if serial else None
+        if group is not None:
+            opened = derive_preshared(derive_secret(group, serial)).encode()
+        return ClaimKey(opened, visit)
+
+    def why_closed(self, visit: Visit, address: str) -> str:
+        """Say why what a claim's key has opened is over; empty while it may go on."""
+        claim = self._index.get(visit.claim_id)
+        if claim is None:
+            return "the claim was deleted"
+        return claim.why_not(address, self._clock.now())
+
     def find_by_id(self, claim_id: str) -> Claim | None:
         """Return a claim, proven or not: for the log of attempts only."""
         return self._index.get(claim_id)
@@ -184,7 +222,8 @@ class Claims:
         ends_at = starts_at + LIFE_NS if new.end is None else from_rfc3339(new.end)
         if ends_at <= max(starts_at, now):
             raise Invalid("The claim's time is empty or over.", remedy="Let end lie behind start.")
-        sealed = await self._seal(actor.tenant, secret) if new.group else ""
+        await self._vault.add_tenant(actor.tenant)
+        key = "" if new.group else derive_preshared(secret)
         claim = Claim(
             tenant=actor.tenant,
             claim_id=secret.key_id,
@@ -200,7 +239,8 @@ class Claims:
             digest=secret.digest(self._pepper),
             created_at=now,
             created_by=actor.id,
-            sealed=sealed,
+            sealed=self._seal(actor, CLAIMS.name, secret.key_id, secret.text if new.group else ""),
+            sealed_key=self._seal(actor, KEY_KIND, secret.key_id, key),
         )
 
         def work(writer: Writer) -> None:
@@ -224,11 +264,10 @@ class Claims:
 
         await self._records.write(work)
         self.told(claim)
-        return IssuedClaim(claim, secret.text)
+        return IssuedClaim(claim, secret.text, key)
 
-    async def _seal(self, tenant: TenantId, secret: MachineSecret) -> str:
-        await self._vault.add_tenant(tenant)
-        return self._vault.seal(tenant, CLAIMS.name, secret.key_id, secret.text.encode())
+    def _seal(self, actor: Principal, kind: str, claim_id: str, text: str) -> str:
+        return self._vault.seal(actor.tenant, kind, claim_id, text.encode()) if text else ""
 
     async def revoke(self, actor: Principal, claim_id: str) -> Claim:
         """End a claim at once; devices that it let in stay. Raises `Conflict` the second time."""

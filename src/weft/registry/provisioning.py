@@ -27,6 +27,7 @@ from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.audit import Audit
 from weft.security.authentication import NOBODY, REFUSED, REMEDY
 from weft.security.certificates import fingerprint_of, read_request, uri_of
+from weft.security.claim_keys import Visit
 from weft.security.credential_records import (
     CREDENTIALS,
     IssuedIdentity,
@@ -111,7 +112,24 @@ class Provisioning:
         same words whatever the reason. `AlreadyExists`: the serial was provisioned before, or
         the name is taken. `Invalid`, `NotFound`, `QuotaExceeded`: as when a device is made.
         """
-        claim, address = self._prove(claim_secret, request, peer), address_of(peer)
+        return await self._give(self._prove(claim_secret, request, peer), request, peer)
+
+    async def provision_visitor(
+        self, visit: Visit, request: ProvisionRequest, peer: str
+    ) -> Provisioned:
+        """As `provision`, for a device whose handshake has proven the claim, or a serial of it."""
+        claim = self._claims.find_by_id(visit.claim_id)
+        if claim is None:
+            self._attempt(visit.tenant, visit.origin, peer, "the claim was deleted")
+            raise Unauthenticated(REFUSED, remedy=REMEDY)
+        if visit.serial and visit.serial != request.serial:
+            self._note(claim, request, peer, f"the key is that of the serial {visit.serial}")
+            raise Forbidden(SAME_WORDS, remedy=SAME_REMEDY)
+        return await self._give(claim, request, peer)
+
+    async def _give(self, claim: Claim, request: ProvisionRequest, peer: str) -> Provisioned:
+        """Let a device have what a claim is good for that it has proven."""
+        address = address_of(peer)
         if request.want is Wanted.PSK:
             await self._preshared.ready(claim.tenant)
         try:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NoReturn, Protocol, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from weft.errors import PeerError, RateLimited, Unauthenticated
 from weft.model.ids import TenantId
@@ -19,6 +19,7 @@ from weft.ports import Clock
 from weft.security import reasons
 from weft.security.attempts import Attempt, Attempts, address_of
 from weft.security.certificates import read_certificate
+from weft.security.claim_keys import ClaimKey, ClaimKeysProving, NoClaims, Visit
 from weft.security.credentials import CredentialKind, Credentials, DeviceCredential
 from weft.security.machine_secrets import MachineSecret, parse_secret
 from weft.security.metrics import PROOFS
@@ -92,6 +93,7 @@ class KeyOffer(Struct, frozen=True):
     identity: str
     credential: DeviceCredential | None
     reason: Reason | None = None  # why it cannot succeed
+    visit: Visit | None = None  # of a claim's key: who succeeds may ask for an identity
 
     def __repr__(self) -> str:
         return f"KeyOffer({self.identity!r}, withheld)"
@@ -140,6 +142,7 @@ class Authenticator:
         self.attempts = Attempts()
         self.met: Met = _nobody
         self.arriving: Arriving = _nobody
+        self.claims: ClaimKeysProving = NoClaims()
 
     def by_secret(self, username: str | None, password: bytes | str, peer: str) -> Principal:
         """Authenticate a user name and password, as MQTT CONNECT and HTTP Basic carry them."""
@@ -264,6 +267,10 @@ class Authenticator:
         except RateLimited as limited:
             reason = reasons.too_many_failures(limited)
         if found.credential is None:
+            key = self.claims.find_key(identity)
+            if key is not None:
+                offer = KeyOffer(found.decoy, identity, None, reason)
+                return self._offer_visit(key, offer, peer)
             reason = self._why_no_key(identity)
         if reason is not None:
             return KeyOffer(found.decoy, identity, found.credential, reason)
@@ -276,6 +283,48 @@ class Authenticator:
         known = self._credentials.find_by_id(identity)
         is_key = known is not None and known.kind is CredentialKind.PSK
         return reasons.KEY_OVER if is_key else reasons.NO_KEY
+
+    def _offer_visit(self, found: ClaimKey, offer: KeyOffer, peer: str) -> KeyOffer:
+        """Offer the key of a claim that is in force here; else one that nobody has."""
+        reason, visit = offer.reason, found.visit
+        closed = found.lacks or self.claims.why_closed(visit, address_of(peer))
+        if closed:
+            reason = reasons.claim_closed(closed)
+        key = offer.key if reason is not None else found.key
+        return structs.replace(offer, key=key, reason=reason, visit=visit)
+
+    def prove_visit(self, offer: KeyOffer, peer: str) -> Visit:
+        """Return what a claim's key has opened: no principal, and provisioning alone (PR-1).
+
+        Raises `Unauthenticated` when the claim has ended since, or never was in force here.
+        """
+        visit = offer.visit
+        assert visit is not None  # asked for such an offer alone
+        reason = offer.reason
+        closed = self.claims.why_closed(visit, address_of(peer))
+        if closed:
+            reason = reasons.claim_closed(closed)
+        if reason is not None:
+            PROOFS.labels("claim", "refused").inc()
+            self.note_visit(visit, peer, reason)
+            raise Unauthenticated(REFUSED, remedy=REMEDY)
+        PROOFS.labels("claim", "accepted").inc()
+        return visit
+
+    def note_visit(self, visit: Visit, peer: str, reason: Reason) -> None:
+        """Tell the claim's owner why a visitor was refused, by both their names."""
+        for name in filter(None, (visit.origin, visit.device_id)):
+            self.attempts.add(
+                Attempt(
+                    at=self._clock.now(),
+                    tenant=visit.tenant,
+                    peer=peer,
+                    claimed=name,
+                    accepted=False,
+                    reason=reason.text,
+                    remedy=reason.remedy,
+                )
+            )
 
     def prove_psk(self, offer: KeyOffer, peer: str) -> Proof:
         """Return who it is, now that the handshake has succeeded with the offered key.
@@ -302,13 +351,17 @@ class Authenticator:
         `broken` is why it came to no end: then nothing is known of the peer's key, and no try of
         it is counted.
         """
-        PROOFS.labels("psk", "refused").inc()
+        PROOFS.labels("claim" if offer.visit else "psk", "refused").inc()
         credentials, identity = self._credentials, offer.identity
         known = offer.credential or credentials.find_revoked(identity)
         known = known or credentials.find_by_id(identity)
-        reason = offer.reason or (Reason(broken, "") if broken else reasons.WRONG_KEY)
+        wrong = reasons.WRONG_CLAIM_KEY if offer.visit else reasons.WRONG_KEY
+        reason = offer.reason or (Reason(broken, "") if broken else wrong)
         if not broken:
             self._throttle.failed_machine(offer.identity, address_of(peer))
+        if offer.visit is not None:
+            self.note_visit(offer.visit, peer, reason)
+            return
         self.attempts.add(
             Attempt(
                 at=self._clock.now(),

@@ -56,6 +56,14 @@ WRONG_KEY = Reason(
     "the pre-shared key is wrong, or the peer went silent",
     "Check the key that belongs to this identity, and that it is read as hexadecimal digits.",
 )
+WRONG_CLAIM_KEY = Reason(
+    "the claim's pre-shared key is wrong, or the peer went silent",
+    "Take the key that belongs to this identity: weft claim derive --psk, or the claim's psk_key.",
+)
+NOT_TO_PROVISION = Reason(
+    "a claim's key opens provisioning alone, and something else was asked for",
+    "Ask for an identity (POST /api/v1/provision), and come back with it.",
+)
 NOT_ACTIVE = Reason(
     "the device is not active: pending, suspended, revoked or deleted",
     "See weft device show DEVICE; make it active: weft device move DEVICE active.",
@@ -93,6 +101,11 @@ def certificate_over(presented: PresentedCertificate, known: DeviceCredential, n
             "own from two thirds of its life, where its clock is right.",
         )
     return NOT_VOUCHED_FOR if known.authority else ANOTHERS_URI
+
+
+def claim_closed(why: str) -> Reason:
+    """Return the reason for a visit that a claim does not admit, or no longer."""
+    return Reason(why, "See weft claim show CLAIM_ID; make another where its time is over.")
 
 
 def too_many_failures(limited: RateLimited) -> Reason:

@@ -10,6 +10,10 @@ from tests.interop.coap.conftest import Site
 from tests.interop.support import OPERATOR, until
 
 from weft.app.compose import MAIN
+from weft.model.ids import DeviceId
+from weft.registry.claims import NewClaim
+from weft.security.claim_keys import identity_of
+from weft.security.machine_secrets import derive_preshared, derive_secret, parse_secret
 
 CLIENTS = ("coap-client-notls", "coap-client-openssl", "coap-client-gnutls")
 pytestmark = pytest.mark.skipif(
@@ -96,6 +100,48 @@ async def test_co_1_a_wrong_key_and_an_unknown_name_are_refused(
     if name == "known":
         attempts = site.house.weft.identity.authenticator.attempts.of_device(MAIN, "pump-7")
         assert "key is wrong" in attempts[0].reason
+
+
+@BOTH
+@pytest.mark.parametrize("group", [True, False], ids=["group", "batch"])
+async def test_pr_1_a_fresh_device_comes_with_a_claims_key_and_leaves_with_its_own(
+    site: Site, flavour: str, *, group: bool
+) -> None:
+    """Provisions over coaps, may do nothing else there, and sends a reading by its own key."""
+    claims = site.house.weft.identity.claims
+    new = NewClaim("batch", 5, type_name="pump", approve=True, group=group)
+    issued = await claims.create(OPERATOR, new)
+    name, key = issued.claim.claim_id, issued.key
+    if group:
+        token = parse_secret(issued.token)
+        assert token is not None
+        name, key = identity_of(name, "0042"), derive_preshared(derive_secret(token, "0042"))
+    proof = ("-u", name, "-k", key)
+    refused = await run(
+        flavour, "-v", "6", "-m", "post", *proof, *JSON, "-e", '{"temperature":1}',
+        site.secure("telemetry"),
+    )  # fmt: skip
+    assert "4.03" in refused
+    assert "/api/v1/provision" in refused
+    said = await run(
+        flavour, "-m", "post", *proof, *JSON, "-e", '{"serial":"0042","want":"psk"}',
+        f"coaps://{site.house.weft.endpoints.coaps}/api/v1/provision",
+    )  # fmt: skip
+    given = json.loads(said)
+    assert given["device_id"] == "0042"
+    sent = await run(
+        flavour, "-v", "6", "-m", "post", "-u", given["psk_identity"], "-k", given["psk_key"],
+        *JSON, "-e", '{"temperature":25.5}', site.secure("telemetry"),
+    )  # fmt: skip
+    assert "c:2.04" in sent
+    latest = site.house.weft.path.twins.get(MAIN, DeviceId("0042")).telemetry["temperature"]
+    assert latest.value == 25.5
+    await claims.revoke(OPERATOR, issued.claim.claim_id)
+    over = await run(
+        flavour, "-m", "post", *proof, *JSON, "-e", '{"serial":"0042","want":"psk"}',
+        f"coaps://{site.house.weft.endpoints.coaps}/api/v1/provision",
+    )  # fmt: skip
+    assert "cannot send CoAP pdu" in over
 
 
 @BOTH

@@ -44,10 +44,15 @@ class ClaimView(Struct, frozen=True):
 
 
 class IssuedClaimView(Struct, frozen=True):
-    """A new claim with its token, shown this once."""
+    """A new claim with its token, shown this once.
+
+    Over DTLS the claim's key opens the same. A group has one for each serial: derive it.
+    """
 
     claim: ClaimView
     token: str
+    psk_identity: str | None = None
+    psk_key: str | None = None
 
 
 class ClaimAttempt(Struct, frozen=True):
@@ -108,7 +113,12 @@ async def list_claims(services: Services, call: Call) -> Page[ClaimView]:
 async def create_claim(services: Services, call: Call) -> IssuedClaimView:
     """Make a claim."""
     issued = await services.claims.create(call.principal, call.body)
-    return IssuedClaimView(view_of(issued.claim), issued.token)
+    if not issued.key:
+        return IssuedClaimView(view_of(issued.claim), issued.token)
+    name = issued.claim.claim_id
+    return IssuedClaimView(
+        view_of(issued.claim), issued.token, psk_identity=name, psk_key=issued.key
+    )
 
 
 async def get_claim(services: Services, call: Call) -> ClaimDetail:

@@ -10,18 +10,21 @@ import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
-from weft.errors import ConfigurationError, Invalid, Unauthenticated
+from weft.errors import ConfigurationError, Forbidden, Invalid, Unauthenticated
 from weft.model.command import Command
 from weft.model.ids import DeviceId, TenantId
 from weft.observability.log import get_logger
+from weft.security import reasons
 from weft.security.attempts import address_of
 from weft.security.authentication import REFUSED, Proof
+from weft.security.claim_keys import Visit
 from weft.security.connections import Connection
 from weft.security.throttle import network_of
 from weft.transports.addresses import require_loopback, split_address
 from weft.transports.coap import metrics
+from weft.transports.coap.provisioning import charge_visitor
 from weft.transports.coap.service import CoapService
 from weft.transports.coap.sessions import (
     TOKEN,
@@ -33,6 +36,7 @@ from weft.transports.coap.sessions import (
 )
 from weft.transports.coap.settings import Given
 from weft.transports.coap.thingsboard import Work
+from weft.transports.coap.visits import Visits
 from weft.wire.coap.requests import Request
 from weft.wire.coap.server import ServerEndpoint
 
@@ -48,6 +52,7 @@ class SecurePeer(Protocol):
 
     peer: str
     proof: Proof | None
+    visit: Visit | None
     registered: Connection | None
     state: object
     received: int
@@ -128,6 +133,7 @@ class CoapListener(asyncio.DatagramProtocol):
         self._service = CoapService(given, endpoint, identify, self._now, self._start)
         self._tokens = TokenSessions(given, self._service.end)
         self._door = None if secure is None else secure(self)
+        self._visits = Visits(self._now, self._end)
 
     @property
     def is_secure(self) -> bool:
@@ -224,6 +230,7 @@ class CoapListener(asyncio.DatagramProtocol):
             self._tokens.check(self._now())
         else:
             self._door.check()
+            self._visits.check(self._given.authenticator.claims.why_closed)
             await self._door.renew()
         self._measure()
 
@@ -280,9 +287,11 @@ class CoapListener(asyncio.DatagramProtocol):
         return self._tokens.of(token or token_in(request.query), peer, self._now())
 
     def _by_association(self, request: Request, token: str) -> CoapSession:
+        association = cast("SecurePeer", request.address)
+        if association.visit is not None:
+            self._refuse_visitor(association, association.visit)
         if any(part.startswith(TOKEN) for part in request.query):
             raise Invalid("Who it is, DTLS has proven.", remedy="Leave the token out.")
-        association = cast("SecurePeer", request.address)
         session = cast("CoapSession", association.state)
         if token:  # in the path, because that is how the device was programmed
             proven = self._given.authenticator.by_bearer(token, association.peer)
@@ -290,14 +299,28 @@ class CoapListener(asyncio.DatagramProtocol):
                 raise Unauthenticated(REFUSED, remedy="Leave the token out: DTLS says who it is.")
         return session
 
+    def _refuse_visitor(self, association: SecurePeer, visit: Visit) -> NoReturn:
+        """A claim's key opens provisioning and nothing else (PR-1)."""
+        charge_visitor(self._given.limiter, association.peer)
+        reason = reasons.NOT_TO_PROVISION
+        self._given.authenticator.note_visit(visit, association.peer, reason)
+        raise Forbidden(f"{reason.text.capitalize()}.", remedy=reason.remedy)
+
+    def _end(self, association: SecurePeer) -> None:
+        association.say_goodbye()
+        cast("Door", self._door).end(association)
+
     # --- what DTLS says ---
 
     def opened(self, association: SecurePeer) -> None:
         """A peer has proven who it is."""
 
+        if association.visit is not None:
+            self._visits.open(association, association.visit)
+            return
+
         def cut(_reason: str) -> None:
-            association.say_goodbye()
-            cast("Door", self._door).end(association)
+            self._end(association)
 
         proof = cast("Proof", association.proof)
         session = open_session(self._given, proof, "coaps", association.peer, cut)
@@ -312,6 +335,7 @@ class CoapListener(asyncio.DatagramProtocol):
         """Its session is over."""
         if association.registered is not None:
             self._given.connections.unregister(association.registered)
+        self._visits.leave(association)
         self._service.forget(association)
 
     # --- what others say ---

@@ -37,15 +37,10 @@ from weft.transports.coap.answers import (
     problem_of_reason,
 )
 from weft.transports.coap.paths import CORE_LINKS, Kind, Place, place_of, require_method
+from weft.transports.coap.provisioning import PROVISION, Provisioning
 from weft.transports.coap.sessions import TOKEN, CoapSession, peer_of
 from weft.transports.coap.settings import Given
-from weft.transports.coap.thingsboard import (
-    PROVISION,
-    Provisioning,
-    ThingsBoardCoap,
-    Work,
-    token_of,
-)
+from weft.transports.coap.thingsboard import ThingsBoardCoap, Work, token_of
 from weft.transports.coap.watches import Key, Watch, Watches
 from weft.wire.coap.codes import Code, dotted
 from weft.wire.coap.formats import ContentFormat
@@ -92,8 +87,10 @@ class CoapService:
                 given.thingsboard, endpoint, self._observe, now, self.flush, start
             )
         self._provisioning: Provisioning | None = None
-        if given.provisions is not None:
-            self._provisioning = Provisioning(given.provisions, given.limiter, start)
+        if given.provisions is not None and given.identities is not None:
+            self._provisioning = Provisioning(
+                given.provisions, given.identities, given.limiter, start
+            )
 
     def send_with(self, send: Send) -> None:
         """Have datagrams sent by `send`."""

@@ -17,6 +17,7 @@ from weft.errors import PeerError, RateLimited, Unauthenticated, Unavailable, We
 from weft.ingest.gate import GateSession
 from weft.model.principal import Principal
 from weft.security.authentication import REFUSED, Proof
+from weft.security.claim_keys import Visit
 from weft.security.connections import Connection
 from weft.security.limits import LimitKind
 from weft.transports.addresses import write_address
@@ -33,6 +34,12 @@ class Behind(Protocol):
     """A peer behind DTLS."""
 
     peer: str
+    visit: Visit | None
+
+
+def visit_of(address: Address) -> Visit | None:
+    """Return what a claim's key has opened; None for who has an identity, and in the clear."""
+    return None if isinstance(address, tuple) else cast("Behind", address).visit
 
 
 def peer_of(address: Address) -> str:

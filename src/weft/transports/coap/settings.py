@@ -11,7 +11,9 @@ from weft.ingest.gate import Gate
 from weft.ingest.gate_session import KnownDevices
 from weft.ingest.pipeline import Pipeline
 from weft.ports import Clock, Deciding
+from weft.registry.provision_documents import Provisioned, ProvisionRequest
 from weft.security.authentication import Authenticator
+from weft.security.claim_keys import Visit
 from weft.security.connections import Connections
 from weft.security.limits import Limiter
 from weft.transports.coap.shares import Shares
@@ -40,6 +42,20 @@ class Provisions(Protocol):
         ...
 
 
+class Identities(Protocol):
+    """Who gives them out in our own words."""
+
+    async def provision(self, claim: str, request: ProvisionRequest, peer: str, /) -> Provisioned:
+        """Make the device of a serial, for who shows a claim."""
+        ...
+
+    async def provision_visitor(
+        self, visit: Visit, request: ProvisionRequest, peer: str, /
+    ) -> Provisioned:
+        """The same, for whom a handshake has proven the claim."""
+        ...
+
+
 class Given(Struct, frozen=True):
     """What every CoAP listener is given."""
 
@@ -57,3 +73,4 @@ class Given(Struct, frozen=True):
     shares: Shares  # of what may be observed, on all listeners together
     thingsboard: Requests | None = None  # its device API, where it is spoken
     provisions: Provisions | None = None  # who has no identity yet may ask for one there
+    identities: Identities | None = None  # and for the same in our own words

@@ -2,30 +2,24 @@
 
     /api/v1/{token}/telemetry, attributes, rpc, rpc/{id}, claim     POST
     /api/v1/{token}/attributes?clientKeys=&sharedKeys=, rpc          GET, observe
-    /api/v1/provision                                                POST
 
 The token is the device's secret; over DTLS the handshake has proven the device and the token
 is left out. What is answered is the dialect's own business: here is how it is carried. An
-observer waits as a request over HTTP does, again and again. Who asks to be provisioned has no
-identity yet: it shows a batch's claim, and is counted by its address (PR-1).
+observer waits as a request over HTTP does, again and again.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
-from weft.errors import Forbidden, RateLimited, WeftError
+from weft.errors import Forbidden, WeftError
 from weft.ingest.dialects.thingsboard.requests import Asking, Requests, Waiter
-from weft.model.principal import Principal, PrincipalKind
+from weft.model.principal import PrincipalKind
 from weft.observability.log import get_logger
-from weft.security.attempts import address_of
-from weft.security.authentication import NOBODY
-from weft.security.limits import Limiter, LimitKind
 from weft.security.machine_secrets import parse_secret
 from weft.transports.coap.answers import CHANGED, fault, problem_of
 from weft.transports.coap.paths import MethodNotAllowed
 from weft.transports.coap.sessions import CoapSession
-from weft.transports.coap.settings import Provisions
 from weft.wire.coap.codes import Code, is_success
 from weft.wire.coap.formats import ContentFormat
 from weft.wire.coap.observe import Observation
@@ -36,7 +30,6 @@ from weft.wire.coap.server import ServerEndpoint
 log = get_logger(__name__)
 
 ROOT: Final = ("api", "v1")
-PROVISION: Final = (*ROOT, "provision")
 NAMES: Final = frozenset({"telemetry", "attributes", "rpc", "claim"})
 NOTHING: Final = Response(Code.CONTENT)
 AT_ONCE: Final = {"timeout": "0"}
@@ -58,39 +51,6 @@ def token_of(path: Rest) -> str | None:
     if len(path) > 3 and path[3] in NAMES and parse_secret(path[2]) is not None:
         return path[2]
     return None
-
-
-class Provisioning:
-    """Gives those an identity that have none yet."""
-
-    def __init__(
-        self, provisions: Provisions, limiter: Limiter, start: Callable[[Work], None]
-    ) -> None:
-        self._provisions = provisions
-        self._limiter = limiter
-        self._start = start
-
-    def take(self, request: Request, peer: str, respond: Respond) -> None:
-        """Answer a request when its answer is there; raise what it is refused for at once."""
-        if request.code != Code.POST:
-            raise MethodNotAllowed("The method does not work here.", remedy="Use POST.")
-        visitor = Principal(NOBODY, PrincipalKind.DEVICE, "provision", f"at:{address_of(peer)}")
-        wait_s = self._limiter.take(NOBODY, visitor, LimitKind.REQUESTS)
-        if wait_s > 0:
-            raise RateLimited("Too many requests.", retry_after_s=wait_s)
-        self._start(self._answer(request, peer, respond))
-
-    async def _answer(self, request: Request, peer: str, respond: Respond) -> None:
-        try:
-            answered = await self._provisions.provision(request.payload, peer)
-            code = Code.CREATED if answered.has_identity else Code.BAD_REQUEST  # as over there
-            response = Response(code, answered.document, cast("int", ContentFormat.JSON))
-        except WeftError as error:
-            response = problem_of(error)
-        except Exception:  # a bug of ours is answered, and ends nothing else
-            log.exception("coap_request_broke", api="thingsboard provisioning")
-            response = fault()
-        respond(request, response)
 
 
 class _Followed:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from weft.security.authentication import KeyOffer, Proof
+from weft.security.claim_keys import Visit
 from weft.security.connections import Connection
 from weft.transports.addresses import write_address
 from weft.transports.dtls.contexts import Chosen
@@ -54,6 +55,7 @@ class Association:
         "registered",
         "sent",
         "state",
+        "visit",
     )
 
     def __init__(
@@ -68,6 +70,7 @@ class Association:
         self.held: list[bytes] | None = None  # what came while it is written down, for once
         self.offer: KeyOffer | None = None  # once a name has come
         self.proof: Proof | None = None
+        self.visit: Visit | None = None  # of who has no identity yet, in place of a proof
         self.registered: Connection | None = None
         self.state: object = None  # whatever the protocol inside keeps with it
         self.received = 0

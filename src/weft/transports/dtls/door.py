@@ -243,7 +243,9 @@ class DtlsDoor:
         self._forget(association)
         authenticator, peer = self._authenticator, association.peer
         try:
-            if association.offer is not None:
+            if association.offer is not None and association.offer.visit is not None:
+                association.visit = authenticator.prove_visit(association.offer, peer)
+            elif association.offer is not None:
                 association.proof = authenticator.prove_psk(association.offer, peer)
             else:
                 association.proof = authenticator.prove_certificate(association.certificate(), peer)
