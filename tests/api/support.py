@@ -427,7 +427,12 @@ class World:
     def _make_batches(self) -> None:
         """Make what devices come by in numbers."""
         self.imports = Imports(
-            self.records, self.clock, self.audit, self.devices, self.credentials, self.vault
+            self.records,
+            self.clock,
+            self.audit,
+            self.devices,
+            (self.credentials, self.preshared),
+            self.vault,
         )
         self.claiming = Claiming(
             self.records,

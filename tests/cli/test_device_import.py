@@ -47,6 +47,19 @@ async def test_secrets_go_to_a_file_that_only_its_owner_reads(weft: Shell, tmp_p
     assert report.stat().st_mode & 0o077 == 0
 
 
+async def test_pre_shared_keys_go_to_that_file_as_well(weft: Shell, tmp_path: Path) -> None:
+    """Asked for by their kind; one that is none is a mistake."""
+    file, report = tmp_path / "meters.csv", tmp_path / "keys.csv"
+    file.write_text("device_id\nmeter-1\n")
+    arguments = ("device", "import", str(file), "--report", str(report), "--credentials")
+    assert (await weft.run(*arguments, "certificate")).exit_code == 2
+    made = await weft.run(*arguments, "psk")
+    assert made.exit_code == 0, made.output
+    identity, key = report.read_text().splitlines()[1].split(",")[-2:]
+    assert weft.world.preshared.find(identity).key == key.encode()
+    assert key not in made.output
+
+
 async def test_a_file_of_another_kind_is_not_guessed_at(weft: Shell, tmp_path: Path) -> None:
     """Its name says what it is."""
     file = tmp_path / "pumps.xlsx"

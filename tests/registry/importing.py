@@ -24,7 +24,12 @@ class Bulk(Batch):
     def again(self) -> Imports:
         """Return the imports of a new process on the same store."""
         return Imports(
-            self.records, self.clock, self.audit, self.devices, self.credentials, self.vault
+            self.records,
+            self.clock,
+            self.audit,
+            self.devices,
+            (self.credentials, self.preshared),
+            self.vault,
         )
 
     @asynccontextmanager

@@ -136,7 +136,7 @@ async def open_identity(
         presence=presence,
         silences=Silences(presence, clock),
         claims=claims,
-        imports=Imports(records, clock, audit, devices, credentials, vault),
+        imports=Imports(records, clock, audit, devices, given_out, vault),
         claiming=Claiming(records, audit, clock, codes, devices, credentials),
         provisioning=Provisioning(records, claims, devices, given_out, noted, clock),
     )

@@ -32,7 +32,13 @@ COUNTS = ("created", "updated", "skipped", "failed")
     show_default=True,
     help="With a device that is there already.",
 )
-@click.option("--credentials", is_flag=True, help="Give each new device a secret.")
+@click.option(
+    "--credentials",
+    type=click.Choice(["secret", "psk"]),
+    is_flag=False,
+    flag_value="secret",
+    help="Give each new device a secret, or a pre-shared key for CoAP over DTLS.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -47,6 +53,7 @@ def device_import(ctx: click.Context, /, file: Path, **options: Any) -> None:
     Example:
       weft device import pumps.csv --dry-run
       weft device import pumps.csv --credentials --report secrets.csv
+      weft device import meters.csv --credentials psk --report keys.csv
     """
     if options["credentials"] and not options["dry_run"] and options["report"] is None:
         raise click.UsageError("--credentials needs --report FILE: secrets are shown once.")
@@ -58,6 +65,7 @@ def device_import(ctx: click.Context, /, file: Path, **options: Any) -> None:
         "dry_run": "true" if options["dry_run"] else "false",
         "on_conflict": options["on_conflict"],
         "credentials": "true" if options["credentials"] else "false",
+        "kind": options["credentials"] or "secret",
     }
     path = f"/devices/import?{urlencode(asked)}"
     sent = client.send("POST", path, body=file.read_bytes(), content_type=content_type)

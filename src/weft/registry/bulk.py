@@ -10,7 +10,7 @@ been fetched, and are in it this once.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -21,6 +21,7 @@ from weft.observability.log import get_logger
 from weft.ports import Clock, Records, Writer
 from weft.registry.devices import Devices
 from weft.registry.import_gateways import arranged
+from weft.registry.import_keys import Seal, has_keys, sealed_rows
 from weft.registry.import_kinds import (
     IMPORTS,
     KEPT_MAX,
@@ -29,6 +30,7 @@ from weft.registry.import_kinds import (
     QUEUE_MAX,
     REPORTS,
     WAITING_MAX,
+    GivenKind,
     Import,
     ImportOrder,
     OnConflict,
@@ -43,11 +45,12 @@ from weft.registry.import_kinds import (
     make_room,
     piece_key,
 )
-from weft.registry.import_rows import RowImporter, Work
+from weft.registry.import_rows import KEY_KIND, RowImporter, Work
 from weft.registry.import_turns import Turns, TurnsFull
 from weft.registry.rows import read_rows
 from weft.security.audit import Audit
 from weft.security.credentials import Credentials
+from weft.security.preshared_keys import PresharedKeys
 from weft.security.secrets import Vault
 
 log = get_logger(__name__)
@@ -72,16 +75,16 @@ class Imports:
         clock: Clock,
         audit: Audit,
         devices: Devices,
-        credentials: Credentials,
+        issuing: tuple[Credentials, PresharedKeys],
         vault: Vault,
     ) -> None:
         self._records = records
         self._clock = clock
         self._audit = audit
         self._devices = devices
-        self._credentials = credentials
+        self._credentials = issuing[0]
         self._vault = vault
-        self._rows = RowImporter(devices, credentials, vault)
+        self._rows = RowImporter(devices, issuing, vault)
         self._turns = Turns(QUEUE_MAX)
 
     async def load(self) -> None:
@@ -102,9 +105,19 @@ class Imports:
     async def start(self, actor: Principal, content: bytes, order: ImportOrder) -> Import:
         """Take a file and begin; raise `Invalid` for one that cannot be read at all."""
         rows = await asyncio.to_thread(lambda: arranged(read_rows(content, order.format)))
-        if order.credentials:
+        keys = has_keys(rows)
+        if order.credentials or keys:
             await self._vault.add_tenant(actor.tenant)
-        job = Import(actor.tenant, new_id(), order, actor, self._clock.now(), len(rows))
+        job = Import(
+            actor.tenant,
+            new_id(),
+            order,
+            actor,
+            self._clock.now(),
+            len(rows),
+            keys=keys or (order.credentials and order.kind is GivenKind.PSK),
+        )
+        rows = await asyncio.to_thread(lambda: sealed_rows(rows, self._seal_for(job)))
 
         def work(writer: Writer) -> None:
             make_room(writer, job.tenant)
@@ -112,13 +125,28 @@ class Imports:
             for start in range(0, len(rows), PIECE_ROWS):
                 piece = Piece(tuple(rows[start : start + PIECE_ROWS]))
                 writer.insert(PIECES, job.tenant, piece_key(job, start), piece)
-            detail = {"rows": job.rows, "dry_run": order.dry_run, "credentials": order.credentials}
+            detail: dict[str, Any] = {
+                "rows": job.rows,
+                "dry_run": order.dry_run,
+                "credentials": order.credentials,
+            }
+            detail |= {"kind": order.kind.value} if order.credentials else {}
+            detail |= {"keys": True} if keys else {}
             target = f"import:{job.import_id}"
             self._audit.entry(writer, actor, "import.create", target, detail=detail)
 
         await self._records.write(work)
         await self._put(job)
         return job
+
+    def _seal_for(self, job: Import) -> Seal:
+        """Return what seals the key of a line until it is done: a piece holds none in clear."""
+
+        def seal(line: int, key: bytes) -> str:
+            place = f"{job.import_id}/{line}"
+            return self._vault.seal(job.tenant, KEY_KIND, place, key)
+
+        return seal
 
     async def resume(self, actor: Principal, import_id: str) -> Import:
         """Go on with an import that was interrupted, behind what is done; or raise `Conflict`."""

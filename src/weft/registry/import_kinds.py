@@ -47,23 +47,32 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class GivenKind(StrEnum):
+    """Which credential each new device is given."""
+
+    SECRET = "secret"  # noqa: S105  the kind, not a secret
+    PSK = "psk"
+
+
 class ImportOrder(Struct, frozen=True):
     """How a file is to be imported."""
 
     format: FileFormat
     dry_run: Annotated[bool, Meta(description="Say what would be done, and do nothing.")] = False
     on_conflict: OnConflict = OnConflict.FAIL
-    credentials: Annotated[bool, Meta(description="Give each new device a secret.")] = False
+    credentials: Annotated[bool, Meta(description="Give each new device one.")] = False
+    kind: GivenKind = GivenKind.SECRET
 
 
 class RowResult(Struct, frozen=True):
-    """One line of a report; `sealed` holds a secret until the report was fetched."""
+    """One line of a report; `sealed` holds a secret or a key until the report was fetched."""
 
     line: int
     device_id: str
     outcome: Outcome
     error: RowError | None = None
     sealed: str = ""
+    identity: str = ""  # that goes with the device's pre-shared key, given out or brought in
 
 
 class Import(Struct, frozen=True):
@@ -81,6 +90,7 @@ class Import(Struct, frozen=True):
     finished_at: int | None = None
     problem: str = ""
     secrets: bool = False  # that nobody has fetched yet
+    keys: bool = False  # devices are given pre-shared keys, or bring them along
 
 
 class Piece(Struct, frozen=True):

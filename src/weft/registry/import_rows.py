@@ -17,11 +17,13 @@ from weft.ports import Reader, Record, Writer
 from weft.registry.device_checks import patched
 from weft.registry.device_documents import DevicePatch, NewDevice
 from weft.registry.devices import Devices
+from weft.registry.import_keys import IDENTITY, KEY
 from weft.registry.import_kinds import (
     IMPORTS,
     PIECE_ROWS,
     PIECES,
     REPORTS,
+    GivenKind,
     Import,
     OnConflict,
     Outcome,
@@ -33,8 +35,10 @@ from weft.registry.rows import Row, RowError
 from weft.registry.tenants import quotas_of
 from weft.security.credential_records import DeviceCredential
 from weft.security.credentials import Credentials
+from weft.security.preshared_keys import PresharedKeys
 from weft.security.secrets import Vault
 
+KEY_KIND: Final = "import_key"  # what is sealed until its row is done is bound to this word
 _PLACE: Final = ("gateway", "alias")
 
 
@@ -50,9 +54,11 @@ class Work:
 class RowImporter:
     """Does the rows of pieces."""
 
-    def __init__(self, devices: Devices, credentials: Credentials, vault: Vault) -> None:
+    def __init__(
+        self, devices: Devices, issuing: tuple[Credentials, PresharedKeys], vault: Vault
+    ) -> None:
         self._devices = devices
-        self._credentials = credentials
+        self._credentials, self._preshared = issuing
         self._vault = vault
 
     def do(self, writer: Writer, job: Import, made: Work) -> Sequence[RowResult]:
@@ -88,21 +94,47 @@ class RowImporter:
             values["lifecycle"] = _lifecycle(values["lifecycle"])
         alias = values.pop("alias", "")
         owner = _gateway(writer, job, row, values.pop("gateway", None), alias)
+        brought, identity = values.pop(KEY, ""), values.pop(IDENTITY, "")
+        # What can fail of a key fails here: a row that fails leaves no device in its piece.
+        key = self._brought_key(writer, job, row, identity) if brought else b""
         device = self._devices.prepare(job.tenant, NewDevice(**values))
         device = self._devices.place_under(device, owner, alias)
         kept = self._devices.insert_in(writer, job.actor, device)
         made.room -= 1
         made.changed.append((None, kept))
-        sealed = ""
-        if job.order.credentials:
-            issued = self._credentials.prepare_secret(kept, label=f"import:{job.import_id}")
-            self._credentials.add_in(writer, job.actor, issued.credential)
-            made.credentials.append(issued.credential)
-            if not job.order.dry_run:
-                place = f"{job.import_id}/{row.line}"
-                secret = issued.token.encode()
-                sealed = self._vault.seal(job.tenant, IMPORTS.name, place, secret)
-        return RowResult(row.line, row.device_id, Outcome.CREATED, sealed=sealed)
+        shown, secret = "", ""
+        label = f"import:{job.import_id}"
+        if brought:
+            credential = self._preshared.adopt(kept, key, identity, label=label)
+            shown = self._add(writer, job, credential, made)
+        if job.order.credentials and job.order.kind is GivenKind.SECRET:
+            issued = self._credentials.prepare_secret(kept, label=label)
+            self._add(writer, job, issued.credential, made)
+            secret = issued.token
+        elif job.order.credentials and not brought:
+            given = self._preshared.prepare(kept, label=label)
+            shown, secret = self._add(writer, job, given.credential, made), given.key
+        if job.order.dry_run:
+            return RowResult(row.line, row.device_id, Outcome.CREATED)
+        sealed = self._sealed(job, row, secret) if secret else ""
+        return RowResult(row.line, row.device_id, Outcome.CREATED, sealed=sealed, identity=shown)
+
+    def _brought_key(self, writer: Writer, job: Import, row: Row, identity: str) -> bytes:
+        """Return the key that a row brings; raise where it does not open, or its name is taken."""
+        if identity:
+            self._credentials.require_identity_in(writer, identity)
+        place = f"{job.import_id}/{row.line}"
+        return self._vault.unseal(job.tenant, KEY_KIND, place, row.values[KEY])
+
+    def _add(self, writer: Writer, job: Import, credential: DeviceCredential, made: Work) -> str:
+        """Keep a credential of a new device; return the name that goes with its key."""
+        self._credentials.add_in(writer, job.actor, credential)
+        made.credentials.append(credential)
+        return credential.name
+
+    def _sealed(self, job: Import, row: Row, secret: str) -> str:
+        place = f"{job.import_id}/{row.line}"
+        return self._vault.seal(job.tenant, IMPORTS.name, place, secret.encode())
 
     def _held(
         self, writer: Writer, job: Import, row: Row, held: Record[Device], made: Work
@@ -115,6 +147,11 @@ class RowImporter:
                     f"There is a device {row.device_id!r} already.",
                     remedy="Skip or update those that are there: --on-conflict skip or update.",
                 )
+        if KEY in row.values:
+            raise Invalid(
+                "A pre-shared key is brought in with a new device, and this one is there.",
+                remedy=f"Leave it out, or issue one: weft device rotate {row.device_id} --psk",
+            )
         old, values = held.value, dict(row.values)
         values.pop("device_id")
         wanted = values.pop("lifecycle", None)
@@ -186,6 +223,8 @@ def _lifecycle(text: str) -> Lifecycle:
 
 
 _COLUMNS: Final[tuple[tuple[str, str], ...]] = (
+    (" identity", IDENTITY),
+    ("pre-shared key", KEY),
     ("device type", "type_name"),
     ("alias", "alias"),
     (" calls ", "alias"),

@@ -31,7 +31,11 @@ COLUMNS: Final = (
     "gateway",
     "alias",
 )
-_TEXTS: Final = frozenset({"device_id", "type_name", "label", "lifecycle", "gateway", "alias"})
+KEY_COLUMNS: Final = ("psk", "psk_identity")  # brought in, and never written out
+_KNOWN: Final = (*COLUMNS, *KEY_COLUMNS)
+_TEXTS: Final = frozenset(
+    {"device_id", "type_name", "label", "lifecycle", "gateway", "alias", *KEY_COLUMNS}
+)
 _NULLS: Final = frozenset({"type_name", "device_id", "gateway"})
 _ALIASES: Final = {"type": "type_name", "id": "device_id", "name": "device_id"}
 _ATTRIBUTE: Final = "attributes."
@@ -154,12 +158,12 @@ def _delimiter(text: str) -> str:
 def _header(cells: Sequence[str]) -> list[str]:
     columns = [_ALIASES.get(name, name) for name in (cell.strip() for cell in cells)]
     for name in columns:
-        if name not in COLUMNS and not (name.startswith(_ATTRIBUTE) and name != _ATTRIBUTE):
-            near = difflib.get_close_matches(name, COLUMNS, 1)
+        if name not in _KNOWN and not (name.startswith(_ATTRIBUTE) and name != _ATTRIBUTE):
+            near = difflib.get_close_matches(name, _KNOWN, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise Invalid(
                 f"The header has the column {name!r}, which is not known.",
-                remedy=f"{hint}Known: {', '.join(COLUMNS)}, and attributes.NAME.",
+                remedy=f"{hint}Known: {', '.join(_KNOWN)}, and attributes.NAME.",
             )
         if columns.count(name) > 1:
             raise Invalid(f"The header has the column {name!r} twice.", remedy="Keep one of them.")
@@ -236,8 +240,8 @@ def _object_of(line: int, content: str) -> Row:
         if not isinstance(values, dict):
             raise _Wrong("", "It is no JSON object.", 'Write one a line: {"device_id": "pump-7"}')
         for name, value in values.items():
-            if name not in COLUMNS:
-                raise _Wrong(name, "It is not known.", f"Known: {', '.join(COLUMNS)}.")
+            if name not in _KNOWN:
+                raise _Wrong(name, "It is not known.", f"Known: {', '.join(_KNOWN)}.")
             if value is None and name not in _NULLS:
                 raise _Wrong(name, "It is null.", "Leave it out.")
             if name in _TEXTS and not isinstance(value, str | None):

@@ -280,7 +280,7 @@ class Authenticator:
         revoked = self._credentials.find_revoked(identity)
         if revoked is not None:
             return reasons.revoked(revoked)
-        known = self._credentials.find_by_id(identity)
+        known = self._credentials.find_identity(identity)
         is_key = known is not None and known.kind is CredentialKind.PSK
         return reasons.KEY_OVER if is_key else reasons.NO_KEY
 
@@ -331,7 +331,7 @@ class Authenticator:
 
         Raises `Unauthenticated` when the right has ended since, or never was.
         """
-        found = self._credentials.find_by_id(offer.identity)
+        found = self._credentials.find_identity(offer.identity)
         try:
             if offer.credential is None or found != offer.credential:
                 raise _Refused(reasons.REVOKED_MEANWHILE)
@@ -354,7 +354,7 @@ class Authenticator:
         PROOFS.labels("claim" if offer.visit else "psk", "refused").inc()
         credentials, identity = self._credentials, offer.identity
         known = offer.credential or credentials.find_revoked(identity)
-        known = known or credentials.find_by_id(identity)
+        known = known or credentials.find_identity(identity)
         wrong = reasons.WRONG_CLAIM_KEY if offer.visit else reasons.WRONG_KEY
         reason = offer.reason or (Reason(broken, "") if broken else wrong)
         if not broken:

@@ -4,6 +4,7 @@ A record holds nothing that proves anything by itself: an HMAC of a secret, the 
 public key, or a pre-shared key that only the vault opens.
 """
 
+import hashlib
 from enum import StrEnum
 
 from msgspec import Struct
@@ -40,12 +41,25 @@ class DeviceCredential(Struct, frozen=True):
     label: str = ""
     sealed: str = ""  # the key of kind psk
     authority: str = ""  # id of the customer's authority that vouches for the key; else ours
+    identity: str = ""  # of kind psk, what a factory calls it; else the credential's id
+
+    @property
+    def name(self) -> str:
+        """What a device sends with its pre-shared key."""
+        return self.identity or self.credential_id
 
 
 class PublicKeyBinding(Struct, frozen=True):
     """To which device a public key belongs, in all tenants, for good."""
 
     device_uid: DeviceUid
+
+
+class IdentityBinding(Struct, frozen=True):
+    """Whose an identity of a factory's key is, among all tenants: DTLS knows no tenant."""
+
+    tenant: TenantId
+    credential_id: str
 
 
 class IssuedSecret(Struct, frozen=True):
@@ -75,6 +89,7 @@ class IssuedIdentity(Struct, frozen=True):
 CREDENTIALS: Kind[DeviceCredential] = Kind(
     "device_credential", DeviceCredential, index=lambda c: {"device": c.device_uid}
 )
+IDENTITIES: Kind[IdentityBinding] = Kind("psk_identity", IdentityBinding)
 PUBLIC_KEYS: Kind[PublicKeyBinding] = Kind("public_key", PublicKeyBinding)
 
 
@@ -95,6 +110,46 @@ def credentials_of(reader: Reader, credential: DeviceCredential) -> list[DeviceC
         CREDENTIALS, credential.tenant, where=("device", credential.device_uid), limit=1_000
     )
     return [stored.value for stored in found]
+
+
+def bind_identity(writer: Writer, credential: DeviceCredential, now: int) -> None:
+    """Bind a factory's identity to its credential; raise `AlreadyExists` while it is another's."""
+    require_identity(writer, credential.identity, now)
+    binding = IdentityBinding(credential.tenant, credential.credential_id)
+    writer.put(IDENTITIES, PLATFORM, _identity_key(credential.identity), binding)
+
+
+def require_identity(reader: Reader, identity: str, now: int) -> None:
+    """Raise `AlreadyExists` while a factory's identity is that of a credential.
+
+    It is free again when that one was revoked, has expired or was deleted. Whose it is, in
+    whichever tenant, is not told.
+    """
+    found = reader.find(IDENTITIES, PLATFORM, _identity_key(identity))
+    if found is not None:
+        bound = found.value
+        held = reader.find(CREDENTIALS, bound.tenant, bound.credential_id)
+        if held is not None and held.value.revoked_at is None:
+            ends = held.value.expires_at
+            if ends is None or now < ends:
+                raise AlreadyExists(
+                    "This identity is in use already.",
+                    remedy="Revoke the credential that has it, or give the device another one.",
+                )
+
+
+def free_identity(writer: Writer, credential: DeviceCredential) -> None:
+    """Forget the identity of a credential that is deleted."""
+    if not credential.identity:
+        return
+    key = _identity_key(credential.identity)
+    found = writer.find(IDENTITIES, PLATFORM, key)
+    if found is not None and found.value.credential_id == credential.credential_id:
+        writer.delete(IDENTITIES, PLATFORM, key)
+
+
+def _identity_key(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()  # any text may be one
 
 
 def bind_key(writer: Writer, credential: DeviceCredential) -> None:

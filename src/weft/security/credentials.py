@@ -30,8 +30,11 @@ from weft.security.credential_records import (
     IssuedIdentity,
     IssuedSecret,
     all_credentials,
+    bind_identity,
     bind_key,
     credentials_of,
+    free_identity,
+    require_identity,
 )
 from weft.security.machine_secrets import MachineSecret, make_secret
 from weft.security.revocation import Revocation
@@ -61,6 +64,7 @@ class Credentials:
         self._revocation = revocation
         self._index: dict[str, DeviceCredential] = {}
         self._revoked: OrderedDict[str, DeviceCredential] = OrderedDict()  # longest ago first
+        self._identities: dict[str, str] = {}  # of factories' keys -> credential ids
         self._vouches: Vouches | None = None
         self._of_device: dict[str, tuple[str, ...]] = {}  # device uid -> credential ids
 
@@ -77,6 +81,8 @@ class Credentials:
         """Take note of a credential that is on disk."""
         self._index[credential.credential_id] = credential
         self._revoked.pop(credential.credential_id, None)
+        if credential.identity:
+            self._identities[credential.identity] = credential.credential_id
         self._hold(credential)
 
     def _hold(self, credential: DeviceCredential) -> None:
@@ -91,6 +97,12 @@ class Credentials:
         self._hold(credential)
         if len(self._revoked) > REVOKED_KEPT:
             self._revoked.popitem(last=False)
+
+    def _drop(self, credential_id: str) -> None:
+        """Forget a credential; an identity that another has by now stays that one's."""
+        found = self._index.pop(credential_id, None)
+        if found is not None and self._identities.get(found.identity) == credential_id:
+            del self._identities[found.identity]
 
     # --- finding, without waiting ---
 
@@ -158,6 +170,11 @@ class Credentials:
     def find_revoked(self, key_id: str) -> DeviceCredential | None:
         """Return whose a key id was that is revoked, as far as that is remembered."""
         return self._revoked.get(key_id)
+
+    def find_identity(self, identity: str) -> DeviceCredential | None:
+        """Return the credential that a pre-shared key's name is of, not revoked, live or not."""
+        found = self._index.get(self._identities.get(identity, identity))
+        return found if found is not None and found.name == identity else None
 
     def is_admitted(self, credential: DeviceCredential) -> bool:
         """Whether the device itself is active, or waits to be heard in the quarantine."""
@@ -255,6 +272,8 @@ class Credentials:
             # The same key again is a renewal: it takes the old certificate's place.
             writer.put(CREDENTIALS, credential.tenant, credential.credential_id, credential)
         else:
+            if credential.identity:
+                bind_identity(writer, credential, self._clock.now())
             writer.insert(CREDENTIALS, credential.tenant, credential.credential_id, credential)
         self._audit.entry(
             writer,
@@ -263,6 +282,10 @@ class Credentials:
             f"device:{credential.device_id}",
             detail={"issued": credential.credential_id, "kind": credential.kind.value},
         )
+
+    def require_identity_in(self, writer: Writer, identity: str) -> None:
+        """Raise `AlreadyExists` while a factory's identity is in use, here or elsewhere."""
+        require_identity(writer, identity, self._clock.now())
 
     # --- ending ---
 
@@ -311,7 +334,7 @@ class Credentials:
         self._revocation.renew(device.uid, "its credentials were revoked")
 
     def _end(self, credential: DeviceCredential) -> None:
-        self._index.pop(credential.credential_id, None)
+        self._drop(credential.credential_id)
         self._keep_revoked(credential)
 
     def rebind_in(self, writer: Writer, old: Device, new: Device) -> list[DeviceCredential]:
@@ -336,12 +359,13 @@ class Credentials:
         for credential in writer.list(
             CREDENTIALS, device.tenant, where=("device", device.uid), limit=1_000
         ):
+            free_identity(writer, credential.value)
             writer.delete(CREDENTIALS, device.tenant, credential.key)
 
     def forget(self, device: Device) -> None:
         """Drop a deleted device's credentials from memory and end its rights."""
         for credential_id in self._of_device.pop(device.uid, ()):
-            self._index.pop(credential_id, None)
+            self._drop(credential_id)
             self._revoked.pop(credential_id, None)
         self._revocation.end(device.uid, "the device was deleted")
 

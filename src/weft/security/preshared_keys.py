@@ -76,10 +76,24 @@ class PresharedKeys:
         )
         return IssuedKey(credential, key)
 
+    def adopt(
+        self, device: Device, key: bytes, identity: str = "", *, label: str = ""
+    ) -> DeviceCredential:
+        """Take a key that was put into a device elsewhere; it is nobody's until it is added.
+
+        Without an identity it gets one of ours. The key is sealed and never shown.
+        """
+        name = make_secret().key_id
+        return structs.replace(
+            self._credentials.new_credential(device, CredentialKind.PSK, name, label),
+            sealed=self._vault.seal(device.tenant, KIND, name, key),
+            identity=identity,
+        )
+
     def find(self, identity: str) -> FoundKey:
         """Return the key of a name that is live; for any other, one that nobody has."""
         decoy = hmac.digest(self._secret, identity.encode(), hashlib.sha256)
-        credential = self._credentials.find_by_id(identity)
+        credential = self._credentials.find_identity(identity)
         if (
             credential is None
             or credential.kind is not CredentialKind.PSK
@@ -88,8 +102,10 @@ class PresharedKeys:
             self._cipher.decrypt(self._nonce, self._sealed, b"")  # the same work for nobody
             return FoundKey(decoy, decoy, None)
         try:
-            key = self._vault.unseal(credential.tenant, KIND, identity, credential.sealed)
+            name = credential.credential_id
+            key = self._vault.unseal(credential.tenant, KIND, name, credential.sealed)
         except (Damaged, NotFound) as error:
-            log.error("preshared_key_unusable", credential=identity, error=error.detail)
+            name = credential.credential_id
+            log.error("preshared_key_unusable", credential=name, error=error.detail)
             return FoundKey(decoy, decoy, None)
         return FoundKey(key, decoy, credential)

@@ -61,6 +61,30 @@ async def test_secrets_are_shown_once_to_administrators_alone(world: World) -> N
     assert "token" not in (await world.call("GET", path, token=world.admin())).json
 
 
+async def test_pre_shared_keys_are_shown_once_and_a_factorys_never(world: World) -> None:
+    """The report has columns of its own for them; an export has none."""
+    brought = "00112233445566778899aabbccddeeff"
+    content = f"device_id,psk,psk_identity\nm-1,,\nm-2,{brought},meter-2\n".encode()
+    job = await imported(world, content, "credentials=true&kind=psk")
+    assert (job["kind"], job["created"], job["secrets"]) == ("psk", 2, True)
+    path = f"/imports/{job['import_id']}/report"
+    report = await world.call("GET", path, token=world.admin())
+    lines = [line.split(",") for line in report.content.decode().splitlines()]
+    assert lines[0][-3:] == ["token", "psk_identity", "psk_key"]
+    name, key = lines[1][-2:]
+    assert world.preshared.find(name).key == key.encode()
+    assert lines[2][-2:] == ["meter-2", ""]
+    again = await world.call("GET", path, token=world.admin())
+    exported = await world.call("GET", "/devices/export", token=world.admin())
+    listed = await world.call("GET", "/devices/m-2/credentials", token=world.admin())
+    assert listed.json["items"][0]["psk_identity"] == "meter-2"
+    for answer in (again, exported, listed, await world.call("GET", "/audit", token=world.admin())):
+        assert answer.status == 200
+        assert key not in answer.content.decode()
+        assert brought not in answer.content.decode()
+    assert "psk" not in exported.content.decode()
+
+
 HEADER = "device_id,type_name,label,lifecycle,attributes,tags,gateway,alias"
 
 

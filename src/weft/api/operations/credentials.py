@@ -41,6 +41,7 @@ class CredentialView(Struct, frozen=True):
     created_at: Moment
     expires_at: Moment | None
     revoked_at: Moment | None
+    psk_identity: str | None = None  # what the device sends with its pre-shared key
 
 
 class NewCredential(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +80,7 @@ def view_of(credential: DeviceCredential) -> CredentialView:
         created_at=moment(credential.created_at) or "",
         expires_at=moment(credential.expires_at),
         revoked_at=moment(credential.revoked_at),
+        psk_identity=credential.name if credential.kind is CredentialKind.PSK else None,
     )
 
 

@@ -12,6 +12,7 @@ from weft.api.views import Moment, Page, Paging, after_of, moment, page_of
 from weft.errors import Conflict, Invalid, NotFound, QuotaExceeded, TooLarge
 from weft.model.device import Device, Lifecycle
 from weft.registry.bulk import Import, ImportOrder, OnConflict, RowResult, State
+from weft.registry.import_kinds import GivenKind
 from weft.registry.rows import FileFormat, write_csv, write_rows
 
 CSV = "text/csv"
@@ -20,6 +21,7 @@ BODY_MAX_BYTES = 16 * 1024 * 1024  # 100,000 rows of 160 bytes
 _PAGE = 500
 _FORMATS = {CSV: FileFormat.CSV, NDJSON: FileFormat.NDJSON}
 _TYPES = {FileFormat.CSV: CSV, FileFormat.NDJSON: NDJSON}
+_KEYS = ("psk_identity", "psk_key")
 _REPORT = ("line", "device_id", "outcome", "column", "detail", "remedy", "token")
 
 
@@ -31,8 +33,9 @@ class ImportQuery(Struct, frozen=True, forbid_unknown_fields=True):
         OnConflict.FAIL
     )
     credentials: Annotated[
-        bool, Meta(description="Give each new device a secret; the report has it, once.")
+        bool, Meta(description="Give each new device one; the report has it, once.")
     ] = False
+    kind: Annotated[GivenKind, Meta(description="Of these credentials.")] = GivenKind.SECRET
 
 
 class FormatQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +60,7 @@ class ImportView(Struct, frozen=True):
     dry_run: bool
     on_conflict: OnConflict
     credentials: bool
+    kind: GivenKind
     rows: int
     done: int
     created: int
@@ -81,6 +85,8 @@ class ReportRow(Struct, frozen=True, omit_defaults=True):
     detail: str = ""
     remedy: str = ""
     token: str = ""
+    psk_identity: str = ""
+    psk_key: str = ""
 
 
 def view_of(services: Services, job: Import) -> ImportView:
@@ -93,6 +99,7 @@ def view_of(services: Services, job: Import) -> ImportView:
         dry_run=job.order.dry_run,
         on_conflict=job.order.on_conflict,
         credentials=job.order.credentials,
+        kind=job.order.kind,
         rows=job.rows,
         done=job.done,
         **counts,
@@ -113,6 +120,7 @@ async def import_devices(services: Services, call: Call) -> ImportView:
         dry_run=query.dry_run,
         on_conflict=query.on_conflict,
         credentials=query.credentials,
+        kind=query.kind,
     )
     return view_of(services, await services.imports.start(call.principal, call.body, order))
 
@@ -164,24 +172,30 @@ def _format_of(call: Call) -> FileFormat:
 async def _report(
     services: Services, job: Import, format_: FileFormat
 ) -> AsyncGenerator[bytes, None]:
+    columns = (*_REPORT, *_KEYS) if job.keys else _REPORT
     if format_ is FileFormat.CSV:
-        yield write_csv([_REPORT])
+        yield write_csv([columns])
     async for results in services.imports.report(job):
-        rows = [_row_of(result, token) for result, token in results]
+        rows = [_row_of(job, result, secret) for result, secret in results]
         if format_ is FileFormat.CSV:
-            yield write_csv([_cells_of(row) for row in rows])
+            yield write_csv([[str(getattr(row, name)) for name in columns] for row in rows])
         else:
             yield b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-def _row_of(result: RowResult, token: str) -> ReportRow:
+def _row_of(job: Import, result: RowResult, secret: str) -> ReportRow:
     error: Any = result.error
     told = {} if error is None else msgspec.structs.asdict(error)
-    return ReportRow(result.line, result.device_id, result.outcome, token=token, **told)
-
-
-def _cells_of(row: ReportRow) -> list[str]:
-    return [str(getattr(row, name)) for name in _REPORT]
+    is_key = job.order.kind is GivenKind.PSK
+    return ReportRow(
+        result.line,
+        result.device_id,
+        result.outcome,
+        token="" if is_key else secret,
+        psk_identity=result.identity,
+        psk_key=secret if is_key else "",
+        **told,
+    )
 
 
 async def _export(
@@ -220,8 +234,10 @@ OPERATIONS: tuple[Operation, ...] = (
         import_devices,
         action="import.create",
         description="CSV whose first line names the columns (device_id, type_name, label, "
-        "lifecycle, attributes, attributes.NAME, tags, gateway, alias), or one JSON object a "
-        "line. The answer is the job; its report says what became of each row.",
+        "lifecycle, attributes, attributes.NAME, tags, gateway, alias; psk for a key that the "
+        "factory has put into the device, in hexadecimal digits, and psk_identity), or one JSON "
+        "object a line. Keys that are brought in are shown nowhere. The answer is the "
+        "job; its report says what became of each row.",
         tag="imports",
         query=ImportQuery,
         body=bytes,
