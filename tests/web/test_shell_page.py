@@ -3,7 +3,7 @@
 import re
 
 from playwright.sync_api import Browser, expect
-from tests.web.support import NAME, PASSWORD, Server, opened, sign_in, violations
+from tests.web.support import NAME, PASSWORD, Server, hold, opened, sign_in, violations
 
 
 def test_a_phone_has_a_drawer(browser: Browser, weft: Server, signed_in: object) -> None:
@@ -111,6 +111,38 @@ def test_an_address_that_was_cut_is_no_page(
         page.get_by_role("link", name="To the overview").click()
         page.get_by_role("heading", name="Overview").wait_for()
         watched.require_clean()
+
+
+def test_a_part_whose_file_is_gone_says_so_and_can_be_loaded_again(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """The server was replaced since the page was opened: tabs and help are told, not left blank."""
+    told = "This part could not be loaded"
+    with opened(browser, weft, state=signed_in) as (page, _watched):
+        page.goto("/devices/pump-1")
+        page.get_by_role("tab", name="Charts").wait_for()
+        held = hold(page, "**/*.js")
+        page.get_by_role("tab", name="Charts").click()
+        page.get_by_role("progressbar", name="Loading").wait_for()
+        for one in held:
+            one.abort()
+        page.unroute("**/*.js")
+        expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
+        assert not violations(page), "\n".join(violations(page))
+        page.route("**/*.js", lambda route: route.fulfill(status=404, body=""))
+        page.keyboard.press("?")
+        dialog = page.get_by_role("dialog", name=told)
+        dialog.get_by_role("button", name="Close").click()
+        expect(dialog).to_have_count(0)
+        page.unroute("**/*.js")
+        page.goto("/security")
+        page.get_by_role("tab", name="Audit").wait_for()
+        page.route("**/*.js", lambda route: route.fulfill(status=404, body=""))
+        page.get_by_role("tab", name="Audit").click()
+        page.get_by_text(told).wait_for()
+        page.unroute("**/*.js")
+        page.get_by_role("button", name="Load again").click()
+        page.get_by_role("region", name="State of the chain").wait_for()
 
 
 def test_who_cannot_sign_out_is_told(browser: Browser, weft: Server) -> None:

@@ -2,6 +2,7 @@
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const clockOnly = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const dayAndClock = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+const yearToo = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
 
 class Now {
   ms = $state(Date.now());
@@ -29,9 +30,11 @@ export function agoText(at: string, from: number): string {
   return ms < 0 ? `in ${durationText(-ms)}` : `${durationText(ms)} ago`;
 }
 
+/** As short as it still says which moment: without the day that is today's, or the year that is this one. */
 export function momentText(at: string): string {
-  const date = new Date(at);
-  return date.toDateString() === new Date().toDateString() ? clockOnly.format(date) : dayAndClock.format(date);
+  const [date, today] = [new Date(at), new Date()];
+  if (date.toDateString() === today.toDateString()) return clockOnly.format(date);
+  return (date.getFullYear() === today.getFullYear() ? dayAndClock : yearToo).format(date);
 }
 
 /** The exact instant: in the viewer's zone, and as it is kept. */

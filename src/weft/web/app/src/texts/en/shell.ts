@@ -25,7 +25,12 @@ export const shell = {
   notFoundText: 'The address names none of the pages. It may have been cut when it was copied.',
   toOverview: 'To the overview',
   pageFailed: 'The page could not be loaded',
+  partFailed: 'This part could not be loaded',
+  partFailedText: 'The network may be away, or Weft has been replaced by a newer one since this page was opened.',
   reload: 'Load again',
+  leaveTitle: 'Leave without saving?',
+  leaveText: 'What was changed is lost.',
+  leave: 'Leave',
   keys: 'Keys',
   keyLines: [
     ['g then a letter', 'Go to a page: the letter stands beside it below'],
