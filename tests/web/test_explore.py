@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.web.support import START_S, Server, opened
+from tests.web.support import START_S, Server, opened, settle
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,19 @@ def test_a_view_is_saved_shared_opened_and_deleted(
         views.get_by_role("button", name="<b>pumps</b>", exact=True).wait_for()
         views.get_by_role("button", name="Share").click()
         expect(views.get_by_text("shared", exact=True)).to_be_visible()
+        before = weft.call("GET", "/views")["items"][0]["query"]
+        page.get_by_label("Compare with").select_option("1h")
+        views.get_by_role("button", name="Save over it").click()
+        question = page.get_by_role("dialog", name="Save over <b>pumps</b>?")
+        question.get_by_role("button", name="Cancel").click()
+        expect(question).to_have_count(0)
+        assert weft.call("GET", "/views")["items"][0]["query"] == before
+        views.get_by_role("button", name="Save over it").click()
+        question.get_by_role("button", name="Save over it").click()
+        expect(page.get_by_text("Saved", exact=True).last).to_be_visible()
+        expect(question).to_have_count(0)
+        settle(page)
+        assert weft.call("GET", "/views")["items"][0]["query"]["compare"] == "1h"
         page.goto("/explore")
         views.get_by_role("button", name="<b>pumps</b>", exact=True).click()
         expect(page.get_by_role("figure")).to_be_visible()

@@ -18,8 +18,13 @@ const { doMany } = await load('kit/many.ts');
 const { icons } = await load('kit/icons.ts');
 const texts = await load('texts/en.ts');
 const { completionsAt, inText, wordBefore } = await load('pages/rules/completion.ts');
-const { editedOf } = await load('pages/rules/edited.ts');
+const { editedOf, isSame } = await load('pages/rules/edited.ts');
 const { collect, FORGET, valuesOf } = await load('pages/connectors/form.ts');
+// What it would look at the clock with keeps a process alive.
+const realInterval = globalThis.setInterval;
+globalThis.setInterval = () => 0;
+const { exactText, momentText } = await load('kit/time.svelte.ts');
+globalThis.setInterval = realInterval;
 const { FRESH, fromView, readAsked, windowOf, writtenAsked } = await load('pages/explore/asked.ts');
 await server.close();
 
@@ -205,6 +210,29 @@ test('a rule is edited without its state, which is switched and not written', ()
   const document = { name: 'hot', enabled: true, message: 'much' };
   assert.deepEqual(editedOf(document), { name: 'hot', message: 'much' });
   assert.equal(document.enabled, true);
+});
+
+test('documents that say the same are the same, whatever the order, and without what is empty', () => {
+  const one = { name: 'hot', selector: { type: 'pump', devices: [] }, actions: [{ a: 1 }, { b: 2 }], clear: '' };
+  assert.ok(isSame(one, { actions: [{ a: 1 }, { b: 2 }], selector: { devices: [], type: 'pump' }, name: 'hot', message: '' }));
+  assert.ok(!isSame(one, { ...one, actions: [{ b: 2 }, { a: 1 }] }));
+  assert.ok(!isSame(one, { ...one, clear: 't < 1' }));
+  assert.ok(!isSame(one, { ...one, selector: { type: 'fan', devices: [] } }));
+});
+
+test('a moment of another year says its year, one of today no day', () => {
+  const today = new Date();
+  const year = today.getFullYear();
+  const other = new Date(year, today.getMonth() === 0 ? 5 : 0, 15, 12); // this year, another day
+  assert.ok(!momentText(other.toISOString()).includes(String(year)));
+  assert.ok(momentText(other.toISOString()).includes('15'));
+  for (const away of [-1, 1]) {
+    const at = new Date(year + away, today.getMonth(), 15, 12).toISOString();
+    assert.ok(momentText(at).includes(String(year + away)), momentText(at));
+    assert.ok(exactText(at).includes(String(year + away)));
+  }
+  const now = momentText(today.toISOString());
+  assert.ok(!now.includes(String(year)) && now.includes(String(today.getMinutes()).padStart(2, '0')), now);
 });
 
 test('what a connector is set up with comes out of its form as it went in', () => {
