@@ -143,6 +143,11 @@ def test_a_code_is_made_for_a_device_and_ended(
         take.get_by_role("button", name="Claim it").click()
         expect(take.get_by_role("alert")).to_be_visible()
         over.get_by_role("button", name="End its code").click()
+        question = page.get_by_role("dialog", name="End the code of sold-1?")
+        question.get_by_role("button", name="Cancel").click()
+        assert over.locator("pre").inner_text().strip() == code
+        over.get_by_role("button", name="End its code").click()
+        question.get_by_role("button", name="End its code").click()
         expect(page.get_by_text("Nobody can claim sold-1 any more")).to_be_visible()
         expect(over.locator("pre")).to_have_count(0)
         over.get_by_label("Device to hand over").fill("no-such")

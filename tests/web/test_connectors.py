@@ -66,6 +66,27 @@ def test_a_mapping_is_tried_before_it_is_saved(
         watched.require_clean()
 
 
+def test_a_mapping_that_is_not_saved_is_not_left_unasked(
+    browser: Browser, business: Business, inside: object
+) -> None:
+    """And is left without a word when it is discarded."""
+    with opened(browser, business.server, state=inside) as (page, watched):
+        page.goto("/connectors/alerts")
+        page.get_by_label("Name of the field").fill("hall")
+        page.get_by_role("button", name="Add a field").click()
+        page.get_by_label("Expression of hall").fill("'north'")
+        rules = page.get_by_role("navigation", name="Pages").get_by_role("link", name="Rules")
+        rules.click()
+        question = page.get_by_role("dialog", name="Leave without saving?")
+        question.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_label("Expression of hall")).to_have_value("'north'")
+        page.get_by_role("button", name="Discard").click()
+        rules.click()
+        page.get_by_role("heading", name="Rules", level=1).wait_for()
+        expect(question).to_have_count(0)
+        watched.require_clean()
+
+
 def test_what_was_refused_is_sent_again_one_and_many(
     browser: Browser, business: Business, inside: object
 ) -> None:

@@ -61,6 +61,8 @@ export const claims = {
   code: (serial: string) => `Code of ${serial}`,
   codeUntil: 'Good once, until',
   endCode: 'End its code',
+  endCodeTitle: (device: string) => `End the code of ${device}?`,
+  endCodeText: 'Whoever was given it cannot claim the device any more. You can make another code.',
   codeEnded: (serial: string) => `Nobody can claim ${serial} any more`,
   take: 'Claim a device',
   takeLead: 'It came with a serial and a code, in its box or in the order. It is yours from then on, with its secret.',
