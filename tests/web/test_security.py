@@ -146,6 +146,34 @@ def test_the_sessions_of_one_are_not_shown_as_anothers(
         watched.require_clean()
 
 
+def test_everybody_who_is_signed_in_is_listed_and_cut_with_one_click(
+    browser: Browser, guarded: Server, inside: object
+) -> None:
+    """Bob is found among all, and is out after a question; nobody else is."""
+    guarded.call("POST", "/sessions", {"name": "bob", "password": PASSWORD + " too"})
+    with opened(browser, guarded, state=inside) as (page, watched):
+        page.goto("/security?tab=live")
+        everybody = page.get_by_role("region", name="Everybody who is signed in")
+        rows = everybody.locator("tbody tr[data-at]")
+        expect(rows.filter(has_text="this browser")).to_contain_text("alice")
+        everybody.get_by_label("Who, or from where").fill("bob")
+        expect(rows.first).to_contain_text("bob")
+        expect(rows.filter(has_text="alice")).to_have_count(0)
+        count = rows.count()
+        assert not violations(page), "\n".join(violations(page))
+        rows.first.get_by_role("button", name="End").click()
+        question = page.get_by_role("dialog", name="End this session of bob?")
+        question.get_by_role("button", name="Cancel").click()
+        assert len(guarded.call("GET", "/users/bob/sessions")["items"]) == count
+        rows.first.get_by_role("button", name="End").press("Enter")
+        question.get_by_role("button", name="End").press("Enter")
+        expect(rows).to_have_count(count - 1)
+        assert len(guarded.call("GET", "/users/bob/sessions")["items"]) == count - 1
+        everybody.get_by_label("Who, or from where").fill("")
+        expect(rows.filter(has_text="alice").first).to_be_visible()
+        watched.require_clean()
+
+
 def test_a_password_is_changed_and_this_browser_stays_in(browser: Browser, tmp_path: Path) -> None:
     """A wrong old one is said; the page goes on as it was, and another browser is out."""
     server = Server(tmp_path / "data")
@@ -296,6 +324,12 @@ def test_the_audit_is_filtered_and_its_chain_is_verified(
         expect(chain).to_contain_text("Broken")
         chain.get_by_label("An end that you kept").fill("no line")
         expect(chain).to_contain_text("This is no line of ours")
+        chain.get_by_label("An end that you kept").fill("")
+        page.get_by_role("tab", name="Users").click()
+        page.get_by_role("tab", name="Audit").click()
+        expect(chain).to_contain_text("Broken")
+        expect(chain).to_contain_text("verified against the end that you gave")
+        expect(chain.locator("pre")).to_have_count(1)
         page.get_by_label("Filter by").select_option("action")
         page.get_by_label("Exactly").fill("key.create")
         rows = page.get_by_role("region", name="What was done").locator("tbody tr[data-at]")
