@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 from tests.web.plant import HOSTILE, TRUCKS, Plant
-from tests.web.support import Server, opened, sign_in, violations
+from tests.web.support import Server, hold, let_go, opened, sign_in, violations
 
 LEIPZIG = "/map?at=51.35,12.40,9"
 DRAWN_MS = 90_000  # every pixel is drawn by the processor here
@@ -185,6 +185,44 @@ def test_the_middle_of_the_map_is_a_point_for_the_keyboard(
         page.get_by_label("Name").fill("few")
         page.get_by_label("Name").press("Enter")
         expect(page.get_by_role("alert").first).to_contain_text("It needs 3 points or more.")
+
+
+def test_a_drawing_is_not_left_or_cancelled_unasked(
+    browser: Browser, plant: Plant, at_plant: Any
+) -> None:
+    """A point that was set is not lost by a key; a form that nobody has touched is just closed."""
+    with opened(browser, plant.server, state=at_plant) as (page, watched):
+        _ready(page, LEIPZIG + "&tab=fences")
+        page.get_by_role("button", name="Draw a fence").click()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Draw a fence").click()
+        page.get_by_role("button", name="Add the middle of the map").click()
+        question = page.get_by_role("dialog", name="Leave without saving?")
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name="Rules").click()
+        question.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_label("Points")).to_have_value("51.35000, 12.40000")
+        page.get_by_role("button", name="Cancel").click()
+        question.get_by_role("button", name="Leave").click()
+        expect(page.get_by_role("button", name="Draw a fence")).to_be_visible()
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name="Rules").click()
+        page.get_by_role("heading", name="Rules", level=1).wait_for()
+        watched.require_clean()
+
+
+def test_routes_that_are_on_their_way_are_not_called_none(
+    browser: Browser, plant: Plant, at_plant: Any
+) -> None:
+    """Progress until they are known; only then it is said that there are none."""
+    with opened(browser, plant.server, state=at_plant) as (page, watched):
+        held = hold(page, "**/api/v1/routes?*")
+        _ready(page, LEIPZIG + "&tab=routes")
+        side = page.get_by_role("region", name="What the map shows")
+        side.get_by_role("progressbar", name="Routes").wait_for()
+        expect(page.get_by_text("No routes yet")).to_have_count(0)
+        let_go(page, "**/api/v1/routes?*", held)
+        page.get_by_text("No routes yet").wait_for()
+        expect(side.get_by_role("progressbar")).to_have_count(0)
+        watched.require_clean()
 
 
 def test_a_route_with_stops_gets_a_trip(browser: Browser, plant: Plant, at_plant: Any) -> None:

@@ -20,12 +20,25 @@ export class Editor {
   /** What it is called on the server; empty for a new one. */
   readonly original: string;
   #version: string | undefined;
+  #kept = '';
 
   private constructor(readonly kind: 'fence' | 'route', shape: Shape, original: string, version: string | undefined) {
     this.original = original;
     this.name = original;
     this.#version = version;
     this.draft = { shape, points: [], radius: RADIUS_M };
+    this.#kept = this.#held();
+  }
+
+  /** Whether something has been drawn or typed that is not saved. */
+  get changed(): boolean {
+    return this.#held() !== this.#kept;
+  }
+
+  #held(): string {
+    const { shape, points, radius } = this.draft;
+    // Of a shape without points nothing would be lost but its choice.
+    return JSON.stringify([this.name, this.label, this.typed, this.stops, points.length > 0 ? [shape, points, radius] : []]);
   }
 
   static fresh(kind: 'fence' | 'route'): Editor {
@@ -39,6 +52,7 @@ export class Editor {
     const editor = new Editor('fence', draft.shape, fence.name, version);
     editor.label = fence.label;
     editor.put(draft);
+    editor.#kept = editor.#held();
     return editor;
   }
 
@@ -47,6 +61,7 @@ export class Editor {
     editor.label = route.label;
     editor.stops = route.stops.map((stop) => ({ ...stop, place: written(stop.at) }));
     editor.put({ shape: 'route', points: route.line, radius: RADIUS_M });
+    editor.#kept = editor.#held();
     return editor;
   }
 

@@ -73,26 +73,27 @@ export class Places {
   fences = $state.raw<Fence[]>([]);
   routes = $state.raw<Route[]>([]);
   trips = $state.raw<Trip[]>([]);
-  known = $state(false);
+  /** Which of them have been read, or are not for whoever is here. */
+  known = $state({ fences: false, routes: false });
   failed = $state<unknown>();
 
   async read(): Promise<void> {
     if (!session.may('place.read')) {
-      this.known = true;
+      this.known = { fences: true, routes: true };
       return;
     }
+    this.failed = undefined;
     try {
       await Promise.all([this.readFences(), this.readRoutes(), this.readTrips()]);
-      this.failed = undefined;
     } catch (error) {
       this.failed = error;
     }
-    this.known = true;
   }
 
   async readFences(): Promise<void> {
     const all = (await api.get('/geofence-collection', { accept: 'application/geo+json' })) as Written;
     this.fences = all.features.map(fenceOf);
+    this.known.fences = true;
   }
 
   async readRoutes(): Promise<void> {
@@ -106,6 +107,7 @@ export class Places {
       found.push(...(await Promise.all(some)));
     }
     this.routes = found;
+    this.known.routes = true;
   }
 
   async readTrips(): Promise<void> {
