@@ -129,10 +129,15 @@ def connect(world: World, name: str) -> Connection:
 
 async def test_a_list_says_who_is_connected_and_when_each_was_heard(world: World) -> None:
     """In the page itself: nobody asks for a thousand devices one by one."""
-    token = world.admin()
     pump = await world.device("pump-7")
     await world.device("pump-8")
     await world.call("POST", "/devices/me/telemetry", token=pump, body={"rpm": 1})
+    token = world.admin()
+    posted, _ = (await world.call("GET", "/devices", token=token)).json["items"]
+    assert posted["connected"] is True  # it keeps no connection, and was heard just now
+    world.clock.turn(world.settings.post_silence_s)
+    world.silences.sweep()
+    token = world.admin()
     held = connect(world, "pump-8")
     first, second = (await world.call("GET", "/devices", token=token)).json["items"]
     assert (first["connected"], second["connected"]) == (False, True)
