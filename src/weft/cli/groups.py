@@ -9,6 +9,7 @@ GROUPS: dict[str, str] = {
     "asset": "The plant: sites, lines, machines, vehicles, and what observes them.",
     "audit": "Who did what, and whether the record is whole.",
     "calendar": "Working calendars: when people are there, for due dates.",
+    "change": "What has changed lately, as far as you may read it.",
     "claim": "Claims: what batches of devices ask for their identities with.",
     "command": "Requests to devices, and what became of each.",
     "authority": "Customers' own certificate authorities.",
