@@ -43,6 +43,11 @@ class Business:
         for device in devices:
             self._plant.say(device, {"temperature": 95})
 
+    def cool(self, *devices: str) -> None:
+        """Let devices be well again, so that the next time is another alarm."""
+        for device in devices:
+            self._plant.say(device, {"temperature": 20})
+
     def refuse(self, *devices: str) -> None:
         """Let devices raise alarms, whose actions the far side refuses for good."""
         self.status = 422

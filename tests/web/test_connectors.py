@@ -1,5 +1,6 @@
 """Connectors: how they are, what they refused and how it is sent again, who listens."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -239,4 +240,49 @@ def test_the_lines_that_set_one_up_are_read_by_weft(
             lines = page.get_by_label("weft.toml").inner_text()
             table = next(iter(tomllib.loads(lines)["connectors"].values()))
             assert table["kind"] == kind
+        watched.require_clean()
+
+
+def test_the_outbox_of_a_connector_is_its_own_and_follows_by_itself(
+    browser: Browser, business: Business, inside: object
+) -> None:
+    """From the connector's page to what goes there; what is new stands there without a key."""
+    business.status = 204
+    business.cool("oven-0")
+    with opened(browser, business.server, state=inside) as (page, watched):
+        page.goto("/connectors/alerts")
+        page.get_by_role("link", name="Its outbox").click()
+        expect(page.get_by_label("Connector", exact=True)).to_have_value("alerts")
+        rows = page.get_by_role("region", name="Outbox").locator("tbody tr[data-at]")
+        listed = business.server.call("GET", "/outbox?connector=alerts")["items"]
+        assert len(listed) > 0
+        expect(rows).to_have_count(len(listed))
+        business.warm("oven-0")
+        expect(rows).to_have_count(len(listed) + 1)
+        expect(rows.first).to_contain_text("delivered")  # as the far side has taken it
+        page.get_by_label("Connector", exact=True).fill("nobody")
+        expect(page.get_by_text("Nothing on its way fits")).to_be_visible()
+        expect(page).to_have_url(re.compile("connector=nobody"))
+        page.get_by_role("button", name="Clear the filter").click()
+        expect(rows).to_have_count(len(listed) + 1)
+        assert not violations(page), "\n".join(violations(page))
+        watched.require_clean()
+
+
+def test_a_tab_names_its_panel_and_the_panel_its_tab(
+    browser: Browser, business: Business, inside: object
+) -> None:
+    """As assistive technology reads it: one tab is chosen, and one panel stands behind it."""
+    with opened(browser, business.server, state=inside) as (page, watched):
+        page.goto("/connectors")
+        for name in ("Connectors", "Outbox", "Subscriptions"):
+            tab = page.get_by_role("tab", name=name, exact=True)
+            tab.click()
+            panel = page.get_by_role("tabpanel", name=name, exact=True)
+            expect(panel).to_have_count(1)
+            expect(page.get_by_role("tabpanel")).to_have_count(1)
+            assert tab.get_attribute("aria-controls") == panel.get_attribute("id")
+        page.keyboard.press("Tab")
+        expect(panel).to_be_focused()
+        assert not violations(page), "\n".join(violations(page))
         watched.require_clean()

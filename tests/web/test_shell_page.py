@@ -24,6 +24,27 @@ def test_a_phone_has_a_drawer(browser: Browser, weft: Server, signed_in: object)
         watched.require_clean()
 
 
+def test_the_navigation_marks_what_a_page_is_a_part_of(
+    browser: Browser, weft: Server, signed_in: object
+) -> None:
+    """An alarm is a part of the alarms, also one that is not there; a list is itself."""
+    with opened(browser, weft, state=signed_in) as (page, _watched):
+        marked = page.get_by_role("navigation", name="Pages").locator("a[aria-current]")
+        for path, name, how in (
+            ("/alarms", "Alarms", "page"),
+            ("/alarms/none", "Alarms", "true"),
+            ("/work-orders/none", "Work orders", "true"),
+            ("/rules/none", "Rules", "true"),
+            ("/new-rule", "Rules", "true"),
+            ("/connectors/none", "Connectors", "true"),
+            ("/devices/none", "Devices", "true"),
+        ):
+            page.goto(path)
+            expect(marked).to_have_count(1)
+            expect(marked).to_contain_text(name)
+            expect(marked).to_have_attribute("aria-current", how)
+
+
 def test_colours_are_chosen_and_kept(browser: Browser, weft: Server, signed_in: object) -> None:
     """Against the system's, until chosen otherwise."""
     with opened(browser, weft, state=signed_in) as (page, watched):

@@ -16,6 +16,8 @@ export interface Page {
   title: string;
   /** Shown in the navigation with this icon; a page without one is reached from another. */
   icon?: IconName;
+  /** The page of the navigation that it is a part of, where it has no icon. */
+  parent?: string;
   /** Place in the navigation. */
   order?: number;
   /** The letter behind `g` that goes there. */

@@ -143,6 +143,43 @@ test('what the stream tells is neither doubled nor undone by a page that was ask
   assert.deepEqual(ids(), ['d2', 'c1', 'b2', 'e1']);
 });
 
+test('a quiet look takes what is new and what has gone, and leaves what was read on', async () => {
+  let first = { items: ['c', 'b'], next: '2' };
+  const list = new Listing(async (cursor) => (cursor ? { items: ['a'], next: null } : first), String);
+  await list.read();
+  await list.readOn();
+  first = { items: ['d', 'b'], next: '2' };
+  const looked = list.look();
+  assert.deepEqual([list.rows, list.loading], [['c', 'b', 'a'], false]);
+  await looked;
+  assert.deepEqual([list.rows, list.more], [['d', 'b', 'a'], false]);
+  first = { items: ['d', 'a'], next: '3' }; // the page ends elsewhere now
+  await list.look();
+  assert.deepEqual([list.rows, list.more], [['d', 'a'], true]);
+  first = { items: [], next: null };
+  await list.look();
+  assert.deepEqual([list.rows, list.more], [[], false]);
+});
+
+test('a quiet look gives way to a question, and what it cannot read is told', async () => {
+  const asked = [];
+  const list = new Listing(() => new Promise((resolve, reject) => asked.push({ resolve, reject })), String);
+  const first = list.read();
+  await list.look(); // there is a question already
+  asked[0].resolve({ items: ['old'], next: null });
+  await first;
+  const looked = list.look();
+  const read = list.read();
+  asked[2].resolve({ items: ['new'], next: null });
+  asked[1].resolve({ items: ['looked'], next: null });
+  await Promise.all([looked, read]);
+  assert.deepEqual([asked.length, list.rows], [3, ['new']]);
+  const again = list.look();
+  asked[3].reject(new Error('gone'));
+  await again;
+  assert.deepEqual([list.failed.message, list.rows], ['gone', ['new']]);
+});
+
 test('an answer that comes behind a newer question is dropped, and so is its failure', async () => {
   const told = [];
   const take = (asked) => takeNewest(asked, (found) => told.push(found), (error) => told.push(error.message));

@@ -9,6 +9,7 @@ export class Listing<Row> {
   failed = $state<unknown>();
   #next = $state<string | null>(null);
   #turn = 0;
+  #looking = false;
   #told = new Map<string, Row>(); // since the question that is on its way
   #belongs: (row: Row) => boolean = () => true;
 
@@ -31,6 +32,30 @@ export class Listing<Row> {
   /** Read the page behind what is shown. */
   readOn = async (): Promise<void> => {
     if (this.#next !== null) await this.#take(this.#next);
+  };
+
+  /**
+   * Look again at the first page, unseen: what is shown behind it stays. For what no stream tells of;
+   * who reads meanwhile has the newer answer.
+   */
+  look = async (): Promise<void> => {
+    if (this.loading || this.#looking) return;
+    const own = ++this.#turn;
+    this.#looking = true;
+    try {
+      const page = await this.ask();
+      if (own !== this.#turn) return;
+      const last = page.items.at(-1);
+      const end = last === undefined ? -1 : this.rows.findIndex((row) => this.key(row) === this.key(last));
+      const behind = page.next && end >= 0 ? this.rows.slice(end + 1) : [];
+      this.rows = [...page.items, ...behind];
+      if (behind.length === 0) this.#next = page.next ?? null;
+      this.failed = undefined;
+    } catch (error) {
+      if (own === this.#turn) this.failed = error;
+    } finally {
+      this.#looking = false;
+    }
   };
 
   /** Put rows in that have changed, the newest last; what does not belong any more goes. */

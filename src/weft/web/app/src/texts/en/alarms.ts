@@ -1,5 +1,5 @@
 export const alarms = {
-  lead: 'What the rules have found. Move with the arrows; a acknowledges, x marks, Enter opens.',
+  lead: 'What the rules have found. Move with the arrows; a acknowledges, x marks, Enter opens, ? shows all keys.',
   list: 'Alarms',
   any: { state: 'Open ones', severity: 'All severities', priority: 'All priorities' },
   all: 'All, cleared ones too',

@@ -129,6 +129,9 @@ export const connectors = {
   working: (left: number) => `${left} left`,
   noneDead: 'Nothing is dead',
   noneDeadText: 'All that was asked for is delivered or on its way. Choose another state to see it.',
+  noneFits: 'Nothing on its way fits',
+  noneFitsText: 'Take a part of the filter away.',
+  clearFilter: 'Clear the filter',
   noneOut: 'Nothing was asked for',
   noneOutText: 'A rule with an action for a connector puts something here as soon as it raises an alarm.',
   toRules: 'To the rules',
@@ -183,6 +186,5 @@ export const connectors = {
   noDeadEvents: 'Its receiver took everything so far, or is still being tried.',
   redriveAll: 'Send all again',
   close: 'Close',
-  refresh: 'Refresh',
   details: 'Details',
 } as const;

@@ -27,6 +27,7 @@ export const overview = {
   noWorkOrdersText: 'A rule with the action work_order makes them in the business system.',
   changes: 'The last hour',
   noChanges: 'Nothing changed in the last hour',
+  noChangesText: 'Alarms, work orders, devices and rules stand here when somebody, or a rule, changes them.',
   rate: 'Messages a second while this page is open',
   denied: 'refused',
   empty: 'Nothing here yet',

@@ -37,9 +37,12 @@ export const shell = {
     ['Ctrl K or /', 'Search pages and devices'],
     ['?', 'This help'],
     ['Arrows, j, k', 'Move in a list'],
-    ['Enter', 'Open what is marked'],
+    ['Enter', 'Open what one stands on'],
+    ['x or Space', 'Mark it, where a list has marks; what is done then is done to all marked'],
     ['Esc', 'Close what is open'],
   ],
+  keysOf: (list: string) => `In the list: ${list}`,
+  keysToPages: 'To a page',
   pages: {
     overview: 'Overview',
     map: 'Map',
