@@ -14,6 +14,7 @@ const { findPage, pages: allPages } = await load('pages.ts');
 const { numberText, valueText } = await load('kit/numbers.ts');
 const { Listing } = await load('api/listing.svelte.ts');
 const { takeNewest } = await load('api/newest.ts');
+const { holdsNull, merged, patchOf, touched } = await load('api/patch.ts');
 const { doMany } = await load('kit/many.ts');
 const { icons } = await load('kit/icons.ts');
 const texts = await load('texts/en.ts');
@@ -281,6 +282,27 @@ test('what a connector is set up with comes out of its form as it went in', () =
   assert.deepEqual(collect(settings, values), { settings: saved, secrets: {} });
   assert.deepEqual(collect(settings, { to: ' a \n\nb', closed: '', password: 'new' }), { settings: { to: ['a', 'b'] }, secrets: { password: 'new' } });
   assert.deepEqual(collect(settings, { ...values, password: FORGET }).secrets, { password: null });
+});
+
+test('a patch makes of what was read what is written, whatever names are', () => {
+  const facts = [
+    {},
+    { a: 1, b: { c: [1, null], d: 'x' } },
+    { a: 2, b: { d: 'x', e: {} }, constructor: 1 },
+    { b: 'word', toString: { a: 1 } },
+    JSON.parse('{"__proto__": {"a": 1}, "b": {"c": [2]}}'),
+  ];
+  for (const before of facts) {
+    for (const after of facts) {
+      const patch = patchOf(before, after);
+      assert.deepEqual(Object.entries(merged(before, patch)).sort(), Object.entries(after).sort());
+      assert.equal(Object.keys(patch).length === 0, before === after);
+    }
+  }
+  assert.deepEqual(patchOf({ a: 1, b: { c: 1, d: 2 } }, { b: { c: 1 } }), { a: null, b: { d: null } });
+  assert.equal(holdsNull({ a: { b: null } }), true);
+  assert.equal(holdsNull({ a: [null] }), false);
+  assert.deepEqual(touched({ a: 'x', b: 'y' }, { a: 'x', b: 'z' }), { b: 'z' });
 });
 
 test('what is explored goes into the address and a view, and comes back', () => {

@@ -76,5 +76,6 @@ export const alarms = {
   orders: 'Work orders',
   noOrder: 'No work order is part of it.',
   lineage: 'Where it comes from and what came of it',
+  lineageCut: 'There are more alarms: this is of the newest 100.',
   nobody: 'nobody',
 } as const;

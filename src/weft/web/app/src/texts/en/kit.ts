@@ -14,6 +14,7 @@ export const kit = {
   loadingMore: 'Loading more',
   rows: (count: string) => `${count} rows`,
   nothing: 'Nothing here',
+  noChoice: 'Nothing fits',
   zoomOut: 'Show all',
   closer: 'Look closer',
   wider: 'Look wider',
