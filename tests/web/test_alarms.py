@@ -138,6 +138,7 @@ def test_a_work_order_is_commented_and_closed_and_opened_again(
         page.get_by_role("dialog").get_by_label("Comment").fill("the seal is worn")
         page.get_by_role("dialog").get_by_role("button", name="Comment").click()
         expect(remarks).to_contain_text("the seal is worn")
+        expect(page.get_by_role("dialog")).to_have_count(0)  # the stream may be there first
         page.get_by_role("button", name="Close", exact=True).click()
         closing = page.get_by_role("dialog", name="Close the work order")
         closing.get_by_role("button", name="Close", exact=True).last.click()
