@@ -3,7 +3,7 @@ export const READ_AND_WRITE = [
   'alarms', 'assets', 'claims', 'commands', 'connections', 'connectors', 'devices', 'groups', 'notifications', 'outbox', 'packs',
   'places', 'quarantine', 'rejections', 'rules', 'subscriptions', 'telemetry', 'twins', 'types', 'views', 'work_orders',
 ] as const;
-export const READ_ONLY = ['audit', 'health', 'lineage', 'live', 'metrics', 'openapi', 'session'] as const;
+export const READ_ONLY = ['audit', 'changes', 'health', 'lineage', 'live', 'metrics', 'openapi', 'session'] as const;
 
 export interface Subject {
   name: string;
