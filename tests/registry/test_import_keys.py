@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.registry.batch import PEER
 from tests.registry.importing import Bulk
 from tests.registry.support import ALICE, MAIN, MALLORY
@@ -13,6 +14,7 @@ from weft.registry.bulk import OnConflict
 from weft.registry.import_keys import has_keys, sealed_rows
 from weft.registry.import_kinds import PIECES, GivenKind
 from weft.registry.rows import FileFormat, read_rows
+from weft.security.credential_records import CREDENTIALS
 
 KEY = "00112233445566778899aabbccddeeff"
 HEAD = "device_id,psk,psk_identity\n"
@@ -55,6 +57,17 @@ async def test_cr_2_a_key_that_waits_for_its_turn_is_sealed(tmp_path: Path) -> N
         assert bytes.fromhex(key) not in msgspec.msgpack.encode(pieces)
     async with bulk.running():
         assert (await bulk.through(job)).counts == {"created": 1, "failed": 1}
+
+
+async def test_cr_2_a_key_under_a_wrong_name_is_not_kept(tmp_path: Path) -> None:
+    """Nobody knows that it is one, so nothing of such a row is."""
+    bulk = Bulk(tmp_path)
+    content = f'{{"device_id":"m-1","psk_key":"{KEY}"}}\n'
+    job = await bulk.start(content, format=FileFormat.NDJSON)
+    pieces = await bulk.records.read(lambda r: [one.value for one in r.list(PIECES, MAIN)])
+    assert KEY not in msgspec.json.encode(pieces).decode()
+    async with bulk.running():
+        assert (await bulk.through(job)).counts == {"failed": 1}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +147,29 @@ async def test_an_identity_is_free_when_its_device_is_gone(tmp_path: Path) -> No
         assert credential is not None
         assert credential.tenant == MALLORY.tenant
     assert report[0].identity == "meter-1"
+
+
+async def test_an_identity_that_ran_out_is_its_next_owners_after_a_restart(tmp_path: Path) -> None:
+    """However the names of the two credentials are sorted: in two tenants, in either order."""
+    for first, second in ((ALICE, MALLORY), (MALLORY, ALICE)):
+        folder = tmp_path / first.tenant
+        folder.mkdir()
+        bulk = Bulk(folder)
+        await bulk.imported(f"{HEAD}m-1,{KEY},meter-1\n", actor=first)
+        held = bulk.preshared.find("meter-1").credential
+        assert held is not None
+        over = structs.replace(held, expires_at=bulk.clock.now())
+        await bulk.records.write(
+            lambda w, over=over: w.put(CREDENTIALS, over.tenant, over.credential_id, over)
+        )
+        await bulk.credentials.load()
+        bulk.clock.turn(60)
+        job, _ = await bulk.imported(f"{HEAD}m-2,{KEY[::-1]},meter-1\n", actor=second)
+        assert job.counts == {"created": 1}
+        await bulk.credentials.load()
+        found = bulk.preshared.find("meter-1").credential
+        assert found is not None
+        assert found.tenant == second.tenant
 
 
 async def test_an_imported_identity_takes_no_other_credentials_place(tmp_path: Path) -> None:

@@ -189,7 +189,8 @@ class DeviceEvents:
         self, tenant: TenantId, device_id: DeviceId, span: EventSpan
     ) -> Sequence[DeviceEvent]:
         """Return events of a device, the newest first; what was acknowledged is among them."""
-        await self.checkpoint()
+        if (tenant, device_id) in self._fresh or self._writing.locked():
+            await self.checkpoint()
 
         def read(r: Reader) -> Sequence[DeviceEvent]:
             at_once = span.limit if span.takes_all else READ_AT_ONCE

@@ -47,14 +47,15 @@ def sealed_rows(rows: Sequence[Row], seal: Seal) -> list[Row]:
     identities: dict[bytes, int] = {}
     done: list[Row] = []
     for row in rows:
+        if row.error is not None:  # a key may stand in it by any name: nothing of it is kept
+            named = {name: value for name, value in row.values.items() if name == "device_id"}
+            done.append(replace(row, values=named))
+            continue
         if KEY not in row.values and IDENTITY not in row.values:
             done.append(row)
             continue
         values = dict(row.values)
         text = values.pop(KEY, None)
-        if row.error is not None:
-            done.append(replace(row, values=values))
-            continue
         try:
             key = _read_key(text)
             _require_once(keys, hashlib.sha256(key).digest(), row.line, KEY)

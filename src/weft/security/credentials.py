@@ -71,7 +71,8 @@ class Credentials:
     async def load(self) -> None:
         """Read all credentials; of the revoked ones, the latest."""
         found = await self._records.read(all_credentials)
-        for credential in sorted(found, key=lambda one: one.revoked_at or 0):
+        # An identity that has run out may be another device's by now: the latest has it.
+        for credential in sorted(found, key=lambda one: (one.revoked_at or 0, one.created_at)):
             if credential.revoked_at is None:
                 self.learn(credential)
             else:

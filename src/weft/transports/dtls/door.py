@@ -19,6 +19,7 @@ from weft.observability.log import get_logger
 from weft.security.attempts import Attempt
 from weft.security.authentication import NOBODY, Authenticator, KeyOffer
 from weft.security.limits import NetworkLimiter
+from weft.security.reasons import Reason
 from weft.security.throttle import network_of
 from weft.transports.addresses import write_address
 from weft.transports.dtls.association import Association, Send
@@ -257,6 +258,9 @@ class DtlsDoor:
             log.debug("dtls_refused", peer=peer, reason=error.detail)
             if association.proof is not None:
                 authenticator.turned_away(association.proof, peer, error)
+            elif association.visit is not None:
+                reason = Reason(error.detail, error.remedy)
+                authenticator.note_visit(association.visit, peer, reason)
             association.say_goodbye()
         else:
             association.heard_at = self._now()
