@@ -156,9 +156,9 @@ class Harness:
                 ),
             )
         )
-        self.requests = Requests(answers)
-        self.provisioner = Provisioner(behind)
         policy = SimpleNamespace(decide=_allow)
+        self.requests = Requests(answers, cast("Any", policy))
+        self.provisioner = Provisioner(behind)
         self.shadow = AwsShadowAnswers(
             cast(
                 "Any",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from tests.web.plant import Plant
+from tests.web.plant import Plant, plant_at
 from tests.web.support import DIST, FLAGS, Server, find_chromium, opened, sign_in
 
 expect.set_options(timeout=20_000)  # what other tests do on the same cores is no fault of a page
@@ -47,15 +47,8 @@ def weft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="package")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """A small fleet on the road and two plants, of which we say what happens."""
-    server = Server(tmp_path_factory.mktemp("plant") / "data")
-    server.start()
-    try:
-        server.sign_up()
-        made = Plant(server)
-        made.furnish()
+    with plant_at(tmp_path_factory.mktemp("plant") / "data") as made:
         yield made
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,9 @@
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.web.support import Server
@@ -107,3 +110,17 @@ class Plant:
             }
             readings.append({"ts": now - (120 - minute) * 60_000, "values": values})
         self.say(device_id, *readings)
+
+
+@contextmanager
+def plant_at(folder: Path) -> Iterator[Plant]:
+    """Run a Weft with the plant until the end of the block."""
+    server = Server(folder)
+    server.start()
+    try:
+        server.sign_up()
+        made = Plant(server)
+        made.furnish()
+        yield made
+    finally:
+        server.stop()

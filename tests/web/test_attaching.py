@@ -3,16 +3,24 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.web.plant import HOSTILE, Plant
+from tests.web.plant import HOSTILE, Plant, plant_at
 from tests.web.support import START_S, Server, opened, violations, without
 
 from weft.model.asset import KNOWN_KINDS
 
 OVERFLOW = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """A plant of our own: what is added here would stand in the way of other tests."""
+    with plant_at(tmp_path_factory.mktemp("workshop") / "data") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ EMPTY: dict[str, str] = {
     "list_audit": "No such act is in the audit. All of it: weft audit list",
     "list_children": "Nothing stands below it. Add something: "
     "weft asset add KIND NAME --parent ASSET",
+    "list_changes": "Nothing changed lately that you may read. Look further back: "
+    "weft change list --since 2026-01-01T00:00:00Z",
     "list_claims": "No claims. Make one for a batch of 100 devices: weft claim add pumps 100",
     "list_commands": "No commands went to this device. Send one: "
     "weft command send DEVICE NAME INPUT=VALUE",
